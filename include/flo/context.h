@@ -1,0 +1,85 @@
+/**
+ * Contexts: how a cancellation, and why, reaches everything it concerns.
+ *
+ * A context is a node of a tree. Cancelling one cancels all below it, with the
+ * same cause; a deadline does so by itself (a child's deadline is the smallest
+ * of its own and its parents'). Every wait of this library has a variant that
+ * ends with a context. Semantics: Go's package context, with its
+ * WithCancelCause.
+ *
+ * Threads: any thread and any coroutine, except where a function says less.
+ * Contexts are reference counted; a parent outlives its children by itself.
+ */
+#ifndef FLO_CONTEXT_H
+#define FLO_CONTEXT_H
+
+#include <flo/error.h>
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct flo_context flo_context;
+struct flo_runtime;
+
+/**
+ * Make a root context of @runtime that is never cancelled by itself.
+ *
+ * Returns a reference the caller owns, or NULL when out of memory.
+ */
+FLO_EXTERN flo_context *flo_context_new(struct flo_runtime *runtime);
+
+/**
+ * Make a child of @parent that can be cancelled on its own.
+ *
+ * A child of an ended parent is born ended, with the parent's cause.
+ * Returns a reference the caller owns, or NULL when out of memory.
+ */
+FLO_EXTERN flo_context *flo_context_child(flo_context *parent);
+
+/**
+ * Make a child of @parent that ends by itself with FLO_TIMEOUT after
+ * @timeout_ns nanoseconds of the runtime's clock, with @why (copied, at most
+ * 255 bytes; names whose limit it was, "step timeout of 30s") as text.
+ */
+FLO_EXTERN flo_context *
+flo_context_timeout(flo_context *parent, uint64_t timeout_ns, const char *why);
+
+/** Take another reference; returns @context. NULL is allowed. */
+FLO_EXTERN flo_context *flo_context_ref(flo_context *context);
+
+/**
+ * Give a reference back. The last one frees; it does not cancel children that
+ * others still hold. NULL is allowed.
+ */
+FLO_EXTERN void flo_context_unref(flo_context *context);
+
+/**
+ * Cancel @context and everything below it. The first call decides the cause;
+ * later ones do nothing. @cause is copied; NULL means FLO_CANCELED.
+ */
+FLO_EXTERN void flo_context_cancel(flo_context *context,
+				   const flo_error *cause);
+
+/**
+ * Say whether @context has ended: FLO_OK while it lives, FLO_CANCELED after a
+ * cancellation, FLO_TIMEOUT after its deadline (or a parent's). Never blocks.
+ */
+FLO_EXTERN flo_status flo_context_status(const flo_context *context);
+
+/**
+ * Copy why @context ended to @ret_cause, which stays untouched while it lives.
+ * Returns what flo_context_status() does.
+ */
+FLO_EXTERN flo_status flo_context_cause(const flo_context *context,
+					flo_error *ret_cause);
+
+/** The deadline in nanoseconds of flo_now(), UINT64_MAX if there is none. */
+FLO_EXTERN uint64_t flo_context_deadline(const flo_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

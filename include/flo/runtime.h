@@ -1,0 +1,96 @@
+/**
+ * The runtime: a Go-style M:N scheduler of stackful coroutines.
+ *
+ * A runtime owns P scheduler slots, as many threads as it needs, one poller
+ * and the timers. Several can live in one process and know nothing of each
+ * other. A coroutine is a C function on a small stack of its own that parks
+ * instead of blocking; it may resume on another thread, so it must not keep a
+ * thread-local (errno included) across a call that can park.
+ *
+ * Life: flo_runtime_new() -> flo_runtime_run() any number of times, from any
+ * ordinary thread -> flo_runtime_free().
+ */
+#ifndef FLO_RUNTIME_H
+#define FLO_RUNTIME_H
+
+#include <flo/context.h>
+#include <flo/error.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct flo_runtime flo_runtime;
+
+/** What a coroutine runs; @arg is borrowed until it returns. */
+typedef void (*flo_fn)(void *arg);
+
+struct flo_runtime_options {
+	unsigned procs;	       /* number of P; 0: one a core */
+	size_t stack_size;     /* address space a coroutine, bytes; 0: 64 KiB */
+	uint64_t shuffle_seed; /* not 0: every free choice is random (tests) */
+};
+
+/**
+ * Start a runtime. @options may be NULL for the defaults.
+ * Returns FLO_OK, FLO_NOMEM, or FLO_SYSTEM with what the system refused.
+ */
+FLO_EXTERN flo_status flo_runtime_new(const struct flo_runtime_options *options,
+				      flo_error *err, flo_runtime **ret_rt);
+
+/**
+ * Wait until every coroutine of @rt has ended, then stop its threads and free
+ * it. Called from an ordinary thread, not from a coroutine. NULL is allowed.
+ */
+FLO_EXTERN void flo_runtime_free(flo_runtime *rt);
+
+/**
+ * Run @fn(@arg) as a coroutine of @rt and wait for its end. Called from an
+ * ordinary thread, which blocks. Returns FLO_OK or FLO_NOMEM (@fn never ran).
+ */
+FLO_EXTERN flo_status flo_runtime_run(flo_runtime *rt, flo_fn fn, void *arg);
+
+/** The runtime of the calling coroutine; NULL on an ordinary thread. */
+FLO_EXTERN flo_runtime *flo_runtime_current(void);
+
+/**
+ * Start @fn(@arg) as a coroutine of @rt, or of the caller's runtime if @rt is
+ * NULL. Never blocks. Callable from any thread when @rt is given.
+ */
+FLO_EXTERN flo_status flo_go(flo_runtime *rt, flo_fn fn, void *arg);
+
+/**
+ * As flo_go(), with at least @stack_size bytes of stack (rounded up to the
+ * runtime's classes: 64 KiB and 256 KiB) and a @name (borrowed for ever) for
+ * reports.
+ */
+FLO_EXTERN flo_status flo_go_with(flo_runtime *rt, flo_fn fn, void *arg,
+				  size_t stack_size, const char *name);
+
+/** Let others run; the caller goes to the tail of its queue. */
+FLO_EXTERN void flo_yield(void);
+
+/**
+ * Park for @ns nanoseconds, or until @context (may be NULL) ends.
+ * Returns FLO_OK after the whole time, else the context's status.
+ */
+FLO_EXTERN flo_status flo_sleep(flo_context *context, uint64_t ns);
+
+/** The runtime's monotonic clock in nanoseconds (virtual in simulations). */
+FLO_EXTERN uint64_t flo_now(void);
+
+/**
+ * Bracket calls that block the thread (files, SQLite, name look-ups): others
+ * get the caller's P meanwhile. They nest; a blocking region must not park.
+ * On an ordinary thread both do nothing.
+ */
+FLO_EXTERN void flo_blocking_begin(void);
+FLO_EXTERN void flo_blocking_end(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,111 @@
+/**
+ * Waiting for each other: mutex, condition, semaphore, wait group, note.
+ *
+ * All park the calling coroutine, never its thread; all are FIFO. Each is
+ * embedded by value, starts zeroed (FLO_..._INIT or memset) and owns nothing
+ * while nobody waits, so none has a fini. Where a function takes a context it
+ * may be NULL; when the context ends first the wait ends with its status
+ * and without the thing waited for.
+ *
+ * Threads: coroutines of one runtime, unless a function says "any thread".
+ * Semantics: Go's package sync and x/sync/semaphore.
+ */
+#ifndef FLO_SYNC_H
+#define FLO_SYNC_H
+
+#include <flo/context.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct flo__waiter;
+
+/* A FIFO of parked coroutines, and its lock. Opaque: see engine/sync. */
+struct flo__waitq {
+	uint32_t lock;
+	uint32_t len;
+	struct flo__waiter *head, *tail;
+};
+
+/** Mutual exclusion between coroutines. */
+typedef struct flo_mutex {
+	struct flo__waitq q;
+	bool held;
+} flo_mutex;
+
+FLO_EXTERN void flo_mutex_lock(flo_mutex *mutex);
+FLO_EXTERN bool flo_mutex_trylock(flo_mutex *mutex);
+/** Requires: @mutex is locked (a broken contract otherwise). */
+FLO_EXTERN void flo_mutex_unlock(flo_mutex *mutex);
+
+/** A condition variable; always re-check the condition after a wait. */
+typedef struct flo_cond {
+	struct flo__waitq q;
+} flo_cond;
+
+/**
+ * Release @mutex, wait for a signal, lock @mutex again.
+ * Returns FLO_OK, or @context's status; @mutex is locked in both cases.
+ */
+FLO_EXTERN flo_status flo_cond_wait(flo_cond *cond, flo_mutex *mutex,
+				    flo_context *context);
+FLO_EXTERN void flo_cond_signal(flo_cond *cond);
+FLO_EXTERN void flo_cond_broadcast(flo_cond *cond);
+
+/** A counting semaphore, FIFO: nobody overtakes a waiter. */
+typedef struct flo_sem {
+	struct flo__waitq q;
+	int64_t free;
+} flo_sem;
+
+/** Make @sem hold @free units. Requires: nobody uses it yet. */
+FLO_EXTERN void flo_sem_init(flo_sem *sem, int64_t free);
+/** Take one unit, parking until there is one. */
+FLO_EXTERN flo_status flo_sem_take(flo_sem *sem, flo_context *context);
+/** As flo_sem_take(), before all that wait already (a retry coming back). */
+FLO_EXTERN flo_status flo_sem_take_front(flo_sem *sem, flo_context *context);
+FLO_EXTERN bool flo_sem_trytake(flo_sem *sem);
+FLO_EXTERN void flo_sem_give(flo_sem *sem);
+
+/** Wait for a set of things to end. Semantics: sync.WaitGroup. */
+typedef struct flo_waitgroup {
+	struct flo__waitq q;
+	int64_t count;
+} flo_waitgroup;
+
+/** Add @n (may be negative). Requires: the count does not fall below 0. */
+FLO_EXTERN void flo_waitgroup_add(flo_waitgroup *wg, int64_t n);
+FLO_EXTERN void flo_waitgroup_done(flo_waitgroup *wg);
+FLO_EXTERN flo_status flo_waitgroup_wait(flo_waitgroup *wg,
+					 flo_context *context);
+
+/**
+ * A one-shot signal that an ordinary thread may give: how the world outside
+ * (a writer thread, a callback) wakes a coroutine.
+ *
+ * While a coroutine waits for a note, the deadlock detector counts it as
+ * something from outside that may come. A note is woken at most once and
+ * waited for by at most one coroutine. The waker does not touch the note's
+ * memory after flo_note_wait() can have returned.
+ */
+typedef struct flo_note {
+	_Atomic(uintptr_t) state;
+	struct flo_runtime *rt;
+} flo_note;
+
+/** Make @note ready for one use. Called in a coroutine of its runtime. */
+FLO_EXTERN void flo_note_init(flo_note *note);
+/** Wake. Any thread. Requires: not woken before. */
+FLO_EXTERN void flo_note_wake(flo_note *note);
+/** Park until woken; returns at once if it was. Not cancellable. */
+FLO_EXTERN void flo_note_wait(flo_note *note);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

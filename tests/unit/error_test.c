@@ -1,0 +1,77 @@
+/* flo_error: the first error stays, context goes in front, long text is cut. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <flo/error.h>
+
+#include <errno.h>
+#include <string.h>
+
+static void first_error_stays(void **state)
+{
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(flo_error_set(&err, FLO_NOTFOUND, "no %s", "cat"),
+			 FLO_NOTFOUND);
+	assert_int_equal(flo_error_set(&err, FLO_IO, "later"), FLO_IO);
+	assert_int_equal(err.status, FLO_NOTFOUND);
+	assert_string_equal(err.text, "no cat");
+}
+
+static void context_goes_in_front(void **state)
+{
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	flo_error_set(&err, FLO_IO, "connection refused");
+	flo_error_prefix(&err, "pull %s", "cmdb");
+	assert_string_equal(err.text, "pull cmdb: connection refused");
+}
+
+static void long_text_is_cut_with_dots(void **state)
+{
+	flo_error err = FLO_ERROR_INIT;
+	char text[FLO_ERROR_TEXT_MAX * 2];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	flo_error_set(&err, FLO_IO, "%s", text);
+	assert_int_equal(strlen(err.text), FLO_ERROR_TEXT_MAX - 1);
+	assert_string_equal(err.text + FLO_ERROR_TEXT_MAX - 4, "...");
+}
+
+static void system_errors_keep_their_errno(void **state)
+{
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(flo_error_sys(&err, ENOSPC, "write log"), FLO_FULL);
+	assert_int_equal(err.code, ENOSPC);
+	assert_string_equal(err.text, "write log: No space left on device");
+}
+
+static void every_status_has_a_text(void **state)
+{
+	(void)state;
+	for (int s = FLO_OK; s <= FLO_INTERRUPTED; s++)
+		assert_string_not_equal(flo_status_text(s), "unknown status");
+	assert_string_equal(flo_status_text(999), "unknown status");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(first_error_stays),
+		cmocka_unit_test(context_goes_in_front),
+		cmocka_unit_test(long_text_is_cut_with_dots),
+		cmocka_unit_test(system_errors_keep_their_errno),
+		cmocka_unit_test(every_status_has_a_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
