@@ -1,0 +1,31 @@
+/*
+ * Being told when a context ends: how waits become cancellable.
+ */
+#ifndef FLO_ENGINE_CONTEXT_P_H
+#define FLO_ENGINE_CONTEXT_P_H
+
+#include <flo/context.h>
+
+#include <stdbool.h>
+
+/* Embedded in whoever waits. @fn runs in the canceller, must not park. */
+struct flo__context_watch {
+	struct flo__context_watch *next, *prev; /* under the context's lock */
+	void (*fn)(struct flo__context_watch *watch);
+};
+
+/*
+ * Have @watch->fn called once when @context ends.
+ * Returns false if it has ended already; @fn is not called then.
+ */
+bool flo__context_watch_add(flo_context *context,
+			    struct flo__context_watch *watch);
+
+/*
+ * Stop watching. On return @fn is not running and will not run.
+ * Returns true if @fn never ran. Not from @fn, nor with a lock that @fn takes.
+ */
+bool flo__context_watch_del(flo_context *context,
+			    struct flo__context_watch *watch);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * What the rest of the engine sees of the scheduler: park, ready, timers.
+ *
+ * Everything that waits (sync/, context, group, the runner) is built on these.
+ */
+#ifndef FLO_ENGINE_SCHED_SCHED_P_H
+#define FLO_ENGINE_SCHED_SCHED_P_H
+
+#include <flo/runtime.h>
+
+#include <stdbool.h>
+
+struct flo__g;
+
+/* The running coroutine; NULL on an ordinary thread. Stable over switches. */
+struct flo__g *flo__g_current(void);
+
+/* The runtime @g belongs to. */
+flo_runtime *flo__g_runtime(const struct flo__g *g);
+
+/*
+ * Take the calling coroutine off its thread until someone calls flo__ready().
+ *
+ * @commit, if not NULL, runs on the scheduler's own stack once the coroutine's
+ * state is saved; from then on another thread may ready and resume it. It is
+ * where the caller unlocks the queue that it put itself on. If it returns
+ * false the park is called off and the coroutine goes on. It must not park.
+ *
+ * @why is a constant string for reports ("chan receive"). @external says that
+ * the wake-up may come from outside the runtime (deadlock detection).
+ *
+ * Requires: called in a coroutine, outside flo_blocking regions.
+ */
+void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
+	       const char *why, bool external);
+
+/*
+ * Make a parked coroutine runnable. Exactly once a park. Callable from
+ * coroutines, from timer and poller callbacks and from ordinary threads; it may
+ * be called before the parking coroutine has left its stack only under a lock
+ * that its @commit releases.
+ */
+void flo__ready(struct flo__g *g);
+
+/*
+ * A timer, embedded in what it is for. @fn runs on a scheduler thread's own
+ * stack: it may ready coroutines and take short locks, and must not park.
+ */
+struct flo__timer {
+	uint64_t when_ns; /* owner: the P's heap, under its lock */
+	void (*fn)(struct flo__timer *timer);
+	void *owner;	  /* internal: the P whose heap holds it */
+	uint32_t index;	  /* internal: place in that heap */
+	uint32_t state;	  /* internal */
+};
+
+/* Arm @timer of @rt for flo_now() >= @when_ns. Any thread. It is not armed. */
+flo_status flo__timer_start(flo_runtime *rt, struct flo__timer *timer,
+			    uint64_t when_ns, void (*fn)(struct flo__timer *));
+
+/*
+ * Disarm. Returns true if @fn had not run and now never will. On false @fn has
+ * run or is running: flo__timer_stop() returns only after it has ended.
+ * Must not be called from @fn, nor with a lock held that @fn takes.
+ */
+bool flo__timer_stop(flo_runtime *rt, struct flo__timer *timer);
+
+/* The clock of @rt; flo_now() without a coroutine. */
+uint64_t flo__runtime_now(flo_runtime *rt);
+
+/*
+ * An ordinary thread or an object outside that may still wake coroutines of
+ * @rt: no deadlock is reported while there are holds.
+ */
+void flo__runtime_hold(flo_runtime *rt);
+void flo__runtime_release(flo_runtime *rt);
+
+#endif
