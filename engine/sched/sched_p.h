@@ -15,6 +15,12 @@ struct flo__g;
 /* The running coroutine; NULL on an ordinary thread. Stable over switches. */
 struct flo__g *flo__g_current(void);
 
+/*
+ * One pointer of @g's own, NULL when it starts: the panic frames (panic.c).
+ * Only @g itself uses it.
+ */
+void **flo__g_local(struct flo__g *g);
+
 /* The runtime @g belongs to. */
 flo_runtime *flo__g_runtime(const struct flo__g *g);
 
