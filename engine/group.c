@@ -366,7 +366,6 @@ static bool commit_wait(struct flo__g *g, void *arg)
 	group->waiter = g;
 	before = atomic_fetch_or_explicit(&group->state, WAITS,
 					  memory_order_acq_rel);
-	REQUIRE(!(before & (WAITS | DONE)));
 	return pending_of(before) > 0;
 }
 
@@ -375,13 +374,12 @@ flo_status flo_group_wait(flo_group *group, flo_error *err)
 	uint64_t before;
 
 	REQUIRE(group != NULL);
-	/* acquire: pairs with the release of the last leave() */
-	if (pending_of(atomic_load_explicit(&group->state,
-					    memory_order_acquire)) > 0)
+	REQUIRE(!(look(group) & (WAITS | DONE)));
+	if (pending_of(look(group)) > 0)
 		flo__park(commit_wait, group, "group", false);
+	/* Acquires what every member did before it left. */
 	before = atomic_fetch_or_explicit(&group->state, DONE,
 					  memory_order_acq_rel);
-	REQUIRE(!(before & DONE));
 	INSIST(pending_of(before) == 0);
 	flo_context_cancel(group->context, NULL);
 	if (!group->failed)
