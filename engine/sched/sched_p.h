@@ -55,9 +55,9 @@ void flo__ready(struct flo__g *g);
 struct flo__timer {
 	uint64_t when_ns; /* owner: the P's heap, under its lock */
 	void (*fn)(struct flo__timer *timer);
-	void *owner;	  /* internal: the P whose heap holds it */
-	uint32_t index;	  /* internal: place in that heap */
-	uint32_t state;	  /* internal */
+	void *owner;	/* internal: the P whose heap holds it */
+	uint32_t index; /* internal: place in that heap */
+	uint32_t state; /* internal */
 };
 
 /* Arm @timer of @rt for flo_now() >= @when_ns. Any thread. It is not armed. */
