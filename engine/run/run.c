@@ -271,15 +271,29 @@ static void remove_workdir(struct flo__run *run)
 
 /* ---- cancelling ---- */
 
+/* On any thread: it must not wait, so a full queue drops the event. Nothing
+ * but the reason is lost: the steps' own ends tell the rest. */
+static void record_cancelling(struct flo__run *run)
+{
+	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_RUN_CANCELLING);
+
+	event.ts_us = flo__time_now_us();
+	run->journal->ops->append(run->run_journal, &event);
+}
+
 static void apply_cancel(struct flo__run *run)
 {
 	flo_error cause = FLO_ERROR_INIT;
-	bool kill;
+	bool kill, record;
 
 	lock(run);
 	kill = run->shared.killed;
+	record = !run->shared.recorded && !run->preset_cancelling;
+	run->shared.recorded = true;
 	flo_error_set(&cause, FLO_CANCELED, "%s", run->shared.why);
 	unlock(run);
+	if (record)
+		record_cancelling(run);
 	flo_context_cancel(run->ctx, &cause);
 	if (kill) {
 		flo_context_cancel(run->base, &cause);
@@ -309,7 +323,6 @@ static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
 {
 	char why[96], text[32];
 	uint64_t timeout_ns = 0;
-	bool cancelled;
 	flo_status st;
 
 	TRY(flo__scope_number(frame, &run->plan->timeout, true, err,
@@ -325,12 +338,6 @@ static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
 							 why);
 	if (run->ctx == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	lock(run);
-	run->shared.began = true;
-	cancelled = run->shared.cancelled;
-	unlock(run);
-	if (cancelled)
-		apply_cancel(run);
 out:
 	return st;
 }
@@ -425,6 +432,8 @@ static void record_lost(struct flo__run *run)
 
 static void record_begin(struct flo__run *run)
 {
+	bool cancelled;
+
 	if (!run->resumed || run->started_us == 0) {
 		record_kind(run, FLO__EVENT_RUN_QUEUED);
 		record_kind(run, FLO__EVENT_RUN_STARTED);
@@ -437,6 +446,12 @@ static void record_begin(struct flo__run *run)
 		flo__run_cancel(run, false,
 				"the run was being cancelled when its engine "
 				"stopped");
+	lock(run);
+	run->shared.began = true;
+	cancelled = run->shared.cancelled;
+	unlock(run);
+	if (cancelled)
+		apply_cancel(run);
 }
 
 /* ---- ending ---- */

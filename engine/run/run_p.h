@@ -117,7 +117,8 @@ struct flo__run {
 			store;	/* why the store gave up, FLO_OK if it lives */
 		bool cancelled; /* a cancel was asked for */
 		bool killed;
-		bool began; /* contexts exist */
+		bool recorded; /* run.cancelling is in the record */
+		bool began; /* contexts and the record exist */
 		char why[256];
 	} shared;
 

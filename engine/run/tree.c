@@ -291,7 +291,7 @@ judge_end(struct flo__run *run, const char *path, flo_context *parent,
 static __attribute__((noinline)) flo_context *
 limit_context(flo_context *parent, uint64_t timeout_ns, const char *path)
 {
-	char why[256], text[32];
+	char why[256], text[24];
 
 	if (timeout_ns == 0)
 		return flo_context_ref(parent);
