@@ -32,19 +32,19 @@ void flo__strbuf_reset(struct flo__strbuf *sb)
 
 bool flo__strbuf_reserve(struct flo__strbuf *sb, size_t extra)
 {
-	size_t want = sb->len + extra + 1;
 	size_t cap = sb->cap < 32 ? 32 : sb->cap;
-	char *data;
+	size_t want;
+	char *data = NULL;
 
-	if (want <= sb->cap)
+	if (extra < sb->cap - sb->len)
 		return true;
-	if (want < extra) {
-		sb->failed = true;
-		return false;
+	/* Half of what can be addressed: then nothing below overflows. */
+	want = sb->len + extra + 1;
+	if (extra <= SIZE_MAX / 2 && want <= SIZE_MAX / 2) {
+		while (cap < want)
+			cap += cap / 2;
+		data = flo__realloc(sb->cap != 0 ? sb->data : NULL, cap);
 	}
-	while (cap < want)
-		cap += cap / 2;
-	data = flo__realloc(sb->cap != 0 ? sb->data : NULL, cap);
 	if (data == NULL) {
 		sb->failed = true;
 		return false;
@@ -76,15 +76,21 @@ void flo__strbuf_addc(struct flo__strbuf *sb, char c)
 
 void flo__strbuf_addv(struct flo__strbuf *sb, const char *format, va_list args)
 {
+	size_t room = sb->cap - sb->len;
 	va_list again;
 	int len;
 
 	va_copy(again, args);
-	len = vsnprintf(NULL, 0, format, args);
+	len = vsnprintf(room != 0 ? sb->data + sb->len : NULL, room, format,
+			args);
 	INSIST(len >= 0);
-	if (flo__strbuf_reserve(sb, (size_t)len)) {
+	if ((size_t)len < room) {
+		sb->len += (size_t)len;
+	} else if (flo__strbuf_reserve(sb, (size_t)len)) {
 		vsnprintf(sb->data + sb->len, (size_t)len + 1, format, again);
 		sb->len += (size_t)len;
+	} else if (room != 0) {
+		sb->data[sb->len] = '\0';
 	}
 	va_end(again);
 }
@@ -176,6 +182,18 @@ void flo__strbuf_add_int(struct flo__strbuf *sb, int64_t n)
 	flo__strbuf_add(sb, at, (size_t)(text + sizeof(text) - at));
 }
 
+/*
+ * The decimal point is the locale's, and the embedding program may have set
+ * one; JSON's is a full stop.
+ */
+static void mend_point(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (strchr("+-0123456789e", *text) == NULL)
+			*text = '.';
+	}
+}
+
 void flo__strbuf_add_double(struct flo__strbuf *sb, double d)
 {
 	char text[40];
@@ -193,6 +211,7 @@ void flo__strbuf_add_double(struct flo__strbuf *sb, double d)
 		if (strtod(text, NULL) == d)
 			break;
 	}
+	mend_point(text);
 	flo__strbuf_adds(sb, text);
 	if (strpbrk(text, ".e") == NULL)
 		flo__strbuf_adds(sb, ".0");

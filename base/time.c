@@ -22,20 +22,82 @@ uint64_t flo__time_mono_ns(void)
 	return (uint64_t)ts.tv_sec * FLO__NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+/*
+ * The date of a day, counted from 1970-01-01, in the proleptic Gregorian
+ * calendar. After Howard Hinnant, "chrono-Compatible Low-Level Date
+ * Algorithms": years begin in March, so that the leap day is their last.
+ */
+static void date_of(int64_t day, struct flo__civil *ret)
+{
+	int64_t era, year;
+	unsigned of_era, of_year, month;
+
+	day += 719468;
+	era = (day >= 0 ? day : day - 146096) / 146097;
+	of_era = (unsigned)(day - era * 146097);
+	year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) /
+	       365;
+	of_year = of_era - (unsigned)(365 * year + year / 4 - year / 100);
+	month = (5 * of_year + 2) / 153;
+	ret->day = (int)(of_year - (153 * month + 2) / 5 + 1);
+	ret->month = (int)(month < 10 ? month + 3 : month - 9);
+	ret->year = year + era * 400 + (ret->month <= 2);
+}
+
+void flo__time_civil(int64_t s, struct flo__civil *ret)
+{
+	int64_t day = s / 86400;
+	int of_day = (int)(s % 86400);
+
+	if (of_day < 0) {
+		of_day += 86400;
+		day--;
+	}
+	date_of(day, ret);
+	ret->hour = of_day / 3600;
+	ret->minute = of_day / 60 % 60;
+	ret->second = of_day % 60;
+}
+
+/* Write @n in exactly @digits digits. */
+static char *put_digits(char *at, int64_t n, int digits)
+{
+	for (int i = digits; i-- > 0; n /= 10)
+		at[i] = (char)('0' + n % 10);
+	return at + digits;
+}
+
+/* Write two digits and @after. */
+static char *put_two(char *at, int n, char after)
+{
+	at = put_digits(at, n, 2);
+	*at++ = after;
+	return at;
+}
+
 void flo__time_rfc3339(int64_t us, char ret_text[FLO__RFC3339_SIZE])
 {
-	time_t s = (time_t)(us / 1000000);
-	int part = (int)(us % 1000000);
-	struct tm tm;
-	size_t len;
+	int64_t s = us / 1000000;
+	int64_t part = us % 1000000;
+	struct flo__civil civil;
+	char *at;
 
 	if (part < 0) {
 		part += 1000000;
 		s--;
 	}
-	gmtime_r(&s, &tm);
-	len = strftime(ret_text, FLO__RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret_text + len, FLO__RFC3339_SIZE - len, ".%06dZ", part);
+	flo__time_civil(s, &civil);
+	/* RFC 3339 has four digits only; others are never written by us. */
+	at = put_digits(ret_text, civil.year < 0 ? 0 : civil.year, 4);
+	*at++ = '-';
+	at = put_two(at, civil.month, '-');
+	at = put_two(at, civil.day, 'T');
+	at = put_two(at, civil.hour, ':');
+	at = put_two(at, civil.minute, ':');
+	at = put_two(at, civil.second, '.');
+	at = put_digits(at, part, 6);
+	*at++ = 'Z';
+	*at = '\0';
 }
 
 /* A unit with its factor; a table lists them from large to small. */

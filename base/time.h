@@ -16,6 +16,19 @@ int64_t flo__time_now_us(void);
 /* Monotonic nanoseconds. */
 uint64_t flo__time_mono_ns(void);
 
+/* A moment in UTC, in the proleptic Gregorian calendar. */
+struct flo__civil {
+	int64_t year;
+	int month; /* 1..12 */
+	int day;   /* 1..31 */
+	int hour;
+	int minute;
+	int second;
+};
+
+/* The date and time @s seconds after the epoch. */
+void flo__time_civil(int64_t s, struct flo__civil *ret);
+
 #define FLO__RFC3339_SIZE 32
 
 /* "2026-11-22T03:04:05.678901Z" (RFC 3339, UTC, microseconds). */

@@ -6,11 +6,11 @@
  */
 #include "base/value_p.h"
 
+#include "base/time.h"
 #include "base/value_repr.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 static void add_base64(struct flo__strbuf *sb, const unsigned char *bytes,
 		       size_t len)
@@ -50,17 +50,11 @@ static void add_fraction(struct flo__strbuf *sb, int32_t ns)
 
 static void add_timestamp(struct flo__strbuf *sb, int64_t s, int32_t ns)
 {
-	time_t clock = (time_t)s;
-	struct tm tm;
+	struct flo__civil at;
 
-	/* Years that do not fit an int: beyond CEL, but never a crash. */
-	if (gmtime_r(&clock, &tm) == NULL) {
-		flo__strbuf_addf(sb, "@%" PRId64, s);
-		return;
-	}
-	flo__strbuf_addf(sb, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900,
-			 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-			 tm.tm_sec);
+	flo__time_civil(s, &at);
+	flo__strbuf_addf(sb, "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d", at.year,
+			 at.month, at.day, at.hour, at.minute, at.second);
 	add_fraction(sb, ns);
 	flo__strbuf_addc(sb, 'Z');
 }

@@ -52,6 +52,10 @@ FLO_EXTERN flo_value *flo_value_stringn(const char *text, size_t len);
 FLO_EXTERN flo_value *flo_value_bytes(const void *bytes, size_t len);
 /** Seconds since 1970-01-01T00:00:00Z and nanoseconds 0..999999999. */
 FLO_EXTERN flo_value *flo_value_timestamp(int64_t s, int32_t ns);
+/**
+ * A duration of @s seconds and @ns nanoseconds, -999999999..999999999. It is
+ * kept with nanoseconds from 0, as timestamps are: -1.5 s is (-2, 500000000).
+ */
 FLO_EXTERN flo_value *flo_value_duration(int64_t s, int32_t ns);
 FLO_EXTERN flo_value *flo_value_typename(const char *name);
 
