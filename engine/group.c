@@ -343,6 +343,13 @@ void flo__group_slot_give(flo_group *group)
 	give_slot(group);
 }
 
+void flo__group_slot_retake(flo_group *group)
+{
+	if (flo__group_slot_take(group, true) != FLO_OK)
+		atomic_fetch_add_explicit(&group->state, USED_ONE,
+					  memory_order_acq_rel);
+}
+
 flo_status flo__group_go_taken(flo_group *group, flo_group_fn fn, void *arg,
 			       size_t stack_size, const char *name)
 {

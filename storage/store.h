@@ -62,5 +62,12 @@ flo_status flo__reader_events(struct flo__reader *reader, const char *id,
 			      flo_status (*fn)(void *arg, const char *json,
 					       size_t len),
 			      void *arg, flo_error *err);
+/*
+ * Check a run's hash chain, and that one that has ended does so with its
+ * run.finished. FLO_CORRUPT names the first event that is wrong. The id is
+ * exact.
+ */
+flo_status flo__reader_verify(struct flo__reader *reader, const char *id,
+			      flo_error *err);
 
 #endif
