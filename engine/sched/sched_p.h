@@ -15,6 +15,12 @@ struct flo__g;
 /* The running coroutine; NULL on an ordinary thread. Stable over switches. */
 struct flo__g *flo__g_current(void);
 
+/*
+ * One pointer of @g's own, NULL when it starts: the panic frames (panic.c).
+ * Only @g itself uses it.
+ */
+void **flo__g_local(struct flo__g *g);
+
 /* The runtime @g belongs to. */
 flo_runtime *flo__g_runtime(const struct flo__g *g);
 
@@ -49,9 +55,9 @@ void flo__ready(struct flo__g *g);
 struct flo__timer {
 	uint64_t when_ns; /* owner: the P's heap, under its lock */
 	void (*fn)(struct flo__timer *timer);
-	void *owner;	  /* internal: the P whose heap holds it */
-	uint32_t index;	  /* internal: place in that heap */
-	uint32_t state;	  /* internal */
+	void *owner;	/* internal: the P whose heap holds it */
+	uint32_t index; /* internal: place in that heap */
+	uint32_t state; /* internal */
 };
 
 /* Arm @timer of @rt for flo_now() >= @when_ns. Any thread. It is not armed. */

@@ -29,8 +29,13 @@ FLO_EXTERN flo_status flo_try(void (*fn)(void *arg), void *arg, flo_error *err);
 
 /**
  * Have @fn(@arg) called when the innermost flo_try() ends, by return or by
- * panic, last registered first. @node (the caller's, on its stack) must live
- * until then.
+ * panic, last registered first. A clean-up that panics does not keep the
+ * others from running; the first panic's message stays.
+ *
+ * @node must live until then. One on the stack of a function that returns
+ * earlier is run before it returns, by flo_defer_run().
+ *
+ * Requires: called inside flo_try().
  */
 struct flo_defer_node {
 	struct flo_defer_node *next;
@@ -39,6 +44,13 @@ struct flo_defer_node {
 };
 FLO_EXTERN void flo_defer(struct flo_defer_node *node, void (*fn)(void *arg),
 			  void *arg);
+
+/**
+ * Call now what was registered from @node on, last first, and @node's own last.
+ *
+ * Requires: @node is registered with the innermost flo_try() and was not run.
+ */
+FLO_EXTERN void flo_defer_run(struct flo_defer_node *node);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,456 @@
+/*
+ * A coroutine's record, and both ends of its life.
+ *
+ * Records come from slabs that live as long as the runtime, so a report can
+ * walk them and a stale pointer still points to a record. A coroutine that has
+ * ended takes the next fresh one of its P onto its own warm stack without any
+ * switch; ThreadSanitizer builds do not, they give each its own fiber.
+ */
+#include "engine/sched/gmp_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <sched.h>
+
+#ifdef FLO__ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef FLO__TSAN
+#include <sanitizer/tsan_interface.h>
+#define NO_SYNC __tsan_switch_to_fiber_no_sync
+#endif
+
+#define SLAB_LEN 128
+
+struct flo__gslab {
+	struct flo__gslab *next;
+	struct flo__g gs[SLAB_LEN];
+};
+
+/* Records, in a slab of their own, to the runtime's list. glock is held. */
+static bool grow(flo_runtime *rt)
+{
+	struct flo__gslab *slab = flo__calloc(1, sizeof(*slab));
+
+	if (slab == NULL)
+		return false;
+	slab->next = rt->gslabs;
+	rt->gslabs = slab;
+	for (int i = 0; i < SLAB_LEN; i++) {
+		slab->gs[i].rt = rt;
+		flo__glist_push(&rt->gfree, &slab->gs[i]);
+	}
+	return true;
+}
+
+/* Take a record from the runtime's list, with a batch for @p if not NULL. */
+static struct flo__g *take_shared(flo_runtime *rt, struct flo__p *p)
+{
+	struct flo__g *g = NULL;
+
+	flo__tlock_take(&rt->glock);
+	if (rt->gfree.len > 0 || grow(rt)) {
+		g = flo__glist_pop(&rt->gfree);
+		while (p != NULL && rt->gfree.len > 0 &&
+		       p->gfree.len < FLO__CACHE_MAX / 2)
+			flo__glist_push(&p->gfree, flo__glist_pop(&rt->gfree));
+	}
+	flo__tlock_give(&rt->glock);
+	return g;
+}
+
+/* Make a record; @p, if not NULL, is the caller's. NULL: out of memory. */
+struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p)
+{
+	struct flo__g *g = p != NULL ? flo__glist_pop(&p->gfree) : NULL;
+
+	if (g == NULL)
+		g = take_shared(rt, p);
+	if (g == NULL)
+		return NULL;
+	INSIST(atomic_load_explicit(&g->state, memory_order_relaxed) ==
+	       FLO__G_FREE);
+	INSIST(g->stack == NULL);
+	g->local = NULL;
+	g->why = NULL;
+	g->external = false;
+	g->sp = NULL;
+	return g;
+}
+
+/* From here on whoever takes it from a queue may run it. */
+void flo__g_publish(struct flo__g *g)
+{
+	atomic_store_explicit(&g->state, FLO__G_QUEUED, memory_order_release);
+#ifdef FLO__TSAN
+	__tsan_release(g);
+#endif
+}
+
+void flo__g_free(struct flo__p *p, struct flo__g *g)
+{
+	flo_runtime *rt = p->rt;
+
+	g->stack = NULL;
+	atomic_store_explicit(&g->state, FLO__G_FREE, memory_order_release);
+	g->next = p->gfree.head;
+	p->gfree.head = g;
+	if (p->gfree.tail == NULL)
+		p->gfree.tail = g;
+	p->gfree.len++;
+	if (p->gfree.len < 2 * FLO__CACHE_MAX)
+		return;
+	flo__tlock_take(&rt->glock);
+	while (p->gfree.len > FLO__CACHE_MAX)
+		flo__glist_push(&rt->gfree, flo__glist_pop(&p->gfree));
+	flo__tlock_give(&rt->glock);
+}
+
+void flo__g_each(flo_runtime *rt, void (*fn)(struct flo__g *g, void *arg),
+		 void *arg)
+{
+	struct flo__gslab *slab;
+
+	flo__tlock_take(&rt->glock);
+	for (slab = rt->gslabs; slab != NULL; slab = slab->next)
+		for (int i = 0; i < SLAB_LEN; i++)
+			fn(&slab->gs[i], arg);
+	flo__tlock_give(&rt->glock);
+}
+
+void flo__g_slabs_free(flo_runtime *rt)
+{
+	struct flo__gslab *slab;
+
+	while ((slab = rt->gslabs) != NULL) {
+		rt->gslabs = slab->next;
+		flo__free(slab);
+	}
+}
+
+/*
+ * The sanitizers' view of a switch. To ThreadSanitizer a switch orders nothing
+ * (no_sync): else any two coroutines that ran on one thread would look ordered
+ * and their races stay hidden. What orders them is release when one is made
+ * runnable and acquire when it runs.
+ */
+static inline void about_to_enter(struct flo__m *m, struct flo__g *g,
+				  void **fake)
+{
+#ifdef FLO__TSAN
+	__tsan_acquire(g);
+	__tsan_switch_to_fiber(g->fiber, NO_SYNC);
+#endif
+#ifdef FLO__ASAN
+	__sanitizer_start_switch_fiber(fake, g->stack->base, g->stack->size);
+#endif
+	(void)m, (void)g, (void)fake;
+}
+
+static inline void has_come_back(void *fake)
+{
+#ifdef FLO__ASAN
+	__sanitizer_finish_switch_fiber(fake, NULL, NULL);
+#endif
+	(void)fake;
+}
+
+static inline void about_to_leave(struct flo__m *m, struct flo__g *g,
+				  void **fake)
+{
+#ifdef FLO__TSAN
+	__tsan_release(g);
+	__tsan_switch_to_fiber(m->fiber, NO_SYNC);
+#endif
+#ifdef FLO__ASAN
+	__sanitizer_start_switch_fiber(fake, m->asan_stack, m->asan_size);
+#endif
+	(void)m, (void)g, (void)fake;
+}
+
+static inline void has_entered(struct flo__m *m, void *fake)
+{
+#ifdef FLO__ASAN
+	__sanitizer_finish_switch_fiber(fake, &m->asan_stack, &m->asan_size);
+#endif
+	(void)m, (void)fake;
+}
+
+/*
+ * Leave the running coroutine for its M's own stack, where @op is done.
+ * Returns the M that resumes it.
+ */
+struct flo__m *flo__g_leave(struct flo__m *m, enum flo__m_op op)
+{
+	struct flo__g *g = m->g;
+	void *fake = NULL;
+
+	m->op = op;
+	about_to_leave(m, g, op == FLO__OP_END ? NULL : &fake);
+	m = flo__switch(&g->sp, m->sp, m);
+	has_entered(m, fake);
+	return m;
+}
+
+static void count_end(struct flo__p *p)
+{
+	atomic_store_explicit(&p->ended,
+			      atomic_load_explicit(&p->ended,
+						   memory_order_relaxed) +
+				      1,
+			      memory_order_relaxed);
+}
+
+/* The next fresh coroutine of the same stack class, if it comes next anyway. */
+static struct flo__g *next_fresh(struct flo__m *m, struct flo__g *ended)
+{
+#ifdef FLO__TSAN
+	(void)m, (void)ended;
+	return NULL;
+#else
+	struct flo__p *p = m->p;
+	struct flo__g *g;
+
+	if ((p->tick + 1) % FLO__TIMER_TICK == 0 ||
+	    atomic_load_explicit(&p->runnext, memory_order_relaxed) != NULL)
+		return NULL;
+	g = flo__runq_get(p);
+	if (g == NULL)
+		return NULL;
+	if (g->stack != NULL || g->stack_class != ended->stack_class) {
+		m->picked = g;
+		return NULL;
+	}
+	p->tick++;
+	atomic_store_explicit(&p->shown_tick, p->tick, memory_order_relaxed);
+	return g;
+#endif
+}
+
+/* The bottom of every coroutine's stack. */
+static void entry(struct flo__m *m)
+{
+	struct flo__g *g, *next;
+
+	has_entered(m, NULL);
+	for (;;) {
+		g = m->g;
+		g->fn(g->arg);
+		m = flo__m();
+		INSIST(m->g == g);
+		REQUIRE(m->block_depth == 0);
+		next = next_fresh(m, g);
+		if (next == NULL)
+			break;
+		flo__stack_check(g->stack);
+		next->stack = g->stack;
+		atomic_store_explicit(&next->state, FLO__G_RUNNING,
+				      memory_order_relaxed);
+		m->g = next;
+		count_end(m->p);
+		flo__g_free(m->p, g);
+	}
+	flo__g_leave(m, FLO__OP_END);
+	INSIST(!"an ended coroutine was resumed");
+}
+
+/* Bind a stack to a coroutine that never ran. */
+static bool bind(struct flo__m *m, struct flo__g *g)
+{
+	g->stack = flo__stack_get(m->p, g->stack_class);
+	if (g->stack == NULL)
+		return false;
+	g->sp = flo__switch_prepare(flo__stack_top(g->stack), entry);
+#ifdef FLO__TSAN
+	g->fiber = __tsan_create_fiber(0);
+	/* The stack's last owner is done with it; that much is ordered. */
+	__tsan_acquire(g->stack);
+#endif
+	return true;
+}
+
+static void end(struct flo__m *m, struct flo__g *g)
+{
+#ifdef FLO__TSAN
+	__tsan_destroy_fiber(g->fiber);
+	g->fiber = NULL;
+#endif
+	flo__stack_put(m->p, g->stack);
+	count_end(m->p);
+	flo__g_free(m->p, g);
+}
+
+/* No stack to be had: others must end first. */
+static void starve(struct flo__m *m, struct flo__g *g)
+{
+	struct flo__glist list = {0};
+
+	flo__glist_push(&list, g);
+	flo__sched_push_global(m->rt, &list);
+	sched_yield();
+}
+
+static void park(struct flo__m *m, struct flo__g *g)
+{
+	uint32_t was;
+
+	/* From the commit on @g may be running elsewhere, or gone. */
+	if (m->commit == NULL || m->commit(g, m->commit_arg))
+		return;
+	was = atomic_exchange_explicit(&g->state, FLO__G_RUNNING,
+				       memory_order_acquire);
+	INSIST(was == FLO__G_PARKED);
+	if (g->external)
+		atomic_fetch_sub(&m->rt->externals, 1);
+	m->op = FLO__OP_NONE;
+}
+
+/* After a switch back: do what the coroutine left for. */
+static void after(struct flo__m *m, struct flo__g *g)
+{
+	switch (m->op) {
+	case FLO__OP_PARK:
+		park(m, g);
+		break;
+	case FLO__OP_YIELD:
+		atomic_store_explicit(&g->state, FLO__G_QUEUED,
+				      memory_order_release);
+		flo__sched_push(m, g, false);
+		break;
+	case FLO__OP_END:
+		end(m, g);
+		break;
+	case FLO__OP_UNBLOCK:
+		atomic_store_explicit(&g->state, FLO__G_QUEUED,
+				      memory_order_release);
+		flo__blocking_return(m, g);
+		break;
+	case FLO__OP_NONE:
+	default:
+		INSIST(!"a coroutine left for nothing");
+	}
+}
+
+/* Run @g until it leaves. Called on the M's own stack, with a P. */
+void flo__g_run(struct flo__m *m, struct flo__g *g)
+{
+	void *fake = NULL;
+
+	INSIST(m->g == NULL && m->p != NULL);
+	INSIST(atomic_load_explicit(&g->state, memory_order_acquire) ==
+	       FLO__G_QUEUED);
+	if (g->stack == NULL && !bind(m, g)) {
+		starve(m, g);
+		return;
+	}
+	atomic_store_explicit(&g->state, FLO__G_RUNNING, memory_order_relaxed);
+	do {
+		m->g = g;
+		about_to_enter(m, g, &fake);
+		flo__switch(&m->sp, g->sp, m);
+		has_come_back(fake);
+		/* It may be another one by now: next_fresh(). */
+		g = m->g;
+		m->g = NULL;
+		after(m, g);
+	} while (m->op == FLO__OP_NONE);
+}
+
+void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
+	       const char *why, bool external)
+{
+	struct flo__m *m = flo__m();
+	struct flo__g *g;
+
+	REQUIRE(m != NULL && m->g != NULL);
+	REQUIRE(m->block_depth == 0);
+	g = m->g;
+	g->why = why;
+	g->external = external;
+	if (external)
+		atomic_fetch_add(&m->rt->externals, 1);
+	if (g->stack != NULL)
+		flo__stack_check(g->stack);
+	m->commit = commit;
+	m->commit_arg = arg;
+	atomic_store_explicit(&g->state, FLO__G_PARKED, memory_order_release);
+	flo__g_leave(m, FLO__OP_PARK);
+	if (external)
+		g->external = false;
+}
+
+/* A G on its way from parked to a queue. */
+static void claim(struct flo__g *g)
+{
+	uint32_t was;
+
+	was = atomic_exchange_explicit(&g->state, FLO__G_QUEUED,
+				       memory_order_acq_rel);
+	INSIST(was == FLO__G_PARKED);
+#ifdef FLO__TSAN
+	__tsan_release(g);
+#endif
+}
+
+/* From outside: the runtime may end as soon as @g has run. */
+static void ready_foreign(flo_runtime *rt, struct flo__g *g, bool external)
+{
+	struct flo__glist list = {0};
+
+	atomic_fetch_add(&rt->foreign, 1);
+	flo__glist_push(&list, g);
+	flo__sched_push_global(rt, &list);
+	if (external)
+		atomic_fetch_sub(&rt->externals, 1);
+	flo__sched_wake(rt);
+	atomic_fetch_sub(&rt->foreign, 1);
+}
+
+void flo__ready(struct flo__g *g)
+{
+	struct flo__m *m = flo__m();
+	flo_runtime *rt = g->rt;
+	bool external = g->external;
+
+	claim(g);
+	if (m == NULL || m->rt != rt || (m->p == NULL && !m->batching)) {
+		ready_foreign(rt, g, external);
+		return;
+	}
+	if (m->batching) {
+		flo__glist_push(&m->batch, g);
+		m->batch_external += external;
+		return;
+	}
+	flo__sched_push(m, g, true);
+	if (external)
+		atomic_fetch_sub(&rt->externals, 1);
+	flo__sched_wake(rt);
+}
+
+struct flo__g *flo__g_current(void)
+{
+	struct flo__m *m = flo__m();
+
+	return m != NULL ? m->g : NULL;
+}
+
+flo_runtime *flo__g_runtime(const struct flo__g *g)
+{
+	return g->rt;
+}
+
+void **flo__g_local(struct flo__g *g)
+{
+	return &g->local;
+}
+
+void flo_yield(void)
+{
+	struct flo__m *m = flo__m();
+
+	REQUIRE(m != NULL && m->g != NULL);
+	REQUIRE(m->block_depth == 0);
+	flo__g_leave(m, FLO__OP_YIELD);
+}

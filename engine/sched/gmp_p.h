@@ -1,0 +1,340 @@
+/*
+ * G, M and P, and what they share. Only engine/sched includes this.
+ *
+ *	G  a coroutine: a record, and a stack once it has run
+ *	M  a thread: runs the G's of the P it holds, parks when it has none
+ *	P  the right to run G's, with a queue of them, caches and timers
+ *
+ * proc.c has the note on how M's park and wake.
+ */
+#ifndef FLO_ENGINE_SCHED_GMP_P_H
+#define FLO_ENGINE_SCHED_GMP_P_H
+
+#include "engine/sched/lock_p.h"
+#include "engine/sched/sched_p.h"
+#include "engine/sched/switch_p.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FLO__ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define FLO__TSAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define FLO__ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define FLO__TSAN 1
+#endif
+
+#define FLO__RING_LEN	 256u  /* a P's queue; a power of two */
+#define FLO__GLOBAL_TICK 61u   /* look at the global queue every so often */
+#define FLO__TIMER_TICK	 8u    /* and at the clock, while timers are armed */
+#define FLO__NEXT_MAX	 64u   /* wake-ups in a row that overtake the queue */
+#define FLO__CACHE_MAX	 64u   /* free G's and stacks a P keeps; halves move */
+#define FLO__M_MAX	 1024u /* threads of one runtime */
+#define FLO__RELIEF_MAX	 4u    /* P's that exist only while others are stuck */
+#define FLO__SPIN_ROUNDS 4
+#define FLO__HOG_NS	 10000000ull
+#define FLO__NEVER	 UINT64_MAX
+
+struct flo__p;
+struct flo__stack;
+
+/* Who owns a G is what its state says. */
+enum flo__g_state {
+	FLO__G_FREE,	/* the free list it lies in */
+	FLO__G_QUEUED,	/* the one queue it is in, or who carries it there */
+	FLO__G_RUNNING, /* the M that runs it */
+	FLO__G_PARKED,	/* who will ready it */
+};
+
+struct flo__g {
+	struct flo__g *next; /* link of the list or global queue it is in */
+	flo_runtime *rt;     /* constant */
+	flo_fn fn;	     /* owner */
+	void *arg;	     /* owner */
+	const char *name;    /* owner; "" if none */
+	const char *why;     /* owner; what it waits for */
+	struct flo__stack *stack; /* owner; NULL until first run */
+	void *sp;		  /* owner; valid while not running */
+	void *local;		  /* the coroutine's own: flo__g_local() */
+	void *fiber;		  /* ThreadSanitizer's */
+	/* atomic: release by the owner who gives it up, acquire by the next */
+	_Atomic uint32_t state;
+	uint8_t stack_class; /* owner */
+	bool external;	     /* owner; its wake-up may come from outside */
+};
+
+/* An intrusive FIFO of G's. */
+struct flo__glist {
+	struct flo__g *head, *tail;
+	uint32_t len;
+};
+
+/* Who holds a P. */
+enum flo__p_status {
+	FLO__P_IDLE, /* the idle list, under rt->lock; its queues are empty */
+	FLO__P_RUNNING, /* the M it belongs to */
+	FLO__P_BLOCKED, /* whoever changes this by compare-and-swap */
+	FLO__P_ABSENT,	/* nobody: a relief P without work */
+};
+
+struct flo__p {
+	/* The ring. Consumers move head by compare-and-swap, so a thief is safe
+	 * against the owner and against other thieves; only the owner moves tail.
+	 * head: acq_rel; tail: release in put, acquire in steal; slots: relaxed,
+	 * ordered by head and tail. */
+	_Atomic uint32_t head;
+	char pad0[60];
+	_Atomic uint32_t tail;
+	/* atomic: exchanged by owner and thieves, release in, acquire out */
+	_Atomic(struct flo__g *) runnext;
+	uint32_t next_streak;	     /* owner M only */
+	uint32_t tick;		     /* owner M only */
+	_Atomic uint32_t shown_tick; /* relaxed: tick for the monitor */
+	uint32_t rng;		     /* owner M only */
+	/* relaxed, owner writes; exact to who sees the P idle under rt->lock */
+	_Atomic uint64_t spawned;
+	_Atomic uint64_t ended;
+	struct flo__glist gfree;      /* owner M only */
+	struct flo__stack *stacks[2]; /* owner M only: warm free stacks */
+	uint32_t stacks_len[2];	      /* owner M only */
+	flo_runtime *rt;	      /* constant */
+	uint32_t id;		      /* constant */
+	struct flo__p *link;	      /* by rt->lock: idle list */
+	/* atomic: see enum; release by who gives the P up, acquire by who
+	 * takes it */
+	_Atomic uint32_t status;
+	uint32_t mon_tick;  /* monitor only: what it saw last */
+	bool mon_blocked;   /* monitor only: and that it was blocked */
+	uint64_t mon_since; /* monitor only: since when */
+	bool relief;	    /* constant */
+
+	/* Timers: a 4-ary heap. */
+	struct flo__tlock timer_lock;
+	struct flo__timer **heap;    /* by timer_lock */
+	uint32_t heap_len, heap_cap; /* by timer_lock */
+	struct flo__timer *firing;   /* by timer_lock: its fn runs now */
+	bool timers_busy;	     /* by timer_lock: somebody runs them */
+	/* atomic: earliest deadline; seq_cst store, partner: poller */
+	_Atomic uint64_t timer_next;
+
+	char pad1[64];
+	_Atomic(struct flo__g *) ring[FLO__RING_LEN];
+};
+
+/* What an M does for a G that has left its stack. */
+enum flo__m_op {
+	FLO__OP_NONE,
+	FLO__OP_PARK,
+	FLO__OP_YIELD,
+	FLO__OP_END,
+	FLO__OP_UNBLOCK, /* back from a blocking region without a P */
+};
+
+struct flo__m {
+	struct flo__g *g;      /* own; what runs, NULL on the M's own stack */
+	struct flo__p *p;      /* own; NULL while it has no right to run G's */
+	void *sp;	       /* own; the M's own stack, while a G runs */
+	flo_runtime *rt;       /* constant */
+	struct flo__g *picked; /* own; taken from the queue, runs next */
+	enum flo__m_op op;     /* own */
+	bool (*commit)(struct flo__g *g, void *arg); /* own */
+	void *commit_arg;			     /* own */
+	uint32_t block_depth;			     /* own */
+	struct flo__p *block_p; /* own; the P it left when it blocked */
+	bool spinning;		/* own; counted in rt->spinning */
+	bool batching; /* own; drives the poller: readied G's go to batch */
+	struct flo__glist batch; /* own */
+	uint32_t batch_external; /* own; of those, counted as external */
+	struct flo__p *nextp;	 /* given with park, by who wakes */
+	_Atomic uint32_t park;	 /* futex; 1 is a permit: release, acquire */
+	struct flo__m *link;	 /* by rt->lock: idle list */
+	struct flo__m *all;	 /* by rt->lock: every M */
+	pthread_t thread;	 /* constant */
+	void *fiber;		 /* ThreadSanitizer's for the M's own stack */
+	const void *asan_stack;	 /* AddressSanitizer's: bounds of it */
+	size_t asan_size;
+};
+
+struct flo__stack_pool;
+struct flo__poller;
+
+struct flo_runtime {
+	struct flo__tlock lock;
+	uint32_t nprocs;	  /* constant: ordinary P's */
+	uint32_t np;		  /* constant: with relief P's */
+	uint32_t default_class;	  /* constant */
+	uint64_t shuffle_seed;	  /* constant */
+	struct flo__p *ps;	  /* constant: np of them */
+	struct flo__p *idle_p;	  /* by lock */
+	struct flo__m *idle_m;	  /* by lock */
+	struct flo__m *all_m;	  /* by lock */
+	uint32_t nm;		  /* by lock */
+	struct flo__glist global; /* by lock */
+	_Atomic uint32_t
+		global_len; /* written under lock; seq_cst, for looks */
+	char pad0[64];
+	/* atomic, seq_cst; the two sides of the park protocol (proc.c) */
+	_Atomic uint32_t spinning;
+	_Atomic uint32_t nidle; /* ordinary P's in idle_p; written under lock */
+	char pad1[64];
+	uint32_t nblocked; /* by lock: blocking regions without a P */
+	uint64_t spawned;  /* by lock: G's not started on a P */
+	uint32_t waiting; /* by lock: flo_runtime_free() waits for the last G */
+	uint32_t creator_waits; /* by lock: creator is in flo_runtime_run() */
+	pthread_t creator;	/* constant */
+	/* relaxed, set once: threads besides the creator use the runtime */
+	atomic_bool open_world;
+	/* atomic, seq_cst: each rises before what it counts can be seen and
+	 * falls after its G is runnable (deadlock.c) */
+	_Atomic uint32_t externals; /* G's parked for something outside */
+	_Atomic uint32_t timers;    /* armed, or their fn running */
+	_Atomic uint32_t holds;
+	_Atomic uint32_t foreign; /* ordinary threads inside a call; last
+				     * touch of the runtime by each */
+	atomic_bool stopping;	  /* release under lock; acquire */
+	_Atomic uint32_t quiet;	  /* futex: flo_runtime_free() may go on */
+
+	struct flo__tlock glock;
+	struct flo__glist gfree;   /* by glock */
+	struct flo__gslab *gslabs; /* by glock */
+
+	struct flo__stack_pool *stacks;
+	struct flo__poller *poller;
+
+	/* monitor */
+	pthread_t mon_thread;
+	_Atomic uint32_t mon_wake;  /* futex: 1 wakes it */
+	_Atomic uint32_t mon_sleep; /* seq_cst: enum flo__mon_sleep */
+};
+
+/* m.c: threads */
+struct flo__m *flo__m(void); /* the calling thread's M, or NULL */
+bool flo__m_start(flo_runtime *rt, struct flo__p *p, bool spinning);
+bool flo__m_stop(struct flo__m *m);
+void flo__m_unpark(struct flo__m *m);
+
+/* proc.c: who runs what */
+void flo__sched_loop(struct flo__m *m);
+void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front);
+void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list);
+void flo__sched_wake(flo_runtime *rt);
+void flo__sched_handoff(flo_runtime *rt, struct flo__p *p);
+struct flo__p *flo__sched_idle_get(flo_runtime *rt);
+void flo__sched_idle_put(flo_runtime *rt, struct flo__p *p);
+bool flo__sched_work_waits(flo_runtime *rt, const struct flo__p *p);
+void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning);
+bool flo__sched_work_anywhere(flo_runtime *rt);
+
+/* runq.c: the ring of a P */
+bool flo__runq_put(struct flo__p *p, struct flo__g *g,
+		   struct flo__glist *spill);
+struct flo__g *flo__runq_get(struct flo__p *p);
+struct flo__g *flo__runq_steal(struct flo__p *thief, struct flo__p *victim,
+			       bool take_next);
+bool flo__runq_empty(const struct flo__p *p);
+
+static inline void flo__glist_push(struct flo__glist *list, struct flo__g *g)
+{
+	g->next = NULL;
+	if (list->tail != NULL)
+		list->tail->next = g;
+	else
+		list->head = g;
+	list->tail = g;
+	list->len++;
+}
+
+static inline struct flo__g *flo__glist_pop(struct flo__glist *list)
+{
+	struct flo__g *g = list->head;
+
+	if (g == NULL)
+		return NULL;
+	list->head = g->next;
+	if (list->head == NULL)
+		list->tail = NULL;
+	list->len--;
+	return g;
+}
+
+/* g.c: records, and what happens at both ends of a coroutine */
+struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p);
+void flo__g_publish(struct flo__g *g);
+void flo__g_free(struct flo__p *p, struct flo__g *g);
+void flo__g_run(struct flo__m *m, struct flo__g *g);
+struct flo__m *flo__g_leave(struct flo__m *m, enum flo__m_op op);
+void flo__g_each(flo_runtime *rt, void (*fn)(struct flo__g *g, void *arg),
+		 void *arg);
+void flo__g_slabs_free(flo_runtime *rt);
+
+/* stack.c */
+enum {
+	FLO__STACK_SMALL,
+	FLO__STACK_LARGE,
+	FLO__STACK_CLASSES
+};
+
+struct flo__stack {
+	struct flo__stack *next;
+	char *base; /* lowest address; the guard is here */
+	size_t size;
+	uint32_t index;
+	uint8_t class;
+	uint8_t guard;
+	unsigned valgrind_id;
+};
+
+flo_status flo__stack_pool_new(struct flo__stack_pool **ret_pool);
+void flo__stack_pool_free(struct flo__stack_pool *pool);
+struct flo__stack *flo__stack_get(struct flo__p *p, unsigned class);
+void flo__stack_put(struct flo__p *p, struct flo__stack *stack);
+void *flo__stack_top(const struct flo__stack *stack);
+void flo__stack_check(const struct flo__stack *stack);
+bool flo__stack_class(size_t size, unsigned *ret_class);
+
+/* timer.c */
+bool flo__timers_run(struct flo__p *p, uint64_t now_ns);
+uint64_t flo__timers_next(flo_runtime *rt);
+
+/* poll.c */
+flo_status flo__poller_new(flo_runtime *rt, flo_error *err);
+void flo__poller_free(flo_runtime *rt);
+bool flo__poller_try(flo_runtime *rt);	  /* nothing blocks; any M, monitor */
+bool flo__poller_drive(struct flo__m *m); /* blocks; an M without P */
+bool flo__poller_driven(flo_runtime *rt);
+void flo__poller_earlier(flo_runtime *rt, uint64_t when_ns);
+void flo__poller_interrupt(flo_runtime *rt);
+
+/* blocking.c */
+void flo__blocking_return(struct flo__m *m, struct flo__g *g);
+bool flo__blocking_retake(flo_runtime *rt, struct flo__p *p);
+
+/* monitor.c */
+enum flo__mon_sleep {
+	FLO__MON_AWAKE, /* or looks again within microseconds */
+	FLO__MON_LONG,	/* a blocking region should wake it */
+	FLO__MON_DEEP,	/* the first P to become busy too */
+};
+flo_status flo__monitor_start(flo_runtime *rt, flo_error *err);
+void flo__monitor_stop(flo_runtime *rt);
+void flo__monitor_wake(flo_runtime *rt);
+
+/* deadlock.c; both with rt->lock held */
+bool flo__quiet(flo_runtime *rt);
+void flo__deadlock_check(flo_runtime *rt);
+
+/* runtime.c */
+uint64_t flo__clock(void);
+
+#endif

@@ -1,0 +1,536 @@
+/*
+ * Who runs what: how G's are found, and how M's park and are woken.
+ *
+ * Note: parking and waking
+ *
+ * Enough M's must run to use the P's while there is work, and no more, and a
+ * thread that parks for a moment costs more than the work it missed. Refused:
+ *
+ *  - One queue for all: its lock is the program's speed limit.
+ *  - Handing each readied G to an idle M: the G leaves a warm cache, and the
+ *    M parks again at once; twenty times the cost of the G.
+ *  - Waking an M at each push: the storm that this causes is the same.
+ *
+ * As in Go, an M without work spins for a while (looks into every queue), at
+ * most half as many as there are busy P's, and who pushes work wakes an M only
+ * if there is an idle P and nobody spins: the spinner will find it. What keeps
+ * that from losing work is an order on both sides:
+ *
+ *	who pushes			who stops looking
+ *	1. put G into a queue		1. give the P up (nidle++) and
+ *	2. full fence			   stop spinning (spinning--)
+ *	3. if spinning == 0 and		2. full fence
+ *	   nidle > 0: wake		3. look into every queue again
+ *
+ * Whatever the interleaving, one of the two sees the other. Three rules more:
+ *
+ *  R1 An M that stops spinning because it found work looks whether there is
+ *     more and wakes another for it: pushes that came while it was spinning
+ *     woke nobody. (Matters when G's block: else it would see the rest itself.)
+ *  R2 Every M that gives its P up makes the second look, not only spinners as
+ *     in older versions of Go: a push sees nidle == 0 before the P is given up
+ *     and wakes nobody.
+ *  R3 Who wanted to wake and found no P takes its spinning count back under
+ *     the lock under which P's become idle.
+ *
+ * An M parks on a futex with one permit, so a wake before the park is kept. It
+ * is on the idle list, under the lock, before it looks at the permit. A woken
+ * M comes with the P that its waker took for it.
+ *
+ * tests/model/park.pml is this note in Promela. It is sequentially consistent;
+ * that the fences suffice on real machines is argued here: in both columns
+ * step 2 is a seq_cst fence between the write of 1 and the reads of 3.
+ *
+ * Note: who waits for the outside
+ *
+ * An M that gave its P up becomes the poller's driver if nobody is, and blocks
+ * there instead of on its futex (poll.c). When events come it takes an idle P
+ * and what became ready, or leaves that to the others.
+ */
+#include "engine/sched/gmp_p.h"
+
+#include "base/contract.h"
+
+#include <limits.h>
+#include <sched.h>
+
+static inline uint32_t rng_next(struct flo__p *p)
+{
+	uint32_t x = p->rng;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	return p->rng = x;
+}
+
+/* The idle list of P's. The lock is held. */
+struct flo__p *flo__sched_idle_get(flo_runtime *rt)
+{
+	struct flo__p *p = rt->idle_p;
+
+	if (p == NULL)
+		return NULL;
+	INSIST(atomic_load_explicit(&p->status, memory_order_relaxed) ==
+	       FLO__P_IDLE);
+	INSIST(flo__runq_empty(p));
+	rt->idle_p = p->link;
+	p->link = NULL;
+	if (atomic_load(&rt->mon_sleep) == FLO__MON_DEEP)
+		flo__monitor_wake(rt);
+	atomic_fetch_sub(&rt->nidle, 1);
+	atomic_store_explicit(&p->status, FLO__P_RUNNING, memory_order_release);
+	return p;
+}
+
+void flo__sched_idle_put(flo_runtime *rt, struct flo__p *p)
+{
+	INSIST(flo__runq_empty(p));
+	atomic_store_explicit(&p->status, FLO__P_IDLE, memory_order_release);
+	p->link = rt->idle_p;
+	rt->idle_p = p;
+	/* seq_cst: step 1 of who stops looking */
+	atomic_fetch_add(&rt->nidle, 1);
+	INSIST(atomic_load_explicit(&rt->nidle, memory_order_relaxed) <=
+	       rt->nprocs);
+}
+
+void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list)
+{
+	if (list->len == 0)
+		return;
+	flo__tlock_take(&rt->lock);
+	if (rt->global.tail != NULL)
+		rt->global.tail->next = list->head;
+	else
+		rt->global.head = list->head;
+	rt->global.tail = list->tail;
+	rt->global.len += list->len;
+	atomic_store(&rt->global_len, rt->global.len);
+	flo__tlock_give(&rt->lock);
+	*list = (struct flo__glist){0};
+}
+
+static void push_tail(struct flo__p *p, struct flo__g *g)
+{
+	struct flo__glist spill = {0};
+
+	if (!flo__runq_put(p, g, &spill))
+		flo__sched_push_global(p->rt, &spill);
+}
+
+/* Queue @g on the caller's P; @front: it runs next. Wakes nobody. */
+void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front)
+{
+	struct flo__p *p = m->p;
+
+	if (m->rt->shuffle_seed != 0)
+		front = front && (rng_next(p) & 1);
+	if (front)
+		g = atomic_exchange_explicit(&p->runnext, g,
+					     memory_order_acq_rel);
+	if (g != NULL)
+		push_tail(p, g);
+}
+
+/* Take a share of the global queue; the first to run, the rest to the ring. */
+static struct flo__g *get_global_locked(flo_runtime *rt, struct flo__p *p,
+					uint32_t max)
+{
+	struct flo__glist spill = {0};
+	struct flo__g *first, *g;
+	uint32_t n = rt->global.len / rt->nprocs + 1;
+
+	if (n > max)
+		n = max;
+	first = flo__glist_pop(&rt->global);
+	while (first != NULL && --n > 0) {
+		g = flo__glist_pop(&rt->global);
+		if (g == NULL)
+			break;
+		if (!flo__runq_put(p, g, &spill))
+			INSIST(!"a share of the global queue did not fit");
+	}
+	atomic_store(&rt->global_len, rt->global.len);
+	return first;
+}
+
+static struct flo__g *get_global(flo_runtime *rt, struct flo__p *p,
+				 uint32_t max)
+{
+	struct flo__g *g;
+
+	if (atomic_load_explicit(&rt->global_len, memory_order_relaxed) == 0)
+		return NULL;
+	flo__tlock_take(&rt->lock);
+	g = get_global_locked(rt, p, max);
+	flo__tlock_give(&rt->lock);
+	return g;
+}
+
+static struct flo__g *get_local(struct flo__p *p)
+{
+	struct flo__g *g;
+
+	if (atomic_load_explicit(&p->runnext, memory_order_relaxed) != NULL &&
+	    p->next_streak < FLO__NEXT_MAX) {
+		g = atomic_exchange_explicit(&p->runnext, NULL,
+					     memory_order_acquire);
+		if (g != NULL) {
+			p->next_streak++;
+			return g;
+		}
+	}
+	p->next_streak = 0;
+	g = flo__runq_get(p);
+	if (g != NULL)
+		return g;
+	return atomic_exchange_explicit(&p->runnext, NULL,
+					memory_order_acquire);
+}
+
+/* What is looked at only every so often while the ring is never empty. */
+static struct flo__g *get_by_tick(struct flo__m *m)
+{
+	struct flo__p *p = m->p;
+
+	if (atomic_load_explicit(&p->timer_next, memory_order_relaxed) !=
+	    FLO__NEVER)
+		flo__timers_run(p, flo__clock());
+	if (p->tick % FLO__GLOBAL_TICK != 0)
+		return NULL;
+	if (atomic_load_explicit(&m->rt->externals, memory_order_relaxed) > 0)
+		flo__poller_try(m->rt);
+	return get_global(m->rt, p, 1);
+}
+
+/* The next G of the M's own P, or of the global queue. */
+static struct flo__g *get_near(struct flo__m *m)
+{
+	struct flo__p *p = m->p;
+	struct flo__g *g;
+
+	p->tick++;
+	atomic_store_explicit(&p->shown_tick, p->tick, memory_order_relaxed);
+	if (p->tick % FLO__TIMER_TICK == 0 || p->tick % FLO__GLOBAL_TICK == 0) {
+		g = get_by_tick(m);
+		if (g != NULL)
+			return g;
+	}
+	return get_local(p);
+}
+
+/* Run the due timers of every P. True if there were any. */
+static bool run_all_timers(flo_runtime *rt)
+{
+	uint64_t now;
+	bool any = false;
+
+	if (atomic_load(&rt->timers) == 0)
+		return false;
+	now = flo__clock();
+	for (uint32_t i = 0; i < rt->np; i++)
+		any = flo__timers_run(&rt->ps[i], now) || any;
+	return any;
+}
+
+/* Look into all queues but our own, beginning anywhere. */
+static struct flo__g *steal(struct flo__m *m, bool take_next)
+{
+	flo_runtime *rt = m->rt;
+	uint32_t start = rng_next(m->p) % rt->np;
+	struct flo__g *g;
+
+	for (uint32_t i = 0; i < rt->np; i++) {
+		struct flo__p *victim = &rt->ps[(start + i) % rt->np];
+
+		if (victim == m->p)
+			continue;
+		g = flo__runq_steal(m->p, victim, take_next);
+		if (g != NULL)
+			return g;
+	}
+	return NULL;
+}
+
+/* May the M spin: it does already, or few enough do. */
+static bool may_spin(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+	uint32_t busy;
+
+	if (rt->np == 1)
+		return false;
+	if (m->spinning)
+		return true;
+	busy = rt->nprocs - atomic_load(&rt->nidle);
+	if (2 * atomic_load(&rt->spinning) >= busy)
+		return false;
+	m->spinning = true;
+	atomic_fetch_add(&rt->spinning, 1);
+	return true;
+}
+
+static struct flo__g *spin(struct flo__m *m)
+{
+	struct flo__g *g;
+
+	for (int round = 0; round < FLO__SPIN_ROUNDS; round++) {
+		bool last = round == FLO__SPIN_ROUNDS - 1;
+
+		g = steal(m, last);
+		if (g == NULL)
+			g = get_global(m->rt, m->p, FLO__RING_LEN / 2);
+		if (g != NULL)
+			return g;
+		if (!last)
+			sched_yield();
+	}
+	return NULL;
+}
+
+/* Everything that does not block. */
+static struct flo__g *look(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+	struct flo__g *g;
+
+	g = get_near(m);
+	if (g != NULL)
+		return g;
+	run_all_timers(rt);
+	if (atomic_load_explicit(&rt->externals, memory_order_relaxed) > 0)
+		flo__poller_try(rt);
+	g = get_local(m->p);
+	if (g == NULL)
+		g = get_global(rt, m->p, FLO__RING_LEN / 2);
+	if (g == NULL && may_spin(m))
+		g = spin(m);
+	return g;
+}
+
+/* Is anything runnable anywhere? Step 3 of who stops looking, and R1. */
+bool flo__sched_work_anywhere(flo_runtime *rt)
+{
+	if (atomic_load(&rt->global_len) > 0)
+		return true;
+	for (uint32_t i = 0; i < rt->np; i++)
+		if (!flo__runq_empty(&rt->ps[i]))
+			return true;
+	return atomic_load(&rt->timers) > 0 &&
+	       flo__timers_next(rt) <= flo__clock();
+}
+
+/* Is there work that a P handed on would find near? */
+bool flo__sched_work_waits(flo_runtime *rt, const struct flo__p *p)
+{
+	return !flo__runq_empty(p) || atomic_load(&rt->global_len) > 0;
+}
+
+/* After pushing work: have somebody run it. Any thread. */
+void flo__sched_wake(flo_runtime *rt)
+{
+	struct flo__p *p;
+	uint32_t none = 0;
+
+	/* Steps 2 and 3 of who pushes. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&rt->spinning, memory_order_relaxed) != 0)
+		return;
+	if (atomic_load_explicit(&rt->nidle, memory_order_relaxed) == 0)
+		return;
+	if (!atomic_compare_exchange_strong(&rt->spinning, &none, 1))
+		return;
+	flo__tlock_take(&rt->lock);
+	p = flo__sched_idle_get(rt);
+	if (p == NULL)
+		atomic_fetch_sub(&rt->spinning, 1); /* R3 */
+	flo__tlock_give(&rt->lock);
+	if (p != NULL)
+		flo__m_start(rt, p, true);
+}
+
+/* An M that found work no longer spins. */
+static void stop_spinning(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+
+	if (!m->spinning)
+		return;
+	m->spinning = false;
+	INSIST(atomic_load_explicit(&rt->spinning, memory_order_relaxed) > 0);
+	atomic_fetch_sub(&rt->spinning, 1);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&rt->nidle, memory_order_relaxed) > 0 &&
+	    flo__sched_work_anywhere(rt))
+		flo__sched_wake(rt); /* R1 */
+}
+
+/* No M for @p, which the caller owns: its work becomes everybody's. */
+void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning)
+{
+	struct flo__g *g;
+
+	while ((g = get_local(p)) != NULL)
+		flo__glist_push(&rt->global, g);
+	atomic_store(&rt->global_len, rt->global.len);
+	flo__sched_idle_put(rt, p);
+	if (spinning)
+		atomic_fetch_sub(&rt->spinning, 1);
+}
+
+/* Find an M for a P that its own has left, or leave the P idle. */
+void flo__sched_handoff(flo_runtime *rt, struct flo__p *p)
+{
+	bool keep;
+
+	INSIST(atomic_load_explicit(&p->status, memory_order_relaxed) ==
+	       FLO__P_RUNNING);
+	/* Somebody has to drive the poller while all else waits. */
+	keep = !flo__runq_empty(p) ||
+	       (!flo__poller_driven(rt) && (atomic_load(&rt->externals) > 0 ||
+					    atomic_load(&rt->timers) > 0));
+	flo__tlock_take(&rt->lock);
+	if (!keep && rt->global.len == 0) {
+		flo__sched_idle_put(rt, p);
+		p = NULL;
+	}
+	flo__tlock_give(&rt->lock);
+	if (p != NULL) {
+		flo__m_start(rt, p, false);
+		return;
+	}
+	/* R2 */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (flo__sched_work_anywhere(rt))
+		flo__sched_wake(rt);
+}
+
+/* Give the P up. Returns false if the last look under the lock found work. */
+static bool drop_p(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+
+	flo__tlock_take(&rt->lock);
+	if (rt->global.len > 0) {
+		flo__tlock_give(&rt->lock);
+		return false;
+	}
+	flo__sched_idle_put(rt, m->p);
+	m->p = NULL;
+	if (rt->waiting > 0 && flo__quiet(rt)) {
+		atomic_store(&rt->quiet, 1);
+		flo__futex_wake(&rt->quiet, INT_MAX);
+	}
+	if (m->spinning) {
+		m->spinning = false;
+		INSIST(atomic_load(&rt->spinning) > 0);
+		atomic_fetch_sub(&rt->spinning, 1);
+	}
+	flo__tlock_give(&rt->lock);
+	return true;
+}
+
+/* Take an idle P, as a spinner. */
+static bool regain_p(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+
+	INSIST(m->p == NULL && !m->spinning);
+	flo__tlock_take(&rt->lock);
+	m->p = flo__sched_idle_get(rt);
+	if (m->p != NULL && rt->np > 1) {
+		m->spinning = true;
+		atomic_fetch_add(&rt->spinning, 1);
+	}
+	flo__tlock_give(&rt->lock);
+	return m->p != NULL;
+}
+
+/* Make what became ready while we drove the poller runnable. */
+static void flush_batch(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+	struct flo__g *g;
+	uint32_t external = m->batch_external;
+
+	m->batching = false;
+	if (m->batch.len == 0)
+		return;
+	if (m->p != NULL)
+		while ((g = flo__glist_pop(&m->batch)) != NULL)
+			push_tail(m->p, g);
+	else
+		flo__sched_push_global(rt, &m->batch);
+	m->batch_external = 0;
+	if (external > 0)
+		atomic_fetch_sub(&rt->externals, external);
+}
+
+/*
+ * Wait for events, if nobody does and there is something to wait for. Returns
+ * true if the M has a P again.
+ */
+static bool drive(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+
+	if (atomic_load(&rt->externals) == 0 && atomic_load(&rt->timers) == 0)
+		return false;
+	if (!flo__poller_drive(m))
+		return false;
+	regain_p(m);
+	if (m->p == NULL && m->batch.len > 0) {
+		flush_batch(m);
+		flo__sched_wake(rt);
+		return regain_p(m);
+	}
+	flush_batch(m);
+	return m->p != NULL;
+}
+
+/* The next G to run, waiting for it. NULL: the runtime ends. */
+static struct flo__g *find(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+	struct flo__g *g;
+
+	for (;;) {
+		INSIST(m->p != NULL);
+		g = look(m);
+		if (g != NULL)
+			return g;
+		if (!drop_p(m))
+			continue;
+		/* Steps 2 and 3 of who stops looking. */
+		atomic_thread_fence(memory_order_seq_cst);
+		if (flo__sched_work_anywhere(rt) && regain_p(m))
+			continue;
+		if (drive(m))
+			continue;
+		if (!flo__m_stop(m))
+			return NULL;
+	}
+}
+
+/* What an M does all its life. */
+void flo__sched_loop(struct flo__m *m)
+{
+	struct flo__g *g;
+
+	for (;;) {
+		if (m->picked != NULL) {
+			g = m->picked;
+			m->picked = NULL;
+		} else if (m->p == NULL || m->spinning ||
+			   (g = get_near(m)) == NULL) {
+			if (m->p == NULL && !flo__m_stop(m))
+				return;
+			g = find(m);
+			if (g == NULL)
+				return;
+		}
+		stop_spinning(m);
+		flo__g_run(m, g);
+	}
+}

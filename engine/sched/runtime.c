@@ -1,0 +1,330 @@
+/*
+ * The life of a runtime, and how coroutines come into it.
+ */
+#include "engine/sched/gmp_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROCS_MAX 256u
+
+uint64_t flo__clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t flo_now(void)
+{
+	return flo__clock();
+}
+
+uint64_t flo__runtime_now(flo_runtime *rt)
+{
+	(void)rt;
+	return flo__clock();
+}
+
+flo_runtime *flo_runtime_current(void)
+{
+	struct flo__m *m = flo__m();
+
+	return m != NULL && m->g != NULL ? m->rt : NULL;
+}
+
+void flo__runtime_hold(flo_runtime *rt)
+{
+	atomic_fetch_add(&rt->holds, 1);
+}
+
+void flo__runtime_release(flo_runtime *rt)
+{
+	uint32_t was;
+
+	atomic_fetch_add(&rt->foreign, 1);
+	was = atomic_fetch_sub(&rt->holds, 1);
+	REQUIRE(was > 0);
+	if (was == 1) {
+		flo__tlock_take(&rt->lock);
+		flo__tlock_give(&rt->lock);
+	}
+	atomic_fetch_sub(&rt->foreign, 1);
+}
+
+static uint32_t count_cores(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	return (uint32_t)CPU_COUNT(&set);
+}
+
+static void p_init(flo_runtime *rt, struct flo__p *p, uint32_t id)
+{
+	p->rt = rt;
+	p->id = id;
+	p->rng = 0x9e3779b9u * (id + 1) ^ (uint32_t)rt->shuffle_seed;
+	if (p->rng == 0)
+		p->rng = 1;
+	atomic_init(&p->timer_next, FLO__NEVER);
+	flo__sched_idle_put(rt, p);
+}
+
+/* Everything but the threads. */
+static flo_status build(flo_runtime *rt, flo_error *err)
+{
+	flo_status st;
+
+	rt->ps = flo__calloc(rt->np, sizeof(*rt->ps));
+	if (rt->ps == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	for (uint32_t i = 0; i < rt->np; i++)
+		p_init(rt, &rt->ps[i], i);
+	st = flo__stack_pool_new(&rt->stacks);
+	if (st != FLO_OK)
+		return flo_error_set(err, st, "out of memory");
+	return flo__poller_new(rt, err);
+}
+
+static void destroy(flo_runtime *rt)
+{
+	struct flo__m *m;
+
+	while ((m = rt->all_m) != NULL) {
+		rt->all_m = m->all;
+		flo__free(m);
+	}
+	flo__poller_free(rt);
+	flo__g_slabs_free(rt);
+	flo__stack_pool_free(rt->stacks);
+	for (uint32_t i = 0; rt->ps != NULL && i < rt->np; i++)
+		flo__free(rt->ps[i].heap);
+	flo__free(rt->ps);
+	flo__free(rt);
+}
+
+/* End the threads. Requires: nothing is alive and nobody will come. */
+static void stop(flo_runtime *rt, bool monitor)
+{
+	struct flo__m *m;
+
+	flo__tlock_take(&rt->lock);
+	atomic_store(&rt->stopping, true);
+	while ((m = rt->idle_m) != NULL) {
+		rt->idle_m = m->link;
+		flo__m_unpark(m);
+	}
+	flo__tlock_give(&rt->lock);
+	flo__poller_interrupt(rt);
+	if (monitor)
+		flo__monitor_stop(rt);
+	for (m = rt->all_m; m != NULL; m = m->all)
+		pthread_join(m->thread, NULL);
+}
+
+/* One M at once, so that a system without threads is reported here. */
+static flo_status start(flo_runtime *rt, flo_error *err)
+{
+	struct flo__p *p;
+	flo_status st;
+
+	st = flo__monitor_start(rt, err);
+	if (st != FLO_OK)
+		return st;
+	flo__tlock_take(&rt->lock);
+	p = flo__sched_idle_get(rt);
+	flo__tlock_give(&rt->lock);
+	if (flo__m_start(rt, p, false))
+		return FLO_OK;
+	stop(rt, true);
+	return flo_error_sys(err, EAGAIN, "start a scheduler thread");
+}
+
+flo_status flo_runtime_new(const struct flo_runtime_options *options,
+			   flo_error *err, flo_runtime **ret_rt)
+{
+	static const struct flo_runtime_options defaults;
+	flo_runtime *rt;
+	flo_status st;
+
+	if (options == NULL)
+		options = &defaults;
+	REQUIRE(ret_rt != NULL);
+	rt = flo__calloc(1, sizeof(*rt));
+	if (rt == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	rt->nprocs = options->procs > 0 ? options->procs : count_cores();
+	if (rt->nprocs > PROCS_MAX)
+		rt->nprocs = PROCS_MAX;
+	rt->np = rt->nprocs;
+	rt->shuffle_seed = options->shuffle_seed;
+	rt->creator = pthread_self();
+	if (!flo__stack_class(options->stack_size, &rt->default_class)) {
+		st = flo_error_set(err, FLO_INVALID,
+				   "stack_size %zu: at most 262144",
+				   options->stack_size);
+		goto out;
+	}
+	TRY(build(rt, err));
+	TRY(start(rt, err));
+	*ret_rt = rt;
+	return FLO_OK;
+out:
+	destroy(rt);
+	return st;
+}
+
+/* An ordinary thread comes in: is it the only one that ever did? */
+static void note_thread(flo_runtime *rt)
+{
+	if (!pthread_equal(pthread_self(), rt->creator))
+		atomic_store_explicit(&rt->open_world, true,
+				      memory_order_relaxed);
+}
+
+void flo_runtime_free(flo_runtime *rt)
+{
+	if (rt == NULL)
+		return;
+	REQUIRE(flo__m() == NULL);
+	flo__tlock_take(&rt->lock);
+	rt->waiting++;
+	flo__deadlock_check(rt);
+	while (!flo__quiet(rt)) {
+		atomic_store(&rt->quiet, 0);
+		flo__tlock_give(&rt->lock);
+		flo__futex_wait(&rt->quiet, 0, UINT64_MAX);
+		flo__tlock_take(&rt->lock);
+	}
+	flo__tlock_give(&rt->lock);
+	/* Threads that woke the last coroutines are on their way out. */
+	while (atomic_load(&rt->foreign) > 0)
+		sched_yield();
+	stop(rt, true);
+	destroy(rt);
+}
+
+/* Queue a new coroutine, as the M that runs us or from outside. */
+static void enqueue(flo_runtime *rt, struct flo__m *m, struct flo__g *g)
+{
+	struct flo__glist list = {0};
+	struct flo__p *p = m != NULL ? m->p : NULL;
+
+	if (p != NULL) {
+		atomic_store_explicit(
+			&p->spawned,
+			atomic_load_explicit(&p->spawned,
+					     memory_order_relaxed) +
+				1,
+			memory_order_relaxed);
+		flo__sched_push(m, g, false);
+		if (rt->np > 1)
+			flo__sched_wake(rt);
+		return;
+	}
+	atomic_fetch_add(&rt->foreign, 1);
+	flo__tlock_take(&rt->lock);
+	rt->spawned++;
+	flo__tlock_give(&rt->lock);
+	flo__glist_push(&list, g);
+	flo__sched_push_global(rt, &list);
+	flo__sched_wake(rt);
+	atomic_fetch_sub(&rt->foreign, 1);
+}
+
+static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
+			unsigned class, const char *name)
+{
+	struct flo__g *g = flo__g_new(rt, m != NULL ? m->p : NULL);
+
+	if (g == NULL)
+		return FLO_NOMEM;
+	g->fn = fn;
+	g->arg = arg;
+	g->name = name;
+	g->stack_class = (uint8_t) class;
+	flo__g_publish(g);
+	enqueue(rt, m, g);
+	return FLO_OK;
+}
+
+flo_status flo_go_with(flo_runtime *rt, flo_fn fn, void *arg, size_t stack_size,
+		       const char *name)
+{
+	struct flo__m *m = flo__m();
+	unsigned class;
+
+	REQUIRE(fn != NULL);
+	REQUIRE(rt != NULL || (m != NULL && m->g != NULL));
+	if (rt == NULL)
+		rt = m->rt;
+	if (m != NULL && m->rt != rt)
+		m = NULL;
+	if (m == NULL)
+		note_thread(rt);
+	if (!flo__stack_class(stack_size, &class))
+		return FLO_INVALID;
+	if (class < rt->default_class)
+		class = rt->default_class;
+	return spawn(rt, m, fn, arg, class, name);
+}
+
+flo_status flo_go(flo_runtime *rt, flo_fn fn, void *arg)
+{
+	return flo_go_with(rt, fn, arg, 0, NULL);
+}
+
+/* flo_runtime_run(): lies on the stack of the thread that waits. */
+struct run {
+	flo_fn fn;
+	void *arg;
+	_Atomic uint32_t done; /* futex; release by the coroutine, acquire */
+};
+
+static void run_main(void *arg)
+{
+	struct run *run = arg;
+
+	run->fn(run->arg);
+	/* @run may be gone as soon as it is done. */
+	atomic_store_explicit(&run->done, 1, memory_order_release);
+	flo__futex_wake(&run->done, 1);
+}
+
+static void creator_waits(flo_runtime *rt, int by)
+{
+	if (!pthread_equal(pthread_self(), rt->creator))
+		return;
+	flo__tlock_take(&rt->lock);
+	rt->creator_waits += (uint32_t)by;
+	flo__tlock_give(&rt->lock);
+}
+
+flo_status flo_runtime_run(flo_runtime *rt, flo_fn fn, void *arg)
+{
+	struct run run = {.fn = fn, .arg = arg};
+	flo_status st;
+
+	REQUIRE(rt != NULL && fn != NULL);
+	REQUIRE(flo__m() == NULL);
+	note_thread(rt);
+	creator_waits(rt, 1);
+	st = spawn(rt, NULL, run_main, &run, rt->default_class, "main");
+	if (st == FLO_OK)
+		while (atomic_load_explicit(&run.done, memory_order_acquire) ==
+		       0)
+			flo__futex_wait(&run.done, 0, UINT64_MAX);
+	creator_waits(rt, -1);
+	return st;
+}
