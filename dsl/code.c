@@ -93,7 +93,7 @@ uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref)
 #define SOURCE_TEXT_MAX 120
 
 void flo__code_source(struct flo__code *code, const char *text, size_t len,
-		      uint32_t line, struct flo__pool *pool)
+		      uint32_t line, struct flo__arena *arena)
 {
 	char *copy;
 
@@ -108,7 +108,7 @@ void flo__code_source(struct flo__code *code, const char *text, size_t len,
 		while ((text[len] & 0xc0) == 0x80)
 			len--;
 	}
-	copy = flo__pool_strn(pool, text, len);
+	copy = flo__arena_strndup(arena, text, len);
 	if (copy == NULL ||
 	    !grow(code, &code->sources, code->sources_len, &code->sources_cap,
 		  sizeof(*code->sources))) {
@@ -119,14 +119,14 @@ void flo__code_source(struct flo__code *code, const char *text, size_t len,
 		(struct flo__source){copy, code->ins_len, line};
 }
 
-static void *copy_of(struct flo__pool *pool, const void *items, size_t len,
+static void *copy_of(struct flo__arena *arena, const void *items, size_t len,
 		     size_t size, bool *nomem)
 {
 	void *copy;
 
 	if (len == 0)
 		return NULL;
-	copy = flo__pool_alloc(pool, len * size);
+	copy = flo__arena_calloc(arena, len, size);
 	if (copy == NULL)
 		*nomem = true;
 	else
@@ -181,9 +181,9 @@ static uint32_t stack_max(const struct flo__code *code)
 }
 
 struct flo__expr *flo__code_finish(struct flo__code *code,
-				   struct flo__pool *pool)
+				   struct flo__arena *arena)
 {
-	struct flo__expr *expr = flo__pool_alloc(pool, sizeof(*expr));
+	struct flo__expr *expr = flo__arena_calloc(arena, 1, sizeof(*expr));
 	bool nomem = expr == NULL || code->nomem;
 
 	if (nomem)
@@ -193,13 +193,13 @@ struct flo__expr *flo__code_finish(struct flo__code *code,
 		code->consts[code->ins[0].a] = NULL;
 		goto out;
 	}
-	expr->ins = copy_of(pool, code->ins, code->ins_len, sizeof(*code->ins),
+	expr->ins = copy_of(arena, code->ins, code->ins_len, sizeof(*code->ins),
 			    &nomem);
-	expr->consts = copy_of(pool, code->consts, code->consts_len,
+	expr->consts = copy_of(arena, code->consts, code->consts_len,
 			       sizeof(*code->consts), &nomem);
-	expr->refs = copy_of(pool, code->refs, code->refs_len,
+	expr->refs = copy_of(arena, code->refs, code->refs_len,
 			     sizeof(*code->refs), &nomem);
-	expr->sources = copy_of(pool, code->sources, code->sources_len,
+	expr->sources = copy_of(arena, code->sources, code->sources_len,
 				sizeof(*code->sources), &nomem);
 	if (nomem)
 		goto out;

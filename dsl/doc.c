@@ -10,23 +10,21 @@
 void flo__doc_init(struct flo__doc *doc, const char *text, size_t len)
 {
 	*doc = (struct flo__doc){.text = text, .len = len};
-	flo__pool_init(&doc->decoded);
+	flo__arena_init(&doc->decoded);
 }
 
 void flo__doc_fini(struct flo__doc *doc)
 {
 	flo__free(doc->nodes);
 	flo__free(doc->lines);
-	flo__pool_fini(&doc->decoded);
+	flo__arena_fini(&doc->decoded);
 	flo__doc_init(doc, NULL, 0);
 }
 
-void flo__doc_place(const struct flo__doc *doc, uint32_t offset, int *ret_line,
-		    int *ret_column)
+uint32_t flo__doc_line(const struct flo__doc *doc, uint32_t offset)
 {
 	uint32_t low = 0;
 	uint32_t high = doc->lines_len;
-	int column = 1;
 
 	while (high - low > 1) {
 		uint32_t mid = low + (high - low) / 2;
@@ -36,8 +34,17 @@ void flo__doc_place(const struct flo__doc *doc, uint32_t offset, int *ret_line,
 		else
 			high = mid;
 	}
-	*ret_line = (int)low + 1;
-	for (uint32_t at = doc->lines_len != 0 ? doc->lines[low] : 0;
+	return low + 1;
+}
+
+void flo__doc_place(const struct flo__doc *doc, uint32_t offset, int *ret_line,
+		    int *ret_column)
+{
+	uint32_t line = flo__doc_line(doc, offset);
+	int column = 1;
+
+	*ret_line = (int)line;
+	for (uint32_t at = doc->lines_len != 0 ? doc->lines[line - 1] : 0;
 	     at < offset && at < doc->len; at++)
 		column += (doc->text[at] & 0xc0) != 0x80;
 	*ret_column = column;
@@ -138,7 +145,7 @@ const char *flo__doc_string(struct flo__doc *doc, uint32_t node,
 	*ret_len = (size_t)(end - raw);
 	if (!n->escaped)
 		return raw;
-	out = flo__pool_alloc(&doc->decoded, (size_t)(end - raw) + 1);
+	out = flo__arena_alloc(&doc->decoded, (size_t)(end - raw) + 1);
 	if (out == NULL) {
 		doc->nomem = true;
 		*ret_len = 0;

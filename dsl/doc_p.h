@@ -15,7 +15,7 @@
 #include <flo/status.h>
 #include <flo/value.h>
 
-#include "dsl/pool_p.h"
+#include "base/arena.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,7 +68,7 @@ struct flo__doc {
 	uint32_t *lines; /* offset of the first byte of each line */
 	uint32_t lines_len;
 	uint32_t lines_cap;
-	struct flo__pool decoded; /* strings that had escapes */
+	struct flo__arena decoded; /* strings that had escapes */
 	bool nomem;		  /* something is missing: give up */
 };
 
@@ -80,6 +80,9 @@ void flo__doc_fini(struct flo__doc *doc);
  * not; both go to @report. FLO_INVALID after a syntax error, FLO_NOMEM.
  */
 flo_status flo__doc_scan(struct flo__doc *doc, struct flo__report *report);
+
+/* The line, from 1, of an offset. */
+uint32_t flo__doc_line(const struct flo__doc *doc, uint32_t offset);
 
 /* Where an offset is: line and column from 1, the column in code points. */
 void flo__doc_place(const struct flo__doc *doc, uint32_t offset, int *ret_line,

@@ -129,13 +129,13 @@ uint32_t flo__code_const(struct flo__code *code, flo_value *value);
 uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref);
 /* What is emitted next comes from @text (borrowed until _finish). */
 void flo__code_source(struct flo__code *code, const char *text, size_t len,
-		      uint32_t line, struct flo__pool *pool);
+		      uint32_t line, struct flo__arena *arena);
 /*
- * Make an expression of it in @pool, and reset @code. NULL without memory.
+ * Make an expression of it in @arena, and reset @code. NULL without memory.
  * What the expression owns goes back with flo__expr_release().
  */
 struct flo__expr *flo__code_finish(struct flo__code *code,
-				   struct flo__pool *pool);
+				   struct flo__arena *arena);
 void flo__expr_release(struct flo__expr *expr);
 
 /* Tokens. */

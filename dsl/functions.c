@@ -1,7 +1,6 @@
 #include "dsl/expr_p.h"
 
-#include "base/strbuf.h"
-#include "base/value_p.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,15 +23,6 @@ static flo_value *bad_text(const char *to, const flo_value *v,
 			 flo_value_get_string(v, NULL));
 }
 
-static size_t code_points(const char *text, size_t len)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++)
-		n += (text[i] & 0xc0) != 0x80;
-	return n;
-}
-
 static flo_value *fn_size(const flo_value *const *args, size_t n,
 			  struct flo__failure *failure)
 {
@@ -44,7 +34,7 @@ static flo_value *fn_size(const flo_value *const *args, size_t n,
 	switch (flo_value_typeof(v)) {
 	case FLO_VALUE_STRING:
 		text = flo_value_get_string(v, &len);
-		return flo_value_int((int64_t)code_points(text, len));
+		return flo_value_int((int64_t)flo__utf8_count(text, len));
 	case FLO_VALUE_BYTES:
 	case FLO_VALUE_LIST:
 	case FLO_VALUE_MAP:

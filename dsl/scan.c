@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "dsl/report_p.h"
 
 #include <math.h>
@@ -107,28 +108,6 @@ static flo_status skip_space(struct scan *s)
 	return FLO_OK;
 }
 
-/* The length of the UTF-8 sequence at @p, 0 if there is no valid one. */
-static unsigned utf8_len(const unsigned char *p, size_t left)
-{
-	unsigned n = *p < 0x80	  ? 1
-		     : *p < 0xc2  ? 0
-		     : *p < 0xe0  ? 2
-		     : *p < 0xf0  ? 3
-		     : *p <= 0xf4 ? 4
-				  : 0;
-
-	if (n == 0 || n > left)
-		return 0;
-	for (unsigned i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static int hex4(const char *text, size_t left)
 {
 	int n = 0;
@@ -198,7 +177,8 @@ static flo_status skip_string(struct scan *s, bool *ret_escaped)
 	*ret_escaped = false;
 	while (s->at < doc->len) {
 		unsigned char c = (unsigned char)doc->text[s->at];
-		unsigned n;
+		uint32_t code;
+		size_t n;
 
 		if (c == '"') {
 			s->at++;
@@ -219,12 +199,13 @@ static flo_status skip_string(struct scan *s, bool *ret_escaped)
 			return fail(s, s->at, s->at + 1,
 				    "control character in string",
 				    "write it as an escape: \\t, \\u00XX");
-		n = utf8_len((const unsigned char *)doc->text + s->at,
-			     doc->len - s->at);
+		n = c < 0x80 ? 1
+			     : flo__utf8_next(doc->text + s->at,
+					      doc->len - s->at, &code);
 		if (n == 0)
 			return fail(s, s->at, s->at + 1,
 				    "string is not valid UTF-8", NULL);
-		s->at += n;
+		s->at += (uint32_t)n;
 	}
 	return fail(s, begin, s->at, "string is not closed", NULL);
 }

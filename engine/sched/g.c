@@ -33,6 +33,7 @@ static bool grow(flo_runtime *rt)
 		return false;
 	slab->next = rt->gslabs;
 	rt->gslabs = slab;
+	FLO__TSAN_RELEASE(&rt->gfree);
 	for (int i = 0; i < SLAB_LEN; i++) {
 		slab->gs[i].rt = rt;
 		flo__glist_push(&rt->gfree, &slab->gs[i]);
@@ -65,6 +66,7 @@ struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p)
 		g = take_shared(rt, p);
 	if (g == NULL)
 		return NULL;
+	FLO__TSAN_ACQUIRE(&rt->gfree);
 	INSIST(atomic_load_explicit(&g->state, memory_order_relaxed) ==
 	       FLO__G_FREE);
 	INSIST(g->stack == NULL);

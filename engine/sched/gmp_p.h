@@ -41,16 +41,14 @@
  * Two builds. The loose one (default) lets a switch order whatever the thread
  * does before and after it. It checks the scheduler itself, all of which is
  * instrumented, but hides a race between two coroutines that happen to run on
- * one thread. The strict one (-Dtsan_strict=true) orders nothing by switches,
- * and leaves the scheduler's queues uninstrumented so that passing through one
- * orders nothing either; what does order is said by hand with the two macros
- * below: a coroutine by who readies it, a timer by who starts it. It finds
- * races in what coroutines share, at every run, on a single thread too.
+ * one thread. The strict one (-Dtsan_strict=true, clang) orders nothing by
+ * switches, and leaves what is plain data of M's and P's uninstrumented
+ * (tsan_strict.ignore), since there the program order of a thread is all that
+ * protects it. What orders coroutines is said by hand with the macros below:
+ * who readies one, who starts a timer. It finds races in what coroutines
+ * share, on a single thread too.
  */
-#if defined(FLO__TSAN) && defined(FLO__TSAN_STRICT)
-#pragma clang attribute push(__attribute__((                                   \
-				     disable_sanitizer_instrumentation)),      \
-			     apply_to = function)
+#ifdef FLO__TSAN_STRICT
 #define FLO__TSAN_SWITCH 1u /* __tsan_switch_to_fiber_no_sync */
 #else
 #define FLO__TSAN_SWITCH 0u

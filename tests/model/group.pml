@@ -1,4 +1,4 @@
-/* mistakes: PENDING_FIRST NO_CALL_OFF ANNOUNCE_LATE KEEP_SLOT NO_PUMP */
+/* mistakes: PENDING_FIRST NO_CALL_OFF ANNOUNCE_LATE KEEP_SLOT NO_PUMP NO_RECHECK */
 /*
  * A group with one slot: the note in engine/group.c. An owner starts two
  * members and waits for the end; a third member has given its slot up (a
@@ -7,13 +7,15 @@
  *
  * Checked: exactly the members that were accepted run; never two on one slot;
  * wait returns, after all of them, and once; nobody touches the group after
- * it, and no slot is lost.
+ * it, and no slot is lost; none starts on a slot that it got after the context
+ * had ended.
  *
  * PENDING_FIRST  a member gives its pending back before its slot
  * NO_CALL_OFF	  the wait parks though pending was 0 by then
  * ANNOUNCE_LATE  QUEUE is set apart from the look for a free slot, and the
  *		  slot's end is not seen
  * KEEP_SLOT	  a slot that came with the end of the context is not given on
+ * NO_RECHECK	  the context is not looked at again once there is a slot
  * NO_PUMP	  a free slot is left lying while somebody queues
  */
 #define LIMIT 1
@@ -239,11 +241,14 @@ inline slot_take(me, may)
 		fi;
 		running[me] == 0;
 		ok = (state[me] == GRANTED);
+		late = ended;
 		if
+#ifndef NO_RECHECK
 		:: ok && ended ->
 			ok = false;
 #ifndef KEEP_SLOT
 			give_slot()
+#endif
 #endif
 		:: else
 		fi
@@ -278,11 +283,11 @@ proctype member()
 proctype retry()
 {
 	byte next = NONE;
-	bool took, flag, slow, ok;
+	bool took, flag, slow, ok, late;
 
 	slot_take(RETRY, true);
 	if
-	:: ok -> accepted++; work(); leave_with_slot()
+	:: ok -> assert(!late); accepted++; work(); leave_with_slot()
 	:: else -> leave()
 	fi
 }
@@ -290,24 +295,27 @@ proctype retry()
 inline go()
 {
 	atomic {
+		ok = !QUEUE && used < LIMIT;
+		late = ended;
 		if
-		:: ended -> ok = false; flag = true
-		:: !ended && !QUEUE && used < LIMIT ->
-			used++; pending++; ok = true; flag = true
-		:: else -> flag = false
+		:: ok -> used++; pending++
+		:: else
 		fi
 	};
 	if
-	:: flag
-	:: else ->
+#ifndef NO_RECHECK
+	:: ended && ok -> ok = false; leave_with_slot()
+#endif
+	:: !ok && !ended ->
 		slot_take(OWNER, !queued[0] && !queued[1]);
 		if
 		:: ok -> atomic { touch(); pending++ }
 		:: else
 		fi
+	:: else
 	fi;
 	if
-	:: ok -> accepted++; run member()
+	:: ok -> assert(!late); accepted++; run member()
 	:: else
 	fi
 }
@@ -315,7 +323,7 @@ inline go()
 proctype owner()
 {
 	byte next = NONE;
-	bool took, flag, slow, ok, parked;
+	bool took, flag, slow, ok, late, parked;
 
 	go();
 	go();

@@ -311,7 +311,7 @@ static void a_program_may_use_its_grace(void **state)
 
 	(void)state;
 	client_open(&c);
-	client_sh(&c, "trap 'exit 9' USR1; echo up; sleep 7200 & wait", NULL);
+	client_sh(&c, "trap 'exit 9' USR1; sleep 7200 & echo up; wait", NULL);
 	output(&c, "up");
 	client_stop(&c, SIGUSR1, UINT64_MAX);
 	reply = last_reply(&c);

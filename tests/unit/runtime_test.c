@@ -94,13 +94,18 @@ static void yielding_coroutines_all_get_on(void **state)
 	}
 }
 
+struct order {
+	char text[8];
+	atomic_int len;
+};
+
 static void note_order(void *arg)
 {
-	char **at = arg;
+	struct order *order = arg;
 
-	*(*at)++ = 'a';
+	order->text[atomic_fetch_add(&order->len, 1)] = 'a';
 	flo_yield();
-	*(*at)++ = 'b';
+	order->text[atomic_fetch_add(&order->len, 1)] = 'b';
 }
 
 static void spawn_ordered(void *arg)
@@ -112,12 +117,12 @@ static void spawn_ordered(void *arg)
 static void yield_goes_to_the_tail(void **state)
 {
 	flo_runtime *rt = runtime(1);
-	char text[8] = "", *at = text;
+	struct order order = {.len = 0};
 
 	(void)state;
-	flo_runtime_run(rt, spawn_ordered, &at);
+	flo_runtime_run(rt, spawn_ordered, &order);
 	flo_runtime_free(rt);
-	assert_string_equal(text, "aabb");
+	assert_string_equal(order.text, "aabb");
 }
 
 /* A lock and a waiter: the smallest thing that parks. */
