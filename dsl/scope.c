@@ -301,6 +301,9 @@ static flo_status find_env(struct flo__view *view, const char *name, size_t len,
 	struct flo__nearest near;
 	char hint[96];
 
+	if (env != FLO__DOC_NONE &&
+	    flo__doc_getn(doc, env, name, len) != FLO__DOC_NONE)
+		return FLO_OK;
 	flo__nearest_init(&near, name, len);
 	for (uint32_t key = env != FLO__DOC_NONE ? flo__doc_first(doc, env)
 						 : FLO__DOC_NONE;
@@ -308,8 +311,6 @@ static flo_status find_env(struct flo__view *view, const char *name, size_t len,
 		size_t key_len;
 		const char *text = flo__doc_string(doc, key, &key_len);
 
-		if (key_len == len && memcmp(text, name, len) == 0)
-			return FLO_OK;
 		flo__nearest_offer(&near, text, key_len);
 	}
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0,

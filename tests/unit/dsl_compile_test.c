@@ -334,27 +334,47 @@ static void finally_sees_the_whole_body(void **state)
 	plan->free(plan);
 }
 
-static void out_of_memory_anywhere_is_an_error(void **state)
+/* Fail each allocation in turn; without a failure it must end in @end. */
+static void fail_each_allocation(const char *text, flo_status end)
 {
 	flo_status st = FLO_NOMEM;
 
-	(void)state;
-	flo__json_guard_install();
 	for (long n = 1; st == FLO_NOMEM; n++) {
 		struct flo__strbuf said = FLO__STRBUF_INIT;
 		struct flo__plan *plan = NULL;
 
 		flo__alloc_fail_at(n, 0);
-		st = compile_n(example, strlen(example), NULL, &plan);
+		st = compile_n(text, strlen(text), &said, &plan);
 		flo__alloc_fail_at(0, 0);
-		if (st == FLO_OK)
+		assert_int_equal(st == FLO_OK, plan != NULL);
+		if (plan != NULL)
 			plan->free(plan);
-		else
-			assert_int_equal(st, FLO_NOMEM);
 		flo__strbuf_fini(&said);
 		assert_true(n < 100000);
 	}
-	assert_int_equal(st, FLO_OK);
+	assert_int_equal(st, end);
+}
+
+static void out_of_memory_anywhere_is_an_error(void **state)
+{
+	(void)state;
+	flo__json_guard_install();
+	fail_each_allocation(example, FLO_OK);
+}
+
+static void out_of_memory_while_reporting_is_an_error(void **state)
+{
+	(void)state;
+	flo__json_guard_install();
+	fail_each_allocation(
+		"{\"name\": \"p\", \"nmae\": 1, \"params\": {\"a\": {"
+		"\"type\": \"integer\", \"default\": \"x\"}}, \"steps\": [{"
+		"\"name\": \"g\", \"group\": [{\"name\": \"x\", \"sh\": "
+		"\"${{ a }}\", \"needs\": [\"y\"]}, {\"name\": \"y\", "
+		"\"exec\": [\"${{ steps.z + [1].map(q, 'a' }}\", \"${{ "
+		"stirng(1) + params.b }}\"], \"needs\": [\"x\", "
+		"\"xx\"]}]}]}",
+		FLO_INVALID);
 }
 
 /* Compile and forget: whatever comes out, nothing may break. */
@@ -453,6 +473,7 @@ int main(void)
 		cmocka_unit_test(defaults_reach_every_leaf),
 		cmocka_unit_test(finally_sees_the_whole_body),
 		cmocka_unit_test(out_of_memory_anywhere_is_an_error),
+		cmocka_unit_test(out_of_memory_while_reporting_is_an_error),
 		cmocka_unit_test(a_file_cut_anywhere_is_no_crash),
 		cmocka_unit_test(a_changed_byte_is_no_crash),
 		cmocka_unit_test(a_hundred_thousand_steps_are_feasible),

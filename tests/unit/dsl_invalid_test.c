@@ -7,6 +7,8 @@
  */
 #include "dsl_fixture.h"
 
+#include "dsl/report_p.h"
+
 #include <dirent.h>
 
 static char *read_all(const char *path, size_t *ret_len)
@@ -91,10 +93,33 @@ static void each_file_says_what_is_wrong_with_it(void **state)
 	assert_int_equal(failed, 0);
 }
 
+static void every_code_is_documented(void **state)
+{
+	char path[3000];
+	size_t len;
+	char *text;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/../docs/diagnostics.md",
+		 getenv("FLO_TESTS_DIR"));
+	text = read_all(path, &len);
+	assert_non_null(text);
+	for (int i = 0; i < FLO__CODES; i++) {
+		char want[64];
+
+		snprintf(want, sizeof(want), "| `%s` |",
+			 flo__code_text((enum flo__problem_code)i));
+		if (strstr(text, want) == NULL)
+			fail_msg("%s is not in docs/diagnostics.md", want);
+	}
+	flo__free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_file_says_what_is_wrong_with_it),
+		cmocka_unit_test(every_code_is_documented),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
