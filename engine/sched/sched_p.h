@@ -25,6 +25,12 @@ void **flo__g_local(struct flo__g *g);
 flo_runtime *flo__g_runtime(const struct flo__g *g);
 
 /*
+ * How many blocking regions the calling coroutine is in: a panic leaves those
+ * it began in.
+ */
+unsigned flo__blocking_depth(void);
+
+/*
  * Take the calling coroutine off its thread until someone calls flo__ready().
  *
  * @commit, if not NULL, runs on the scheduler's own stack once the coroutine's
