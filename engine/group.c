@@ -160,7 +160,7 @@ static void pump(flo_group *group)
 			w = flo__waitq_grant(&group->q);
 		flo__spin_unlock(&group->q.lock);
 		if (w != NULL)
-			flo__ready(w->g);
+			flo__ready_last(w->g);
 	} while (w != NULL);
 }
 
