@@ -24,7 +24,6 @@ static const char *const texts[] = {
 	[FLO__SQL_RUN_FINISHED] =
 		"UPDATE runs SET status = ?2, finished_us = ?3,"
 		" finished_json = ?4 WHERE run = ?1",
-	[FLO__SQL_RUN_FOLDED] = "UPDATE runs SET folded = 1 WHERE run = ?1",
 	[FLO__SQL_RUN_BY_ID] =
 		"SELECT " RUN_COLUMNS ", text FROM runs WHERE id = ?1",
 	[FLO__SQL_RUN_ENDED] = "SELECT finished_us FROM runs WHERE run = ?1",
@@ -44,7 +43,6 @@ static const char *const texts[] = {
 	[FLO__SQL_LEASE_CHECK] =
 		"SELECT 1 FROM leases"
 		" WHERE run = ?1 AND owner = ?2 AND epoch = ?3",
-	[FLO__SQL_LEASE_HOLDER] = "SELECT pid FROM leases WHERE run = ?1",
 	[FLO__SQL_LEASE_DROP] = "DELETE FROM leases WHERE run = ?1",
 	[FLO__SQL_EVENT_INSERT] =
 		"INSERT INTO events (id, kind, path, attempt, ts_us, state,"
@@ -52,17 +50,6 @@ static const char *const texts[] = {
 	[FLO__SQL_EVENT_WALK] =
 		"SELECT id & 4294967295, kind, body, hash FROM events"
 		" WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
-	/* the last event's number and state travel as one number, because two
-	   aggregates give no row of their own */
-	[FLO__SQL_STEPS_FOLD] =
-		"INSERT OR REPLACE INTO steps"
-		" SELECT ?1, path, tail & 255, attempts, began, ended,"
-		"  tail >> 8 FROM (SELECT path, max(attempt) AS attempts,"
-		"  min(CASE kind WHEN ?4 THEN ts_us END) AS began,"
-		"  max(CASE kind WHEN ?5 THEN ts_us END) AS ended,"
-		"  max((id & 4294967295) << 8 | state) AS tail"
-		"  FROM events WHERE id BETWEEN ?2 AND ?3"
-		"  AND path IS NOT NULL GROUP BY path) ORDER BY path",
 };
 
 _Static_assert(sizeof(texts) / sizeof(texts[0]) == FLO__SQL_COUNT,

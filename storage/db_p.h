@@ -27,7 +27,6 @@ enum flo__sql {
 	FLO__SQL_RUN_INSERT,
 	FLO__SQL_RUN_STARTED,
 	FLO__SQL_RUN_FINISHED,
-	FLO__SQL_RUN_FOLDED,
 	FLO__SQL_RUN_BY_ID,
 	FLO__SQL_RUN_ENDED,
 	FLO__SQL_RUN_STATE,
@@ -35,11 +34,9 @@ enum flo__sql {
 	FLO__SQL_RUN_PAGE,
 	FLO__SQL_LEASE_TAKE,
 	FLO__SQL_LEASE_CHECK,
-	FLO__SQL_LEASE_HOLDER,
 	FLO__SQL_LEASE_DROP,
 	FLO__SQL_EVENT_INSERT,
 	FLO__SQL_EVENT_WALK,
-	FLO__SQL_STEPS_FOLD,
 	FLO__SQL_COUNT,
 };
 
@@ -92,7 +89,10 @@ flo_status flo__db_error(struct flo__db *db, int rc, flo_error *err);
 /* Whether the file is ours and of a version we know. Reads only. */
 flo_status flo__schema_check(struct flo__db *db, flo_error *err,
 			     int *ret_version);
-/* Bring a file to the version we write. Requires: the right to write. */
+/*
+ * Bring a file to the version we write, and to WAL mode if it is an empty one.
+ * Requires: the right to write.
+ */
 flo_status flo__schema_migrate(struct flo__db *db, flo_error *err);
 #define FLO__SCHEMA_VERSION 1
 

@@ -373,23 +373,11 @@ out:
 
 /* --- close --- */
 
-/* Runs after everything that was queued is committed. */
-static flo_status do_close(struct flo__store *store, void *arg, flo_error *err)
-{
-	struct flo__run_journal *run = arg;
-
-	/* the fold repeats what is durable: without it nothing is lost */
-	if (run->ended && !run->fenced)
-		flo__fold_run(store, run, NULL);
-	(void)err;
-	return FLO_OK;
-}
-
 flo_status flo__run_close(struct flo__run_journal *run, flo_error *err)
 {
 	flo_status st;
 
-	flo__writer_call(run->store, do_close, run, NULL);
+	flo__writer_flush(run->store);
 	pthread_mutex_lock(&run->lock);
 	st = run->failure.status;
 	if (st != FLO_OK)

@@ -168,14 +168,6 @@ static void run_failure(struct flo__run_journal *run, flo_error *ret_err)
 	pthread_mutex_unlock(&run->lock);
 }
 
-static flo_status nothing(struct flo__store *store, void *arg, flo_error *err)
-{
-	(void)store;
-	(void)arg;
-	(void)err;
-	return FLO_OK;
-}
-
 static flo_status run_replay(struct flo__run_journal *run,
 			     flo_status (*fn)(void *arg, const char *json,
 					      size_t len, flo_error *err),
@@ -189,7 +181,7 @@ static flo_status run_replay(struct flo__run_journal *run,
 	behind = run->durable < run->seq;
 	pthread_mutex_unlock(&run->lock);
 	if (behind)
-		TRY(flo__writer_call(run->store, nothing, NULL, err));
+		flo__writer_flush(run->store);
 	if (run->reader == NULL)
 		TRY(flo__reader_open(run->store->path, err, &run->reader));
 	TRY(flo__reader_walk(run->reader, &walk, err));

@@ -6,20 +6,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-/*
- * Make the file, empty and private, without opening it: a descriptor of ours
- * on it would, when closed, drop the locks of SQLite's.
- */
-static flo_status make_file(const char *path, flo_error *err)
-{
-	if (mknod(path, S_IFREG | 0600, 0) == 0 || errno == EEXIST)
-		return FLO_OK;
-	return flo_error_sys(err, errno, "cannot make the store %s", path);
-}
 
 /* SQLite opens a file that it may only read without a word. */
 static flo_status check_writable(struct flo__store *store, flo_error *err)
@@ -58,7 +46,7 @@ static flo_status open_database(struct flo__store *store, flo_error *err)
 {
 	flo_status st;
 
-	TRY(make_file(store->path, err));
+	TRY(flo__store_create(store->path, err));
 	TRY(flo__db_open(&store->db, store->path,
 			 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, err));
 	TRY(check_writable(store, err));
