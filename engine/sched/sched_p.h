@@ -49,6 +49,13 @@ void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
 void flo__ready(struct flo__g *g);
 
 /*
+ * As flo__ready(), but behind all that is queued where it is readied, for who
+ * has work to give rather than to do (a group's spawner at its limit: by its
+ * turn many slots are free, and one switch serves for all of them).
+ */
+void flo__ready_last(struct flo__g *g);
+
+/*
  * A timer, embedded in what it is for. @fn runs on a scheduler thread's own
  * stack: it may ready coroutines and take short locks, and must not park.
  */
