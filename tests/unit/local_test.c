@@ -623,6 +623,20 @@ static void programs_of_the_host_are_not_reaped(void **state)
 	job_fini(&job);
 }
 
+static void a_host_may_ignore_sigchld(void **state)
+{
+	struct job job = job_sh("trap 'exit 6' CHLD; sh -c : ; exit 5", NULL);
+
+	(void)state;
+	signal(SIGCHLD, SIG_IGN);
+	assert_int_equal(open_all(NULL), 0);
+	run_ok(&job);
+	job_fini(&job);
+	assert_int_equal(close_all(NULL), 0);
+	signal(SIGCHLD, SIG_DFL);
+	assert_int_equal(job.result.exit_code, 6);
+}
+
 /* The child is an engine with two steps, and is killed. */
 static void engine_to_be_killed(int up)
 {
@@ -831,6 +845,7 @@ int main(void)
 		TEST(a_minder_that_died_idle_is_replaced),
 		TEST(without_a_minder_the_error_says_so),
 		TEST(programs_of_the_host_are_not_reaped),
+		cmocka_unit_test(a_host_may_ignore_sigchld),
 		cmocka_unit_test(nothing_survives_the_engines_sigkill),
 		cmocka_unit_test(many_steps_leak_nothing),
 		TEST(running_out_of_descriptors_is_a_limit),
