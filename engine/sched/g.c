@@ -420,7 +420,8 @@ void flo__ready(struct flo__g *g)
 	flo__sched_push(m, g, true);
 	if (external)
 		atomic_fetch_sub(&rt->externals, 1);
-	flo__sched_wake(rt);
+	if (atomic_load_explicit(&rt->nactive, memory_order_relaxed) > 1)
+		flo__sched_wake(rt);
 }
 
 struct flo__g *flo__g_current(void)

@@ -112,7 +112,7 @@ enum flo__p_status {
 	FLO__P_IDLE, /* the idle list, under rt->lock; its queues are empty */
 	FLO__P_RUNNING, /* the M it belongs to */
 	FLO__P_BLOCKED, /* whoever changes this by compare-and-swap */
-	FLO__P_ABSENT,	/* nobody: a relief P without work */
+	FLO__P_ABSENT,	/* nobody: a relief P that is not needed */
 };
 
 struct flo__p {
@@ -142,6 +142,7 @@ struct flo__p {
 	 * takes it */
 	_Atomic uint32_t status;
 	uint32_t mon_tick;  /* monitor only: what it saw last */
+	uint64_t mon_seen;  /* monitor only: progress at the last change */
 	bool mon_blocked;   /* monitor only: and that it was blocked */
 	uint64_t mon_since; /* monitor only: since when */
 	bool relief;	    /* constant */
@@ -213,7 +214,9 @@ struct flo_runtime {
 	char pad0[64];
 	/* atomic, seq_cst; the two sides of the park protocol (proc.c) */
 	_Atomic uint32_t spinning;
-	_Atomic uint32_t nidle; /* ordinary P's in idle_p; written under lock */
+	_Atomic uint32_t nidle;	  /* P's in idle_p; written under lock */
+	_Atomic uint32_t nactive; /* nprocs and relief; written under lock */
+	_Atomic uint32_t nstuck;  /* relaxed: P's that need relief; monitor */
 	char pad1[64];
 	uint32_t nblocked; /* by lock: blocking regions without a P */
 	uint64_t spawned;  /* by lock: G's not started on a P */
@@ -262,6 +265,8 @@ void flo__sched_idle_put(flo_runtime *rt, struct flo__p *p);
 bool flo__sched_work_waits(flo_runtime *rt, const struct flo__p *p);
 void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning);
 bool flo__sched_work_anywhere(flo_runtime *rt);
+bool flo__sched_all_idle(flo_runtime *rt);
+void flo__sched_relief(flo_runtime *rt, uint32_t stuck);
 
 /* runq.c: the ring of a P */
 bool flo__runq_put(struct flo__p *p, struct flo__g *g,

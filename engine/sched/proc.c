@@ -92,7 +92,7 @@ void flo__sched_idle_put(flo_runtime *rt, struct flo__p *p)
 	/* seq_cst: step 1 of who stops looking */
 	atomic_fetch_add(&rt->nidle, 1);
 	INSIST(atomic_load_explicit(&rt->nidle, memory_order_relaxed) <=
-	       rt->nprocs);
+	       atomic_load_explicit(&rt->nactive, memory_order_relaxed));
 }
 
 void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list)
@@ -259,11 +259,11 @@ static bool may_spin(struct flo__m *m)
 	flo_runtime *rt = m->rt;
 	uint32_t busy;
 
-	if (rt->np == 1)
+	if (atomic_load_explicit(&rt->nactive, memory_order_relaxed) == 1)
 		return false;
 	if (m->spinning)
 		return true;
-	busy = rt->nprocs - atomic_load(&rt->nidle);
+	busy = atomic_load(&rt->nactive) - atomic_load(&rt->nidle);
 	if (2 * atomic_load(&rt->spinning) >= busy)
 		return false;
 	m->spinning = true;
@@ -439,7 +439,7 @@ static bool regain_p(struct flo__m *m)
 	INSIST(m->p == NULL && !m->spinning);
 	flo__tlock_take(&rt->lock);
 	m->p = flo__sched_idle_get(rt);
-	if (m->p != NULL && rt->np > 1) {
+	if (m->p != NULL && atomic_load(&rt->nactive) > 1) {
 		m->spinning = true;
 		atomic_fetch_add(&rt->spinning, 1);
 	}
@@ -513,12 +513,101 @@ static struct flo__g *find(struct flo__m *m)
 	}
 }
 
+/*
+ * Relief: P's beyond the ordinary ones, for as long as a G sits on its P.
+ *
+ * A hog needs no signal and pays nothing: what is queued behind it is stolen.
+ * A relief P lies in the idle list like any other, so work wakes an M for it;
+ * when fewer P's are stuck the excess goes, from the idle list at once, or when
+ * its M next comes to look for work.
+ */
+bool flo__sched_all_idle(flo_runtime *rt)
+{
+	return atomic_load(&rt->nidle) == atomic_load(&rt->nactive);
+}
+
+static bool in_excess(flo_runtime *rt)
+{
+	return atomic_load_explicit(&rt->nactive, memory_order_relaxed) >
+	       rt->nprocs +
+		       atomic_load_explicit(&rt->nstuck, memory_order_relaxed);
+}
+
+/* Give up a relief P that is no longer needed, and leave its work to all. */
+static void retire(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+	struct flo__g *g;
+
+	if (m->p == NULL || !m->p->relief || m->spinning || !in_excess(rt))
+		return;
+	flo__tlock_take(&rt->lock);
+	if (m->picked != NULL)
+		flo__glist_push(&rt->global, m->picked);
+	m->picked = NULL;
+	while ((g = get_local(m->p)) != NULL)
+		flo__glist_push(&rt->global, g);
+	atomic_store(&rt->global_len, rt->global.len);
+	atomic_store_explicit(&m->p->status, FLO__P_ABSENT,
+			      memory_order_release);
+	m->p = NULL;
+	atomic_fetch_sub(&rt->nactive, 1);
+	flo__tlock_give(&rt->lock);
+	flo__sched_wake(rt);
+}
+
+/* Take an unneeded relief P off the idle list. The lock is held. */
+static void dismiss(flo_runtime *rt)
+{
+	struct flo__p **link = &rt->idle_p, *p;
+
+	while (*link != NULL && !(*link)->relief)
+		link = &(*link)->link;
+	p = *link;
+	if (p == NULL)
+		return;
+	*link = p->link;
+	p->link = NULL;
+	atomic_store_explicit(&p->status, FLO__P_ABSENT, memory_order_release);
+	atomic_fetch_sub(&rt->nidle, 1);
+	atomic_fetch_sub(&rt->nactive, 1);
+}
+
+/* Add an absent relief P to the idle list. The lock is held. */
+static void engage(flo_runtime *rt)
+{
+	for (uint32_t i = rt->nprocs; i < rt->np; i++) {
+		struct flo__p *p = &rt->ps[i];
+
+		if (atomic_load_explicit(&p->status, memory_order_acquire) !=
+		    FLO__P_ABSENT)
+			continue;
+		atomic_fetch_add(&rt->nactive, 1);
+		flo__sched_idle_put(rt, p);
+		return;
+	}
+}
+
+/* The monitor saw @stuck P's: bring relief, or send it away. */
+void flo__sched_relief(flo_runtime *rt, uint32_t stuck)
+{
+	atomic_store_explicit(&rt->nstuck, stuck, memory_order_relaxed);
+	flo__tlock_take(&rt->lock);
+	if (in_excess(rt))
+		dismiss(rt);
+	else if (stuck > 0 && atomic_load(&rt->nidle) == 0 &&
+		 atomic_load(&rt->nactive) < rt->nprocs + stuck)
+		engage(rt);
+	flo__tlock_give(&rt->lock);
+}
+
 /* What an M does all its life. */
 void flo__sched_loop(struct flo__m *m)
 {
 	struct flo__g *g;
 
 	for (;;) {
+		retire(m);
 		if (m->picked != NULL) {
 			g = m->picked;
 			m->picked = NULL;
