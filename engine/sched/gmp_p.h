@@ -71,6 +71,7 @@
 #define FLO__RELIEF_MAX	 4u    /* P's that exist only while others are stuck */
 #define FLO__SPIN_ROUNDS 4
 #define FLO__HOG_NS	 10000000ull
+#define FLO__POLL_NS	 20000ull
 #define FLO__NEVER	 UINT64_MAX
 
 struct flo__p;
@@ -127,6 +128,7 @@ struct flo__p {
 	_Atomic(struct flo__g *) runnext;
 	uint32_t next_streak;	     /* owner M only */
 	uint32_t tick;		     /* owner M only */
+	uint64_t polled_ns;	     /* owner M only: when it last polled */
 	_Atomic uint32_t shown_tick; /* relaxed: tick for the monitor */
 	uint32_t rng;		     /* owner M only */
 	/* relaxed, owner writes; exact to who sees the P idle under rt->lock */
@@ -266,7 +268,12 @@ bool flo__sched_work_waits(flo_runtime *rt, const struct flo__p *p);
 void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning);
 bool flo__sched_work_anywhere(flo_runtime *rt);
 bool flo__sched_all_idle(flo_runtime *rt);
-void flo__sched_relief(flo_runtime *rt, uint32_t stuck);
+bool flo__sched_regain(struct flo__m *m);
+void flo__sched_spill(flo_runtime *rt, struct flo__p *p);
+
+/* relief.c: P's for the time that others are stuck */
+void flo__relief_retire(struct flo__m *m);
+void flo__relief_set(flo_runtime *rt, uint32_t stuck);
 
 /* runq.c: the ring of a P */
 bool flo__runq_put(struct flo__p *p, struct flo__g *g,

@@ -146,7 +146,7 @@ static void *monitor_main(void *arg)
 		if (atomic_load(&rt->stopping))
 			return NULL;
 		vain = look_at_blocked(rt) ? 0 : vain + (vain < FAST_LOOKS);
-		flo__sched_relief(rt, count_stuck(rt));
+		flo__relief_set(rt, count_stuck(rt));
 		look_outside(rt);
 		/* For relief, and where no thread could be had for a P. */
 		if (atomic_load(&rt->nidle) > 0 && flo__sched_work_anywhere(rt))

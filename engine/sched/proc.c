@@ -189,6 +189,17 @@ static struct flo__g *get_local(struct flo__p *p)
 					memory_order_acquire);
 }
 
+/* A poll costs as much as a hundred switches: not more often than pays. */
+static void poll_at_times(struct flo__m *m)
+{
+	uint64_t now = flo__clock();
+
+	if (now - m->p->polled_ns < FLO__POLL_NS)
+		return;
+	m->p->polled_ns = now;
+	flo__poller_try(m->rt);
+}
+
 /* What is looked at only every so often while the ring is never empty. */
 static struct flo__g *get_by_tick(struct flo__m *m)
 {
@@ -200,7 +211,7 @@ static struct flo__g *get_by_tick(struct flo__m *m)
 	if (p->tick % FLO__GLOBAL_TICK != 0)
 		return NULL;
 	if (atomic_load_explicit(&m->rt->externals, memory_order_relaxed) > 0)
-		flo__poller_try(m->rt);
+		poll_at_times(m);
 	return get_global(m->rt, p, 1);
 }
 
@@ -299,7 +310,9 @@ static struct flo__g *look(struct flo__m *m)
 	if (g != NULL)
 		return g;
 	run_all_timers(rt);
-	if (atomic_load_explicit(&rt->externals, memory_order_relaxed) > 0)
+	/* Before spinning, but not if we shall drive in a moment anyway. */
+	if (atomic_load_explicit(&rt->externals, memory_order_relaxed) > 0 &&
+	    atomic_load_explicit(&rt->nactive, memory_order_relaxed) > 1)
 		flo__poller_try(rt);
 	g = get_local(m->p);
 	if (g == NULL)
@@ -366,14 +379,21 @@ static void stop_spinning(struct flo__m *m)
 		flo__sched_wake(rt); /* R1 */
 }
 
-/* No M for @p, which the caller owns: its work becomes everybody's. */
-void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning)
+/* Move the queue of @p, which the caller owns, to the global one. The lock is
+ * held. */
+void flo__sched_spill(flo_runtime *rt, struct flo__p *p)
 {
 	struct flo__g *g;
 
 	while ((g = get_local(p)) != NULL)
 		flo__glist_push(&rt->global, g);
 	atomic_store(&rt->global_len, rt->global.len);
+}
+
+/* No M for @p, which the caller owns: its work becomes everybody's. */
+void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning)
+{
+	flo__sched_spill(rt, p);
 	flo__sched_idle_put(rt, p);
 	if (spinning)
 		atomic_fetch_sub(&rt->spinning, 1);
@@ -432,7 +452,7 @@ static bool drop_p(struct flo__m *m)
 }
 
 /* Take an idle P, as a spinner. */
-static bool regain_p(struct flo__m *m)
+bool flo__sched_regain(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 
@@ -475,18 +495,25 @@ static bool drive(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 
+	if (atomic_load(&rt->stopping))
+		return false;
 	if (atomic_load(&rt->externals) == 0 && atomic_load(&rt->timers) == 0)
 		return false;
 	if (!flo__poller_drive(m))
 		return false;
-	regain_p(m);
+	flo__sched_regain(m);
 	if (m->p == NULL && m->batch.len > 0) {
 		flush_batch(m);
 		flo__sched_wake(rt);
-		return regain_p(m);
+		return flo__sched_regain(m);
 	}
 	flush_batch(m);
 	return m->p != NULL;
+}
+
+bool flo__sched_all_idle(flo_runtime *rt)
+{
+	return atomic_load(&rt->nidle) == atomic_load(&rt->nactive);
 }
 
 /* The next G to run, waiting for it. NULL: the runtime ends. */
@@ -504,7 +531,7 @@ static struct flo__g *find(struct flo__m *m)
 			continue;
 		/* Steps 2 and 3 of who stops looking. */
 		atomic_thread_fence(memory_order_seq_cst);
-		if (flo__sched_work_anywhere(rt) && regain_p(m))
+		if (flo__sched_work_anywhere(rt) && flo__sched_regain(m))
 			continue;
 		if (drive(m))
 			continue;
@@ -513,101 +540,13 @@ static struct flo__g *find(struct flo__m *m)
 	}
 }
 
-/*
- * Relief: P's beyond the ordinary ones, for as long as a G sits on its P.
- *
- * A hog needs no signal and pays nothing: what is queued behind it is stolen.
- * A relief P lies in the idle list like any other, so work wakes an M for it;
- * when fewer P's are stuck the excess goes, from the idle list at once, or when
- * its M next comes to look for work.
- */
-bool flo__sched_all_idle(flo_runtime *rt)
-{
-	return atomic_load(&rt->nidle) == atomic_load(&rt->nactive);
-}
-
-static bool in_excess(flo_runtime *rt)
-{
-	return atomic_load_explicit(&rt->nactive, memory_order_relaxed) >
-	       rt->nprocs +
-		       atomic_load_explicit(&rt->nstuck, memory_order_relaxed);
-}
-
-/* Give up a relief P that is no longer needed, and leave its work to all. */
-static void retire(struct flo__m *m)
-{
-	flo_runtime *rt = m->rt;
-	struct flo__g *g;
-
-	if (m->p == NULL || !m->p->relief || m->spinning || !in_excess(rt))
-		return;
-	flo__tlock_take(&rt->lock);
-	if (m->picked != NULL)
-		flo__glist_push(&rt->global, m->picked);
-	m->picked = NULL;
-	while ((g = get_local(m->p)) != NULL)
-		flo__glist_push(&rt->global, g);
-	atomic_store(&rt->global_len, rt->global.len);
-	atomic_store_explicit(&m->p->status, FLO__P_ABSENT,
-			      memory_order_release);
-	m->p = NULL;
-	atomic_fetch_sub(&rt->nactive, 1);
-	flo__tlock_give(&rt->lock);
-	flo__sched_wake(rt);
-}
-
-/* Take an unneeded relief P off the idle list. The lock is held. */
-static void dismiss(flo_runtime *rt)
-{
-	struct flo__p **link = &rt->idle_p, *p;
-
-	while (*link != NULL && !(*link)->relief)
-		link = &(*link)->link;
-	p = *link;
-	if (p == NULL)
-		return;
-	*link = p->link;
-	p->link = NULL;
-	atomic_store_explicit(&p->status, FLO__P_ABSENT, memory_order_release);
-	atomic_fetch_sub(&rt->nidle, 1);
-	atomic_fetch_sub(&rt->nactive, 1);
-}
-
-/* Add an absent relief P to the idle list. The lock is held. */
-static void engage(flo_runtime *rt)
-{
-	for (uint32_t i = rt->nprocs; i < rt->np; i++) {
-		struct flo__p *p = &rt->ps[i];
-
-		if (atomic_load_explicit(&p->status, memory_order_acquire) !=
-		    FLO__P_ABSENT)
-			continue;
-		atomic_fetch_add(&rt->nactive, 1);
-		flo__sched_idle_put(rt, p);
-		return;
-	}
-}
-
-/* The monitor saw @stuck P's: bring relief, or send it away. */
-void flo__sched_relief(flo_runtime *rt, uint32_t stuck)
-{
-	atomic_store_explicit(&rt->nstuck, stuck, memory_order_relaxed);
-	flo__tlock_take(&rt->lock);
-	if (in_excess(rt))
-		dismiss(rt);
-	else if (stuck > 0 && atomic_load(&rt->nidle) == 0 &&
-		 atomic_load(&rt->nactive) < rt->nprocs + stuck)
-		engage(rt);
-	flo__tlock_give(&rt->lock);
-}
-
 /* What an M does all its life. */
 void flo__sched_loop(struct flo__m *m)
 {
 	struct flo__g *g;
 
 	for (;;) {
-		retire(m);
+		flo__relief_retire(m);
 		if (m->picked != NULL) {
 			g = m->picked;
 			m->picked = NULL;
