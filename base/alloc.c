@@ -43,7 +43,7 @@ void *flo__malloc(size_t size)
 
 void *flo__calloc(size_t count, size_t size)
 {
-	if (must_fail())
+	if (must_fail() || (size != 0 && count > SIZE_MAX / size))
 		return NULL;
 	return calloc(count != 0 ? count : 1, size != 0 ? size : 1);
 }

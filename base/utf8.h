@@ -1,0 +1,20 @@
+/* UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, to U+10FFFF. */
+#ifndef FLO_BASE_UTF8_H
+#define FLO_BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Read the code point at @text, which has @len > 0 bytes. Returns its length
+ * in bytes and sets *@ret_code; 0 if the bytes are no UTF-8.
+ */
+size_t flo__utf8_next(const char *text, size_t len, uint32_t *ret_code);
+
+bool flo__utf8_valid(const char *text, size_t len);
+
+/* Code points in valid UTF-8. */
+size_t flo__utf8_count(const char *text, size_t len);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * From JSON text to diagnostics or a plan; and expressions on their own.
+ */
+#ifndef FLO_DSL_DSL_H
+#define FLO_DSL_DSL_H
+
+#include <flo/diagnostic.h>
+
+#include "engine/plan.h"
+
+#define FLO__DSL_DIAGNOSTICS_MAX 50
+
+struct flo__dsl_options {
+	const char *file; /* for diagnostics; its directory is the plan's */
+	const char *dir;  /* the plan's directory, if not that; else NULL */
+	const struct flo__registry *registry;
+	bool any_step; /* unknown step types are let through, type NULL */
+	flo_diagnostic_fn fn; /* gets every problem, sorted by place */
+	void *arg;
+};
+
+/*
+ * Compile @text. FLO_OK and a plan that the caller gives to plan->free();
+ * FLO_INVALID when errors were reported; FLO_NOMEM. @text is not kept.
+ */
+flo_status flo__dsl_compile(const char *text, size_t len,
+			    const struct flo__dsl_options *options,
+			    flo_error *err, struct flo__plan **ret_plan);
+
+/*
+ * Check the params given (a map, or NULL) against the plan's declarations, add
+ * defaults, and return the map that expressions see as `params`. All problems
+ * are in the text of @err (FLO_INVALID), one a line.
+ */
+flo_status flo__dsl_bind(const struct flo__plan *plan, const flo_value *given,
+			 flo_error *err, flo_value **ret_params);
+
+/* The value that `-p NAME=TEXT` means: see flo_pipeline_param(). */
+flo_status flo__dsl_param(const struct flo__plan *plan, const char *name,
+			  const char *text, flo_error *err,
+			  flo_value **ret_value);
+
+/*
+ * Evaluate an expression on its own: see flo_eval(). Variables are found by
+ * name in @vars.
+ */
+flo_status flo__dsl_eval(const char *expr, size_t len, const flo_value *vars,
+			 flo_error *err, flo_value **ret_value);
+
+#endif

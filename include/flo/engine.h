@@ -1,0 +1,168 @@
+/**
+ * The engine: pipelines in, durable runs out.
+ *
+ * Open an engine on a store, load a pipeline, start a run, wait for it. All
+ * functions may be called from ordinary threads; they block the caller.
+ * `flowctl` is a thin layer of words over this header.
+ */
+#ifndef FLO_ENGINE_H
+#define FLO_ENGINE_H
+
+#include <flo/diagnostic.h>
+#include <flo/error.h>
+#include <flo/step.h>
+#include <flo/value.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct flo_engine flo_engine;
+typedef struct flo_pipeline flo_pipeline;
+typedef struct flo_run flo_run;
+typedef struct flo_store flo_store;
+
+typedef enum flo_durability {
+	FLO_DURABILITY_POWER,	/* survives a power cut (default) */
+	FLO_DURABILITY_PROCESS, /* survives kill -9 of the engine */
+	FLO_DURABILITY_NONE,
+} flo_durability;
+
+struct flo_engine_options {
+	const char *store; /* path; NULL: flo_store_default_path() */
+	flo_durability durability;
+	unsigned procs;	    /* scheduler threads; 0: one a core */
+	const char *minder; /* path of flo-minder; NULL: found by itself */
+};
+
+/** @options may be NULL. The store is made if it does not exist. */
+FLO_EXTERN flo_status flo_engine_open(const struct flo_engine_options *options,
+				      flo_error *err, flo_engine **ret_engine);
+/** Wait for its runs, then close. NULL is allowed. */
+FLO_EXTERN void flo_engine_close(flo_engine *engine);
+
+/** @type and all it points to is borrowed as long as the engine lives. */
+FLO_EXTERN flo_status flo_engine_register_step(flo_engine *engine,
+					       const flo_step_type *type,
+					       flo_error *err);
+
+/**
+ * Compile a pipeline. @text is copied. @file names it in diagnostics and its
+ * directory is where relative paths start. Every problem goes to @fn.
+ *
+ * @engine may be NULL: then only the built-in step types are known.
+ * Returns FLO_OK (there may have been warnings), FLO_INVALID after errors,
+ * FLO_NOMEM.
+ */
+FLO_EXTERN flo_status flo_pipeline_load(flo_engine *engine, const char *text,
+					size_t len, const char *file,
+					flo_diagnostic_fn fn, void *arg,
+					flo_error *err,
+					flo_pipeline **ret_pipeline);
+FLO_EXTERN void flo_pipeline_free(flo_pipeline *pipeline);
+FLO_EXTERN const char *flo_pipeline_name(const flo_pipeline *pipeline);
+
+/**
+ * Turn the text of `-p NAME=TEXT` into a value of the type that the pipeline
+ * declares for NAME and add it to @params, a map. FLO_NOTFOUND for an unknown
+ * name (the text says which are known), FLO_TYPE.
+ */
+FLO_EXTERN flo_status flo_pipeline_param(const flo_pipeline *pipeline,
+					 const char *name, const char *text,
+					 flo_value *params, flo_error *err);
+
+/** One line of JSON an event, as `flowctl events` prints it, after commit. */
+typedef void (*flo_event_fn)(const char *json, size_t len, void *arg);
+
+struct flo_run_options {
+	const flo_value *params; /* a map; NULL: none given */
+	const char *run_id;	 /* NULL: a new one is made */
+	uint32_t limit;		 /* lowers the pipeline's; 0: as it says */
+	flo_event_fn on_event;	 /* called on a thread of the engine's */
+	void *on_event_arg;
+};
+
+/**
+ * Start a run. It is in the store, and will be finished or resumable whatever
+ * happens, when this returns FLO_OK. FLO_INVALID: params are missing, unknown
+ * or ill-typed; FLO_EXISTS: the run id is taken; FLO_STORE and others.
+ */
+FLO_EXTERN flo_status flo_run_start(flo_engine *engine,
+				    const flo_pipeline *pipeline,
+				    const struct flo_run_options *options,
+				    flo_error *err, flo_run **ret_run);
+
+/**
+ * Go on with an interrupted run from what its store pinned. FLO_NOTFOUND;
+ * FLO_BUSY: it lives in another engine; FLO_CLOSED: it has ended (see
+ * flo_run_status()). Only run options' limit and on_event are used.
+ */
+FLO_EXTERN flo_status flo_run_resume(flo_engine *engine, const char *run_id,
+				     const struct flo_run_options *options,
+				     flo_error *err, flo_run **ret_run);
+
+FLO_EXTERN const char *flo_run_id(const flo_run *run);
+
+/** How to end a run early. */
+typedef enum flo_cancel_mode {
+	FLO_CANCEL_STOP, /* stop steps (signal, grace, kill), run finally */
+	FLO_CANCEL_KILL, /* kill steps at once and run nothing more */
+} flo_cancel_mode;
+
+/** Ask for it; returns at once. Async-signal-safe: no. Any thread. */
+FLO_EXTERN void flo_run_cancel(flo_run *run, flo_cancel_mode mode,
+			       const char *why);
+
+/**
+ * Wait for the end. *@ret_result gets the object that `run.finished` carries:
+ * {"status", "error", "output", "counts", "run"}. Returns FLO_OK when the run
+ * ended in whatever state, a store error (FLO_FULL, FLO_STORE ...) when it
+ * could not be recorded and is left resumable.
+ */
+FLO_EXTERN flo_status flo_run_wait(flo_run *run, flo_error *err,
+				   flo_value **ret_result);
+/** Wait, then free. NULL is allowed. */
+FLO_EXTERN void flo_run_free(flo_run *run);
+
+/**
+ * Evaluate an expression with the variables of @vars (a map or NULL).
+ * On failure the column of the offending token is in @err.
+ */
+FLO_EXTERN flo_status flo_eval(const char *expr, size_t len,
+			       const flo_value *vars, flo_error *err,
+			       flo_value **ret_value);
+
+/* Reading a store. Needs no engine; never waits for a writer. */
+
+/**
+ * $FLOW_STORE, else $XDG_STATE_HOME/flowctl/flow.db, else
+ * ~/.local/state/flowctl/flow.db. Memory for flo_free(), NULL without it.
+ */
+FLO_EXTERN char *flo_store_default_path(void);
+/** FLO_NOTFOUND if there is none. @path NULL: the default. */
+FLO_EXTERN flo_status flo_store_open(const char *path, flo_error *err,
+				     flo_store **ret_store);
+FLO_EXTERN void flo_store_close(flo_store *store);
+
+/**
+ * The newest @max runs (0: all), newest first, as a list of maps {"run",
+ * "pipeline", "status", "started_at", "finished_at", "counts", "error"}.
+ */
+FLO_EXTERN flo_status flo_store_runs(flo_store *store, size_t max,
+				     flo_error *err, flo_value **ret_runs);
+/** What `flowctl show RUN --json` prints. FLO_NOTFOUND. */
+FLO_EXTERN flo_status flo_store_run(flo_store *store, const char *run_id,
+				    flo_error *err, flo_value **ret_run);
+/** Its events in order, each a line of JSON without the newline. */
+FLO_EXTERN flo_status flo_store_events(flo_store *store, const char *run_id,
+				       flo_event_fn fn, void *arg,
+				       flo_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,89 @@
+/**
+ * Step types: native code that pipelines use by name (`"use": "cmdb.pull"`).
+ *
+ * A type is registered with an engine before pipelines that use it are loaded.
+ * Its run function is called once an attempt, in a coroutine with 256 KiB of
+ * stack, and may park. It must bracket what blocks (files, SQLite) with
+ * flo_blocking_begin/end, watch flo_step_context() in long work, and return
+ * FLO_CANCELED or FLO_TIMEOUT soon after that has ended.
+ */
+#ifndef FLO_STEP_H
+#define FLO_STEP_H
+
+#include <flo/context.h>
+#include <flo/value.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** One attempt, as its step type sees it; borrowed until run returns. */
+typedef struct flo_step_call flo_step_call;
+
+/** One argument of a step type, checked when the pipeline is compiled. */
+typedef struct flo_step_param {
+	const char *name;
+	unsigned types; /* bits 1u << FLO_VALUE_...; 0: any */
+	bool required;
+	const char *description;
+} flo_step_param;
+
+#define FLO_TYPES(t) (1u << FLO_VALUE_##t)
+
+typedef struct flo_step_type {
+	const char *name; /* "cmdb.pull" */
+	const char *description;
+	const flo_step_param *params; /* of `with`; NULL: anything goes */
+	size_t params_len;
+	/**
+	 * Do the work. @with is borrowed. On success *@ret_output may get a
+	 * value the engine then owns; untouched means null. On failure @err
+	 * says why, in words that name values and the way out.
+	 */
+	flo_status (*run)(flo_step_call *call, const flo_value *with,
+			  flo_error *err, flo_value **ret_output);
+	void *user; /* yours; see flo_step_user() */
+} flo_step_type;
+
+/** Ends when the attempt is cancelled or its time is over. Borrowed. */
+FLO_EXTERN flo_context *flo_step_context(const flo_step_call *call);
+/** The step's directory, absolute: relative paths in `with` start there. */
+FLO_EXTERN const char *flo_step_dir(const flo_step_call *call);
+FLO_EXTERN const char *flo_step_run_id(const flo_step_call *call);
+/** 32 hex digits. */
+FLO_EXTERN const char *flo_step_trace_id(const flo_step_call *call);
+/** "sync[2].pull" */
+FLO_EXTERN const char *flo_step_path(const flo_step_call *call);
+FLO_EXTERN unsigned flo_step_attempt(const flo_step_call *call);
+/** The same for every attempt of this step in this run. */
+FLO_EXTERN const char *flo_step_idempotency_key(const flo_step_call *call);
+FLO_EXTERN void *flo_step_user(const flo_step_call *call);
+
+/** Write a line to the attempt's log. */
+FLO_EXTERN void flo_step_log(flo_step_call *call, const char *format, ...)
+	FLO_PRINTF(2, 3);
+
+/** A program to run as part of a native step. */
+typedef struct flo_command {
+	const char *const *argv; /* NULL-terminated; argv[0] sought in PATH */
+	const char *dir;	 /* NULL: the step's */
+	int stdout_fd;		 /* where stdout goes; -1: the attempt's log */
+} flo_command;
+
+/**
+ * Run @command like an `exec` step would: under a minder, in the step's
+ * environment, its stderr to the attempt's log, ended with its whole tree when
+ * the step's context ends. Parks; not within a blocking region.
+ *
+ * Returns FLO_OK when it exited with 0, FLO_EXIT (err->code: the exit code),
+ * FLO_SIGNAL (err->code: the signal), FLO_SPAWN, or the context's status. The
+ * text of @err ends with the last line of its stderr.
+ */
+FLO_EXTERN flo_status flo_step_command(flo_step_call *call,
+				       const flo_command *command,
+				       flo_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,392 @@
+/*
+ * Note: running out of memory inside jansson.
+ *
+ * jansson's lexer ignores whether its buffer could grow. A byte that was not
+ * stored is missing from the result, or is noticed by assert() when the lexer
+ * takes it back. So no call into jansson may go on after an allocation failed:
+ * the wrapped allocator leaves the load by longjmp() and frees all that the
+ * load had allocated, which it knows from a record of live allocations.
+ *
+ * Refused: to go on with a flag set and an emergency arena for what the lexer
+ * asks until it ends. How large the arena must be depends on the longest
+ * token and on how jansson is written inside; here nothing does. And a header
+ * before each block, as memory of the time before the guard has none.
+ *
+ * A longjmp() over jansson is safe since it holds no lock and no file while
+ * it allocates, and no one else can see what a load has made until it is done.
+ * The thread-local variable is safe in coroutines as a load never parks.
+ */
+#include "json/json_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Above this many levels jansson's recursion leaves the caller's stack. */
+#define SHALLOW_MAX 256
+
+/* jansson takes 80 bytes a level; sanitizers make that several times more. */
+#define DEEP_STACK (4u << 20)
+
+/* A load in progress. All fields by its thread only. */
+struct load {
+	const char *text;
+	size_t len;
+	size_t flags;
+	flo_status status;
+	json_error_t error;
+	json_t *root; /* if the status is FLO_OK */
+	void **live;  /* what the load has allocated and not freed */
+	size_t live_len;
+	size_t live_cap;
+	jmp_buf out_of_memory;
+};
+
+static _Thread_local struct load *current;
+
+static pthread_once_t installed = PTHREAD_ONCE_INIT;
+static json_malloc_t below_malloc; /* written once, by install() */
+static json_free_t below_free;
+
+static bool record(struct load *load, void *mem)
+{
+	if (load->live_len == load->live_cap) {
+		size_t cap = load->live_cap < 64 ? 64 : load->live_cap * 2;
+		void **live = flo__reallocarray(load->live, cap, sizeof(*live));
+
+		if (live == NULL)
+			return false;
+		load->live = live;
+		load->live_cap = cap;
+	}
+	load->live[load->live_len++] = mem;
+	return true;
+}
+
+/* What is freed during a load is mostly young, so the search is short. */
+static void forget(struct load *load, const void *mem)
+{
+	for (size_t i = load->live_len; i-- > 0;) {
+		if (load->live[i] == mem) {
+			load->live[i] = load->live[--load->live_len];
+			return;
+		}
+	}
+}
+
+static void *guard_malloc(size_t size)
+{
+	struct load *load = current;
+	void *mem = below_malloc(size);
+
+	if (load == NULL)
+		return mem;
+	if (mem == NULL)
+		longjmp(load->out_of_memory, 1);
+	if (!record(load, mem)) {
+		below_free(mem);
+		longjmp(load->out_of_memory, 1);
+	}
+	return mem;
+}
+
+static void guard_free(void *mem)
+{
+	if (current != NULL && mem != NULL)
+		forget(current, mem);
+	below_free(mem);
+}
+
+static void install(void)
+{
+	json_get_alloc_funcs(&below_malloc, &below_free);
+	/* Nobody chose an allocator: take ours, whose memory free() frees. */
+	if (below_malloc == malloc && below_free == free) {
+		below_malloc = flo__malloc;
+		below_free = flo__free;
+	}
+	json_set_alloc_funcs(guard_malloc, guard_free);
+}
+
+void flo__json_guard_install(void)
+{
+	pthread_once(&installed, install);
+}
+
+static void free_live(struct load *load)
+{
+	for (size_t i = 0; i < load->live_len; i++)
+		below_free(load->live[i]);
+	load->live_len = 0;
+}
+
+/* @load belongs to the caller's frame: longjmp() leaves it as it was. */
+static void load_or_jump(struct load *load)
+{
+	load->status = FLO_NOMEM;
+	current = load;
+	if (setjmp(load->out_of_memory) == 0) {
+		load->root = json_loadb(load->text, load->len, load->flags,
+					&load->error);
+		load->status = load->root != NULL ? FLO_OK : FLO_SYNTAX;
+	}
+	current = NULL;
+}
+
+static void load_guarded(struct load *load)
+{
+	load_or_jump(load);
+	if (load->status == FLO_NOMEM)
+		free_live(load);
+	flo__free(load->live);
+	load->live = NULL;
+	load->live_len = 0;
+	load->live_cap = 0;
+}
+
+/*
+ * The start of the token at which jansson gave up. It tells how far it had
+ * read, which is the token's end.
+ */
+static size_t find_fault(const struct load *load)
+{
+	size_t end =
+		load->error.position < 0 ? 0 : (size_t)load->error.position;
+	size_t begin = 0;
+	size_t at = 0;
+	size_t token;
+
+	while (flo__json_next_token(load->text, load->len, &at, &token) &&
+	       token < end)
+		begin = token;
+	if (json_error_code(&load->error) != json_error_premature_end_of_input)
+		return begin;
+	/* A string without end begins somewhere; a bracket is missed here. */
+	return load->len != 0 && load->text[begin] == '"' &&
+			       load->error.position >= (int)load->len &&
+			       strstr(load->error.text, "premature") != NULL
+		       ? begin
+		       : load->len;
+}
+
+static flo_status tell_fault(const struct load *load, flo_error *err)
+{
+	struct flo__json_place place =
+		flo__json_place_of(load->text, find_fault(load));
+
+	if (err != NULL && err->status == FLO_OK) {
+		flo_error_set(err, FLO_SYNTAX, "%s", load->error.text);
+		flo_error_place(err, place.line, place.column);
+	}
+	return FLO_SYNTAX;
+}
+
+/*
+ * Write the integer at @token as a real number of the same length: 17 digits,
+ * which is all that a double holds, and an exponent. @token is too large for
+ * 64 bits, so it has at least 19 digits. False if it is beyond a double, too.
+ */
+static bool write_as_real(char *token, size_t len)
+{
+	double d = strtod(token, NULL);
+	char text[64];
+	const char *e;
+	char *sign = token;
+	int n;
+
+	if (d - d != 0)
+		return false;
+	snprintf(text, sizeof(text), "%.16e", d < 0 ? -d : d);
+	e = strchr(text, 'e');
+	if (*token == '-')
+		token++;
+	memset(token, ' ', len - (size_t)(token - sign));
+	/* The decimal point, whatever the locale's is, lies between. */
+	*token++ = text[0];
+	memcpy(token, e - 16, 16);
+	n = snprintf(text, sizeof(text), "e%ld", strtol(e + 1, NULL, 10) - 16);
+	memcpy(token + 16, text, (size_t)n);
+	return true;
+}
+
+/* Whether @token is an integer as JSON writes it, and beyond 64 bits. */
+static bool is_huge_integer(const char *token, size_t len)
+{
+	size_t digits = *token == '-' ? 1 : 0;
+
+	if (len - digits < 19 || token[digits] == '0')
+		return false;
+	if (digits + strspn(token + digits, "0123456789") != len)
+		return false;
+	errno = 0;
+	strtoll(token, NULL, 10);
+	return errno == ERANGE;
+}
+
+/* A copy of the text in which no integer is beyond 64 bits. */
+static char *copy_without_huge(const char *text, size_t len)
+{
+	char *copy = flo__strndup(text, len);
+	size_t begin;
+	size_t at = 0;
+
+	if (copy == NULL)
+		return NULL;
+	while (flo__json_next_token(copy, len, &at, &begin)) {
+		if (is_huge_integer(copy + begin, at - begin) &&
+		    !write_as_real(copy + begin, at - begin))
+			break; /* jansson will report it */
+	}
+	return copy;
+}
+
+/* jansson refuses integers beyond 64 bits: they are doubles here. */
+static void load_huge(struct load *load)
+{
+	const char *text = load->text;
+	char *copy = copy_without_huge(load->text, load->len);
+
+	if (copy == NULL) {
+		load->status = FLO_NOMEM;
+		return;
+	}
+	load->text = copy;
+	load_guarded(load);
+	load->text = text;
+	flo__free(copy);
+}
+
+static void *load_any(void *arg)
+{
+	struct load *load = arg;
+
+	load_guarded(load);
+	if (load->status == FLO_SYNTAX &&
+	    json_error_code(&load->error) == json_error_numeric_overflow)
+		load_huge(load);
+	return NULL;
+}
+
+/*
+ * Run @fn on a thread with a large stack and wait for it. Signals stay with
+ * the threads that are made for them.
+ */
+static int run_deep(void *(*fn)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all, old;
+	int rc;
+
+	rc = pthread_attr_init(&attr);
+	if (rc != 0)
+		return rc;
+	pthread_attr_setstacksize(&attr, DEEP_STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&thread, &attr, fn, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (rc == 0)
+		INSIST(pthread_join(thread, NULL) == 0);
+	return rc;
+}
+
+static bool text_is_deep(const char *text, size_t len)
+{
+	size_t depth = 0;
+	size_t begin;
+	size_t at = 0;
+
+	while (flo__json_next_token(text, len, &at, &begin)) {
+		if (text[begin] == '[' || text[begin] == '{')
+			depth++;
+		else if (text[begin] == ']' || text[begin] == '}')
+			depth -= depth != 0;
+		if (depth > SHALLOW_MAX)
+			return true;
+	}
+	return false;
+}
+
+static flo_status tell_nul(const char *text, size_t offset, flo_error *err)
+{
+	struct flo__json_place place = flo__json_place_of(text, offset);
+
+	if (err != NULL && err->status == FLO_OK) {
+		flo_error_set(err, FLO_SYNTAX, "NUL byte in JSON text");
+		flo_error_place(err, place.line, place.column);
+	}
+	return FLO_SYNTAX;
+}
+
+flo_status flo__json_load(const char *text, size_t len, size_t flags,
+			  flo_error *err, json_t **ret)
+{
+	struct load load = {.text = text, .len = len};
+	const char *nul = len != 0 ? memchr(text, '\0', len) : NULL;
+	int rc = 0;
+
+	if (nul != NULL)
+		return tell_nul(text, (size_t)(nul - text), err);
+	load.flags = flags | JSON_REJECT_DUPLICATES;
+	if (text_is_deep(text, len))
+		rc = run_deep(load_any, &load);
+	else
+		load_any(&load);
+	if (rc != 0)
+		return flo_error_sys(err, rc, "read deep JSON");
+	if (load.status == FLO_SYNTAX)
+		return tell_fault(&load, err);
+	if (load.status != FLO_OK)
+		return flo_error_set(err, load.status, "read JSON: %s",
+				     flo_status_text(load.status));
+	*ret = load.root;
+	return FLO_OK;
+}
+
+static bool json_is_deep(json_t *json, int left)
+{
+	json_t *item;
+	const char *key;
+	size_t i;
+
+	if (!json_is_array(json) && !json_is_object(json))
+		return false;
+	if (left == 0)
+		return true;
+	json_array_foreach(json, i, item)
+	{
+		if (json_is_deep(item, left - 1))
+			return true;
+	}
+	json_object_foreach(json, key, item)
+	{
+		if (json_is_deep(item, left - 1))
+			return true;
+	}
+	return false;
+}
+
+static void *decref(void *json)
+{
+	json_decref(json);
+	return NULL;
+}
+
+void flo__json_free(json_t *json)
+{
+	if (json == NULL)
+		return;
+	/* Without a thread a deep document leaks: better than a crash. */
+	if (json_is_deep(json, SHALLOW_MAX))
+		(void)run_deep(decref, json);
+	else
+		json_decref(json);
+}

@@ -1,0 +1,71 @@
+/*
+ * jansson behind its guard.
+ *
+ * jansson 2.14 does not look at every allocation: when one fails while it
+ * reads, it may drop a byte of a string and report success, or break an
+ * assertion. So its allocator is wrapped, and inside flo__json_load() the
+ * first allocation that fails ends the load: see the note in guard.c.
+ *
+ * Only json/ includes <jansson.h>; whoever needs json_t includes this header.
+ */
+#ifndef FLO_JSON_JSON_P_H
+#define FLO_JSON_JSON_P_H
+
+#include <flo/value.h>
+
+#include <jansson.h>
+
+/* How deep arrays and objects may nest: jansson's own limit. */
+#define FLO__JSON_DEPTH_MAX 2048
+
+/*
+ * Wrap jansson's allocator for the whole process. What was installed before
+ * stays below it, and memory that jansson allocated earlier can still be
+ * freed. Until it is called loads work, but running out of memory in one is
+ * not caught.
+ *
+ * Threads: any, any number of times, but not beside a thread that is inside
+ * jansson already.
+ */
+void flo__json_guard_install(void);
+
+/*
+ * Read one JSON document (RFC 8259, UTF-8) of @len bytes. @flags are
+ * jansson's; duplicate keys are always refused, as are NUL bytes. An integer
+ * beyond 64 bits becomes a real number.
+ *
+ * Stack: 32 KiB at most; documents that nest deeper than 256 are read on a
+ * thread of their own, so this can be called from coroutines. Never parks.
+ *
+ * Returns FLO_SYNTAX with line and column (code points, from 1) of the token
+ * at fault in @err, FLO_NOMEM. *@ret is owned: flo__json_free().
+ */
+flo_status flo__json_load(const char *text, size_t len, size_t flags,
+			  flo_error *err, json_t **ret);
+
+/* json_decref() on little stack however deep @json is. NULL is allowed. */
+void flo__json_free(json_t *json);
+
+/* Make a value of @json, which is borrowed. FLO_NOMEM. */
+flo_status flo__json_to_value(const json_t *json, flo_value **ret_value);
+
+/* Where in a text something is: bytes from 0, line and code points from 1. */
+struct flo__json_place {
+	size_t offset;
+	int line;
+	int column;
+};
+
+/* The place of byte @offset of @text. */
+struct flo__json_place flo__json_place_of(const char *text, size_t offset);
+
+/*
+ * Read tokens of JSON, valid or not, without their meaning: strings, brackets,
+ * commas and colons, and runs of anything else. Start with *@at = 0.
+ * False at the end. [*ret_begin, *at) is the token; a string that is not
+ * closed ends with the text.
+ */
+bool flo__json_next_token(const char *text, size_t len, size_t *at,
+			  size_t *ret_begin);
+
+#endif

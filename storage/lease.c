@@ -1,0 +1,144 @@
+#include "storage/lease_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+#include "storage/db_p.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* The first @size - 1 bytes of a file, as a string; "" without it. */
+static void read_small(const char *path, char *ret, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		n = read(fd, ret, size - 1);
+		close(fd);
+	}
+	ret[n > 0 ? n : 0] = '\0';
+}
+
+/* Field 22 of /proc/self/stat; the name in field 2 may hold anything. */
+static int64_t process_starttime(void)
+{
+	char text[1024];
+	const char *at;
+
+	read_small("/proc/self/stat", text, sizeof(text));
+	at = strrchr(text, ')');
+	for (int field = 2; at != NULL && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at != NULL ? strtoll(at, NULL, 10) : 0;
+}
+
+void flo__owner_init(struct flo__owner *owner)
+{
+	unsigned char bytes[16] = {0};
+	ssize_t n = getrandom(bytes, sizeof(bytes), 0);
+
+	INSIST(n == (ssize_t)sizeof(bytes)); /* up to 256 bytes never fail */
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(owner->id + 2 * i, 3, "%02x", bytes[i]);
+	read_small("/proc/sys/kernel/random/boot_id", owner->boot_id,
+		   sizeof(owner->boot_id));
+	owner->boot_id[strcspn(owner->boot_id, "\n")] = '\0';
+	owner->pid = getpid();
+	owner->starttime = process_starttime();
+}
+
+int flo__lock_open(const char *store_path, bool create, flo_error *err,
+		   flo_status *ret_status)
+{
+	int flags = O_CLOEXEC | O_NOFOLLOW | (create ? O_RDWR : O_RDONLY);
+	char *path = flo__path_with(store_path, ".lock");
+	flo_status st;
+	int fd = -1;
+
+	if (path == NULL) {
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+		goto out;
+	}
+	fd = open(path, flags | (create ? O_CREAT : 0), 0600);
+	st = fd >= 0 ? FLO_OK
+		     : flo_error_sys(err, errno,
+				     "cannot open the lock file %s; check the "
+				     "permissions of its directory",
+				     path);
+out:
+	if (st != FLO_OK && ret_status != NULL)
+		*ret_status = st;
+	flo__free(path);
+	return fd;
+}
+
+static int lock_byte(int fd, int command, short type, int64_t byte,
+		     struct flock *ret)
+{
+	struct flock range = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = byte,
+		.l_len = 1,
+	};
+	int rc;
+
+	do
+		rc = fcntl(fd, command, &range);
+	while (rc != 0 && errno == EINTR);
+	if (ret != NULL)
+		*ret = range;
+	return rc;
+}
+
+flo_status flo__lock_write(int fd, const char *store_path, flo_error *err)
+{
+	if (lock_byte(fd, F_OFD_SETLKW, F_WRLCK, 0, NULL) == 0)
+		return FLO_OK;
+	return flo_error_sys(err, errno,
+			     "cannot lock %s.lock (stores need a local file "
+			     "system)",
+			     store_path);
+}
+
+void flo__unlock_write(int fd)
+{
+	int rc = lock_byte(fd, F_OFD_SETLK, F_UNLCK, 0, NULL);
+
+	INSIST(rc == 0);
+}
+
+flo_status flo__lock_run(int fd, int64_t row, flo_error *err)
+{
+	REQUIRE(row > 0);
+	if (lock_byte(fd, F_OFD_SETLK, F_WRLCK, row, NULL) == 0)
+		return FLO_OK;
+	if (errno == EAGAIN || errno == EACCES)
+		return FLO_BUSY;
+	return flo_error_sys(err, errno, "cannot lock a run");
+}
+
+void flo__unlock_run(int fd, int64_t row)
+{
+	int rc;
+
+	REQUIRE(row > 0);
+	rc = lock_byte(fd, F_OFD_SETLK, F_UNLCK, row, NULL);
+	INSIST(rc == 0);
+}
+
+bool flo__run_is_held(int fd, int64_t row)
+{
+	struct flock found = {.l_type = F_UNLCK};
+
+	REQUIRE(row > 0);
+	return fd >= 0 &&
+	       lock_byte(fd, F_OFD_GETLK, F_RDLCK, row, &found) == 0 &&
+	       found.l_type != F_UNLCK;
+}

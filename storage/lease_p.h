@@ -1,0 +1,47 @@
+/*
+ * Who may write: kernel locks on PATH.lock, and the owner's identity.
+ *
+ * The file has no content and is never deleted; byte ranges of it are locked
+ * with open-file-description locks (F_OFD_SETLK), so that the end of a process
+ * gives everything back, however it came, and no close() of an unrelated
+ * descriptor does. Byte 0 is the right to write to the database, taken around
+ * each write transaction; byte N is the run in row N, held as long as an
+ * engine owns it.
+ *
+ * Two handles of one process are two descriptions and exclude each other. The
+ * same handle does not exclude itself: run_journal.c looks at its list first.
+ */
+#ifndef FLO_STORAGE_LEASE_P_H
+#define FLO_STORAGE_LEASE_P_H
+
+#include <flo/error.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Who holds a lease, in words that mean something after a reboot too. */
+struct flo__owner {
+	char id[33];	  /* random, one a handle: what fences */
+	char boot_id[40]; /* "" where the system has none */
+	int64_t pid;
+	int64_t starttime; /* in clock ticks since boot; 0: unknown */
+};
+
+void flo__owner_init(struct flo__owner *owner);
+
+/* Open PATH.lock for reading; with @create make it, 0600, and open it for
+ * both. Returns -1 on failure and sets @err and *@ret_status (or NULL). */
+int flo__lock_open(const char *store_path, bool create, flo_error *err,
+		   flo_status *ret_status);
+
+/* Wait for the right to write. */
+flo_status flo__lock_write(int fd, const char *store_path, flo_error *err);
+void flo__unlock_write(int fd);
+
+/* Take a run without waiting: FLO_BUSY if another handle has it. */
+flo_status flo__lock_run(int fd, int64_t row, flo_error *err);
+void flo__unlock_run(int fd, int64_t row);
+/* Whether any other handle holds the run. @fd may be read-only, or -1. */
+bool flo__run_is_held(int fd, int64_t row);
+
+#endif

@@ -1,0 +1,77 @@
+/* UTF-8: what RFC 3629 allows, and nothing else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/utf8.h"
+
+#include <string.h>
+
+static bool valid(const char *text)
+{
+	return flo__utf8_valid(text, strlen(text));
+}
+
+static void text_is_valid(void **state)
+{
+	(void)state;
+	assert_true(valid(""));
+	assert_true(valid("plain, and longer than eight bytes"));
+	assert_true(
+		valid("eight by\xc3\xa9 then \xe2\x82\xac\xf0\x9f\x98\x80"));
+	assert_true(valid("\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf"));
+	assert_true(flo__utf8_valid("a\0b", 3));
+}
+
+static void other_bytes_are_not(void **state)
+{
+	static const char *const wrong[] = {
+		"\x80",
+		"\xc3",
+		"\xc0\x80",
+		"\xc1\xbf",
+		"\xe0\x9f\xbf",
+		"\xe2\x82",
+		"\xed\xa0\x80",
+		"\xf0\x8f\xbf\xbf",
+		"\xf4\x90\x80\x80",
+		"\xf5\x80\x80\x80",
+		"\xff",
+		"\xe2\x28\xa1",
+	};
+	char long_one[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_false(valid(wrong[i]));
+		/* At every distance from the eight-byte steps. */
+		for (size_t at = 0; at < 20; at++) {
+			memset(long_one, 'a', sizeof(long_one));
+			memcpy(long_one + at, wrong[i], strlen(wrong[i]));
+			assert_false(flo__utf8_valid(long_one, 40));
+		}
+	}
+}
+
+static void code_points_are_counted(void **state)
+{
+	uint32_t code;
+
+	(void)state;
+	assert_int_equal(flo__utf8_count("a\xc3\xa9\xe2\x82\xac", 6), 3);
+	assert_int_equal(flo__utf8_next("\xe2\x82\xac", 3, &code), 3);
+	assert_int_equal(code, 0x20ac);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_is_valid),
+		cmocka_unit_test(other_bytes_are_not),
+		cmocka_unit_test(code_points_are_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
