@@ -95,6 +95,7 @@ struct flo__g {
 	struct flo__stack *stack; /* owner; NULL until first run */
 	void *sp;		  /* owner; valid while not running */
 	void *local;		  /* the coroutine's own: flo__g_local() */
+	struct flo__room room;	  /* the coroutine's own: flo__go_room() */
 	void *fiber;		  /* ThreadSanitizer's */
 	/* atomic: release by the owner who gives it up, acquire by the next */
 	_Atomic uint32_t state;

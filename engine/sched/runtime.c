@@ -251,15 +251,19 @@ static void enqueue(flo_runtime *rt, struct flo__m *m, struct flo__g *g)
 	atomic_fetch_sub(&rt->foreign, 1);
 }
 
+/* @room, if not NULL, is copied and takes the place of @arg. */
 static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
-			unsigned class, const char *name)
+			const struct flo__room *room, unsigned class,
+			const char *name)
 {
 	struct flo__g *g = flo__g_new(rt, m != NULL ? m->p : NULL);
 
 	if (g == NULL)
 		return FLO_NOMEM;
 	g->fn = fn;
-	g->arg = arg;
+	if (room != NULL)
+		g->room = *room;
+	g->arg = room != NULL ? &g->room : arg;
 	g->name = name;
 	g->stack_class = (uint8_t) class;
 	flo__g_publish(g);
@@ -267,8 +271,9 @@ static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
 	return FLO_OK;
 }
 
-flo_status flo_go_with(flo_runtime *rt, flo_fn fn, void *arg, size_t stack_size,
-		       const char *name)
+static flo_status go(flo_runtime *rt, flo_fn fn, void *arg,
+		     const struct flo__room *room, size_t stack_size,
+		     const char *name)
 {
 	struct flo__m *m = flo__m();
 	unsigned class;
@@ -285,7 +290,21 @@ flo_status flo_go_with(flo_runtime *rt, flo_fn fn, void *arg, size_t stack_size,
 		return FLO_INVALID;
 	if (class < rt->default_class)
 		class = rt->default_class;
-	return spawn(rt, m, fn, arg, class, name);
+	return spawn(rt, m, fn, arg, room, class, name);
+}
+
+flo_status flo_go_with(flo_runtime *rt, flo_fn fn, void *arg, size_t stack_size,
+		       const char *name)
+{
+	return go(rt, fn, arg, NULL, stack_size, name);
+}
+
+flo_status flo__go_room(flo_runtime *rt, flo_fn fn,
+			const struct flo__room *room, size_t stack_size,
+			const char *name)
+{
+	REQUIRE(room != NULL);
+	return go(rt, fn, NULL, room, stack_size, name);
 }
 
 flo_status flo_go(flo_runtime *rt, flo_fn fn, void *arg)
@@ -329,7 +348,7 @@ flo_status flo_runtime_run(flo_runtime *rt, flo_fn fn, void *arg)
 	REQUIRE(flo__m() == NULL);
 	note_thread(rt);
 	creator_waits(rt, 1);
-	st = spawn(rt, NULL, run_main, &run, rt->default_class, "main");
+	st = spawn(rt, NULL, run_main, &run, NULL, rt->default_class, "main");
 	if (st == FLO_OK)
 		while (atomic_load_explicit(&run.done, memory_order_acquire) ==
 		       0)
