@@ -12,7 +12,9 @@
 
 struct flo__dsl_options {
 	const char *file; /* for diagnostics; its directory is the plan's */
+	const char *dir;  /* the plan's directory, if not that; else NULL */
 	const struct flo__registry *registry;
+	bool any_step; /* unknown step types are let through, type NULL */
 	flo_diagnostic_fn fn; /* gets every problem, sorted by place */
 	void *arg;
 };

@@ -160,7 +160,7 @@ static void pump(flo_group *group)
 			w = flo__waitq_grant(&group->q);
 		flo__spin_unlock(&group->q.lock);
 		if (w != NULL)
-			flo__ready(w->g);
+			flo__ready_last(w->g);
 	} while (w != NULL);
 }
 
@@ -221,8 +221,7 @@ static bool join_with_slot(flo_group *group)
 	uint64_t s = look(group);
 
 	do {
-		REQUIRE(!(s & DONE));
-		if ((s & QUEUE) || used_of(s) >= group->limit)
+		if ((s & (QUEUE | DONE)) || used_of(s) >= group->limit)
 			return false;
 		INSIST(pending_of(s) < PENDING_MAX);
 	} while (!cas(group, &s, s + USED_ONE + PENDING_ONE));
@@ -299,27 +298,43 @@ static flo_status start_with_slot(flo_group *group, flo_group_fn fn, void *arg)
 	return st;
 }
 
+/*
+ * Join with a slot if that needs no waiting. The context is looked at last: the
+ * slot may have come from the failure that ended it.
+ */
+static flo_status enter(flo_group *group)
+{
+	bool joined = join_with_slot(group);
+
+	if (flo_context_status(group->context) == FLO_OK)
+		return joined ? FLO_OK : FLO_AGAIN;
+	if (joined)
+		leave_with_slot(group);
+	return FLO_CANCELED;
+}
+
 flo_status flo_group_go(flo_group *group, flo_group_fn fn, void *arg)
 {
+	flo_status st;
+
 	REQUIRE(group != NULL && fn != NULL);
-	if (flo_context_status(group->context) != FLO_OK)
-		return FLO_CANCELED;
-	if (!join_with_slot(group)) {
+	st = enter(group);
+	if (st == FLO_AGAIN) {
 		if (flo__group_slot_take(group, false) != FLO_OK)
 			return FLO_CANCELED;
 		join(group);
+		st = FLO_OK;
 	}
-	return start_with_slot(group, fn, arg);
+	return st == FLO_OK ? start_with_slot(group, fn, arg) : st;
 }
 
 flo_status flo_group_try_go(flo_group *group, flo_group_fn fn, void *arg)
 {
+	flo_status st;
+
 	REQUIRE(group != NULL && fn != NULL);
-	if (flo_context_status(group->context) != FLO_OK)
-		return FLO_CANCELED;
-	if (!join_with_slot(group))
-		return FLO_AGAIN;
-	return start_with_slot(group, fn, arg);
+	st = enter(group);
+	return st == FLO_OK ? start_with_slot(group, fn, arg) : st;
 }
 
 flo_status flo__group_slot_take(flo_group *group, bool front)
@@ -330,7 +345,7 @@ flo_status flo__group_slot_take(flo_group *group, bool front)
 			     group->context, front, "group limit");
 	if (st != FLO_OK)
 		return st;
-	/* The slot may have come from the failure that ended the group. */
+	/* As in enter(). */
 	st = flo_context_status(group->context);
 	if (st != FLO_OK)
 		give_slot(group);
@@ -341,6 +356,13 @@ void flo__group_slot_give(flo_group *group)
 {
 	REQUIRE(used_of(look(group)) > 0);
 	give_slot(group);
+}
+
+void flo__group_slot_retake(flo_group *group)
+{
+	if (flo__group_slot_take(group, true) != FLO_OK)
+		atomic_fetch_add_explicit(&group->state, USED_ONE,
+					  memory_order_acq_rel);
 }
 
 flo_status flo__group_go_taken(flo_group *group, flo_group_fn fn, void *arg,

@@ -21,6 +21,13 @@ flo_status flo__group_slot_take(flo_group *group, bool front);
 void flo__group_slot_give(flo_group *group);
 
 /*
+ * Take a slot back that a member gave up for a while, before all who wait. In
+ * a cancelled group it does not wait and may exceed the limit: the member's
+ * end will give a slot back, and nobody is admitted there any more.
+ */
+void flo__group_slot_retake(flo_group *group);
+
+/*
  * Start a member on a slot that the caller took; the member's end gives it
  * back. @stack_size and @name as in flo_go_with(). On failure the caller still
  * holds the slot. A cancelled group still starts it: the caller decides.

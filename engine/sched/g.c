@@ -16,10 +16,6 @@
 #ifdef FLO__ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef FLO__TSAN
-#include <sanitizer/tsan_interface.h>
-#define NO_SYNC __tsan_switch_to_fiber_no_sync
-#endif
 
 #define SLAB_LEN 128
 
@@ -37,6 +33,7 @@ static bool grow(flo_runtime *rt)
 		return false;
 	slab->next = rt->gslabs;
 	rt->gslabs = slab;
+	FLO__TSAN_RELEASE(&rt->gfree);
 	for (int i = 0; i < SLAB_LEN; i++) {
 		slab->gs[i].rt = rt;
 		flo__glist_push(&rt->gfree, &slab->gs[i]);
@@ -69,6 +66,7 @@ struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p)
 		g = take_shared(rt, p);
 	if (g == NULL)
 		return NULL;
+	FLO__TSAN_ACQUIRE(&rt->gfree);
 	INSIST(atomic_load_explicit(&g->state, memory_order_relaxed) ==
 	       FLO__G_FREE);
 	INSIST(g->stack == NULL);
@@ -83,9 +81,7 @@ struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p)
 void flo__g_publish(struct flo__g *g)
 {
 	atomic_store_explicit(&g->state, FLO__G_QUEUED, memory_order_release);
-#ifdef FLO__TSAN
-	__tsan_release(g);
-#endif
+	FLO__TSAN_RELEASE(g);
 }
 
 void flo__g_free(struct flo__p *p, struct flo__g *g)
@@ -129,18 +125,12 @@ void flo__g_slabs_free(flo_runtime *rt)
 	}
 }
 
-/*
- * The sanitizers' view of a switch. To ThreadSanitizer a switch orders nothing
- * (no_sync): else any two coroutines that ran on one thread would look ordered
- * and their races stay hidden. What orders them is release when one is made
- * runnable and acquire when it runs.
- */
+/* The sanitizers' view of a switch: see the note in gmp_p.h. */
 static inline void about_to_enter(struct flo__m *m, struct flo__g *g,
 				  void **fake)
 {
 #ifdef FLO__TSAN
-	__tsan_acquire(g);
-	__tsan_switch_to_fiber(g->fiber, NO_SYNC);
+	__tsan_switch_to_fiber(g->fiber, FLO__TSAN_SWITCH);
 #endif
 #ifdef FLO__ASAN
 	__sanitizer_start_switch_fiber(fake, g->stack->base, g->stack->size);
@@ -148,8 +138,10 @@ static inline void about_to_enter(struct flo__m *m, struct flo__g *g,
 	(void)m, (void)g, (void)fake;
 }
 
-static inline void has_come_back(void *fake)
+static inline void has_come_back(struct flo__g *g, void *fake)
 {
+	FLO__TSAN_ACQUIRE(g);
+	(void)g;
 #ifdef FLO__ASAN
 	__sanitizer_finish_switch_fiber(fake, NULL, NULL);
 #endif
@@ -159,9 +151,9 @@ static inline void has_come_back(void *fake)
 static inline void about_to_leave(struct flo__m *m, struct flo__g *g,
 				  void **fake)
 {
+	FLO__TSAN_RELEASE(g);
 #ifdef FLO__TSAN
-	__tsan_release(g);
-	__tsan_switch_to_fiber(m->fiber, NO_SYNC);
+	__tsan_switch_to_fiber(m->fiber, FLO__TSAN_SWITCH);
 #endif
 #ifdef FLO__ASAN
 	__sanitizer_start_switch_fiber(fake, m->asan_stack, m->asan_size);
@@ -169,8 +161,10 @@ static inline void about_to_leave(struct flo__m *m, struct flo__g *g,
 	(void)m, (void)g, (void)fake;
 }
 
-static inline void has_entered(struct flo__m *m, void *fake)
+static inline void has_entered(struct flo__m *m, struct flo__g *g, void *fake)
 {
+	FLO__TSAN_ACQUIRE(g);
+	(void)g;
 #ifdef FLO__ASAN
 	__sanitizer_finish_switch_fiber(fake, &m->asan_stack, &m->asan_size);
 #endif
@@ -189,7 +183,7 @@ struct flo__m *flo__g_leave(struct flo__m *m, enum flo__m_op op)
 	m->op = op;
 	about_to_leave(m, g, op == FLO__OP_END ? NULL : &fake);
 	m = flo__switch(&g->sp, m->sp, m);
-	has_entered(m, fake);
+	has_entered(m, g, fake);
 	return m;
 }
 
@@ -233,7 +227,9 @@ static void entry(struct flo__m *m)
 {
 	struct flo__g *g, *next;
 
-	has_entered(m, NULL);
+	has_entered(m, m->g, NULL);
+	/* The stack's last owner is done with it; that much is ordered. */
+	FLO__TSAN_ACQUIRE(m->g->stack);
 	for (;;) {
 		g = m->g;
 		g->fn(g->arg);
@@ -251,6 +247,7 @@ static void entry(struct flo__m *m)
 		count_end(m->p);
 		flo__g_free(m->p, g);
 	}
+	FLO__TSAN_RELEASE(g->stack);
 	flo__g_leave(m, FLO__OP_END);
 	INSIST(!"an ended coroutine was resumed");
 }
@@ -264,8 +261,6 @@ static bool bind(struct flo__m *m, struct flo__g *g)
 	g->sp = flo__switch_prepare(flo__stack_top(g->stack), entry);
 #ifdef FLO__TSAN
 	g->fiber = __tsan_create_fiber(0);
-	/* The stack's last owner is done with it; that much is ordered. */
-	__tsan_acquire(g->stack);
 #endif
 	return true;
 }
@@ -303,6 +298,7 @@ static void park(struct flo__m *m, struct flo__g *g)
 	INSIST(was == FLO__G_PARKED);
 	if (g->external)
 		atomic_fetch_sub(&m->rt->externals, 1);
+	FLO__TSAN_RELEASE(g);
 	m->op = FLO__OP_NONE;
 }
 
@@ -349,9 +345,9 @@ void flo__g_run(struct flo__m *m, struct flo__g *g)
 		m->g = g;
 		about_to_enter(m, g, &fake);
 		flo__switch(&m->sp, g->sp, m);
-		has_come_back(fake);
 		/* It may be another one by now: next_fresh(). */
 		g = m->g;
+		has_come_back(g, fake);
 		m->g = NULL;
 		after(m, g);
 	} while (m->op == FLO__OP_NONE);
@@ -388,9 +384,7 @@ static void claim(struct flo__g *g)
 	was = atomic_exchange_explicit(&g->state, FLO__G_QUEUED,
 				       memory_order_acq_rel);
 	INSIST(was == FLO__G_PARKED);
-#ifdef FLO__TSAN
-	__tsan_release(g);
-#endif
+	FLO__TSAN_RELEASE(g);
 }
 
 /* From outside: the runtime may end as soon as @g has run. */
@@ -407,7 +401,8 @@ static void ready_foreign(flo_runtime *rt, struct flo__g *g, bool external)
 	atomic_fetch_sub(&rt->foreign, 1);
 }
 
-void flo__ready(struct flo__g *g)
+/* @front: before what is queued, unless it comes from outside. */
+static void ready(struct flo__g *g, bool front)
 {
 	struct flo__m *m = flo__m();
 	flo_runtime *rt = g->rt;
@@ -423,10 +418,20 @@ void flo__ready(struct flo__g *g)
 		m->batch_external += external;
 		return;
 	}
-	flo__sched_push(m, g, true);
+	flo__sched_push(m, g, front);
 	if (external)
 		atomic_fetch_sub(&rt->externals, 1);
 	flo__sched_wake(rt);
+}
+
+void flo__ready(struct flo__g *g)
+{
+	ready(g, true);
+}
+
+void flo__ready_last(struct flo__g *g)
+{
+	ready(g, false);
 }
 
 struct flo__g *flo__g_current(void)

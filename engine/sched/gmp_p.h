@@ -35,6 +35,33 @@
 #define FLO__TSAN 1
 #endif
 
+/*
+ * Note: ThreadSanitizer
+ *
+ * Two builds. The loose one (default) lets a switch order whatever the thread
+ * does before and after it. It checks the scheduler itself, all of which is
+ * instrumented, but hides a race between two coroutines that happen to run on
+ * one thread. The strict one (-Dtsan_strict=true, clang) orders nothing by
+ * switches, and leaves what is plain data of M's and P's uninstrumented
+ * (tsan_strict.ignore), since there the program order of a thread is all that
+ * protects it. What orders coroutines is said by hand with the macros below:
+ * who readies one, who starts a timer. It finds races in what coroutines
+ * share, on a single thread too.
+ */
+#ifdef FLO__TSAN_STRICT
+#define FLO__TSAN_SWITCH 1u /* __tsan_switch_to_fiber_no_sync */
+#else
+#define FLO__TSAN_SWITCH 0u
+#endif
+#ifdef FLO__TSAN
+#include <sanitizer/tsan_interface.h>
+#define FLO__TSAN_ACQUIRE(what) __tsan_acquire(what)
+#define FLO__TSAN_RELEASE(what) __tsan_release(what)
+#else
+#define FLO__TSAN_ACQUIRE(what) ((void)0)
+#define FLO__TSAN_RELEASE(what) ((void)0)
+#endif
+
 #define FLO__RING_LEN	 256u  /* a P's queue; a power of two */
 #define FLO__GLOBAL_TICK 61u   /* look at the global queue every so often */
 #define FLO__TIMER_TICK	 8u    /* and at the clock, while timers are armed */

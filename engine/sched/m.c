@@ -9,10 +9,6 @@
 #include <limits.h>
 #include <signal.h>
 
-#ifdef FLO__TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
-
 /* initial-exec: one load, no call, in the shared library too */
 static _Thread_local struct flo__m *current
 	__attribute__((tls_model("initial-exec")));

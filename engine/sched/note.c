@@ -25,6 +25,7 @@ void flo_note_wake(flo_note *note)
 {
 	uintptr_t was;
 
+	FLO__TSAN_RELEASE(note);
 	/* release: what we did before; acquire: the waiter, parked */
 	was = atomic_exchange_explicit(&note->state, NOTE_WOKEN,
 				       memory_order_acq_rel);
@@ -50,9 +51,12 @@ void flo_note_wait(flo_note *note)
 {
 	REQUIRE(note->rt == flo_runtime_current());
 	if (atomic_load_explicit(&note->state, memory_order_acquire) ==
-	    NOTE_WOKEN)
+	    NOTE_WOKEN) {
+		FLO__TSAN_ACQUIRE(note);
 		return;
+	}
 	flo__park(note_commit, note, "note", true);
+	FLO__TSAN_ACQUIRE(note);
 	ENSURE(atomic_load_explicit(&note->state, memory_order_acquire) ==
 	       NOTE_WOKEN);
 }

@@ -356,6 +356,7 @@ static bool grow(struct flo__poller *poller)
 	if (chunk == NULL)
 		return false;
 	poller->chunks[poller->nchunks++] = chunk;
+	FLO__TSAN_RELEASE(poller);
 	for (uint32_t i = 0; i < len; i++) {
 		chunk[i].index = first + i;
 		chunk[i].next = poller->free;
@@ -377,6 +378,7 @@ static struct slot *slot_open(struct flo__poller *poller, struct flo__g *g)
 	flo__tlock_give(&poller->lock);
 	if (slot == NULL)
 		return NULL;
+	FLO__TSAN_ACQUIRE(poller);
 	slot->g = g;
 	word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 	INSIST((word & PHASE_MASK) == PHASE_IDLE);

@@ -297,6 +297,7 @@ static void run_main(void *arg)
 	struct run *run = arg;
 
 	run->fn(run->arg);
+	FLO__TSAN_RELEASE(run);
 	/* @run may be gone as soon as it is done. */
 	atomic_store_explicit(&run->done, 1, memory_order_release);
 	flo__futex_wake(&run->done, 1);
@@ -325,6 +326,7 @@ flo_status flo_runtime_run(flo_runtime *rt, flo_fn fn, void *arg)
 		while (atomic_load_explicit(&run.done, memory_order_acquire) ==
 		       0)
 			flo__futex_wait(&run.done, 0, UINT64_MAX);
+	FLO__TSAN_ACQUIRE(&run);
 	creator_waits(rt, -1);
 	return st;
 }

@@ -135,6 +135,7 @@ flo_status flo__timer_start(flo_runtime *rt, struct flo__timer *timer,
 	bool ours = m != NULL && m->rt == rt && m->p != NULL;
 
 	REQUIRE(fn != NULL);
+	FLO__TSAN_RELEASE(timer);
 	timer->when_ns = when_ns;
 	timer->fn = fn;
 	timer->state = TIMER_IDLE;
@@ -175,6 +176,7 @@ bool flo__timer_stop(flo_runtime *rt, struct flo__timer *timer)
 		flo__tlock_take(&p->timer_lock);
 	}
 	flo__tlock_give(&p->timer_lock);
+	FLO__TSAN_ACQUIRE(timer);
 	if (armed)
 		atomic_fetch_sub(&rt->timers, 1);
 	return armed;
@@ -199,7 +201,9 @@ bool flo__timers_run(struct flo__p *p, uint64_t now_ns)
 		take_out(p, timer);
 		p->firing = timer;
 		flo__tlock_give(&p->timer_lock);
+		FLO__TSAN_ACQUIRE(timer);
 		timer->fn(timer);
+		FLO__TSAN_RELEASE(timer); /* the address only */
 		any = true;
 		/* after what it readied is in a queue: deadlock.c */
 		atomic_fetch_sub(&p->rt->timers, 1);

@@ -339,7 +339,7 @@ static void send_much(void *arg)
 	struct traffic *t = arg;
 	flo_context *c;
 
-	for (int v = 1; v <= CORO_STRESS(1500); v++) {
+	for (int v = 1; v <= CORO_STRESS(15000); v++) {
 		c = short_deadline(t, v);
 		if (flo_chan_send(t->c, &v, c) == FLO_OK) {
 			atomic_fetch_add(&t->sent, v);

@@ -151,7 +151,7 @@ static void consume(void *arg)
 static void no_signal_is_lost_body(void *arg)
 {
 	enum {
-		TOKENS = CORO_STRESS(2000)
+		TOKENS = CORO_STRESS(20000)
 	};
 	struct store s = {.left = TOKENS};
 

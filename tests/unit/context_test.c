@@ -302,7 +302,7 @@ static void cancel_races_with_births_and_deaths(void **state)
 	pthread_t threads[3];
 
 	(void)state;
-	for (int round = 0; round < CORO_STRESS(300); round++) {
+	for (int round = 0; round < CORO_STRESS(1000); round++) {
 		f.root = flo_context_new(NULL);
 		atomic_init(&f.done, 0);
 		atomic_init(&f.fired, 0);
@@ -404,7 +404,7 @@ static void deadlines_race_with_unref_body(void *arg)
 	flo_context *c, *kids[3];
 
 	(void)arg;
-	for (int i = 0; i < CORO_STRESS(2000); i++) {
+	for (int i = 0; i < CORO_STRESS(20000); i++) {
 		c = flo_context_timeout(root, 1 + (uint64_t)i % 40 * 500, "x");
 		for (int k = 0; k < 3; k++)
 			kids[k] = flo_context_timeout(

@@ -232,11 +232,11 @@ static void never_more_than_the_limit_body(void *arg)
 		struct limited l = {.group = group_under(r)};
 
 		flo_group_set_limit(l.group, limit);
-		for (int i = 0; i < CORO_STRESS(2000); i++)
+		for (int i = 0; i < CORO_STRESS(20000); i++)
 			EXPECT(flo_group_go(l.group, count_inside, &l) ==
 			       FLO_OK);
 		EXPECT(flo_group_wait(l.group, NULL) == FLO_OK);
-		EXPECT(atomic_load(&l.ran) == CORO_STRESS(2000));
+		EXPECT(atomic_load(&l.ran) == CORO_STRESS(20000));
 		EXPECT(atomic_load(&l.most) <= (int)limit);
 		flo_group_free(l.group);
 	}
@@ -369,7 +369,7 @@ static void its_own_slot_does_not_let_another_start_body(void *arg)
 	atomic_int ran;
 
 	(void)arg;
-	for (int i = 0; i < CORO_STRESS(2000); i++) {
+	for (int i = 0; i < CORO_STRESS(20000); i++) {
 		flo_group *g = group_under(r);
 
 		atomic_init(&ran, 0);
@@ -445,7 +445,7 @@ static void cancel_races_with_starts_body(void *arg)
 	flo_context *r = root();
 
 	(void)arg;
-	for (int i = 0; i < CORO_STRESS(300); i++) {
+	for (int i = 0; i < CORO_STRESS(1000); i++) {
 		struct storm s = {.group = group_under(r)};
 		flo_group *spawners = group_under(r);
 		flo_status st;
@@ -473,7 +473,7 @@ static void it_may_be_freed_after_the_wait_body(void *arg)
 	atomic_int ran = 0;
 
 	(void)arg;
-	for (int i = 0; i < CORO_STRESS(3000); i++) {
+	for (int i = 0; i < CORO_STRESS(30000); i++) {
 		flo_group *g = group_under(r);
 
 		flo_group_set_limit(g, (uint32_t)i % 3);
@@ -482,7 +482,7 @@ static void it_may_be_freed_after_the_wait_body(void *arg)
 		EXPECT(flo_group_wait(g, NULL) == FLO_OK);
 		flo_group_free(g);
 	}
-	EXPECT(atomic_load(&ran) == CORO_STRESS(3000) * 3);
+	EXPECT(atomic_load(&ran) == CORO_STRESS(30000) * 3);
 	flo_context_unref(r);
 }
 CORO_TEST(it_may_be_freed_after_the_wait);

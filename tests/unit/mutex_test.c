@@ -31,7 +31,7 @@ static void hammer(void *arg)
 {
 	struct hammered *h = arg;
 
-	for (int i = 0; i < CORO_STRESS(2000); i++) {
+	for (int i = 0; i < CORO_STRESS(20000); i++) {
 		if (i % 3 != 0)
 			flo_mutex_lock(&h->m);
 		else if (!flo_mutex_trylock(&h->m))
@@ -55,7 +55,7 @@ static void exclude_each_other(int yields_every)
 		coro_go(hammer, &h);
 	}
 	flo_waitgroup_wait(&h.ended, NULL);
-	EXPECT(h.rounds >= 10 * CORO_STRESS(2000) * 2 / 3);
+	EXPECT(h.rounds >= 10 * CORO_STRESS(20000) * 2 / 3);
 	EXPECT(h.m.state == 0 && waiting_in(&h.m.q) == 0);
 }
 

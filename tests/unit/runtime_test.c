@@ -8,6 +8,7 @@
 #include <flo/runtime.h>
 
 #include "engine/sched/sched_p.h"
+#include "engine/sync/spin_p.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -93,13 +94,18 @@ static void yielding_coroutines_all_get_on(void **state)
 	}
 }
 
+struct order {
+	char text[8];
+	atomic_int len;
+};
+
 static void note_order(void *arg)
 {
-	char **at = arg;
+	struct order *order = arg;
 
-	*(*at)++ = 'a';
+	order->text[atomic_fetch_add(&order->len, 1)] = 'a';
 	flo_yield();
-	*(*at)++ = 'b';
+	order->text[atomic_fetch_add(&order->len, 1)] = 'b';
 }
 
 static void spawn_ordered(void *arg)
@@ -111,17 +117,17 @@ static void spawn_ordered(void *arg)
 static void yield_goes_to_the_tail(void **state)
 {
 	flo_runtime *rt = runtime(1);
-	char text[8] = "", *at = text;
+	struct order order = {.len = 0};
 
 	(void)state;
-	flo_runtime_run(rt, spawn_ordered, &at);
+	flo_runtime_run(rt, spawn_ordered, &order);
 	flo_runtime_free(rt);
-	assert_string_equal(text, "aabb");
+	assert_string_equal(order.text, "aabb");
 }
 
 /* A lock and a waiter: the smallest thing that parks. */
 struct cell {
-	pthread_mutex_t lock;
+	uint32_t lock;
 	struct flo__g *waiter;
 	long given, taken;
 };
@@ -131,31 +137,31 @@ static bool unlock_cell(struct flo__g *g, void *arg)
 	struct cell *cell = arg;
 
 	(void)g;
-	pthread_mutex_unlock(&cell->lock);
+	flo__spin_unlock(&cell->lock);
 	return true;
 }
 
 static void cell_take(struct cell *cell)
 {
-	pthread_mutex_lock(&cell->lock);
+	flo__spin_lock(&cell->lock);
 	while (cell->given == cell->taken) {
 		cell->waiter = flo__g_current();
 		flo__park(unlock_cell, cell, "cell", false);
-		pthread_mutex_lock(&cell->lock);
+		flo__spin_lock(&cell->lock);
 	}
 	cell->taken++;
-	pthread_mutex_unlock(&cell->lock);
+	flo__spin_unlock(&cell->lock);
 }
 
 static void cell_give(struct cell *cell)
 {
 	struct flo__g *g;
 
-	pthread_mutex_lock(&cell->lock);
+	flo__spin_lock(&cell->lock);
 	cell->given++;
 	g = cell->waiter;
 	cell->waiter = NULL;
-	pthread_mutex_unlock(&cell->lock);
+	flo__spin_unlock(&cell->lock);
 	if (g != NULL)
 		flo__ready(g);
 }
@@ -195,8 +201,6 @@ static void parked_coroutines_are_woken_once_each(void **state)
 
 		memset(pairs, 0, sizeof(pairs));
 		for (int i = 0; i < 4; i++) {
-			pthread_mutex_init(&pairs[i].ping.lock, NULL);
-			pthread_mutex_init(&pairs[i].pong.lock, NULL);
 			pairs[i].rounds = MANY / 4;
 			assert_int_equal(flo_go(rt, pinger, &pairs[i]), FLO_OK);
 		}

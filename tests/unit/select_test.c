@@ -241,7 +241,7 @@ static void send_or_receive(void *arg)
 					  RECV(me.self->c, &got)};
 	size_t i = 0;
 
-	for (int n = 0; n < CORO_STRESS(2000); n++) {
+	for (int n = 0; n < CORO_STRESS(20000); n++) {
 		got = -1;
 		EXPECT(flo_select(cases, 2, FOREVER, NULL, &i) == FLO_OK);
 		EXPECT(i == 0 || got == 1 - me.id);
@@ -291,7 +291,7 @@ static void a_look_at_several_is_one_look_body(void *arg)
 	int v = 1;
 
 	(void)arg;
-	for (int i = 0; i < CORO_STRESS(3000); i++) {
+	for (int i = 0; i < CORO_STRESS(30000); i++) {
 		e.c = chan_of(1);
 		e.done = chan_of(1);
 		flo_chan_send(e.c, &v, NULL);
@@ -326,7 +326,7 @@ static void sell(void *arg)
 	flo_context *c;
 	size_t i;
 
-	for (int v = 1; v <= CORO_STRESS(1500); v++) {
+	for (int v = 1; v <= CORO_STRESS(15000); v++) {
 		/* in another order each time: locks must sort it out */
 		for (int k = 0; k < CHANS; k++)
 			cases[k] = SEND(m->c[(k + v) % CHANS], &v);

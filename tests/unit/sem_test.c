@@ -188,7 +188,7 @@ static void use_often(void *arg)
 	flo_context *c;
 	flo_status st;
 
-	for (int i = 0; i < CORO_STRESS(1000); i++) {
+	for (int i = 0; i < CORO_STRESS(10000); i++) {
 		/* some deadlines pass while waiting, some just as it ends */
 		c = flo_context_timeout(b->root, 500 + (uint64_t)i % 50 * 700,
 					"soon");

@@ -187,12 +187,14 @@ static void sleep_long(void *arg)
 	struct cancelled *c = arg;
 
 	c->status = flo_sleep(c->context, 3600000 * MS);
+	flo_context_unref(c->context);
 }
 
 static void cancel_sleeper(void *arg)
 {
 	struct cancelled *c = arg;
 
+	flo_context_ref(c->context);
 	flo_go(NULL, sleep_long, c);
 	flo_yield();
 	flo_yield();

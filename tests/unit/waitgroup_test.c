@@ -100,7 +100,7 @@ static void work_and_end(void *arg)
 static void it_may_be_gone_after_the_wait_body(void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < CORO_STRESS(5000); i++) {
+	for (int i = 0; i < CORO_STRESS(20000); i++) {
 		struct short_lived s = {.work = i};
 
 		flo_waitgroup_add(&s.wg, 1);

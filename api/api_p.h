@@ -1,0 +1,44 @@
+/* What the files of api/ share: engines, pipelines and runs from inside. */
+#ifndef FLO_API_API_P_H
+#define FLO_API_API_P_H
+
+#include <flo/engine.h>
+#include <flo/runtime.h>
+
+#include "dsl/dsl.h"
+#include "engine/executor.h"
+#include "engine/run/run.h"
+#include "storage/store.h"
+
+#include <pthread.h>
+
+/* Step types known to an engine: the built-in ones, then registered ones. */
+struct flo__types {
+	struct flo__registry head;   /* first: found by its address */
+	const flo_step_type **extra; /* owned array of borrowed types */
+	size_t extra_len;
+};
+
+void flo__types_init(struct flo__types *types);
+void flo__types_fini(struct flo__types *types);
+
+struct flo_engine {
+	flo_runtime *runtime;
+	struct flo__journal *journal;
+	struct flo__executor *executor;
+	struct flo__types types;
+	char *store_path;	   /* owned */
+	const char **environ_copy; /* owned, with its strings */
+};
+
+struct flo_pipeline {
+	struct flo__plan *plan;
+	char *text; /* owned */
+	size_t len;
+};
+
+/* The environment at this moment, for children to inherit; NULL: no memory. */
+const char **flo__environ_copy(void);
+void flo__environ_free(const char **env);
+
+#endif

@@ -1,0 +1,449 @@
+/*
+ * Engines and runs: the one place that puts the layers together.
+ *
+ * A run belongs to one coroutine (run_coroutine()) from its start to its end;
+ * the thread that holds the flo_run waits for that with a plain condition
+ * variable and otherwise only asks it to cancel.
+ */
+#include "api/api_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+#include "base/id.h"
+#include "base/time.h"
+#include "base/value_p.h"
+#include "engine/proc/local.h"
+#include "json/json_p.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct flo_run {
+	flo_engine *engine;
+	struct flo__run *run;
+	struct flo__run_journal *run_journal;
+	struct flo__plan *plan; /* owned by a resumed run, else NULL */
+	char *id;		/* owned */
+	flo_event_fn on_event;
+	void *on_event_arg;
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool done;	   /* by lock, like what follows */
+	flo_status status; /* FLO_OK: result is set */
+	flo_error err;
+	flo_value *result;
+};
+
+/* ---- engines ---- */
+
+void flo__environ_free(const char **env)
+{
+	for (const char **e = env; e != NULL && *e != NULL; e++)
+		flo__free((char *)*e);
+	flo__free(env);
+}
+
+const char **flo__environ_copy(void)
+{
+	size_t n = 0;
+	const char **env;
+
+	while (environ != NULL && environ[n] != NULL)
+		n++;
+	env = flo__calloc(n + 1, sizeof(*env));
+	for (size_t i = 0; env != NULL && i < n; i++) {
+		env[i] = flo__strdup(environ[i]);
+		if (env[i] == NULL) {
+			flo__environ_free(env);
+			return NULL;
+		}
+	}
+	return env;
+}
+
+static enum flo__store_durability store_level(flo_durability durability)
+{
+	switch (durability) {
+	case FLO_DURABILITY_PROCESS:
+		return FLO__STORE_PROCESS;
+	case FLO_DURABILITY_NONE:
+		return FLO__STORE_NONE;
+	case FLO_DURABILITY_POWER:
+		break;
+	}
+	return FLO__STORE_POWER;
+}
+
+flo_status flo_engine_open(const struct flo_engine_options *options,
+			   flo_error *err, flo_engine **ret_engine)
+{
+	static const struct flo_engine_options defaults;
+	struct flo_runtime_options rt_options = {0};
+	flo_engine *engine = flo__calloc(1, sizeof(*engine));
+	flo_status st = FLO_NOMEM;
+
+	if (engine == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (options == NULL)
+		options = &defaults;
+	flo__json_guard_install();
+	flo__types_init(&engine->types);
+	engine->environ_copy = flo__environ_copy();
+	engine->store_path = options->store != NULL
+				     ? flo__strdup(options->store)
+				     : flo_store_default_path();
+	if (engine->environ_copy == NULL || engine->store_path == NULL) {
+		flo_error_set(err, FLO_NOMEM, "out of memory");
+		goto out;
+	}
+	TRY(flo__store_open(engine->store_path,
+			    store_level(options->durability), err,
+			    &engine->journal));
+	rt_options.procs = options->procs;
+	TRY(flo_runtime_new(&rt_options, err, &engine->runtime));
+	TRY(flo__local_new(options->minder, err, &engine->executor));
+out:
+	if (st == FLO_OK)
+		*ret_engine = engine;
+	else
+		flo_engine_close(engine);
+	return st;
+}
+
+void flo_engine_close(flo_engine *engine)
+{
+	if (engine == NULL)
+		return;
+	flo_runtime_free(engine->runtime);
+	if (engine->executor != NULL)
+		engine->executor->ops->free(engine->executor);
+	flo__store_close(engine->journal);
+	flo__types_fini(&engine->types);
+	flo__environ_free(engine->environ_copy);
+	flo__free(engine->store_path);
+	flo__free(engine);
+}
+
+/* ---- the coroutine of a run ---- */
+
+static void on_event(void *arg, const char *json, size_t len)
+{
+	flo_run *run = arg;
+
+	if (run->on_event != NULL)
+		run->on_event(json, len, run->on_event_arg);
+}
+
+static void run_coroutine(void *arg)
+{
+	flo_run *run = arg;
+	struct flo__journal *journal = run->engine->journal;
+	flo_error err = FLO_ERROR_INIT;
+	flo_value *result = NULL;
+	flo_status st, closed;
+
+	st = flo__run_main(run->run, journal, run->run_journal, &err, &result);
+	flo_blocking_begin();
+	closed = journal->ops->close(run->run_journal,
+				     st == FLO_OK ? &err : NULL);
+	flo_blocking_end();
+	if (st == FLO_OK)
+		st = closed;
+	pthread_mutex_lock(&run->lock);
+	run->run_journal = NULL;
+	run->status = st;
+	run->err = err;
+	run->result = result;
+	run->done = true;
+	pthread_cond_broadcast(&run->ended);
+	pthread_mutex_unlock(&run->lock);
+}
+
+static flo_run *handle_new(flo_engine *engine,
+			   const struct flo_run_options *options)
+{
+	flo_run *run = flo__calloc(1, sizeof(*run));
+
+	if (run == NULL)
+		return NULL;
+	run->engine = engine;
+	run->on_event = options->on_event;
+	run->on_event_arg = options->on_event_arg;
+	pthread_mutex_init(&run->lock, NULL);
+	pthread_cond_init(&run->ended, NULL);
+	return run;
+}
+
+static void handle_free(flo_run *run)
+{
+	flo__run_free(run->run);
+	if (run->plan != NULL)
+		run->plan->free(run->plan);
+	flo_value_unref(run->result);
+	pthread_cond_destroy(&run->ended);
+	pthread_mutex_destroy(&run->lock);
+	flo__free(run->id);
+	flo__free(run);
+}
+
+/* Make the runner and set it going, or undo what was begun. */
+static flo_status launch(flo_run *run, const struct flo__run_deps *deps,
+			 const struct flo__plan *plan,
+			 const struct flo__run_record *record,
+			 const flo_value *params, flo_error *err)
+{
+	flo_status st;
+
+	st = run->run != NULL
+		     ? FLO_OK
+		     : flo__run_new(deps, plan, record, params, err, &run->run);
+	if (st != FLO_OK)
+		return st;
+	st = flo_go_with(run->engine->runtime, run_coroutine, run, 256 * 1024,
+			 "run");
+	if (st != FLO_OK)
+		flo_error_set(err, st, "out of memory");
+	return st;
+}
+
+static struct flo__run_deps deps_of(const flo_engine *engine)
+{
+	struct flo__run_deps deps = {
+		.runtime = engine->runtime,
+		.executor = engine->executor,
+		.files = flo__store_files(engine->journal),
+		.environ_ = engine->environ_copy,
+	};
+
+	return deps;
+}
+
+/* ---- starting ---- */
+
+/* The trace that TRACEPARENT names (W3C Trace Context), or a new one. */
+static void choose_trace(const flo_engine *engine,
+			 char trace[FLO__ID_TRACE_SIZE],
+			 char parent[FLO__ID_SPAN_SIZE])
+{
+	static const char hex[] = "0123456789abcdef";
+	const char *text = NULL;
+
+	for (const char **e = engine->environ_copy; *e != NULL; e++) {
+		if (strncmp(*e, "TRACEPARENT=", 12) == 0)
+			text = *e + 12;
+	}
+	parent[0] = '\0';
+	if (text != NULL && strlen(text) >= 55 && text[2] == '-' &&
+	    text[35] == '-' && text[52] == '-' && strspn(text, hex) == 2 &&
+	    strncmp(text, "ff", 2) != 0 && strspn(text + 3, hex) == 32 &&
+	    strspn(text + 36, hex) == 16 && strspn(text + 3, "0") < 32 &&
+	    strspn(text + 36, "0") < 16) {
+		memcpy(trace, text + 3, 32);
+		trace[32] = '\0';
+		memcpy(parent, text + 36, 16);
+		parent[16] = '\0';
+		return;
+	}
+	flo__id_trace(trace);
+}
+
+/* A run's id becomes a file's name: letters, digits and "-_." only. */
+static flo_status check_id(const char *id, flo_error *err)
+{
+	size_t ok = strspn(id, "abcdefghijklmnopqrstuvwxyz"
+			       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	if (id[0] == '\0' || id[0] == '.' || id[0] == '-' || id[ok] != '\0' ||
+	    ok > 64)
+		return flo_error_set(err, FLO_RANGE,
+				     "\"%.80s\" is no run id: use 1 to 64 "
+				     "letters, digits, \"-\", \"_\" or \".\"",
+				     id);
+	return FLO_OK;
+}
+
+static flo_status create(flo_run *run, const flo_pipeline *pipeline,
+			 const struct flo_run_options *options,
+			 const flo_value *params, flo_error *err)
+{
+	flo_engine *engine = run->engine;
+	struct flo__run_deps deps = deps_of(engine);
+	char id[FLO__ID_RUN_SIZE], trace[FLO__ID_TRACE_SIZE];
+	char parent[FLO__ID_SPAN_SIZE];
+	char *params_json = flo_value_to_json(params);
+	struct flo__run_record record = {
+		.id = options->run_id != NULL ? options->run_id : id,
+		.trace_id = trace,
+		.parent_span = parent,
+		.pipeline = pipeline->plan->name,
+		.file = pipeline->plan->file,
+		.dir = pipeline->plan->dir,
+		.text = pipeline->text,
+		.text_len = pipeline->len,
+		.params = params_json,
+		.limit = options->limit,
+		.created_us = flo__time_now_us(),
+	};
+	flo_status st = FLO_NOMEM;
+
+	flo__id_run(id);
+	choose_trace(engine, trace, parent);
+	run->id = flo__strdup(record.id);
+	if (params_json == NULL || run->id == NULL) {
+		flo_error_set(err, st, "out of memory");
+		goto out;
+	}
+	TRY(engine->journal->ops->create(engine->journal, &record, on_event,
+					 run, err, &run->run_journal));
+	st = launch(run, &deps, pipeline->plan, &record, params, err);
+	if (st != FLO_OK)
+		engine->journal->ops->close(run->run_journal, NULL);
+out:
+	flo_free(params_json);
+	return st;
+}
+
+flo_status flo_run_start(flo_engine *engine, const flo_pipeline *pipeline,
+			 const struct flo_run_options *options, flo_error *err,
+			 flo_run **ret_run)
+{
+	static const struct flo_run_options defaults;
+	flo_value *params = NULL;
+	flo_run *run = NULL;
+	flo_status st;
+
+	if (options == NULL)
+		options = &defaults;
+	TRY(flo__dsl_bind(pipeline->plan, options->params, err, &params));
+	if (options->run_id != NULL)
+		TRY(check_id(options->run_id, err));
+	run = handle_new(engine, options);
+	if (run == NULL) {
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+		goto out;
+	}
+	TRY(create(run, pipeline, options, params, err));
+	*ret_run = run;
+	run = NULL;
+out:
+	if (run != NULL)
+		handle_free(run);
+	flo_value_unref(params);
+	return st;
+}
+
+/* ---- resuming ---- */
+
+static flo_status replay_one(void *arg, const char *json, size_t len,
+			     flo_error *err)
+{
+	return flo__run_preset(arg, json, len, err);
+}
+
+/* Compile what the store pinned: it was valid once. */
+static flo_status recompile(flo_run *run, const struct flo__run_record *record,
+			    flo_error *err, flo_value **ret_params)
+{
+	struct flo__dsl_options options = {.file = record->file,
+					   .dir = record->dir,
+					   .registry =
+						   &run->engine->types.head};
+	flo_status st;
+
+	st = flo__dsl_compile(record->text, record->text_len, &options, err,
+			      &run->plan);
+	if (st == FLO_INVALID)
+		return flo_error_set(
+			err, FLO_VERSION,
+			"the pipeline of run %s is not valid for this version "
+			"of flowctl: finish it with the one that began it",
+			record->id);
+	if (st != FLO_OK)
+		return st;
+	return flo_value_from_json(record->params, strlen(record->params), 0,
+				   err, ret_params);
+}
+
+flo_status flo_run_resume(flo_engine *engine, const char *run_id,
+			  const struct flo_run_options *options, flo_error *err,
+			  flo_run **ret_run)
+{
+	static const struct flo_run_options defaults;
+	struct flo__run_deps deps = deps_of(engine);
+	const struct flo__run_record *record = NULL;
+	struct flo__run_record limited;
+	flo_value *params = NULL;
+	flo_run *run =
+		handle_new(engine, options != NULL ? options : &defaults);
+	flo_status st = FLO_NOMEM;
+
+	if (run == NULL || (run->id = flo__strdup(run_id)) == NULL) {
+		flo_error_set(err, FLO_NOMEM, "out of memory");
+		goto out;
+	}
+	TRY(engine->journal->ops->open(engine->journal, run_id, on_event, run,
+				       err, &run->run_journal, &record));
+	TRY(recompile(run, record, err, &params));
+	limited = *record;
+	if (options != NULL && options->limit != 0 &&
+	    (limited.limit == 0 || options->limit < limited.limit))
+		limited.limit = options->limit;
+	TRY(flo__run_new(&deps, run->plan, &limited, params, err, &run->run));
+	TRY(engine->journal->ops->replay(run->run_journal, replay_one, run->run,
+					 err));
+	TRY(flo__run_preset_done(run->run, err));
+	TRY(launch(run, &deps, run->plan, &limited, params, err));
+	*ret_run = run;
+	run = NULL;
+out:
+	if (run != NULL) {
+		if (run->run_journal != NULL)
+			engine->journal->ops->close(run->run_journal, NULL);
+		handle_free(run);
+	}
+	flo_value_unref(params);
+	return st;
+}
+
+/* ---- runs ---- */
+
+const char *flo_run_id(const flo_run *run)
+{
+	return run->id;
+}
+
+void flo_run_cancel(flo_run *run, flo_cancel_mode mode, const char *why)
+{
+	pthread_mutex_lock(&run->lock);
+	if (!run->done)
+		flo__run_cancel(run->run, mode == FLO_CANCEL_KILL,
+				why != NULL ? why : "cancelled");
+	pthread_mutex_unlock(&run->lock);
+}
+
+flo_status flo_run_wait(flo_run *run, flo_error *err, flo_value **ret_result)
+{
+	flo_status st;
+
+	pthread_mutex_lock(&run->lock);
+	while (!run->done)
+		pthread_cond_wait(&run->ended, &run->lock);
+	st = run->status;
+	if (st == FLO_OK && ret_result != NULL)
+		*ret_result = flo_value_ref(run->result);
+	else if (st != FLO_OK)
+		flo_error_set(err, st, "%s", run->err.text);
+	pthread_mutex_unlock(&run->lock);
+	return st;
+}
+
+void flo_run_free(flo_run *run)
+{
+	if (run == NULL)
+		return;
+	flo_run_wait(run, NULL, NULL);
+	handle_free(run);
+}

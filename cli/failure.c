@@ -1,0 +1,175 @@
+#include "cli/failure.h"
+
+#include "cli/print.h"
+
+#include <flo/engine.h>
+
+#include <string.h>
+
+/* Looking a step up means reading the run's whole state. */
+#define LOOK_UP_MAX 200000
+
+static void put_store(const char *store_path)
+{
+	if (!store_path)
+		return;
+	fputs(" --store ", stderr);
+	cli_put_shell_word(stderr, store_path);
+}
+
+void cli_print_resume(const char *store_path, const char *run_id)
+{
+	fputs("  go on with: flowctl resume ", stderr);
+	cli_put_shell_word(stderr, run_id);
+	put_store(store_path);
+	putc('\n', stderr);
+}
+
+static void put_field(const char *name, const char *value)
+{
+	fprintf(stderr, "  %-10s", name);
+	cli_put_escaped(stderr, value, strlen(value), CLI_ONE_LINE);
+	putc('\n', stderr);
+}
+
+static void put_number(const char *name, const flo_value *step, const char *key)
+{
+	const flo_value *n = flo_value_map_get(step, key);
+
+	if (n && flo_value_typeof(n) == FLO_VALUE_INT)
+		fprintf(stderr, "  %-10s%lld\n", name,
+			(long long)flo_value_get_int(n));
+}
+
+static void put_command(const flo_value *step)
+{
+	const flo_value *command = flo_value_map_get(step, "command");
+	size_t len;
+
+	if (!command || flo_value_typeof(command) != FLO_VALUE_LIST)
+		return;
+	len = flo_value_len(command);
+	fprintf(stderr, "  %-9s", "command");
+	for (size_t i = 0; i < len; i++) {
+		const flo_value *word = flo_value_list_at(command, i);
+
+		if (flo_value_typeof(word) != FLO_VALUE_STRING)
+			continue;
+		putc(' ', stderr);
+		cli_put_shell_word(stderr, flo_value_get_string(word, NULL));
+	}
+	putc('\n', stderr);
+}
+
+static void put_tail(const char *tail)
+{
+	if (!*tail)
+		return;
+	fputs("  its last lines on stderr:\n", stderr);
+	while (*tail) {
+		size_t len = strcspn(tail, "\n");
+
+		fputs("  | ", stderr);
+		cli_put_escaped(stderr, tail, len, CLI_ONE_LINE);
+		putc('\n', stderr);
+		tail += len + (tail[len] == '\n');
+	}
+}
+
+static const flo_value *step_at(const flo_value *run, const char *path)
+{
+	const flo_value *steps = flo_value_map_get(run, "steps");
+	size_t len = steps ? flo_value_len(steps) : 0;
+
+	for (size_t i = 0; i < len; i++) {
+		const flo_value *step = flo_value_list_at(steps, i);
+
+		if (!strcmp(cli_map_text(step, "path"), path))
+			return step;
+	}
+	return NULL;
+}
+
+static int64_t leaves_of(const flo_value *result)
+{
+	const flo_value *counts = flo_value_map_get(result, "counts");
+	int64_t sum = 0;
+
+	for (size_t i = 0; counts && i < flo_value_len(counts); i++) {
+		const flo_value *key, *n;
+
+		n = flo_value_map_at(counts, i, &key);
+		if (flo_value_typeof(n) == FLO_VALUE_INT)
+			sum += flo_value_get_int(n);
+	}
+	return sum;
+}
+
+static flo_value *read_run(const char *store_path, const char *run_id,
+			   const flo_value *result)
+{
+	flo_store *store = NULL;
+	flo_value *run = NULL;
+
+	if (leaves_of(result) > LOOK_UP_MAX ||
+	    flo_store_open(store_path, NULL, &store))
+		return NULL;
+	if (flo_store_run(store, run_id, NULL, &run))
+		run = NULL;
+	flo_store_close(store);
+	return run;
+}
+
+static void put_log(const char *store_path, const char *run_id,
+		    const char *path, const flo_value *step)
+{
+	if (step && *cli_map_text(step, "log")) {
+		put_field("log", cli_map_text(step, "log"));
+	} else if (!step) {
+		fputs("  log       flowctl logs ", stderr);
+		cli_put_shell_word(stderr, run_id);
+		putc(' ', stderr);
+		cli_put_shell_word(stderr, path);
+		put_store(store_path);
+		putc('\n', stderr);
+	}
+}
+
+static void put_step(const char *store_path, const char *run_id,
+		     const flo_value *result, const flo_value *error)
+{
+	const char *path = cli_map_text(error, "path");
+	flo_value *run = read_run(store_path, run_id, result);
+	const flo_value *step = run ? step_at(run, path) : NULL;
+
+	put_field("step", path);
+	if (step) {
+		put_number("attempt", step, "attempts");
+		put_command(step);
+		put_number("exit code", step, "exit_code");
+		if (*cli_map_text(step, "signal"))
+			put_field("signal", cli_map_text(step, "signal"));
+	}
+	put_tail(cli_map_text(error, "stderr_tail"));
+	put_log(store_path, run_id, path, step);
+	flo_value_unref(run);
+}
+
+void cli_print_failure(const char *store_path, const char *run_id,
+		       const flo_value *result)
+{
+	const char *status = cli_map_text(result, "status");
+	const flo_value *error = flo_value_map_get(result, "error");
+	const char *path = cli_map_text(error, "path");
+	const char *message = cli_map_text(error, "message");
+
+	cli_error("run %s %s%s%s%s", run_id,
+		  strcmp(status, "failed") ? "was " : "", status,
+		  *path ? ": " : "", path);
+	if (*message)
+		put_field("error", message);
+	if (!strcmp(status, "failed") && *path)
+		put_step(store_path, run_id, result, error);
+	if (!strcmp(status, "interrupted"))
+		cli_print_resume(store_path, run_id);
+}

@@ -1,0 +1,188 @@
+#include "cli/follow.h"
+
+#include "cli/args.h"
+#include "cli/failure.h"
+#include "cli/print.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name;
+	flo_durability durability;
+} durabilities[] = {
+	{"power", FLO_DURABILITY_POWER},
+	{"process", FLO_DURABILITY_PROCESS},
+	{"none", FLO_DURABILITY_NONE},
+};
+
+#define DURABILITIES (sizeof(durabilities) / sizeof(durabilities[0]))
+
+/* DURABILITIES if @name is none of them. */
+static size_t durability_of(const char *name)
+{
+	size_t i = 0;
+
+	while (name && i < DURABILITIES && strcmp(name, durabilities[i].name))
+		i++;
+	return i;
+}
+
+int cli_follow_check(const struct cli_verb *verb,
+		     const struct cli_follow_options *options)
+{
+	if (durability_of(options->durability) == DURABILITIES)
+		return cli_args_usage(verb,
+				      "--durability is power, process or none, "
+				      "not \"%s\"",
+				      options->durability);
+	if (options->store && !*options->store)
+		return cli_args_usage(verb, "--store wants a path");
+	return CLI_GO_ON;
+}
+
+static int start_error(const struct cli_follow *f, flo_status st,
+		       const flo_error *err)
+{
+	cli_error("%s", *err->text ? err->text : flo_status_text(st));
+	switch (st) {
+	case FLO_INVALID:
+		return CLI_INVALID;
+	case FLO_EXISTS:
+	case FLO_NOTFOUND:
+	case FLO_BUSY:
+	case FLO_CLOSED:
+		return CLI_USAGE;
+	case FLO_BLOCKED: /* waits for a person's word */
+		return CLI_INTERRUPTED;
+	default:
+		break;
+	}
+	if (!f->pipeline)
+		cli_print_resume(f->options->store, f->run_id);
+	return CLI_STORE;
+}
+
+static flo_status start(const struct cli_follow *f, flo_engine *engine,
+			struct cli_progress *progress, flo_error *err,
+			flo_run **ret_run)
+{
+	struct flo_run_options options = {
+		.params = f->params,
+		.run_id = f->run_id,
+		.limit = (uint32_t)f->options->limit,
+		.on_event = cli_progress_event,
+		.on_event_arg = progress,
+	};
+
+	if (f->pipeline)
+		return flo_run_start(engine, f->pipeline, &options, err,
+				     ret_run);
+	return flo_run_resume(engine, f->run_id, &options, err, ret_run);
+}
+
+static int code_of(const char *status, int signal)
+{
+	if (!strcmp(status, "succeeded"))
+		return CLI_OK;
+	if (!strcmp(status, "failed"))
+		return CLI_FAILED;
+	if (!strcmp(status, "cancelled"))
+		return signal ? CLI_SIGNALLED + signal : CLI_CANCELLED;
+	return CLI_INTERRUPTED;
+}
+
+/* The run could not be recorded to its end. */
+static int lost_error(const struct cli_follow *f, flo_status st,
+		      const flo_error *err, const char *run_id)
+{
+	cli_error("run %s: %s", run_id,
+		  *err->text ? err->text : flo_status_text(st));
+	cli_print_resume(f->options->store, run_id);
+	return st == FLO_INTERRUPTED ? CLI_INTERRUPTED : CLI_STORE;
+}
+
+static int wait_for(const struct cli_follow *f, flo_run *run,
+		    struct cli_progress *progress)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_value *result = NULL;
+	char *run_id = cli_utf8(flo_run_id(run));
+	flo_status st;
+	int signal, code;
+
+	cli_signals_attach(run, progress->sink);
+	st = flo_run_wait(run, &err, &result);
+	signal = cli_signals_detach();
+	/* After this no event comes any more. */
+	flo_run_free(run);
+	if (st != FLO_OK) {
+		cli_sink_drain(progress->sink);
+		code = lost_error(f, st, &err, run_id ? run_id : "");
+	} else {
+		cli_progress_summary(progress, result);
+		cli_sink_drain(progress->sink);
+		code = code_of(cli_map_text(result, "status"), signal);
+		if (code != CLI_OK)
+			cli_print_failure(f->options->store,
+					  run_id ? run_id : "", result);
+	}
+	free(run_id);
+	flo_value_unref(result);
+	return code;
+}
+
+static int close_sink(struct cli_sink *sink, int code)
+{
+	int error = cli_sink_close(sink);
+
+	if (!error)
+		return code;
+	cli_error("cannot write to standard output: %s", strerror(error));
+	return code == CLI_OK ? CLI_STORE : code;
+}
+
+static int run_with(const struct cli_follow *f, struct cli_progress *progress)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_engine *engine = NULL;
+	flo_run *run = NULL;
+	struct flo_engine_options options = {
+		.store = f->options->store,
+		.durability =
+			durabilities[durability_of(f->options->durability)]
+				.durability,
+	};
+	flo_status st = flo_engine_open(&options, &err, &engine);
+	int code;
+
+	if (st != FLO_OK)
+		return cli_store_error(&err);
+	st = start(f, engine, progress, &err, &run);
+	code = st == FLO_OK ? wait_for(f, run, progress)
+			    : start_error(f, st, &err);
+	flo_engine_close(engine);
+	return code;
+}
+
+int cli_follow_run(const struct cli_follow *f)
+{
+	struct cli_progress progress;
+	struct cli_sink *sink = NULL;
+
+	if (cli_signals_start())
+		sink = cli_sink_open(STDOUT_FILENO);
+	if (!sink) {
+		cli_error("cannot start a thread: out of memory or processes");
+		return CLI_STORE;
+	}
+	cli_progress_init(&progress, sink,
+			  f->options->json    ? CLI_PROGRESS_JSON
+			  : f->options->quiet ? CLI_PROGRESS_QUIET
+					      : CLI_PROGRESS_PLAIN,
+			  f->name);
+	return close_sink(sink, run_with(f, &progress));
+}

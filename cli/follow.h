@@ -1,0 +1,58 @@
+/*
+ * From a run's start to its exit code: what `run` and `resume` share.
+ */
+#ifndef CLI_FOLLOW_H
+#define CLI_FOLLOW_H
+
+#include "cli/cli.h"
+#include "cli/store.h"
+
+#include <flo/engine.h>
+
+struct cli_follow_options {
+	const char *store;
+	const char *durability;
+	unsigned long limit;
+	bool json;
+	bool quiet;
+};
+
+/* Rows of an option table for a verb's struct that has them in .follow. */
+#define CLI_OPTIONS_FOLLOW(type)                                               \
+	CLI_OPTION_STORE(type, follow.store),                                  \
+		{"limit",                                                      \
+		 0,                                                            \
+		 CLI_NUMBER,                                                   \
+		 offsetof(type, follow.limit),                                 \
+		 "N",                                                          \
+		 "at most N steps at once; lowers the pipeline's own limit"},  \
+		{"durability",                                                 \
+		 0,                                                            \
+		 CLI_TEXT,                                                     \
+		 offsetof(type, follow.durability),                            \
+		 "LEVEL",                                                      \
+		 "what the record survives: power (default), process, none"},  \
+		{"json",   0,                                                  \
+		 CLI_FLAG, offsetof(type, follow.json),                        \
+		 NULL,	   "print the run's events, one JSON object a line"},  \
+	{                                                                      \
+		"quiet", 0, CLI_FLAG, offsetof(type, follow.quiet), NULL,      \
+			"print nothing but errors"                             \
+	}
+
+struct cli_follow {
+	const struct cli_follow_options *options;
+	const flo_pipeline *pipeline; /* NULL: resume @run_id */
+	const flo_value *params;
+	const char *run_id; /* NULL: a new one */
+	const char *name;   /* of the pipeline */
+};
+
+/* Check the options. CLI_GO_ON, or the exit code. */
+int cli_follow_check(const struct cli_verb *verb,
+		     const struct cli_follow_options *options);
+
+/* Start or resume the run, print it, wait for it. Returns the exit code. */
+int cli_follow_run(const struct cli_follow *follow);
+
+#endif

@@ -1,0 +1,141 @@
+/* flowctl logs: what the steps of a run printed. */
+#include "cli/args.h"
+#include "cli/log.h"
+#include "cli/print.h"
+#include "cli/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct logs_args {
+	const char *store;
+	unsigned long attempt;
+	bool json;
+};
+
+static const struct cli_option options[] = {
+	{"attempt", 0, CLI_NUMBER, offsetof(struct logs_args, attempt), "N",
+	 "the log of attempt N (default: of the last)"},
+	{"json", 0, CLI_FLAG, offsetof(struct logs_args, json), NULL,
+	 "print one JSON object a line: path, attempt, stream, text"},
+	CLI_OPTION_STORE(struct logs_args, store),
+	{0},
+};
+
+/* What the verb works on. */
+struct logs {
+	const struct logs_args *args;
+	flo_store *store;
+	const flo_value *run;
+	const char *only; /* a step's path, or NULL for all */
+	unsigned long matched, printed;
+};
+
+/* Whether @path is @only or lies in it. */
+static bool is_within(const char *path, const char *only)
+{
+	size_t len = strlen(only);
+
+	return !strncmp(path, only, len) &&
+	       (path[len] == '\0' || path[len] == '.' || path[len] == '[');
+}
+
+static unsigned long attempts_of(const flo_value *step)
+{
+	const flo_value *n = flo_value_map_get(step, "attempts");
+
+	return n && flo_value_typeof(n) == FLO_VALUE_INT
+		       ? (unsigned long)flo_value_get_int(n)
+		       : 0;
+}
+
+static int print_log(struct logs *logs, const flo_value *step)
+{
+	unsigned long last = attempts_of(step);
+	struct cli_log log = {
+		.path = cli_map_text(step, "path"),
+		.attempt = logs->args->attempt ? logs->args->attempt : last,
+		.last_file = cli_map_text(step, "log"),
+		.is_last = !logs->args->attempt || logs->args->attempt == last,
+		.has_header = !logs->only ||
+			      strcmp(logs->only, cli_map_text(step, "path")),
+		.json = logs->args->json,
+	};
+
+	if (!*log.last_file || log.attempt > last)
+		return CLI_OK;
+	return cli_log_print(&log, logs->store, cli_map_text(logs->run, "run"),
+			     &logs->printed);
+}
+
+static int nothing_printed(const struct logs *logs)
+{
+	if (logs->only && !logs->matched) {
+		cli_error("run %s has no step %s\n'flowctl show %s' lists its "
+			  "steps.",
+			  cli_map_text(logs->run, "run"), logs->only,
+			  cli_map_text(logs->run, "run"));
+		return CLI_USAGE;
+	}
+	if (!logs->args->json)
+		cli_error("nothing was printed");
+	return CLI_OK;
+}
+
+static int print_logs(struct logs *logs)
+{
+	const flo_value *steps = flo_value_map_get(logs->run, "steps");
+	size_t len = steps ? flo_value_len(steps) : 0;
+	int code = CLI_OK;
+
+	for (size_t i = 0; code == CLI_OK && i < len; i++) {
+		const flo_value *step = flo_value_list_at(steps, i);
+
+		if (logs->only &&
+		    !is_within(cli_map_text(step, "path"), logs->only))
+			continue;
+		logs->matched++;
+		code = print_log(logs, step);
+	}
+	if (code == CLI_OK && !logs->printed)
+		code = nothing_printed(logs);
+	return code;
+}
+
+static int verb_run(const struct cli_verb *verb, int argc, char **argv)
+{
+	struct logs_args args = {0};
+	struct logs logs = {.args = &args};
+	flo_value *run = NULL;
+	int operands = 0;
+	int code = cli_args_parse(verb, argc, argv, &args, &operands);
+
+	if (code != CLI_GO_ON)
+		return code;
+	if (operands < 1 || operands > 2)
+		return cli_args_usage(verb, operands ? "one RUN, one STEP"
+						     : "which RUN?");
+	code = cli_store_find(args.store, argv[0], &logs.store, &run);
+	if (code != CLI_GO_ON)
+		return code;
+	logs.run = run;
+	logs.only = argv[1];
+	code = print_logs(&logs);
+	flo_value_unref(run);
+	flo_store_close(logs.store);
+	return code;
+}
+
+const struct cli_verb cli_verb_logs = {
+	.name = "logs",
+	.summary = "print what the steps of a run printed",
+	.operands = "RUN [STEP]",
+	.help = "Prints the log of STEP (a path as 'flowctl show' gives it) "
+		"and of all steps in\nit, or of all steps of the run: their "
+		"stdout to stdout, their stderr to stderr.\nOn a terminal, "
+		"control bytes are shown as escapes.",
+	.examples = "flowctl logs RUN\n"
+		    "flowctl logs RUN 'sync[2].fetch' --attempt 1",
+	.options = options,
+	.run = verb_run,
+};

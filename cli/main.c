@@ -1,0 +1,83 @@
+/*
+ * flowctl: runs pipelines written in JSON, durably.
+ *
+ * A thin layer of words over libflo: it finds the verb and gives it the rest.
+ */
+#include "cli/cli.h"
+#include "cli/print.h"
+
+#include <signal.h>
+#include <string.h>
+
+const struct cli_verb *const cli_verbs[] = {
+	&cli_verb_run,
+	&cli_verb_resume,
+	&cli_verb_validate,
+	&cli_verb_eval,
+	&cli_verb_runs,
+	&cli_verb_show,
+	&cli_verb_events,
+	&cli_verb_logs,
+	&cli_verb_version,
+	&cli_verb_help,
+	NULL,
+};
+
+#define VERBS (sizeof(cli_verbs) / sizeof(cli_verbs[0]) - 1)
+
+const struct cli_verb *cli_verb_find(const char *name)
+{
+	for (size_t i = 0; i < VERBS; i++)
+		if (!strcmp(cli_verbs[i]->name, name))
+			return cli_verbs[i];
+	return NULL;
+}
+
+static int unknown_verb(const char *name)
+{
+	const char *names[VERBS + 1] = {0};
+	const char *near;
+
+	for (size_t i = 0; i < VERBS; i++)
+		names[i] = cli_verbs[i]->name;
+	near = cli_nearest(name, names);
+	if (near)
+		cli_error("there is no command \"%s\", did you mean \"%s\"?\n"
+			  "'flowctl help' lists them.",
+			  name, near);
+	else
+		cli_error("there is no command \"%s\"\n"
+			  "'flowctl help' lists them.",
+			  name);
+	return CLI_USAGE;
+}
+
+static int dispatch(int argc, char **argv)
+{
+	const struct cli_verb *verb;
+
+	if (argc < 2) {
+		cli_error("which command? 'flowctl help' lists them.");
+		return CLI_USAGE;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		verb = &cli_verb_version;
+	} else if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		verb = &cli_verb_help;
+	} else if (argv[1][0] == '-') {
+		cli_error("unknown option %s: options go after the command",
+			  argv[1]);
+		return CLI_USAGE;
+	} else {
+		verb = cli_verb_find(argv[1]);
+	}
+	return verb ? verb->run(verb, argc - 2, argv + 2)
+		    : unknown_verb(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+	return cli_finish_stdout(dispatch(argc, argv));
+}

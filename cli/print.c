@@ -1,0 +1,175 @@
+#include "cli/print.h"
+
+#include "cli/cli.h"
+#include "cli/utf8.h"
+
+#include <flo/value.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* As a JSON or C reader would write it. */
+static size_t put_escape(FILE *file, uint32_t point, unsigned char byte)
+{
+	if (point == CLI_UTF8_BAD || point < 0x100)
+		return (size_t)fprintf(file, "\\x%02x", byte);
+	return (size_t)fprintf(file, "\\u{%x}", point);
+}
+
+size_t cli_put_escaped(FILE *file, const char *text, size_t len, unsigned flags)
+{
+	size_t columns = 0, used;
+
+	for (size_t i = 0; i < len; i += used) {
+		uint32_t point = cli_utf8_next(text + i, len - i, &used);
+		int width = point == CLI_UTF8_BAD ? -1 : cli_utf8_width(point);
+
+		if (point == '\n' || point == '\t') {
+			putc(flags & CLI_ONE_LINE ? ' ' : (int)point, file);
+			columns++;
+		} else if (width < 0) {
+			uint32_t shown = point;
+			unsigned char byte = point == CLI_UTF8_BAD
+						     ? (unsigned char)text[i]
+						     : (unsigned char)point;
+
+			columns += put_escape(file, shown, byte);
+		} else {
+			fwrite(text + i, 1, used, file);
+			columns += (size_t)width;
+		}
+	}
+	return columns;
+}
+
+void cli_error(const char *format, ...)
+{
+	char text[4096];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fflush(stdout);
+	fputs("flowctl: ", stderr);
+	cli_put_escaped(stderr, text, strlen(text), 0);
+	putc('\n', stderr);
+}
+
+void cli_print_file_error(const char *file, const flo_error *err)
+{
+	fflush(stdout);
+	cli_put_escaped(stderr, file, strlen(file), CLI_ONE_LINE);
+	if (err->line > 0)
+		fprintf(stderr, ":%d:%d", err->line, err->column);
+	fputs(": error: ", stderr);
+	cli_put_escaped(stderr, err->text, strlen(err->text), 0);
+	putc('\n', stderr);
+}
+
+struct cli_span cli_duration(double ms)
+{
+	struct cli_span span;
+	unsigned long s = (unsigned long)((ms < 0 ? 0 : ms) / 1000);
+
+	if (ms < 0)
+		snprintf(span.text, sizeof(span.text), "-");
+	else if (ms < 999.5)
+		snprintf(span.text, sizeof(span.text), "%.0f ms", ms);
+	else if (ms < 59950)
+		snprintf(span.text, sizeof(span.text), "%.1f s", ms / 1000);
+	else if (s < 3600)
+		snprintf(span.text, sizeof(span.text), "%lu m %02lu s", s / 60,
+			 s % 60);
+	else
+		snprintf(span.text, sizeof(span.text), "%lu h %02lu m",
+			 s / 3600, s / 60 % 60);
+	return span;
+}
+
+void cli_put_shell_word(FILE *file, const char *word)
+{
+	if (*word && !word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					"abcdefghijklmnopqrstuvwxyz"
+					"0123456789_-./=:,+@%")]) {
+		fputs(word, file);
+		return;
+	}
+	putc('\'', file);
+	for (;;) {
+		size_t len = strcspn(word, "'");
+
+		cli_put_escaped(file, word, len, CLI_ONE_LINE);
+		word += len;
+		if (!*word)
+			break;
+		fputs("'\\''", file);
+		word++;
+	}
+	putc('\'', file);
+}
+
+void cli_print_json(const flo_value *value, bool pretty)
+{
+	char *text = pretty ? flo_value_to_json_pretty(value)
+			    : flo_value_to_json(value);
+
+	if (!text) {
+		cli_error("out of memory");
+		exit(CLI_STORE);
+	}
+	puts(text);
+	flo_free(text);
+	cli_check_stdout();
+}
+
+int cli_finish_stdout(int code)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	if (errno == EPIPE)
+		return code;
+	cli_error("cannot write to standard output: %s",
+		  errno ? strerror(errno) : "an earlier write failed");
+	return code == CLI_OK ? CLI_STORE : code;
+}
+
+void cli_check_stdout(void)
+{
+	if (ferror(stdout))
+		_exit(cli_finish_stdout(CLI_OK));
+}
+
+char *cli_utf8(const char *text)
+{
+	size_t len = strlen(text), at = 0, used;
+	char *copy = malloc(len * 3 + 1);
+
+	for (size_t i = 0; copy && i < len; i += used) {
+		uint32_t point = cli_utf8_next(text + i, len - i, &used);
+
+		if (point == CLI_UTF8_BAD) {
+			memcpy(copy + at, "\xef\xbf\xbd", 3);
+			at += 3;
+		} else {
+			memcpy(copy + at, text + i, used);
+			at += used;
+		}
+	}
+	if (copy)
+		copy[at] = '\0';
+	return copy;
+}
+
+const char *cli_map_text(const flo_value *map, const char *key)
+{
+	const flo_value *value = map ? flo_value_map_get(map, key) : NULL;
+
+	if (!value || flo_value_typeof(value) != FLO_VALUE_STRING)
+		return "";
+	return flo_value_get_string(value, NULL);
+}

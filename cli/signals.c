@@ -1,0 +1,116 @@
+#include "cli/signals.h"
+
+#include "cli/cli.h"
+#include "cli/print.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+static struct {
+	pthread_mutex_t lock;
+	sigset_t set;
+	flo_run *run;	       /* by lock; NULL before and after */
+	struct cli_sink *sink; /* by lock */
+	int first;	       /* by lock; the first signal, or 0 */
+	int count;	       /* by lock */
+	bool is_over;	       /* by lock; the run has ended */
+} watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static const char *name_of(int signal)
+{
+	return signal == SIGINT ? "SIGINT" : "SIGTERM";
+}
+
+/* What the run's error says; see cancelled_code() in store.c. */
+static const char *why_of(int signal)
+{
+	return signal == SIGINT ? "cancelled by SIGINT"
+				: "cancelled by SIGTERM";
+}
+
+/* Called with the lock held. */
+static void tell_run(void)
+{
+	const char *name = name_of(watch.first);
+
+	if (watch.count == 1) {
+		flo_run_cancel(watch.run, FLO_CANCEL_STOP, why_of(watch.first));
+		cli_error("%s: asking the steps to stop; once more kills "
+			  "them at once",
+			  name);
+	} else if (watch.count == 2) {
+		cli_sink_abandon(watch.sink);
+		flo_run_cancel(watch.run, FLO_CANCEL_KILL, why_of(watch.first));
+		cli_error("killing the steps");
+	}
+}
+
+static void on_signal(int signal)
+{
+	pthread_mutex_lock(&watch.lock);
+	watch.count++;
+	if (!watch.first)
+		watch.first = signal;
+	if (watch.is_over || (!watch.run && watch.count > 1))
+		_exit(CLI_SIGNALLED + signal);
+	if (watch.run)
+		tell_run();
+	pthread_mutex_unlock(&watch.lock);
+}
+
+static void *watcher(void *arg)
+{
+	int signal;
+
+	(void)arg;
+	for (;;)
+		if (sigwait(&watch.set, &signal) == 0)
+			on_signal(signal);
+	return NULL;
+}
+
+static void add_unless_ignored(sigset_t *set, int signal)
+{
+	struct sigaction old;
+
+	if (sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		sigaddset(set, signal);
+}
+
+bool cli_signals_start(void)
+{
+	pthread_t thread;
+
+	sigemptyset(&watch.set);
+	add_unless_ignored(&watch.set, SIGINT);
+	add_unless_ignored(&watch.set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &watch.set, NULL);
+	if (pthread_create(&thread, NULL, watcher, NULL) != 0)
+		return false;
+	pthread_detach(thread);
+	return true;
+}
+
+void cli_signals_attach(flo_run *run, struct cli_sink *sink)
+{
+	pthread_mutex_lock(&watch.lock);
+	watch.run = run;
+	watch.sink = sink;
+	if (watch.count > 0)
+		tell_run();
+	pthread_mutex_unlock(&watch.lock);
+}
+
+int cli_signals_detach(void)
+{
+	int first;
+
+	pthread_mutex_lock(&watch.lock);
+	watch.run = NULL;
+	watch.sink = NULL;
+	watch.is_over = true;
+	first = watch.first;
+	pthread_mutex_unlock(&watch.lock);
+	return first;
+}

@@ -1,0 +1,514 @@
+#include "dsl/expr_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <string.h>
+
+#define BIT(t)	 FLO_TYPES(t)
+#define NUMBERS	 (BIT(INT) | BIT(UINT) | BIT(DOUBLE))
+#define ANY	 FLO__TYPES_ANY
+#define ORDERED	 (NUMBERS | BIT(BOOL) | BIT(STRING) | BIT(BYTES) |             \
+		  BIT(TIMESTAMP) | BIT(DURATION))
+
+struct check {
+	struct flo__code *code;
+	struct flo__names *names;
+	flo__expr_problem_fn fn;
+	void *arg;
+	unsigned *types; /* the stack */
+	uint32_t len;
+	uint32_t cap;
+	bool failed;
+	bool nomem;
+};
+
+static void push(struct check *c, unsigned types)
+{
+	if (c->len == c->cap) {
+		uint32_t cap = c->cap != 0 ? c->cap * 2 : 32;
+		unsigned *grown;
+
+		grown = flo__reallocarray(c->types, cap, sizeof(*grown));
+		if (grown == NULL) {
+			c->nomem = true;
+			return;
+		}
+		c->types = grown;
+		c->cap = cap;
+	}
+	c->types[c->len++] = types;
+}
+
+static unsigned pop(struct check *c)
+{
+	INSIST(c->len > 0);
+	return c->types[--c->len];
+}
+
+static void tell(struct check *c, struct flo__expr_problem *problem,
+		 const struct flo__ins *ins)
+{
+	problem->at = ins->at;
+	problem->len = ins->len;
+	c->failed = true;
+	c->fn(problem, c->arg);
+}
+
+/* What a set of types is called: one type's name, or NULL for several. */
+static const char *name_of(unsigned types)
+{
+	for (int t = FLO_VALUE_NULL; t <= FLO_VALUE_TYPE; t++) {
+		if (types == 1u << t)
+			return flo__value_type_name((flo_value_type)t);
+	}
+	return types == NUMBERS ? "number" : NULL;
+}
+
+static void mismatch(struct check *c, const struct flo__ins *ins,
+		     const char *what, unsigned types)
+{
+	struct flo__expr_problem problem;
+	const char *name = name_of(types);
+
+	flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0, NULL,
+			 "%s cannot be %s", what,
+			 name != NULL ? name : "of this type");
+	tell(c, &problem, ins);
+}
+
+/* Report that an operand, of which @types are possible, fits none of @want. */
+static void want(struct check *c, const struct flo__ins *ins, unsigned types,
+		 unsigned fit, const char *what)
+{
+	if ((types & fit) == 0)
+		mismatch(c, ins, what, types);
+}
+
+/* Numbers compare with each other; everything compares with null. */
+static unsigned comparable(unsigned types)
+{
+	if ((types & NUMBERS) != 0)
+		types |= NUMBERS;
+	return types;
+}
+
+static void check_pair(struct check *c, const struct flo__ins *ins, unsigned a,
+		       unsigned b, const char *what)
+{
+	struct flo__expr_problem problem;
+	const char *a_name = name_of(a);
+	const char *b_name = name_of(b);
+
+	flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0,
+			 (a & b) == 0 && ((a | b) & ~(NUMBERS | BIT(STRING))) ==
+						 0
+				 ? "convert one side: string(), int(), double()"
+				 : NULL,
+			 "%s does not go between %s and %s", what,
+			 a_name != NULL ? a_name : "these",
+			 b_name != NULL ? b_name : "that");
+	tell(c, &problem, ins);
+}
+
+static unsigned check_arithmetic(struct check *c, const struct flo__ins *ins,
+				 unsigned a, unsigned b)
+{
+	static const char *const signs[] = {"+", "-", "*", "/", "%"};
+	unsigned time = BIT(TIMESTAMP) | BIT(DURATION);
+	unsigned fit = NUMBERS;
+	unsigned both;
+
+	if (ins->op == FLO__OP_MOD)
+		fit = BIT(INT) | BIT(UINT);
+	if (ins->op == FLO__OP_ADD)
+		fit |= BIT(STRING) | BIT(BYTES) | BIT(LIST);
+	both = a & b & fit;
+	if ((ins->op == FLO__OP_ADD || ins->op == FLO__OP_SUB) &&
+	    (a & time) != 0 && (b & time) != 0)
+		both |= time;
+	if (both != 0)
+		return both;
+	check_pair(c, ins, a, b, signs[ins->op - FLO__OP_ADD]);
+	return ANY;
+}
+
+static unsigned check_binary(struct check *c, const struct flo__ins *ins)
+{
+	unsigned b = pop(c);
+	unsigned a = pop(c);
+
+	switch ((enum flo__op)ins->op) {
+	case FLO__OP_EQ:
+	case FLO__OP_NE:
+		if ((comparable(a) & comparable(b)) == 0 &&
+		    ((a | b) & BIT(NULL)) == 0)
+			check_pair(c, ins, a, b, "comparison");
+		return BIT(BOOL);
+	case FLO__OP_LT:
+	case FLO__OP_LE:
+	case FLO__OP_GT:
+	case FLO__OP_GE:
+		if ((comparable(a) & comparable(b) & ORDERED) == 0)
+			check_pair(c, ins, a, b, "order");
+		return BIT(BOOL);
+	case FLO__OP_IN:
+		want(c, ins, b, BIT(LIST) | BIT(MAP), "what `in` looks into");
+		return BIT(BOOL);
+	default:
+		return check_arithmetic(c, ins, a, b);
+	}
+}
+
+/* The text of the constant that @ins pushes or names. */
+static const char *const_text(const struct check *c, const struct flo__ins *ins,
+			      size_t *ret_len)
+{
+	return flo_value_get_string(c->code->consts[ins->a], ret_len);
+}
+
+/*
+ * If instruction @i selects a member of what @i - 1 pushed, by a name known
+ * now (`.x` or `["x"]`): how many instructions that takes, else 0.
+ */
+static uint32_t member_at(const struct check *c, uint32_t i,
+			  const struct flo__ins **ret_name)
+{
+	const struct flo__code *code = c->code;
+
+	if (i >= code->ins_len)
+		return 0;
+	*ret_name = &code->ins[i];
+	if (code->ins[i].op == FLO__OP_FIELD || code->ins[i].op == FLO__OP_HAS)
+		return 1;
+	if (code->ins[i].op == FLO__OP_CONST && i + 1 < code->ins_len &&
+	    code->ins[i + 1].op == FLO__OP_INDEX &&
+	    flo_value_typeof(code->consts[code->ins[i].a]) == FLO_VALUE_STRING)
+		return 2;
+	return 0;
+}
+
+static int field_of(const char *name, size_t len)
+{
+	static const char *const fields[] = {"output",	 "status",
+					     "exit_code", "attempts",
+					     "error",	 "duration"};
+
+	for (int i = 0; i < 6; i++) {
+		if (strlen(fields[i]) == len &&
+		    memcmp(fields[i], name, len) == 0)
+			return FLO__FIELD_OUTPUT + i;
+	}
+	return -1;
+}
+
+static unsigned field_types(enum flo__step_field field)
+{
+	switch (field) {
+	case FLO__FIELD_ALL:
+		return BIT(MAP);
+	case FLO__FIELD_STATUS:
+		return BIT(STRING);
+	case FLO__FIELD_EXIT_CODE:
+		return BIT(INT) | BIT(NULL);
+	case FLO__FIELD_ATTEMPTS:
+		return BIT(INT);
+	case FLO__FIELD_ERROR:
+		return BIT(MAP) | BIT(NULL);
+	default:
+		return ANY;
+	}
+}
+
+static void unknown_field(struct check *c, const struct flo__ins *ins,
+			  const char *name, size_t len)
+{
+	static const char *const fields[] = {"output",	  "status",
+					     "exit_code", "attempts",
+					     "error",	  "duration"};
+	struct flo__expr_problem problem;
+	struct flo__nearest near;
+	char hint[96];
+	const char *near_hint;
+
+	flo__nearest_init(&near, name, len);
+	for (int i = 0; i < 6; i++)
+		flo__nearest_offer(&near, fields[i], strlen(fields[i]));
+	near_hint = flo__nearest_hint(&near, hint, sizeof(hint));
+	flo__problem_set(&problem, FLO__CODE_UNKNOWN_NAME, 0, 0,
+			 near_hint != NULL
+				 ? near_hint
+				 : "a step has output, status, exit_code, "
+				   "attempts, error and duration",
+			 "a step has no \"%.*s\"",
+			 (int)(len < 64 ? len : 64), name);
+	tell(c, &problem, ins);
+}
+
+static void drop(struct check *c, uint32_t first, uint32_t n)
+{
+	for (uint32_t i = first; i < first + n; i++)
+		c->code->ins[i].op = FLO__OP_NOP;
+}
+
+/* steps.NAME and the field after it, from the IDENT at @i. */
+static unsigned check_step(struct check *c, uint32_t i, struct flo__ref *ref)
+{
+	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_STEP};
+	const struct flo__ins *name_ins = &c->code->ins[i];
+	const struct flo__ins *field_ins = name_ins;
+	uint32_t n = member_at(c, i + 1, &name_ins);
+	uint32_t m = 0;
+	const char *name;
+	size_t len;
+	int field;
+
+	if (n == 0) {
+		flo__problem_set(&problem, FLO__CODE_EXPRESSION, 0, 0,
+				 "write steps.NAME.output",
+				 "`steps` needs the name of a step");
+		tell(c, &problem, &c->code->ins[i]);
+		return ANY;
+	}
+	name = const_text(c, name_ins, &len);
+	if (c->names->member(c->names, name, len, ref, &problem) != FLO_OK) {
+		tell(c, &problem, name_ins);
+		return ANY;
+	}
+	if (name_ins->op == FLO__OP_HAS) {
+		c->code->ins[i].op = FLO__OP_CONST;
+		c->code->ins[i].a =
+			flo__code_const(c->code, flo_value_bool(true));
+		drop(c, i + 1, n);
+		return BIT(BOOL);
+	}
+	if (ref->var == FLO__VAR_STEP)
+		m = member_at(c, i + 1 + n, &field_ins);
+	if (m != 0 && field_ins->op != FLO__OP_HAS) {
+		name = const_text(c, field_ins, &len);
+		field = field_of(name, len);
+		if (field < 0) {
+			unknown_field(c, field_ins, name, len);
+			return ANY;
+		}
+		ref->field = (enum flo__step_field)field;
+		n += m;
+	}
+	c->code->ins[i].op = FLO__OP_REF;
+	c->code->ins[i].a = flo__code_ref(c->code, ref);
+	drop(c, i + 1, n);
+	return field_types(ref->field);
+}
+
+static bool is_type_name(const char *name, size_t len)
+{
+	static const char *const names[] = {"int",    "uint", "double",
+					    "bool",   "list", "string",
+					    "bytes",  "map",  "null_type",
+					    "type"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Ask whether the variable has the member that is selected from it. */
+static void check_member(struct check *c, uint32_t i, struct flo__ref *ref)
+{
+	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_NAME};
+	const struct flo__ins *ins;
+	const char *name = NULL;
+	size_t len = 0;
+
+	if (c->names->member == NULL)
+		return;
+	if (member_at(c, i + 1, &ins) != 0)
+		name = const_text(c, ins, &len);
+	if (c->names->member(c->names, name, len, ref, &problem) != FLO_OK)
+		tell(c, &problem, ins);
+}
+
+/* A name becomes the reference that it means. */
+static unsigned check_ident(struct check *c, uint32_t i)
+{
+	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_NAME};
+	struct flo__ins *ins = &c->code->ins[i];
+	struct flo__ref ref = {.node = FLO__NODE_NONE};
+	size_t len;
+	const char *name = const_text(c, ins, &len);
+
+	if (c->names->var(c->names, name, len, &ref, &problem) != FLO_OK) {
+		if (is_type_name(name, len)) {
+			ins->op = FLO__OP_CONST;
+			ins->a = flo__code_const(c->code,
+						 flo_value_typename(name));
+			return BIT(TYPE);
+		}
+		tell(c, &problem, ins);
+		return ANY;
+	}
+	if (ref.var == FLO__VAR_STEP)
+		return check_step(c, i, &ref);
+	check_member(c, i, &ref);
+	ins->op = FLO__OP_REF;
+	ins->a = flo__code_ref(c->code, &ref);
+	switch (ref.var) {
+	case FLO__VAR_PARAMS:
+	case FLO__VAR_ENV:
+	case FLO__VAR_RUN:
+	case FLO__VAR_ATTEMPT:
+		return BIT(MAP);
+	case FLO__VAR_INDEX:
+		return BIT(INT);
+	default:
+		return ANY;
+	}
+}
+
+static unsigned check_call(struct check *c, const struct flo__ins *ins)
+{
+	const struct flo__function *f = flo__function_at(ins->a);
+	unsigned first = ANY;
+	char what[64] = "the argument of ";
+
+	for (unsigned n = ins->n; n > 0; n--)
+		first = pop(c);
+	strncat(what, f->name, sizeof(what) - strlen(what) - 1);
+	if (f->receiver != 0)
+		want(c, ins, first, f->receiver, what);
+	return f->result != 0 ? f->result : ANY;
+}
+
+/* What a macro results in, once its body has computed @body. */
+static unsigned check_next(struct check *c, const struct flo__ins *ins,
+			   unsigned body)
+{
+	if (ins->a == FLO__MACRO_MAP)
+		return BIT(LIST);
+	want(c, ins, body, BIT(BOOL), "what the macro tests");
+	return ins->a == FLO__MACRO_FILTER ? BIT(LIST) : BIT(BOOL);
+}
+
+static unsigned type_of_const(const struct check *c, const struct flo__ins *ins)
+{
+	return 1u << flo_value_typeof(c->code->consts[ins->a]);
+}
+
+static void pop_n(struct check *c, uint32_t n)
+{
+	while (n-- > 0)
+		pop(c);
+}
+
+static void check_one(struct check *c, uint32_t i)
+{
+	const struct flo__ins *ins = &c->code->ins[i];
+	unsigned a;
+
+	switch ((enum flo__op)ins->op) {
+	case FLO__OP_NOP:
+	case FLO__OP_JUMP: /* COND_END takes both branches off */
+		return;
+	case FLO__OP_CONST:
+		push(c, type_of_const(c, ins));
+		return;
+	case FLO__OP_IDENT:
+		push(c, check_ident(c, i));
+		return;
+	case FLO__OP_REF:
+	case FLO__OP_LOCAL:
+		push(c, ANY);
+		return;
+	case FLO__OP_FIELD:
+	case FLO__OP_HAS:
+		want(c, ins, pop(c), BIT(MAP), "what a field is selected from");
+		push(c, ins->op == FLO__OP_HAS ? BIT(BOOL) : ANY);
+		return;
+	case FLO__OP_INDEX:
+		pop(c);
+		want(c, ins, pop(c), BIT(LIST) | BIT(MAP), "what is indexed");
+		push(c, ANY);
+		return;
+	case FLO__OP_NOT:
+		want(c, ins, pop(c), BIT(BOOL), "the operand of !");
+		push(c, BIT(BOOL));
+		return;
+	case FLO__OP_NEG:
+		a = pop(c);
+		want(c, ins, a, BIT(INT) | BIT(DOUBLE), "the operand of -");
+		push(c, a);
+		return;
+	case FLO__OP_AND_TEST:
+	case FLO__OP_OR_TEST:
+		want(c, ins, c->types[c->len - 1], BIT(BOOL),
+		     ins->op == FLO__OP_AND_TEST ? "the left side of &&"
+						 : "the left side of ||");
+		return;
+	case FLO__OP_AND:
+	case FLO__OP_OR:
+		want(c, ins, pop(c), BIT(BOOL),
+		     ins->op == FLO__OP_AND ? "the right side of &&"
+					    : "the right side of ||");
+		pop(c);
+		push(c, BIT(BOOL));
+		return;
+	case FLO__OP_COND:
+		want(c, ins, pop(c), BIT(BOOL), "the condition of ?:");
+		return;
+	case FLO__OP_COND_END:
+		a = pop(c);
+		push(c, pop(c) | a);
+		return;
+	case FLO__OP_LIST:
+		pop_n(c, ins->a);
+		push(c, BIT(LIST));
+		return;
+	case FLO__OP_MAP:
+		pop_n(c, 2 * ins->a);
+		push(c, BIT(MAP));
+		return;
+	case FLO__OP_TEXT:
+		pop_n(c, ins->a);
+		push(c, BIT(STRING));
+		return;
+	case FLO__OP_CALL:
+		push(c, check_call(c, ins));
+		return;
+	case FLO__OP_ITER:
+		want(c, ins, pop(c), BIT(LIST) | BIT(MAP),
+		     "what a macro goes over");
+		return;
+	case FLO__OP_KEEP:
+		want(c, ins, pop(c), BIT(BOOL), "what the macro tests");
+		return;
+	case FLO__OP_NEXT:
+		push(c, check_next(c, ins, pop(c)));
+		return;
+	default:
+		push(c, check_binary(c, ins));
+	}
+}
+
+flo_status flo__expr_check(struct flo__code *code, uint32_t first,
+			   struct flo__names *names, flo__expr_problem_fn fn,
+			   void *arg, unsigned *ret_types)
+{
+	struct check c = {.code = code, .names = names, .fn = fn, .arg = arg};
+
+	for (uint32_t i = first; i < code->ins_len; i++) {
+		check_one(&c, i);
+		if (c.nomem || code->nomem)
+			break;
+	}
+	c.nomem |= code->nomem;
+	if (!c.nomem) {
+		INSIST(c.len == 1);
+		*ret_types = c.types[0];
+	}
+	flo__free(c.types);
+	if (c.nomem)
+		return FLO_NOMEM;
+	return c.failed ? FLO_INVALID : FLO_OK;
+}

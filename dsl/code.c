@@ -1,0 +1,223 @@
+#include "dsl/expr_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <string.h>
+
+void flo__code_init(struct flo__code *code)
+{
+	*code = (struct flo__code){0};
+}
+
+void flo__code_reset(struct flo__code *code)
+{
+	for (uint32_t i = 0; i < code->consts_len; i++)
+		flo_value_unref(code->consts[i]);
+	code->ins_len = 0;
+	code->consts_len = 0;
+	code->refs_len = 0;
+	code->sources_len = 0;
+	code->nomem = false;
+}
+
+void flo__code_fini(struct flo__code *code)
+{
+	flo__code_reset(code);
+	flo__free(code->ins);
+	flo__free(code->consts);
+	flo__free(code->refs);
+	flo__free(code->sources);
+	flo__code_init(code);
+}
+
+/* Make room for one more item of @size bytes in the array at *@items. */
+static bool grow(struct flo__code *code, void *items, uint32_t len,
+		 uint32_t *cap, size_t size)
+{
+	void *old;
+	void *grown;
+	uint32_t want = *cap != 0 ? *cap * 2 : 16;
+
+	if (len < *cap)
+		return true;
+	memcpy(&old, items, sizeof(old));
+	grown = want > *cap ? flo__reallocarray(old, want, size) : NULL;
+	if (grown == NULL) {
+		code->nomem = true;
+		return false;
+	}
+	memcpy(items, &grown, sizeof(grown));
+	*cap = want;
+	return true;
+}
+
+uint32_t flo__code_emit(struct flo__code *code, enum flo__op op, uint32_t a,
+			uint32_t at, size_t len)
+{
+	if (!grow(code, &code->ins, code->ins_len, &code->ins_cap,
+		  sizeof(*code->ins)))
+		return 0;
+	code->ins[code->ins_len] = (struct flo__ins){
+		.op = (uint8_t)op,
+		.len = (uint16_t)(len < UINT16_MAX ? len : UINT16_MAX),
+		.a = a,
+		.at = at,
+	};
+	return code->ins_len++;
+}
+
+uint32_t flo__code_const(struct flo__code *code, flo_value *value)
+{
+	if (value == NULL)
+		code->nomem = true;
+	if (value == NULL ||
+	    !grow(code, &code->consts, code->consts_len, &code->consts_cap,
+		  sizeof(*code->consts))) {
+		flo_value_unref(value);
+		return 0;
+	}
+	code->consts[code->consts_len] = value;
+	return code->consts_len++;
+}
+
+uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref)
+{
+	if (!grow(code, &code->refs, code->refs_len, &code->refs_cap,
+		  sizeof(*code->refs)))
+		return 0;
+	code->refs[code->refs_len] = *ref;
+	return code->refs_len++;
+}
+
+#define SOURCE_TEXT_MAX 120
+
+void flo__code_source(struct flo__code *code, const char *text, size_t len,
+		      uint32_t line, struct flo__arena *arena)
+{
+	char *copy;
+
+	while (len > 0 && (*text == ' ' || *text == '\n' || *text == '\t')) {
+		text++;
+		len--;
+	}
+	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\n'))
+		len--;
+	if (len > SOURCE_TEXT_MAX) {
+		len = SOURCE_TEXT_MAX;
+		while ((text[len] & 0xc0) == 0x80)
+			len--;
+	}
+	copy = flo__arena_strndup(arena, text, len);
+	if (copy == NULL ||
+	    !grow(code, &code->sources, code->sources_len, &code->sources_cap,
+		  sizeof(*code->sources))) {
+		code->nomem = true;
+		return;
+	}
+	code->sources[code->sources_len++] =
+		(struct flo__source){copy, code->ins_len, line};
+}
+
+static void *copy_of(struct flo__arena *arena, const void *items, size_t len,
+		     size_t size, bool *nomem)
+{
+	void *copy;
+
+	if (len == 0)
+		return NULL;
+	copy = flo__arena_calloc(arena, len, size);
+	if (copy == NULL)
+		*nomem = true;
+	else
+		memcpy(copy, items, len * size);
+	return copy;
+}
+
+/* How many slots the stack needs at most. */
+static uint32_t stack_max(const struct flo__code *code)
+{
+	uint32_t depth = 0;
+	uint32_t max = 1;
+
+	for (uint32_t i = 0; i < code->ins_len; i++) {
+		const struct flo__ins *ins = &code->ins[i];
+
+		switch ((enum flo__op)ins->op) {
+		case FLO__OP_CONST:
+		case FLO__OP_IDENT:
+		case FLO__OP_REF:
+		case FLO__OP_LOCAL:
+			depth++;
+			break;
+		case FLO__OP_LIST:
+		case FLO__OP_TEXT:
+			depth = depth + 1 - ins->a;
+			break;
+		case FLO__OP_MAP:
+			depth = depth + 1 - 2 * ins->a;
+			break;
+		case FLO__OP_CALL:
+			depth = depth + 1 - ins->n;
+			break;
+		case FLO__OP_NOP:
+		case FLO__OP_FIELD:
+		case FLO__OP_HAS:
+		case FLO__OP_NOT:
+		case FLO__OP_NEG:
+		case FLO__OP_AND_TEST:
+		case FLO__OP_OR_TEST:
+		case FLO__OP_COND_END:
+		case FLO__OP_NEXT:
+			break;
+		default: /* binary; COND, JUMP, ITER and KEEP pop */
+			depth--;
+		}
+		if (depth > max)
+			max = depth;
+	}
+	INSIST(depth == 1);
+	return max;
+}
+
+struct flo__expr *flo__code_finish(struct flo__code *code,
+				   struct flo__arena *arena)
+{
+	struct flo__expr *expr = flo__arena_calloc(arena, 1, sizeof(*expr));
+	bool nomem = expr == NULL || code->nomem;
+
+	if (nomem)
+		goto out;
+	if (code->ins_len == 1 && code->ins[0].op == FLO__OP_CONST) {
+		expr->constant = code->consts[code->ins[0].a];
+		code->consts[code->ins[0].a] = NULL;
+		goto out;
+	}
+	expr->ins = copy_of(arena, code->ins, code->ins_len, sizeof(*code->ins),
+			    &nomem);
+	expr->consts = copy_of(arena, code->consts, code->consts_len,
+			       sizeof(*code->consts), &nomem);
+	expr->refs = copy_of(arena, code->refs, code->refs_len,
+			     sizeof(*code->refs), &nomem);
+	expr->sources = copy_of(arena, code->sources, code->sources_len,
+				sizeof(*code->sources), &nomem);
+	if (nomem)
+		goto out;
+	expr->ins_len = code->ins_len;
+	expr->consts_len = code->consts_len;
+	expr->sources_len = code->sources_len;
+	expr->stack_max = stack_max(code);
+	code->consts_len = 0; /* the expression has taken them */
+out:
+	flo__code_reset(code);
+	return nomem ? NULL : expr;
+}
+
+void flo__expr_release(struct flo__expr *expr)
+{
+	flo_value_unref(expr->constant);
+	for (uint32_t i = 0; i < expr->consts_len; i++)
+		flo_value_unref(expr->consts[i]);
+	expr->constant = NULL;
+	expr->consts_len = 0;
+}

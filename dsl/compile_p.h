@@ -1,0 +1,272 @@
+/*
+ * The compiler's state, shared by the files of dsl/ that fill a plan.
+ *
+ * compile.c   the passes in order, the top level
+ * keys.c      which keys there are and to which kinds of steps they belong
+ * tree.c      steps become nodes: names, kinds, nesting
+ * names.c     a step by its name in a scope
+ * needs.c     edges and cycles
+ * params.c    declarations of params, and values checked against them
+ * scope.c     what names in an expression mean at some place
+ * template.c  strings with templates and JSON values become expressions
+ * number.c    counts, durations, sizes
+ * attrs.c, leaf.c, use.c, block.c   what the keys of a step mean
+ *
+ * A problem is reported and compilation goes on, so that all of a file's
+ * problems come out at once; when there was an error the plan is thrown away.
+ * Running out of memory sets `nomem`, which whoever calls looks at in the end.
+ */
+#ifndef FLO_DSL_COMPILE_P_H
+#define FLO_DSL_COMPILE_P_H
+
+#include "dsl/doc_p.h"
+#include "dsl/dsl.h"
+#include "dsl/expr_p.h"
+#include "dsl/params_p.h"
+#include "dsl/report_p.h"
+
+/* Keys of a step, with where they belong: bits of enum flo__where. */
+#define FLO__KEY_MAP(X)                                                        \
+	X(NAME, "name", IN_ANY)                                                \
+	X(TITLE, "title", IN_ANY)                                              \
+	X(DESCRIPTION, "description", IN_ANY)                                  \
+	X(WHEN, "when", IN_ANY)                                                \
+	X(NEEDS, "needs", IN_ANY)                                              \
+	X(ENV, "env", IN_ANY)                                                  \
+	X(DIR, "dir", IN_ANY)                                                  \
+	X(TIMEOUT, "timeout", IN_ANY)                                          \
+	X(GRACE, "grace", IN_ANY)                                              \
+	X(ALLOW_FAILURE, "allow_failure", IN_ANY)                              \
+	X(RETRY, "retry", IN_LEAF)                                             \
+	X(IDEMPOTENT, "idempotent", IN_LEAF)                                   \
+	X(EXEC, "exec", IN_EXEC)                                               \
+	X(SH, "sh", IN_SH)                                                     \
+	X(USE, "use", IN_USE)                                                  \
+	X(PIPELINE, "pipeline", IN_ANY)                                        \
+	X(STEPS, "steps", IN_STEPS)                                            \
+	X(GROUP, "group", IN_GROUP)                                            \
+	X(FOREACH, "foreach", IN_FOREACH)                                      \
+	X(MATRIX, "matrix", IN_ANY)                                            \
+	X(SHELL, "shell", IN_SH)                                               \
+	X(STDIN, "stdin", IN_PROGRAM)                                          \
+	X(OUTPUT, "output", IN_PROGRAM)                                        \
+	X(OUTPUT_LIMIT, "output_limit", IN_PROGRAM)                            \
+	X(EXIT_OK, "exit_ok", IN_PROGRAM)                                      \
+	X(STOP_SIGNAL, "stop_signal", IN_PROGRAM)                              \
+	X(WITH, "with", IN_USE)                                                \
+	X(AS, "as", IN_FOREACH)                                                \
+	X(LIMIT, "limit", IN_BLOCK)                                            \
+	X(ON_ERROR, "on_error", IN_BLOCK)                                      \
+	X(MAX_FAILURES, "max_failures", IN_BLOCK)                              \
+	X(FINALLY, "finally", IN_BLOCK)
+
+enum flo__where {
+	IN_EXEC = 1,
+	IN_SH = 2,
+	IN_USE = 4,
+	IN_STEPS = 8,
+	IN_GROUP = 16,
+	IN_FOREACH = 32,
+	IN_PROGRAM = IN_EXEC | IN_SH,
+	IN_LEAF = IN_PROGRAM | IN_USE,
+	IN_BLOCK = IN_STEPS | IN_GROUP | IN_FOREACH,
+	IN_ANY = IN_LEAF | IN_BLOCK,
+};
+
+enum flo__key {
+#define FLO__KEY_X(key, text, where) FLO__KEY_##key,
+	FLO__KEY_MAP(FLO__KEY_X)
+#undef FLO__KEY_X
+	FLO__KEYS
+};
+
+/* The values of a step's keys in the document; FLO__DOC_NONE: not given. */
+struct flo__keys {
+	uint32_t at[FLO__KEYS];
+	unsigned where; /* what kind of step they make, FOREACH beside it */
+};
+
+/* A plan with what belongs to it beyond what the runner sees. */
+struct flo__dsl_plan {
+	struct flo__plan plan; /* first: the one is cast to the other */
+	struct flo__arena arena;
+	struct flo__expr *exprs; /* all, by next */
+	struct flo__params params;
+};
+
+struct flo__compiler {
+	const struct flo__dsl_options *options;
+	struct flo__doc doc;
+	struct flo__report report;
+	struct flo__dsl_plan *out; /* owned until the end */
+	struct flo__arena *arena;  /* of out */
+	struct flo__code code;	   /* of the expression being compiled */
+
+	/* Arrays of the plan, owned until they are handed over. */
+	struct flo__node *nodes;
+	uint32_t nodes_len, nodes_cap;
+	uint32_t *places; /* of each node: its object in the document */
+	uint32_t places_cap;
+	uint32_t *children;
+	uint32_t children_len, children_cap;
+	uint32_t *edges;
+	uint32_t edges_len, edges_cap;
+	struct flo__leaf *leaves;
+	uint32_t leaves_len, leaves_cap;
+	struct flo__block *blocks;
+	uint32_t blocks_len, blocks_cap;
+	struct flo__attrs *attrs;
+	uint32_t attrs_len, attrs_cap;
+
+	uint32_t *table; /* of names: nodes, FLO__NODE_NONE where free */
+	uint32_t table_mask;
+	uint32_t table_len;
+	uint32_t depth; /* of blocks, while the tree is built */
+
+	uint32_t *reach; /* scope.c: nodes found from reach_from, by stamp */
+	uint32_t *reach_stack;
+	uint32_t reach_stamp;
+	uint32_t reach_from;
+
+	struct flo__number default_timeout;
+	const struct flo__retry *default_retry;
+	const struct flo__expr *const *default_shell;
+	uint32_t env; /* the pipeline's, in the document */
+	bool nomem;
+};
+
+/* Make room for one more item in the array at *@items. */
+bool flo__compile_grow(struct flo__compiler *c, void *items, uint32_t len,
+		       uint32_t *cap, size_t size);
+/* Zeroed memory of the plan, or NULL and c->nomem. */
+void *flo__compile_alloc(struct flo__compiler *c, size_t count, size_t size);
+/* The string @node as memory of the plan. */
+const char *flo__compile_string(struct flo__compiler *c, uint32_t node);
+
+/* Report an error at a value of the document. */
+#define flo__compile_error(c, code, node, hint, ...)                           \
+	flo__report_error(&(c)->report, FLO__CODE_##code,                      \
+			  flo__doc_span(&(c)->doc, node), node, hint,          \
+			  __VA_ARGS__)
+
+/* Check that @node has @type; report it if not. @what: "`exec`". */
+bool flo__compile_is(struct flo__compiler *c, uint32_t node,
+		     enum flo__doc_type type, const char *what);
+/* A boolean. *@ret keeps its value if @node is none. */
+void flo__compile_bool(struct flo__compiler *c, uint32_t node,
+		       const char *what, bool *ret);
+/* A string without templates in it, as memory of the plan, or NULL. */
+const char *flo__compile_plain(struct flo__compiler *c, uint32_t node,
+			       const char *what);
+/* Where in the strings @node a template begins; false if none does. */
+bool flo__compile_has_template(struct flo__compiler *c, uint32_t node,
+			       size_t *ret_at);
+
+/* keys.c */
+const char *flo__key_text(enum flo__key key);
+void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
+		    struct flo__keys *ret_keys);
+/* Report keys that do not belong to the kind of step they are in. */
+void flo__keys_check(struct flo__compiler *c, uint32_t object,
+		     const struct flo__keys *keys);
+/* Report the keys of @object that are not among @names. */
+void flo__keys_only(struct flo__compiler *c, uint32_t object,
+		    const char *const *names, size_t n, const char *what);
+
+/* names.c */
+bool flo__name_check(struct flo__compiler *c, uint32_t node, const char *what);
+/* Add @node under its parent; the node that has the name already, or NONE. */
+uint32_t flo__names_add(struct flo__compiler *c, uint32_t node);
+uint32_t flo__names_find(const struct flo__compiler *c, uint32_t parent,
+			 const char *name, size_t len);
+/* "did you mean" among the children of @parent. */
+const char *flo__names_hint(const struct flo__compiler *c, uint32_t parent,
+			    const char *name, size_t len, char *buf,
+			    size_t size);
+
+/* tree.c: the root sequence and everything below it. */
+void flo__tree_build(struct flo__compiler *c, uint32_t steps,
+		     uint32_t finally);
+/* The array of steps in a `finally`, and its timeout (NONE: not given). */
+uint32_t flo__tree_finally(struct flo__compiler *c, uint32_t node,
+			   uint32_t *ret_timeout);
+
+/* needs.c */
+void flo__needs_link(struct flo__compiler *c);
+
+/* scope.c: where an expression stands and what it may name there. */
+enum flo__sees {
+	SEES_PARAMS = 1,
+	SEES_ENV = 2,
+	SEES_RUN = 4,
+	SEES_STEPS = 8,
+	SEES_ITEM = 16,
+	SEES_ATTEMPT = 32,
+	SEES_STEP = SEES_PARAMS | SEES_ENV | SEES_RUN | SEES_STEPS | SEES_ITEM,
+};
+
+struct flo__view {
+	struct flo__names names; /* first */
+	struct flo__compiler *c;
+	uint32_t node;
+	unsigned sees; /* bits of enum flo__sees */
+	bool after;    /* everything in @node has ended: `output` */
+};
+
+struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
+			      unsigned sees);
+
+/* template.c. NULL after an error or without memory. */
+const struct flo__expr *flo__compile_expr(struct flo__view *view,
+					  uint32_t node, unsigned types,
+					  const char *what);
+/* A string that becomes text. */
+const struct flo__expr *flo__compile_text(struct flo__view *view,
+					  uint32_t node);
+/* Any JSON; strings that are one template keep the value's type. */
+const struct flo__expr *flo__compile_value(struct flo__view *view,
+					   uint32_t node);
+/* The same without templates. */
+const struct flo__expr *flo__compile_literal(struct flo__compiler *c,
+					     uint32_t node);
+/* Text that is known: an expression for it. */
+const struct flo__expr *flo__compile_const(struct flo__compiler *c,
+					   flo_value *value);
+
+/* number.c */
+void flo__compile_count(struct flo__view *view, uint32_t node,
+			const char *what, struct flo__number *ret);
+void flo__compile_duration(struct flo__view *view, uint32_t node,
+			   const char *what, struct flo__number *ret);
+/* Without templates. */
+bool flo__compile_ns(struct flo__compiler *c, uint32_t node, const char *what,
+		     uint64_t *ret_ns);
+bool flo__compile_size(struct flo__compiler *c, uint32_t node,
+		       const char *what, uint64_t *ret_bytes);
+bool flo__compile_real(struct flo__compiler *c, uint32_t node,
+		       const char *what, double min, double max, double *ret);
+
+/* attrs.c */
+void flo__compile_env(struct flo__view *view, uint32_t node,
+		      const struct flo__env_entry **ret_env, uint32_t *ret_len);
+void flo__compile_attrs(struct flo__compiler *c, uint32_t node,
+			const struct flo__keys *keys);
+const struct flo__retry *flo__compile_retry(struct flo__view *view,
+					    uint32_t node);
+
+/* leaf.c, use.c, block.c */
+void flo__compile_leaf(struct flo__compiler *c, uint32_t node,
+		       const struct flo__keys *keys);
+void flo__compile_use(struct flo__view *view, const struct flo__keys *keys,
+		      struct flo__leaf *leaf);
+void flo__compile_block(struct flo__compiler *c, uint32_t node,
+			const struct flo__keys *keys);
+/* on_error and max_failures, also of the top level. */
+void flo__compile_errors(struct flo__view *view, uint32_t on_error,
+			 uint32_t max_failures, bool foreach,
+			 struct flo__block *block);
+
+/* params.c: the declarations under `params`, NONE if there are none. */
+void flo__params_declare(struct flo__compiler *c, uint32_t node);
+
+#endif

@@ -1,0 +1,286 @@
+/*
+ * Expressions (CEL) and templates as code for a stack machine.
+ *
+ * The parser emits operations in the order in which they compute (operands
+ * before operators, jumps for && || ?: and macros), so that the code is at
+ * once the syntax tree in post-order and what the evaluator runs. One pass
+ * from front to back checks it: it resolves names and knows the type of every
+ * stack slot as far as it can be told. Nothing recurses over the code, so an
+ * expression as long as a file allows needs no more C stack than a short one;
+ * only the parser recurses, at most FLO__EXPR_DEPTH_MAX levels.
+ *
+ * A template is code as well: its pieces, then TEXT, which renders and joins
+ * them. A JSON value with templates in it is code that builds it.
+ *
+ * lexer.c   text -> tokens
+ * parser.c  tokens -> code
+ * check.c   names, arguments, types, the depth of the stack
+ * eval.c    code -> a value; ops.c what operators do; functions.c, strings.c
+ */
+#ifndef FLO_DSL_EXPR_P_H
+#define FLO_DSL_EXPR_P_H
+
+#include "dsl/report_p.h"
+#include "engine/plan.h"
+
+#define FLO__EXPR_DEPTH_MAX  100 /* nesting of brackets, calls, macros, ?: */
+#define FLO__EXPR_LOCALS_MAX 16	 /* macro variables visible at one place */
+#define FLO__EXPR_COST_MAX   UINT64_C(20000000) /* operations of one eval */
+
+enum flo__op {
+	FLO__OP_NOP,
+	FLO__OP_CONST,	  /* push constant a */
+	FLO__OP_IDENT,	  /* a name (constant a); check makes it a REF */
+	FLO__OP_REF,	  /* push the variable of reference a */
+	FLO__OP_LOCAL,	  /* push macro variable a */
+	FLO__OP_FIELD,	  /* pop map, push its entry (constant a) */
+	FLO__OP_HAS,	  /* pop map, push whether it has the entry */
+	FLO__OP_INDEX,	  /* pop index and list or map, push the item */
+	FLO__OP_NOT,	  /* unary */
+	FLO__OP_NEG,	  /* unary */
+	FLO__OP_ADD,	  /* binary, up to IN */
+	FLO__OP_SUB,
+	FLO__OP_MUL,
+	FLO__OP_DIV,
+	FLO__OP_MOD,
+	FLO__OP_EQ,
+	FLO__OP_NE,
+	FLO__OP_LT,
+	FLO__OP_LE,
+	FLO__OP_GT,
+	FLO__OP_GE,
+	FLO__OP_IN,
+	FLO__OP_AND_TEST, /* false on top: jump to b */
+	FLO__OP_AND,	  /* join both sides, over errors */
+	FLO__OP_OR_TEST,  /* true on top: jump to b */
+	FLO__OP_OR,
+	FLO__OP_COND,	  /* pop; false: jump to b; error: push it, to a */
+	FLO__OP_JUMP,	  /* to b; then the other branch begins */
+	FLO__OP_COND_END, /* where both branches of ?: meet */
+	FLO__OP_LIST,	  /* pop a items, push a list */
+	FLO__OP_MAP,	  /* pop a keys and values, push a map */
+	FLO__OP_CALL,	  /* function a with n arguments */
+	FLO__OP_ITER,	  /* pop a range, begin macro a with variable n; its
+			     end is b */
+	FLO__OP_KEEP,	  /* map(x, p, e): p on top; false: jump to b */
+	FLO__OP_NEXT,	  /* pop what the body computed; go on at b */
+	FLO__OP_TEXT,	  /* pop a values, push them rendered and joined */
+};
+
+enum flo__macro {
+	FLO__MACRO_ALL,
+	FLO__MACRO_EXISTS,
+	FLO__MACRO_EXISTS_ONE,
+	FLO__MACRO_MAP,
+	FLO__MACRO_FILTER,
+};
+
+struct flo__ins {
+	uint8_t op; /* enum flo__op */
+	uint8_t n;
+	uint16_t len; /* of its token */
+	uint32_t a;
+	uint32_t b;
+	uint32_t at; /* of its token, in the text of its source */
+};
+
+/* Where a stretch of code came from, for messages. */
+struct flo__source {
+	const char *text; /* the expression, cut to a readable length */
+	uint32_t first;	  /* instruction */
+	uint32_t line;	  /* in the file; 0: none */
+};
+
+struct flo__expr {
+	flo_value *constant; /* owned; if not NULL, all there is */
+	const struct flo__ins *ins;
+	flo_value *const *consts; /* owned */
+	const struct flo__ref *refs;
+	const struct flo__source *sources;
+	uint32_t ins_len;
+	uint32_t consts_len;
+	uint32_t sources_len;
+	uint32_t stack_max;
+	struct flo__expr *next; /* all of a plan, to free what they own */
+};
+
+/* Code in the making. */
+struct flo__code {
+	struct flo__ins *ins;
+	flo_value **consts;
+	struct flo__ref *refs;
+	struct flo__source *sources;
+	uint32_t ins_len, ins_cap;
+	uint32_t consts_len, consts_cap;
+	uint32_t refs_len, refs_cap;
+	uint32_t sources_len, sources_cap;
+	bool nomem;
+};
+
+void flo__code_init(struct flo__code *code);
+void flo__code_fini(struct flo__code *code);
+/* Forget what was emitted, keep the memory. */
+void flo__code_reset(struct flo__code *code);
+/* Append an instruction; its number. */
+uint32_t flo__code_emit(struct flo__code *code, enum flo__op op, uint32_t a,
+			uint32_t at, size_t len);
+/* Add a constant (taken; NULL: out of memory); its number. */
+uint32_t flo__code_const(struct flo__code *code, flo_value *value);
+uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref);
+/* What is emitted next comes from @text (borrowed until _finish). */
+void flo__code_source(struct flo__code *code, const char *text, size_t len,
+		      uint32_t line, struct flo__arena *arena);
+/*
+ * Make an expression of it in @arena, and reset @code. NULL without memory.
+ * What the expression owns goes back with flo__expr_release().
+ */
+struct flo__expr *flo__code_finish(struct flo__code *code,
+				   struct flo__arena *arena);
+void flo__expr_release(struct flo__expr *expr);
+
+/* Tokens. */
+enum flo__token_type {
+	FLO__TOKEN_END,
+	FLO__TOKEN_IDENT,
+	FLO__TOKEN_QUOTED, /* `name` */
+	FLO__TOKEN_INT,	   /* also one past INT64_MAX, for its negation */
+	FLO__TOKEN_UINT,
+	FLO__TOKEN_DOUBLE,
+	FLO__TOKEN_STRING,
+	FLO__TOKEN_BYTES,
+	FLO__TOKEN_OP,
+};
+
+struct flo__token {
+	enum flo__token_type type;
+	uint32_t at;
+	uint32_t len;
+	char op[3]; /* of OP: "&&", "." ... */
+	uint64_t number;
+	double real;
+	flo_value *value; /* of STRING and BYTES: owned */
+};
+
+/* What is wrong in an expression; the place is an offset into its text. */
+struct flo__expr_problem {
+	enum flo__code code;
+	uint32_t at;
+	uint32_t len;
+	char message[192];
+	char hint[160];
+};
+
+typedef void (*flo__expr_problem_fn)(const struct flo__expr_problem *problem,
+				     void *arg);
+
+struct flo__lexer {
+	const char *text;
+	size_t len;
+	size_t at;
+	bool nomem;
+	struct flo__expr_problem *problem;
+};
+
+/* Read the next token. False after an error, told in lexer->problem. */
+bool flo__lexer_next(struct flo__lexer *lexer, struct flo__token *ret_token);
+void flo__problem_set(struct flo__expr_problem *problem, enum flo__code code,
+		      size_t at, size_t len, const char *hint,
+		      const char *format, ...) FLO_PRINTF(6, 7);
+
+/*
+ * Where the template that begins after "${{" at @at ends: the offset of its
+ * "}}", or SIZE_MAX.
+ */
+size_t flo__lexer_template_end(const char *text, size_t len, size_t at);
+
+/* Whether CEL reserves the word, so that it can name nothing. */
+bool flo__word_is_reserved(const char *text, size_t len);
+
+/*
+ * Parse an expression and emit its code. @at is added to all offsets.
+ * FLO_INVALID with a problem, FLO_NOMEM.
+ */
+flo_status flo__expr_parse(const char *text, size_t len, size_t at,
+			   struct flo__code *code,
+			   struct flo__expr_problem *ret_problem);
+
+/* What the names in an expression mean. */
+struct flo__names {
+	/*
+	 * The variable called @name. FLO_OK and a reference (for `steps`: its
+	 * var is FLO__VAR_STEP); FLO_NOTFOUND, with a problem's message and
+	 * hint filled in.
+	 */
+	flo_status (*var)(struct flo__names *names, const char *name,
+			  size_t len, struct flo__ref *ret_ref,
+			  struct flo__expr_problem *problem);
+	/* What `variable.name` is: *@ref is the variable and, for steps,
+	 * becomes the step. Params, env, run and step are only asked whether
+	 * they have it; @name NULL: the whole variable is used. */
+	flo_status (*member)(struct flo__names *names, const char *name,
+			     size_t len, struct flo__ref *ref,
+			     struct flo__expr_problem *problem);
+};
+
+/*
+ * Resolve the names of @code from instruction @first on and check it; every
+ * problem goes to @fn. *@ret_types gets the types that the result may have, as
+ * bits 1u << FLO_VALUE_...; FLO__TYPES_ANY where nothing is known. FLO_INVALID
+ * if there was a problem, FLO_NOMEM.
+ */
+flo_status flo__expr_check(struct flo__code *code, uint32_t first,
+			   struct flo__names *names, flo__expr_problem_fn fn,
+			   void *arg, unsigned *ret_types);
+
+#define FLO__TYPES_ANY (~0u)
+
+/* struct flo__language's eval. */
+flo_status flo__expr_eval(const struct flo__expr *expr,
+			  const struct flo__scope *scope, flo_error *err,
+			  flo_value **ret_value);
+
+/* The same; *@ret_at gets the offset of the token that failed. */
+flo_status flo__expr_eval_at(const struct flo__expr *expr,
+			     const struct flo__scope *scope, flo_error *err,
+			     uint32_t *ret_at, flo_value **ret_value);
+
+/* Values that are errors travel beside those that are not: a failed operation
+ * leaves its reason here and gives NULL. */
+struct flo__failure {
+	flo_status status; /* FLO_OK: none; FLO_NOMEM ends the evaluation */
+	uint32_t ins;	   /* where it happened */
+	char *text;	   /* owned */
+};
+
+flo_value *flo__fail(struct flo__failure *failure, flo_status status,
+		     const char *format, ...) FLO_PRINTF(3, 4);
+
+/* Operators. Operands are borrowed; NULL and a failure, or a value. */
+flo_value *flo__ops_unary(enum flo__op op, const flo_value *a,
+			  struct flo__failure *failure);
+flo_value *flo__ops_binary(enum flo__op op, const flo_value *a,
+			   const flo_value *b, struct flo__failure *failure);
+flo_value *flo__ops_field(const flo_value *map, const flo_value *name,
+			  struct flo__failure *failure);
+flo_value *flo__ops_has(const flo_value *map, const flo_value *name,
+			struct flo__failure *failure);
+const char *flo__value_type_name(flo_value_type type);
+
+typedef flo_value *(*flo__function_fn)(const flo_value *const *args, size_t n,
+				       struct flo__failure *failure);
+
+struct flo__function {
+	const char *name;
+	uint8_t min; /* arguments, with the receiver */
+	uint8_t max;
+	bool global;	   /* f(x) */
+	bool method;	   /* x.f() */
+	unsigned receiver; /* types the first argument may have; 0: any */
+	unsigned result;   /* types; 0: any */
+	flo__function_fn fn; /* NULL: known to CEL, not to this version */
+};
+
+/* Function number @i, NULL past the last. */
+const struct flo__function *flo__function_at(size_t i);
+
+#endif

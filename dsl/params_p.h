@@ -1,0 +1,62 @@
+/*
+ * Params: what a pipeline declares, in the words of JSON Schema, and whether
+ * a value fits.
+ */
+#ifndef FLO_DSL_PARAMS_P_H
+#define FLO_DSL_PARAMS_P_H
+
+#include <flo/error.h>
+#include <flo/value.h>
+
+#include "base/strbuf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum flo__param_type {
+	FLO__PARAM_STRING,
+	FLO__PARAM_INTEGER,
+	FLO__PARAM_NUMBER,
+	FLO__PARAM_BOOLEAN,
+	FLO__PARAM_ARRAY,
+	FLO__PARAM_OBJECT,
+	FLO__PARAM_ANY, /* of items that do not say */
+};
+
+struct flo__param {
+	const char *name;
+	enum flo__param_type type;
+	bool required;
+	bool has_min;
+	bool has_max;
+	bool used;	/* by some expression; while compiling */
+	uint32_t place; /* of its key in the document; while compiling */
+	double min;
+	double max;
+	uint64_t min_len;
+	uint64_t max_len;	   /* UINT64_MAX: none */
+	flo_value *default_;	   /* owned, or NULL */
+	flo_value *one_of;	   /* owned: the enum, or NULL */
+	struct flo__param *items; /* of an array, or NULL */
+};
+
+struct flo__params {
+	struct flo__param *list;
+	uint32_t len;
+};
+
+void flo__params_release(struct flo__params *params);
+
+struct flo__param *flo__params_find(const struct flo__params *params,
+				    const char *name, size_t len);
+
+const char *flo__param_type_text(enum flo__param_type type);
+
+/*
+ * Whether @value fits @param; if not, *@why gets a few words: "is a string,
+ * not an integer".
+ */
+bool flo__param_fits(const struct flo__param *param, const flo_value *value,
+		     struct flo__strbuf *why);
+
+#endif

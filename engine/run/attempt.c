@@ -1,0 +1,459 @@
+/*
+ * What one attempt does: a program under the executor, or native code.
+ *
+ * Its output goes to the attempt's log, and to memory as far as the step asks
+ * for it; its failure becomes an error object.
+ */
+#include "engine/run/attempt_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+#include "base/time.h"
+#include "base/utf8.h"
+#include "base/value_p.h"
+
+#include <flo/panic.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- failures ---- */
+
+flo_status flo__work_fail(struct flo__work *w, flo_status st, const char *kind,
+			  const char *message)
+{
+	struct flo__strbuf tail = FLO__STRBUF_INIT;
+
+	if (w->log != NULL)
+		flo__steplog_tail(w->log, &tail);
+	flo_value_unref(w->attempt->error);
+	w->attempt->error =
+		flo__failure(kind, w->attempt->path, message, NULL, tail.data);
+	flo__strbuf_fini(&tail);
+	return st;
+}
+
+static flo_status fail_err(struct flo__work *w, const char *kind,
+			   const flo_error *err)
+{
+	return flo__work_fail(w, err->status, kind, err->text);
+}
+
+/* ---- the sink: log and capture ---- */
+
+static flo_status sink_write(struct flo__exec_sink *sink, int stream,
+			     const char *bytes, size_t len, flo_error *err)
+{
+	struct flo__work *w = (struct flo__work *)sink;
+	uint64_t limit = w->leaf->output_limit;
+
+	flo_status st = flo__steplog_write(w->log, stream, bytes, len, err);
+
+	if (st != FLO_OK)
+		return st;
+	if (stream != 1 || w->leaf->output == FLO__OUTPUT_NONE)
+		return FLO_OK;
+	if (w->captured.len + len > limit) {
+		w->over_limit = true;
+		return flo_error_set(err, FLO_LIMIT,
+				     "output is larger than %" PRIu64
+				     " bytes (output_limit)",
+				     limit);
+	}
+	flo__strbuf_add(&w->captured, bytes, len);
+	if (flo__strbuf_status(&w->captured) != FLO_OK)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	return FLO_OK;
+}
+
+/* ---- what a program is given ---- */
+
+static flo_status build_argv(struct flo__work *w, flo_error *err)
+{
+	uint32_t n = w->leaf->argv_len;
+
+	w->argv = flo__calloc(n + 1, sizeof(*w->argv));
+	if (w->argv == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	for (uint32_t i = 0; i < n; i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+		flo_status st = flo__scope_text(w->attempt->frame,
+						w->leaf->argv[i], err, &sb);
+
+		if (st == FLO_OK && strlen(sb.data) != sb.len)
+			st = flo_error_set(err, FLO_INVALID,
+					   "argument %" PRIu32
+					   " has a NUL byte in it",
+					   i);
+		w->argv[i] = st == FLO_OK ? flo__strbuf_take(&sb) : NULL;
+		flo__strbuf_fini(&sb);
+		if (st != FLO_OK)
+			return st;
+		if (w->argv[i] == NULL)
+			return flo_error_set(err, FLO_NOMEM, "out of memory");
+	}
+	return FLO_OK;
+}
+
+static flo_status build_input(struct flo__work *w, flo_error *err)
+{
+	if (w->leaf->stdin_ == NULL)
+		return FLO_OK;
+	return flo__scope_text(w->attempt->frame, w->leaf->stdin_, err,
+			       &w->input);
+}
+
+/* ---- what a program gave ---- */
+
+static flo_status lines_value(const struct flo__strbuf *text, flo_error *err,
+			      flo_value **ret)
+{
+	flo_value *list = flo_value_list(16);
+	size_t begin = 0;
+
+	while (list != NULL && begin < text->len) {
+		const char *nl =
+			memchr(text->data + begin, '\n', text->len - begin);
+		size_t end = nl != NULL ? (size_t)(nl - text->data) : text->len;
+
+		if (flo_value_list_add(list,
+				       flo_value_stringn(text->data + begin,
+							 end - begin)) !=
+		    FLO_OK) {
+			flo_value_unref(list);
+			list = NULL;
+		}
+		begin = end + 1;
+	}
+	*ret = list;
+	return list != NULL ? FLO_OK
+			    : flo_error_set(err, FLO_NOMEM, "out of memory");
+}
+
+static flo_status ndjson_value(const struct flo__strbuf *text, flo_error *err,
+			       flo_value **ret)
+{
+	flo_value *list = flo_value_list(16);
+	size_t begin = 0;
+	int line = 1;
+
+	for (; list != NULL && begin < text->len; line++) {
+		const char *nl =
+			memchr(text->data + begin, '\n', text->len - begin);
+		size_t end = nl != NULL ? (size_t)(nl - text->data) : text->len;
+		flo_value *item = NULL;
+
+		if (strspn(text->data + begin, " \t\r") < end - begin &&
+		    flo_value_from_json(text->data + begin, end - begin,
+					FLO_JSON_ANY, err, &item) != FLO_OK) {
+			flo_error_prefix(err, "line %d of the output", line);
+			flo_value_unref(list);
+			return FLO_SYNTAX;
+		}
+		if (item != NULL && flo_value_list_add(list, item) != FLO_OK) {
+			flo_value_unref(list);
+			list = NULL;
+		}
+		begin = end + 1;
+	}
+	*ret = list;
+	return list != NULL ? FLO_OK
+			    : flo_error_set(err, FLO_NOMEM, "out of memory");
+}
+
+static flo_status output_value(const struct flo__work *w, flo_error *err,
+			       flo_value **ret)
+{
+	struct flo__strbuf text = w->captured; /* borrowed */
+	flo_status st;
+
+	if (w->leaf->output == FLO__OUTPUT_NDJSON)
+		return ndjson_value(&text, err, ret);
+	if (w->leaf->output == FLO__OUTPUT_JSON) {
+		st = flo_value_from_json(text.data, text.len, FLO_JSON_ANY, err,
+					 ret);
+		if (st == FLO_SYNTAX)
+			flo_error_prefix(err,
+					 "the output is not JSON (line "
+					 "%d, column %d)",
+					 err->line, err->column);
+		return st;
+	}
+	if (!flo__utf8_valid(text.data, text.len))
+		return flo_error_set(err, FLO_SYNTAX,
+				     "the output is not UTF-8 text");
+	if (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.len--;
+	if (w->leaf->output == FLO__OUTPUT_LINES)
+		return lines_value(&text, err, ret);
+	*ret = flo_value_stringn(text.data, text.len);
+	return *ret != NULL ? FLO_OK
+			    : flo_error_set(err, FLO_NOMEM, "out of memory");
+}
+
+/* What the program wrote to $FLOW_OUTPUT, if it did. */
+static flo_status output_file(struct flo__work *w, flo_error *err,
+			      flo_value **ret)
+{
+	struct flo__strbuf text = FLO__STRBUF_INIT;
+	char buf[4096];
+	ssize_t n = 0;
+	flo_status st = FLO_OK;
+	int fd = open(w->output_path.data,
+		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return FLO_OK;
+	while (st == FLO_OK && (n = read(fd, buf, sizeof(buf))) > 0) {
+		flo__strbuf_add(&text, buf, (size_t)n);
+		if (text.len > w->leaf->output_limit)
+			st = flo_error_set(err, FLO_LIMIT,
+					   "$FLOW_OUTPUT is larger than "
+					   "%" PRIu64 " bytes (output_limit)",
+					   w->leaf->output_limit);
+	}
+	close(fd);
+	unlink(w->output_path.data);
+	if (st == FLO_OK && text.len > 0) {
+		st = flo_value_from_json(text.data, text.len, FLO_JSON_ANY, err,
+					 ret);
+		if (st != FLO_OK)
+			flo_error_prefix(err, "$FLOW_OUTPUT");
+	}
+	flo__strbuf_fini(&text);
+	return st;
+}
+
+static flo_status collect_output(struct flo__work *w)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_status st;
+
+	flo_blocking_begin();
+	st = output_file(w, &err, &w->attempt->output);
+	flo_blocking_end();
+	if (st == FLO_OK && w->attempt->output == NULL &&
+	    w->leaf->output != FLO__OUTPUT_NONE)
+		st = output_value(w, &err, &w->attempt->output);
+	return st == FLO_OK ? FLO_OK : fail_err(w, "output", &err);
+}
+
+/* ---- programs ---- */
+
+static bool exit_is_ok(const struct flo__leaf *leaf, int32_t code)
+{
+	for (uint32_t i = 0; i < leaf->exit_ok_len; i++) {
+		if (leaf->exit_ok[i] == code)
+			return true;
+	}
+	return leaf->exit_ok == NULL && code == 0;
+}
+
+static flo_status judge_program(struct flo__work *w,
+				const struct flo__exec_result *result)
+{
+	char text[96];
+
+	if (result->signal != 0) {
+		snprintf(text, sizeof(text), "ended by %s",
+			 flo__signal_name(result->signal));
+		return flo__work_fail(w, FLO_SIGNAL, "signal", text);
+	}
+	if (!exit_is_ok(w->leaf, result->exit_code)) {
+		snprintf(text, sizeof(text), "exit code %" PRId32,
+			 result->exit_code);
+		return flo__work_fail(w, FLO_EXIT, "exit", text);
+	}
+	return collect_output(w);
+}
+
+static void take_result(struct flo__attempt *attempt,
+			const struct flo__exec_result *result)
+{
+	attempt->pid = result->pid;
+	attempt->signal = result->signal;
+	attempt->exit_code =
+		result->signal != 0 ? FLO__EVENT_NO_CODE : result->exit_code;
+}
+
+static flo_status run_program(struct flo__work *w)
+{
+	struct flo__run *run = w->attempt->frame->run;
+	struct flo__exec_result result = {.exit_code = -1};
+	struct flo__exec_request request = {
+		.id = w->key.data,
+		.stdout_fd = -1,
+		.stop_signal = w->leaf->stop_signal,
+		.grace_ns = w->grace_ns,
+		.sink = &w->sink,
+	};
+	flo_error err = FLO_ERROR_INIT;
+	flo_status st;
+
+	st = build_argv(w, &err);
+	if (st == FLO_OK)
+		st = build_input(w, &err);
+	if (st != FLO_OK)
+		return fail_err(w, "expression", &err);
+	request.argv = (const char *const *)w->argv;
+	request.env = (const char *const *)w->env;
+	request.dir = w->dir.data;
+	request.input = w->input.data;
+	request.input_len = w->input.len;
+	st = run->deps.executor->ops->run(run->deps.executor, &request,
+					  w->attempt->ctx, &err, &result);
+	if (st == FLO_SPAWN)
+		return fail_err(w, "spawn", &err);
+	take_result(w->attempt, &result);
+	if (st == FLO_OK)
+		return judge_program(w, &result);
+	if (st == FLO_CANCELED || st == FLO_TIMEOUT)
+		return flo__work_fail(w, st, flo__failure_kind(st), err.text);
+	return fail_err(w, w->over_limit ? "output" : "native", &err);
+}
+
+/* ---- native steps ---- */
+
+struct native {
+	struct flo__work *w;
+	const flo_value *with;
+	flo_value *output;
+	flo_error err;
+	flo_status st;
+};
+
+static void call_native(void *arg)
+{
+	struct native *n = arg;
+
+	n->st = n->w->leaf->type->run((flo_step_call *)n->w, n->with, &n->err,
+				      &n->output);
+}
+
+/* What the compiler could not check because it came from templates. */
+static flo_status check_with(const flo_step_type *type, const flo_value *with,
+			     flo_error *err)
+{
+	if (flo_value_typeof(with) != FLO_VALUE_MAP)
+		return flo_error_set(err, FLO_TYPE, "with: not an object");
+	for (size_t i = 0; i < type->params_len; i++) {
+		const flo_step_param *p = &type->params[i];
+		const flo_value *v = flo_value_map_get(with, p->name);
+
+		if (v == NULL && p->required)
+			return flo_error_set(err, FLO_INVALID,
+					     "with: \"%s\" is missing",
+					     p->name);
+		if (v != NULL && p->types != 0 &&
+		    !(p->types & (1u << flo_value_typeof(v))))
+			return flo_error_set(err, FLO_TYPE,
+					     "with: \"%s\" has the wrong type",
+					     p->name);
+	}
+	return FLO_OK;
+}
+
+static flo_status run_native(struct flo__work *w)
+{
+	struct native n = {.w = w, .err = FLO_ERROR_INIT};
+	flo_error panic = FLO_ERROR_INIT;
+	flo_value *with = NULL;
+	flo_status st = FLO_OK;
+
+	if (w->leaf->with != NULL)
+		st = flo__scope_eval(w->attempt->frame, w->leaf->with, NULL,
+				     &n.err, &with);
+	else if ((with = flo_value_map(0)) == NULL)
+		st = flo_error_set(&n.err, FLO_NOMEM, "out of memory");
+	if (st == FLO_OK && w->leaf->type->params != NULL)
+		st = check_with(w->leaf->type, with, &n.err);
+	if (st != FLO_OK) {
+		flo_value_unref(with);
+		return fail_err(w, "expression", &n.err);
+	}
+	n.with = with;
+	if (flo_try(call_native, &n, &panic) == FLO_PANIC) {
+		st = flo__work_fail(w, FLO_PANIC, "panic", panic.text);
+	} else if (n.st == FLO_OK) {
+		w->attempt->output = n.output;
+	} else {
+		flo_value_unref(n.output);
+		st = flo__work_fail(w, n.st, flo__failure_kind(n.st),
+				    n.err.text[0] != '\0'
+					    ? n.err.text
+					    : flo_status_text(n.st));
+	}
+	flo_value_unref(with);
+	return st;
+}
+
+/* ---- both ---- */
+
+static flo_status open_work(struct flo__work *w, flo_error *err)
+{
+	struct flo__attempt *attempt = w->attempt;
+	struct flo__run *run = attempt->frame->run;
+	struct flo__strbuf path = FLO__STRBUF_INIT;
+	flo_status st;
+
+	flo__run_log_path(run->deps.files, run->record.id, attempt->start_seq,
+			  &path);
+	flo__strbuf_addf(&w->key, "%s/%s", run->record.id, attempt->path);
+	st = flo__strbuf_status(&path);
+	if (st == FLO_OK)
+		st = flo__steplog_new(path.data, 0, &w->log);
+	flo__strbuf_fini(&path);
+	if (st != FLO_OK)
+		return flo_error_set(err, st, "out of memory");
+	TRY(flo__work_dir(w, err));
+	w->grace_ns = flo__work_grace(w);
+	if (run->plan->nodes[attempt->node].kind != FLO__NODE_USE)
+		TRY(flo__work_env(w, err));
+out:
+	return st;
+}
+
+static void close_work(struct flo__work *w)
+{
+	flo_blocking_begin();
+	flo__steplog_close(w->log, NULL);
+	flo_blocking_end();
+	for (char **s = w->argv; s != NULL && *s != NULL; s++)
+		flo__free(*s);
+	flo__free(w->argv);
+	flo__work_env_free(w);
+	flo__strbuf_fini(&w->captured);
+	flo__strbuf_fini(&w->input);
+	flo__strbuf_fini(&w->dir);
+	flo__strbuf_fini(&w->key);
+	flo__strbuf_fini(&w->output_path);
+}
+
+flo_status flo__attempt_run(struct flo__attempt *attempt)
+{
+	struct flo__run *run = attempt->frame->run;
+	const struct flo__node *node = &run->plan->nodes[attempt->node];
+	struct flo__work w = {.sink = {sink_write},
+			      .attempt = attempt,
+			      .leaf = &run->plan->leaves[node->spec],
+			      .captured = FLO__STRBUF_INIT,
+			      .input = FLO__STRBUF_INIT,
+			      .dir = FLO__STRBUF_INIT,
+			      .key = FLO__STRBUF_INIT,
+			      .output_path = FLO__STRBUF_INIT};
+	flo_error err = FLO_ERROR_INIT;
+	flo_status st = open_work(&w, &err);
+
+	if (st != FLO_OK)
+		fail_err(&w, "expression", &err);
+	else if (node->kind == FLO__NODE_USE)
+		st = run_native(&w);
+	else
+		st = run_program(&w);
+	close_work(&w);
+	return st;
+}

@@ -1,0 +1,639 @@
+/*
+ * Concurrent blocks: groups (with needs between members) and foreach.
+ *
+ * One coroutine, the block's own, admits members; each member is a coroutine
+ * of the block's flo_group. Admission is in written order as members become
+ * ready, takes the group's slot first and, for a leaf, the run's slot second,
+ * so that nobody who holds the scarcer one waits for the other. A member, its
+ * frame and its path exist from its admission to its end, so a foreach costs
+ * memory by its limit and its results.
+ *
+ * By crew->lock: results, pending, the ready queue, failures, stop. A member's
+ * result is written under it before its dependents are queued, which is what
+ * lets them read it without the lock.
+ */
+#include "engine/run/run_p.h"
+
+#include "engine/group_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <string.h>
+
+/* What a crew does with members that have not started. */
+enum stop {
+	STOP_NONE,
+	STOP_DRAIN,  /* start nothing more, let the others finish */
+	STOP_CANCEL, /* and the group's context has ended */
+};
+
+struct crew {
+	struct flo__frame *frame; /* a group: its own; a foreach: the outer */
+	struct flo__run *run;
+	const struct flo__block *block;
+	const struct flo__node *node;
+	const char *path;
+	flo_context *ctx; /* the block's; the group's is a child of it */
+	flo_group *group;
+	uint64_t need_seq;
+	uint64_t n;
+	uint64_t tolerance;
+	const flo_value *items; /* of a foreach, borrowed */
+
+	flo_mutex lock;
+	flo_cond change;	     /* a member ended */
+	struct flo__result *results; /* of a group: the frame's */
+	flo_value *outputs;	     /* of a foreach: a list */
+	uint8_t *states;	     /* enum flo__state of every member */
+	uint32_t *pending; /* of a group with needs: dependencies not ended */
+	uint32_t *ready;   /* of a group with needs: a queue of n places */
+	uint64_t ready_head, ready_tail;
+	uint64_t next; /* without needs: the next to admit */
+	uint64_t running;
+	uint64_t failures;
+	enum stop stop;
+	struct flo__result *ret;
+	uint64_t end_seq;
+};
+
+struct member {
+	struct crew *crew;
+	uint64_t index;
+	char *path;
+	uint64_t need_seq;
+	bool slot; /* holds one of the run's */
+	struct flo__frame item;
+};
+
+static uint32_t member_node(const struct crew *crew, uint64_t index)
+{
+	if (crew->node->kind == FLO__NODE_FOREACH)
+		index = 0;
+	return crew->run->plan->children[crew->node->first_child + index];
+}
+
+static char *member_path(const struct crew *crew, uint64_t index)
+{
+	if (crew->node->kind == FLO__NODE_FOREACH)
+		return flo__path_item(crew->path, index);
+	return flo__path_child(
+		crew->path,
+		crew->run->plan->nodes[member_node(crew, index)].name);
+}
+
+/* ---- how members end (all under crew->lock) ---- */
+
+static __attribute__((noinline)) void cancel_with(struct crew *crew,
+						  const flo_value *error)
+{
+	const flo_value *path =
+		error != NULL ? flo_value_map_get(error, "path") : NULL;
+	flo_error cause = FLO_ERROR_INIT;
+
+	if (path != NULL && flo_value_typeof(path) == FLO_VALUE_STRING)
+		flo_error_set(&cause, FLO_CANCELED, "%s failed",
+			      flo_value_get_string(path, NULL));
+	else
+		flo_error_set(&cause, FLO_CANCELED, "a sibling failed");
+	flo_context_cancel(flo_group_context(crew->group), &cause);
+}
+
+static void stop_by(struct crew *crew, enum flo__on_error mode,
+		    const flo_value *error)
+{
+	if (mode == FLO__ON_ERROR_CONTINUE)
+		return;
+	if (mode == FLO__ON_ERROR_DRAIN && crew->stop == STOP_NONE)
+		crew->stop = STOP_DRAIN;
+	if (mode == FLO__ON_ERROR_CANCEL && crew->stop != STOP_CANCEL) {
+		crew->stop = STOP_CANCEL;
+		cancel_with(crew, error);
+	}
+}
+
+/* A member that failed, or will never run, keeps those that need it from
+ * running too. Bounded: each member is blocked at most once. */
+static void block_successors(struct crew *crew, uint64_t index)
+{
+	const struct flo__plan *plan = crew->run->plan;
+	uint32_t *todo = crew->ready + crew->ready_tail; /* spare queue room */
+	uint64_t n = 0;
+
+	todo[n++] = (uint32_t)index;
+	while (n > 0) {
+		uint32_t id = member_node(crew, todo[--n]);
+		const struct flo__node *node = &plan->nodes[id];
+
+		for (uint32_t i = 0; i < node->succs_len; i++) {
+			uint32_t succ = plan->edges[node->first_succ + i];
+			uint32_t pos = plan->nodes[succ].pos;
+
+			if (crew->states[pos] != FLO__STATE_NONE)
+				continue;
+			crew->states[pos] = FLO__STATE_BLOCKED;
+			crew->results[pos].state = FLO__STATE_BLOCKED;
+			todo[n++] = pos;
+		}
+	}
+}
+
+static void release_successors(struct crew *crew, uint64_t index)
+{
+	const struct flo__plan *plan = crew->run->plan;
+	const struct flo__node *node = &plan->nodes[member_node(crew, index)];
+
+	for (uint32_t i = 0; i < node->succs_len; i++) {
+		uint32_t succ = plan->edges[node->first_succ + i];
+		uint32_t pos = plan->nodes[succ].pos;
+
+		INSIST(crew->pending[pos] > 0);
+		if (--crew->pending[pos] == 0 &&
+		    crew->states[pos] == FLO__STATE_NONE)
+			crew->ready[crew->ready_tail++] = pos;
+	}
+}
+
+/* Whether a member's end lets those that need it run. */
+static bool ended_well(struct crew *crew, uint32_t id,
+		       const struct flo__result *result)
+{
+	if (result->state == FLO__STATE_SUCCEEDED ||
+	    result->state == FLO__STATE_SKIPPED)
+		return true;
+	if (result->state != FLO__STATE_FAILED)
+		return false;
+	if (!flo__tree_fails(crew->run, id, result))
+		return true;
+	if (++crew->failures <= crew->tolerance)
+		return true;
+	flo__result_fail(crew->ret, result->error, result->error_seq);
+	stop_by(crew, crew->block->on_error, result->error);
+	return false;
+}
+
+static void note_unended(struct crew *crew, enum flo__state state)
+{
+	if (crew->ret->state == FLO__STATE_NONE ||
+	    (crew->ret->state == FLO__STATE_PENDING &&
+	     state == FLO__STATE_RUNNING))
+		crew->ret->state = state;
+}
+
+/* Take in the end of member @index; @result is moved from. */
+static void member_ended(struct crew *crew, uint64_t index,
+			 struct flo__result *result)
+{
+	bool well = ended_well(crew, member_node(crew, index), result);
+
+	crew->states[index] = (uint8_t)result->state;
+	if (crew->end_seq < result->end_seq)
+		crew->end_seq = result->end_seq;
+	if (crew->node->kind == FLO__NODE_FOREACH) {
+		if (result->output != NULL)
+			flo_value_list_set(crew->outputs, index,
+					   flo_value_ref(result->output));
+		flo__result_fini(result);
+	} else {
+		crew->results[index] = *result;
+	}
+	if (crew->pending != NULL) {
+		if (well)
+			release_successors(crew, index);
+		else if (crew->block->on_error == FLO__ON_ERROR_CONTINUE &&
+			 crew->states[index] == FLO__STATE_FAILED)
+			block_successors(crew, index);
+	}
+	switch (crew->states[index]) {
+	case FLO__STATE_CANCELLED:
+	case FLO__STATE_PENDING:
+	case FLO__STATE_RUNNING:
+	case FLO__STATE_RETRYING:
+		note_unended(crew, crew->states[index]);
+	}
+}
+
+/* ---- members ---- */
+
+static void member_free(struct member *member)
+{
+	if (member != NULL)
+		flo__free(member->path);
+	flo__free(member);
+}
+
+static struct member *member_new(struct crew *crew, uint64_t index)
+{
+	struct member *member = flo__calloc(1, sizeof(*member));
+
+	if (member == NULL)
+		return NULL;
+	member->crew = crew;
+	member->index = index;
+	member->need_seq = crew->need_seq;
+	member->path = member_path(crew, index);
+	if (member->path == NULL) {
+		member_free(member);
+		return NULL;
+	}
+	if (crew->node->kind == FLO__NODE_FOREACH) {
+		member->item = (struct flo__frame){
+			.kind = FLO__FRAME_ITEM,
+			.run = crew->run,
+			.parent = crew->frame,
+			.node = (uint32_t)(crew->node - crew->run->plan->nodes),
+			.item = flo_value_list_at(crew->items, index),
+			.index = index};
+	}
+	return member;
+}
+
+/* What must be durable before member @index starts: its needs' ends. */
+static uint64_t needs_seq(const struct crew *crew, uint64_t index)
+{
+	const struct flo__plan *plan = crew->run->plan;
+	const struct flo__node *node = &plan->nodes[member_node(crew, index)];
+	uint64_t seq = crew->need_seq;
+
+	for (uint32_t i = 0; crew->pending != NULL && i < node->deps_len; i++) {
+		uint32_t pos =
+			plan->nodes[plan->edges[node->first_dep + i]].pos;
+
+		if (seq < crew->results[pos].end_seq)
+			seq = crew->results[pos].end_seq;
+	}
+	return seq;
+}
+
+/* Run a member in the calling coroutine. */
+static void member_run(struct member *member, flo_group *group)
+{
+	struct crew *crew = member->crew;
+	bool foreach = crew->node->kind == FLO__NODE_FOREACH;
+	struct flo__result result;
+
+	flo__tree_run(foreach ? &member->item : crew->frame,
+		      member_node(crew, member->index), member->path,
+		      flo_group_context(crew->group), member->need_seq, group,
+		      member->slot, &result);
+	flo_mutex_lock(&crew->lock);
+	member_ended(crew, member->index, &result);
+	flo_mutex_unlock(&crew->lock);
+}
+
+static flo_status member_main(flo_context *context, void *arg, flo_error *err)
+{
+	struct member *member = arg;
+	struct crew *crew = member->crew;
+
+	(void)context;
+	(void)err;
+	member_run(member, crew->group);
+	member_free(member);
+	flo_mutex_lock(&crew->lock);
+	INSIST(crew->running > 0);
+	crew->running--;
+	flo_cond_signal(&crew->change);
+	flo_mutex_unlock(&crew->lock);
+	return FLO_OK;
+}
+
+static void out_of_memory(struct crew *crew)
+{
+	flo_value *error =
+		flo__failure("native", crew->path, "out of memory", NULL, NULL);
+
+	flo_mutex_lock(&crew->lock);
+	flo__result_fail(crew->ret, error,
+			 atomic_load_explicit(&crew->run->last_seq,
+					      memory_order_relaxed));
+	stop_by(crew, FLO__ON_ERROR_CANCEL, error);
+	flo_mutex_unlock(&crew->lock);
+	flo_value_unref(error);
+}
+
+/* Take the run's slot and start the member; the group's slot is held. */
+static bool admit_slotted(struct crew *crew, struct member *member)
+{
+	uint32_t id = member_node(crew, member->index);
+	flo_context *ctx = flo_group_context(crew->group);
+
+	if (!flo__node_is_block(&crew->run->plan->nodes[id]) &&
+	    flo__leaf_needs_slot(crew->run, id)) {
+		if (flo_sem_take(&crew->run->slots, ctx) != FLO_OK)
+			return false;
+		member->slot = true;
+	}
+	flo_mutex_lock(&crew->lock);
+	if (crew->stop != STOP_NONE &&
+	    !flo__preset_begun(crew->run, member->path)) {
+		flo_mutex_unlock(&crew->lock);
+		goto refused;
+	}
+	crew->running++;
+	crew->states[member->index] = FLO__STATE_RUNNING;
+	flo_mutex_unlock(&crew->lock);
+	if (flo__group_go_taken(crew->group, member_main, member,
+				FLO__RUN_STACK, "step") == FLO_OK)
+		return true;
+	flo_mutex_lock(&crew->lock);
+	crew->running--;
+	crew->states[member->index] = FLO__STATE_NONE;
+	flo_mutex_unlock(&crew->lock);
+	out_of_memory(crew);
+refused:
+	if (member->slot)
+		flo_sem_give(&crew->run->slots);
+	return false;
+}
+
+/* Admit member @index, parking while there is no slot. Returns false if the
+ * crew has stopped meanwhile; then the member never ran. */
+static bool admit(struct crew *crew, uint64_t index)
+{
+	struct member *member = member_new(crew, index);
+
+	if (member == NULL) {
+		out_of_memory(crew);
+		return false;
+	}
+	member->need_seq = needs_seq(crew, index);
+	if (flo__group_slot_take(crew->group, false) == FLO_OK) {
+		if (admit_slotted(crew, member))
+			return true;
+		flo__group_slot_give(crew->group);
+	}
+	member_free(member);
+	return false;
+}
+
+/* Run member @index here and now: inspections, and what a resumed run had
+ * finished or must not go on with. */
+static void run_inline(struct crew *crew, uint64_t index)
+{
+	struct member *member = member_new(crew, index);
+
+	if (member == NULL) {
+		out_of_memory(crew);
+		return;
+	}
+	member->need_seq = needs_seq(crew, index);
+	crew->states[index] = FLO__STATE_RUNNING;
+	member_run(member, NULL);
+	member_free(member);
+}
+
+/* ---- admission ---- */
+
+/*
+ * The next member that may start, parking until there is one.
+ * Returns false when there will be none.
+ */
+static bool next_ready(struct crew *crew, uint64_t *ret_index)
+{
+	bool found = false;
+
+	flo_mutex_lock(&crew->lock);
+	for (;;) {
+		if (crew->stop != STOP_NONE)
+			break;
+		if (crew->pending == NULL) {
+			while (crew->next < crew->n &&
+			       crew->states[crew->next] != FLO__STATE_NONE)
+				crew->next++;
+			found = crew->next < crew->n;
+			*ret_index = crew->next;
+			crew->next += found;
+			break;
+		}
+		if (crew->ready_head < crew->ready_tail) {
+			*ret_index = crew->ready[crew->ready_head++];
+			found = crew->states[*ret_index] == FLO__STATE_NONE;
+			if (found)
+				break;
+			continue;
+		}
+		if (crew->running == 0)
+			break;
+		flo_cond_wait(&crew->change, &crew->lock, NULL);
+	}
+	flo_mutex_unlock(&crew->lock);
+	return found;
+}
+
+/* What had ended, or had begun, when the record of a resumed run stops. */
+static void replay(struct crew *crew)
+{
+	for (uint64_t i = 0; i < crew->n; i++) {
+		char *path = member_path(crew, i);
+		const struct flo__preset *preset;
+		bool begun, ended;
+
+		if (path == NULL) {
+			out_of_memory(crew);
+			return;
+		}
+		preset = flo__preset_find(crew->run, path);
+		begun = flo__preset_begun(crew->run, path);
+		ended = preset != NULL &&
+			preset->result.state != FLO__STATE_RUNNING &&
+			preset->result.state != FLO__STATE_RETRYING;
+		flo__free(path);
+		if (crew->states[i] != FLO__STATE_NONE)
+			continue;
+		if (ended || (begun && crew->stop == STOP_CANCEL))
+			run_inline(crew, i);
+		else if (begun)
+			admit(crew, i);
+	}
+}
+
+static void admit_all(struct crew *crew)
+{
+	uint64_t index;
+
+	while (next_ready(crew, &index)) {
+		if (crew->run->frozen)
+			run_inline(crew, index);
+		else if (!admit(crew, index))
+			break;
+	}
+}
+
+/* ---- the whole ---- */
+
+/* Members that never started: cancelled, blocked or, looking on, pending. */
+static void settle_rest(struct crew *crew)
+{
+	struct flo__run *run = crew->run;
+	enum flo__state rest = FLO__STATE_CANCELLED;
+
+	if (run->frozen && !run->frozen_ended && crew->stop == STOP_NONE &&
+	    flo_context_status(crew->ctx) == FLO_OK)
+		rest = FLO__STATE_PENDING;
+	for (uint64_t i = 0; i < crew->n; i++) {
+		enum flo__state state = crew->states[i];
+		char *path;
+
+		if (state != FLO__STATE_NONE && state != FLO__STATE_BLOCKED)
+			continue;
+		if (state == FLO__STATE_NONE) {
+			state = rest;
+			note_unended(crew, rest);
+		}
+		if (crew->node->kind != FLO__NODE_FOREACH)
+			crew->results[i].state = state;
+		path = member_path(crew, i);
+		if (path != NULL)
+			flo__tree_settle(run, member_node(crew, i), path,
+					 state);
+		flo__free(path);
+	}
+}
+
+static flo_status prepare(struct crew *crew)
+{
+	const struct flo__plan *plan = crew->run->plan;
+	bool needs = false;
+
+	crew->states = flo__calloc(crew->n, 1);
+	if (crew->states == NULL)
+		return FLO_NOMEM;
+	if (crew->node->kind == FLO__NODE_FOREACH) {
+		crew->outputs = flo_value_list(crew->n);
+		for (uint64_t i = 0; i < crew->n; i++) {
+			if (crew->outputs == NULL ||
+			    flo_value_list_add(crew->outputs,
+					       flo_value_null()) != FLO_OK)
+				return FLO_NOMEM;
+		}
+		return FLO_OK;
+	}
+	for (uint64_t i = 0; i < crew->n; i++)
+		needs |= plan->nodes[member_node(crew, i)].deps_len > 0;
+	if (!needs)
+		return FLO_OK;
+	crew->pending = flo__calloc(crew->n, sizeof(*crew->pending));
+	/* Twice n: block_successors() uses the rest as its stack. */
+	crew->ready = flo__calloc(2 * crew->n + 1, sizeof(*crew->ready));
+	if (crew->pending == NULL || crew->ready == NULL)
+		return FLO_NOMEM;
+	for (uint64_t i = 0; i < crew->n; i++) {
+		crew->pending[i] = plan->nodes[member_node(crew, i)].deps_len;
+		if (crew->pending[i] == 0)
+			crew->ready[crew->ready_tail++] = (uint32_t)i;
+	}
+	return FLO_OK;
+}
+
+/* Evaluate what the block itself says: items, limit, tolerance. */
+static __attribute__((noinline)) flo_status
+evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
+	 uint64_t *ret_limit)
+{
+	flo_status st = FLO_OK;
+
+	crew->n = crew->node->children_len;
+	if (crew->node->kind == FLO__NODE_FOREACH) {
+		st = flo__scope_eval(crew->frame, crew->block->items, NULL, err,
+				     ret_items);
+		if (st != FLO_OK) {
+			flo_error_prefix(err, "foreach");
+			return st;
+		}
+		if (flo_value_typeof(*ret_items) != FLO_VALUE_LIST)
+			return flo_error_set(err, FLO_TYPE,
+					     "foreach: not a list");
+		crew->items = *ret_items;
+		crew->n = flo_value_len(*ret_items);
+	}
+	TRY(flo__scope_number(crew->frame, &crew->block->limit, false, err,
+			      ret_limit));
+	TRY(flo__tree_tolerance(crew->frame, id, crew->n, err,
+				&crew->tolerance));
+out:
+	return st;
+}
+
+static __attribute__((noinline)) void
+could_not_begin(struct crew *crew, const char *path, const flo_error *err)
+{
+	flo_value *error =
+		flo__failure("expression", path, err->text, NULL, NULL);
+
+	flo__result_fail(crew->ret, error,
+			 atomic_load_explicit(&crew->run->last_seq,
+					      memory_order_relaxed));
+	flo_value_unref(error);
+}
+
+static __attribute__((noinline)) flo_status begin(struct crew *crew,
+						  uint32_t id, const char *path,
+						  flo_context *ctx,
+						  flo_value **ret_items)
+{
+	flo_error err = FLO_ERROR_INIT;
+	uint64_t limit = 0;
+	flo_status st;
+
+	TRY(evaluate(crew, id, &err, ret_items, &limit));
+	st = flo_group_new(ctx, &crew->group);
+	if (st == FLO_OK)
+		st = prepare(crew);
+	if (st != FLO_OK)
+		flo_error_set(&err, st, "out of memory");
+	else if (limit > 0)
+		flo_group_set_limit(crew->group, limit > UINT32_MAX
+							 ? UINT32_MAX
+							 : (uint32_t)limit);
+out:
+	if (st != FLO_OK)
+		could_not_begin(crew, path, &err);
+	return st;
+}
+
+void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
+		   flo_context *ctx, uint64_t need_seq, struct flo__result *ret)
+{
+	struct flo__run *run = frame->run;
+	const struct flo__node *node = &run->plan->nodes[id];
+	const struct flo__poison *poison = flo__preset_poison(run, path);
+	flo_value *items = NULL;
+	struct crew crew = {.frame = frame,
+			    .run = run,
+			    .block = &run->plan->blocks[node->spec],
+			    .node = node,
+			    .path = path,
+			    .ctx = ctx,
+			    .need_seq = need_seq,
+			    .results = frame->results,
+			    .ret = ret,
+			    .end_seq = need_seq};
+
+	if (begin(&crew, id, path, ctx, &items) != FLO_OK) {
+		if (node->kind != FLO__NODE_FOREACH)
+			flo__tree_settle_children(run, id, path,
+						  FLO__STATE_CANCELLED);
+		goto out;
+	}
+	if (poison != NULL)
+		stop_by(&crew, poison->mode, NULL);
+	if (run->resumed)
+		replay(&crew);
+	admit_all(&crew);
+	flo_group_wait(crew.group, NULL);
+	settle_rest(&crew);
+	if (ret->state == FLO__STATE_NONE) {
+		ret->state = FLO__STATE_SUCCEEDED;
+		ret->output = crew.outputs;
+		crew.outputs = NULL;
+	}
+	ret->end_seq = crew.end_seq;
+out:
+	flo_group_free(crew.group);
+	flo_value_unref(crew.outputs);
+	flo_value_unref(items);
+	flo__free(crew.states);
+	flo__free(crew.pending);
+	flo__free(crew.ready);
+}

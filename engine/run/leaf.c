@@ -1,0 +1,472 @@
+/*
+ * One leaf: its condition, its slots, its attempts and its retries.
+ *
+ * A leaf's end is recorded once, by its last attempt's step.finished; earlier
+ * attempts end with step.retrying. What never started has no event.
+ */
+#include "engine/run/run_p.h"
+
+#include "engine/group_p.h"
+
+#include "base/contract.h"
+#include "base/id.h"
+#include "base/time.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct leaf_run {
+	struct flo__frame *frame;
+	struct flo__run *run;
+	uint32_t id;
+	const struct flo__node *node;
+	const struct flo__leaf *leaf;
+	const char *path;
+	flo_context *ctx;
+	uint64_t need_seq;
+	flo_group *group; /* whose slot we hold, or NULL */
+	bool slot;	  /* we hold one of the run's */
+	uint32_t number;  /* of the last attempt */
+	uint32_t tries;	  /* attempts that count against retry.limit */
+	struct flo__result *ret;
+};
+
+bool flo__leaf_needs_slot(const struct flo__run *run, uint32_t id)
+{
+	return run->plan->nodes[id].kind == FLO__NODE_USE ? run->slots_native
+							  : run->slots_programs;
+}
+
+/* Not 0: W3C forbids it. */
+static uint64_t random_id(void)
+{
+	uint64_t id;
+
+	do
+		flo__random_bytes(&id, sizeof(id));
+	while (id == 0);
+	return id;
+}
+
+/* ---- recording ---- */
+
+static uint64_t append(struct leaf_run *l, struct flo__event *event)
+{
+	event->path = l->path;
+	flo__run_append(l->run, event);
+	return event->seq;
+}
+
+static void record_end(struct leaf_run *l, const struct flo__attempt *attempt,
+		       enum flo__state state)
+{
+	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_FINISHED);
+
+	event.status = state;
+	event.attempt = l->number;
+	event.error = l->ret->error;
+	event.output = l->ret->output;
+	event.duration_ns = l->ret->duration_ns;
+	if (attempt != NULL) {
+		event.span_id = attempt->span_id;
+		event.pid = attempt->pid;
+		event.exit_code = attempt->exit_code;
+		event.signal = attempt->signal;
+	}
+	l->ret->state = state;
+	l->ret->end_seq = append(l, &event);
+	l->ret->error_seq = l->ret->end_seq;
+	flo__run_count(l->run, state, 1);
+}
+
+static void fail(struct leaf_run *l, const char *kind, const flo_error *err)
+{
+	flo_value_unref(l->ret->error);
+	l->ret->error = flo__failure(kind, l->path, err->text, NULL, NULL);
+	record_end(l, NULL, FLO__STATE_FAILED);
+}
+
+/* Cancelled without an attempt of its own to end: no event. */
+static void never_started(struct leaf_run *l)
+{
+	l->ret->state = FLO__STATE_CANCELLED;
+	l->ret->end_seq = l->need_seq;
+	flo__run_count(l->run, FLO__STATE_CANCELLED, 1);
+}
+
+/* ---- what is known already ---- */
+
+static void take_preset(struct leaf_run *l, const struct flo__preset *preset)
+{
+	struct flo__result *ret = l->ret;
+
+	*ret = preset->result;
+	if (ret->output != NULL)
+		flo_value_ref(ret->output);
+	if (ret->error != NULL)
+		flo_value_ref(ret->error);
+	flo__run_count(l->run, ret->state, 1);
+}
+
+/* Returns whether the record of an interrupted run settles the matter. */
+static bool settled(struct leaf_run *l)
+{
+	const struct flo__preset *preset = flo__preset_find(l->run, l->path);
+
+	if (preset != NULL &&
+	    (l->run->frozen || (preset->result.state != FLO__STATE_RUNNING &&
+				preset->result.state != FLO__STATE_RETRYING))) {
+		take_preset(l, preset);
+		return true;
+	}
+	if (l->run->frozen) {
+		l->ret->state =
+			l->run->frozen_ended ||
+					flo_context_status(l->ctx) != FLO_OK
+				? FLO__STATE_CANCELLED
+				: FLO__STATE_PENDING;
+		flo__run_count(l->run, l->ret->state, 1);
+		return true;
+	}
+	if (preset != NULL) {
+		l->number = preset->result.attempts;
+		l->tries = preset->result.attempts - preset->lost;
+	}
+	return false;
+}
+
+/* ---- before the first attempt ---- */
+
+/* Evaluate `when`. Returns whether the leaf shall run. */
+static __attribute__((noinline)) bool wanted(struct leaf_run *l)
+{
+	const struct flo__attrs *attrs = &l->run->plan->attrs[l->node->attrs];
+	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_SKIPPED);
+	flo_error err = FLO_ERROR_INIT;
+	bool yes = true;
+
+	if (attrs->when == NULL || l->number > 0)
+		return true;
+	if (flo__scope_bool(l->frame, attrs->when, NULL, &err, &yes) !=
+	    FLO_OK) {
+		flo_error_prefix(&err, "when");
+		fail(l, "expression", &err);
+		return false;
+	}
+	if (yes)
+		return true;
+	l->ret->state = FLO__STATE_SKIPPED;
+	l->ret->end_seq = append(l, &event);
+	flo__run_count(l->run, FLO__STATE_SKIPPED, 1);
+	return false;
+}
+
+/* Take the run's slot, if it is to have one; a retry comes first. */
+static bool take_run_slot(struct leaf_run *l, bool again)
+{
+	if (l->slot || !flo__leaf_needs_slot(l->run, l->id))
+		return true;
+	if ((again ? flo_sem_take_front(&l->run->slots, l->ctx)
+		   : flo_sem_take(&l->run->slots, l->ctx)) != FLO_OK)
+		return false;
+	l->slot = true;
+	return true;
+}
+
+static void give_run_slot(struct leaf_run *l)
+{
+	if (l->slot)
+		flo_sem_give(&l->run->slots);
+	l->slot = false;
+}
+
+/* ---- attempts ---- */
+
+/* The attempt's context: its own time limit under the block's. */
+static __attribute__((noinline)) flo_context *
+attempt_context(struct leaf_run *l, flo_error *err)
+{
+	const struct flo__attrs *attrs = &l->run->plan->attrs[l->node->attrs];
+	uint64_t timeout_ns = 0;
+	char why[128], text[32];
+	flo_context *ctx;
+
+	if (flo__scope_number(l->frame, &attrs->timeout, true, err,
+			      &timeout_ns) != FLO_OK) {
+		flo_error_prefix(err, "timeout");
+		return NULL;
+	}
+	flo__duration_text(timeout_ns, text, sizeof(text));
+	snprintf(why, sizeof(why), "time limit of %s of the step exceeded",
+		 text);
+	ctx = timeout_ns == 0 ? flo_context_child(l->ctx)
+			      : flo_context_timeout(l->ctx, timeout_ns, why);
+	if (ctx == NULL)
+		flo_error_set(err, FLO_NOMEM, "out of memory");
+	return ctx;
+}
+
+/* Its start is recorded; what it depends on is made durable before it runs. */
+static flo_status record_start(struct leaf_run *l, struct flo__attempt *attempt)
+{
+	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_STARTED);
+	flo_status st;
+
+	l->number++;
+	l->tries++;
+	attempt->number = l->number;
+	attempt->span_id = random_id();
+	event.attempt = l->number;
+	event.span_id = attempt->span_id;
+	attempt->start_seq = append(l, &event);
+	st = flo__run_durable(l->run, l->node->not_idempotent
+					      ? attempt->start_seq
+					      : l->need_seq);
+	l->need_seq = 0;
+	l->ret->attempts = l->number;
+	l->ret->log_seq = attempt->start_seq;
+	return st;
+}
+
+static __attribute__((noinline)) void
+take_cause(struct leaf_run *l, flo_context *ctx, const char *kind)
+{
+	flo_error cause = FLO_ERROR_INIT;
+
+	flo_context_cause(ctx, &cause);
+	flo_value_unref(l->ret->error);
+	l->ret->error =
+		flo__failure(kind, l->path,
+			     cause.text[0] != '\0' ? cause.text : "cancelled",
+			     NULL, NULL);
+}
+
+/* How the attempt ended: SUCCEEDED, FAILED or CANCELLED; fills output or
+ * error of the result. */
+static enum flo__state judge(struct leaf_run *l, struct flo__attempt *attempt,
+			     flo_status st)
+{
+	flo_value_unref(l->ret->error);
+	l->ret->error = NULL;
+	if (st == FLO_OK) {
+		l->ret->output = attempt->output;
+		attempt->output = NULL;
+		return FLO__STATE_SUCCEEDED;
+	}
+	if (st == FLO_CANCELED || st == FLO_TIMEOUT) {
+		if (flo_context_status(l->ctx) != FLO_OK) {
+			take_cause(l, l->ctx, "cancelled");
+			return FLO__STATE_CANCELLED;
+		}
+		if (flo_context_status(attempt->ctx) == FLO_TIMEOUT) {
+			take_cause(l, attempt->ctx, "timeout");
+			return FLO__STATE_FAILED;
+		}
+	}
+	l->ret->error = attempt->error;
+	attempt->error = NULL;
+	return FLO__STATE_FAILED;
+}
+
+static __attribute__((noinline)) enum flo__state
+attempt_once(struct leaf_run *l, struct flo__attempt *attempt)
+{
+	flo_error err = FLO_ERROR_INIT;
+	enum flo__state state;
+	uint64_t begin_ns;
+	flo_status st;
+
+	*attempt = (struct flo__attempt){.frame = l->frame,
+					 .node = l->id,
+					 .path = l->path,
+					 .exit_code = FLO__EVENT_NO_CODE};
+	st = record_start(l, attempt);
+	begin_ns = flo_now();
+	if (st == FLO_OK) {
+		attempt->ctx = attempt_context(l, &err);
+		if (attempt->ctx == NULL)
+			attempt->error = flo__failure("expression", l->path,
+						      err.text, NULL, NULL);
+		st = attempt->ctx == NULL ? FLO_FAILED
+					  : flo__attempt_run(attempt);
+	} else {
+		/* The store is gone: everything is being cancelled. */
+		st = FLO_CANCELED;
+	}
+	l->ret->duration_ns = (int64_t)(flo_now() - begin_ns);
+	l->ret->exit_code = attempt->exit_code;
+	l->ret->signal = attempt->signal;
+	state = judge(l, attempt, st);
+	flo_value_unref(attempt->output);
+	flo_value_unref(attempt->error);
+	flo_context_unref(attempt->ctx);
+	attempt->ctx = NULL;
+	attempt->output = attempt->error = NULL;
+	return state;
+}
+
+/* ---- retries ---- */
+
+/* `step` as retry.when sees it. */
+static flo_value *attempt_value(const struct leaf_run *l)
+{
+	const struct flo__result *r = l->ret;
+	flo_value *map = flo_value_map(5);
+	const flo_value *kind = flo_value_map_get(r->error, "kind");
+	const flo_value *tail = flo_value_map_get(r->error, "stderr_tail");
+
+	if (map == NULL)
+		return NULL;
+	if (flo_value_map_set(map, "exit_code",
+			      r->exit_code == FLO__EVENT_NO_CODE
+				      ? flo_value_null()
+				      : flo_value_int(r->exit_code)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "signal",
+			      r->signal == 0
+				      ? flo_value_null()
+				      : flo_value_string(flo__signal_name(
+						r->signal))) == FLO_OK &&
+	    flo_value_map_set(map, "kind",
+			      kind != NULL ? flo_value_ref(kind)
+					   : flo_value_null()) == FLO_OK &&
+	    flo_value_map_set(map, "attempt", flo_value_int(l->number)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "stderr_tail",
+			      tail != NULL ? flo_value_ref(tail)
+					   : flo_value_null()) == FLO_OK)
+		return map;
+	flo_value_unref(map);
+	return NULL;
+}
+
+/* Whether a failed attempt is tried again. An expression that fails says no
+ * and stands beside the error it was asked about. */
+static __attribute__((noinline)) bool may_retry(struct leaf_run *l)
+{
+	const struct flo__retry *retry = l->leaf->retry;
+	flo_error err = FLO_ERROR_INIT;
+	uint64_t limit = 0;
+	flo_value *step = NULL;
+	bool yes = true;
+
+	if (retry == NULL || flo_context_status(l->ctx) != FLO_OK ||
+	    flo__scope_number(l->frame, &retry->limit, false, &err, &limit) !=
+		    FLO_OK ||
+	    l->tries > limit)
+		return false;
+	if (retry->when == NULL)
+		return true;
+	step = attempt_value(l);
+	if (step == NULL ||
+	    flo__scope_bool(l->frame, retry->when, step, &err, &yes) != FLO_OK)
+		yes = false;
+	flo_value_unref(step);
+	return yes;
+}
+
+static uint64_t delay_ns(const struct leaf_run *l)
+{
+	const struct flo__retry *retry = l->leaf->retry;
+	double ns = (double)retry->backoff_ns *
+		    pow(retry->factor, (double)(l->tries - 1));
+
+	if (retry->max_ns != 0 && ns > (double)retry->max_ns)
+		ns = (double)retry->max_ns;
+	if (retry->jitter > 0) {
+		/* 53 random bits as a fraction in [-1, 1). */
+		double r = (double)(random_id() >> 11) /
+				   (double)(UINT64_C(1) << 52) -
+			   1.0;
+
+		ns += ns * retry->jitter * r;
+	}
+	if (ns > 1e18)
+		ns = 1e18;
+	return (uint64_t)ns;
+}
+
+/* Wait out the back-off without any slot. Returns false when cancelled. */
+static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
+{
+	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_RETRYING);
+	uint64_t wait_ns = delay_ns(l);
+	flo_status st;
+
+	event.attempt = l->number;
+	event.span_id = attempt->span_id;
+	event.pid = attempt->pid;
+	event.exit_code = attempt->exit_code;
+	event.signal = attempt->signal;
+	event.delay_ns = (int64_t)wait_ns;
+	event.duration_ns = l->ret->duration_ns;
+	event.error = l->ret->error;
+	append(l, &event);
+	give_run_slot(l);
+	if (l->group != NULL)
+		flo__group_slot_give(l->group);
+	st = flo_sleep(l->ctx, wait_ns);
+	/* Cancelled or not: the member's end gives it back. */
+	if (l->group != NULL)
+		flo__group_slot_retake(l->group);
+	return st == FLO_OK && take_run_slot(l, true);
+}
+
+static void run_attempts(struct leaf_run *l)
+{
+	struct flo__attempt attempt = {.exit_code = FLO__EVENT_NO_CODE};
+	enum flo__state state;
+
+	for (;;) {
+		if (!take_run_slot(l, false) ||
+		    flo_context_status(l->ctx) != FLO_OK) {
+			if (l->number == 0) {
+				never_started(l);
+				return;
+			}
+			take_cause(l, l->ctx, "cancelled");
+			state = FLO__STATE_CANCELLED;
+			break;
+		}
+		state = attempt_once(l, &attempt);
+		if (state != FLO__STATE_FAILED || !may_retry(l))
+			break;
+		if (!back_off(l, &attempt)) {
+			take_cause(l, l->ctx, "cancelled");
+			state = FLO__STATE_CANCELLED;
+			break;
+		}
+	}
+	record_end(l, &attempt, state);
+}
+
+void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
+		   flo_context *ctx, uint64_t need_seq, flo_group *group,
+		   bool slot, struct flo__result *ret)
+{
+	struct flo__run *run = frame->run;
+	struct leaf_run l = {
+		.frame = frame,
+		.run = run,
+		.id = id,
+		.node = &run->plan->nodes[id],
+		.leaf = &run->plan->leaves[run->plan->nodes[id].spec],
+		.path = path,
+		.ctx = ctx,
+		.need_seq = need_seq,
+		.group = group,
+		.slot = slot,
+		.ret = ret};
+
+	if (settled(&l)) {
+		/* nothing to do */
+	} else if (flo_context_status(ctx) != FLO_OK && l.number == 0) {
+		never_started(&l);
+	} else if (wanted(&l)) {
+		run_attempts(&l);
+	}
+	if (ret->end_seq < need_seq)
+		ret->end_seq = need_seq;
+	give_run_slot(&l);
+}

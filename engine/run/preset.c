@@ -1,0 +1,389 @@
+/*
+ * What an earlier engine recorded of a run, for resume and for looking on.
+ *
+ * Events come in order. Of each leaf its last word is kept; of each block
+ * whether anything in it has begun, and whether a recorded failure has
+ * cancelled or drained it. The latter is worked out here, from the lowest
+ * sequence number up and from the leaf outwards, because after a crash nothing
+ * new may start in a block that had failed, not even while its other members
+ * are still being replayed.
+ */
+#include "engine/run/run_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The pointer under @key, or NULL. */
+static void *lookup(const struct flo__map *map, const char *key)
+{
+	union flo__map_slot *slot = flo__map_get(map, key);
+
+	return slot != NULL ? slot->ptr : NULL;
+}
+
+/* Add @key, which is not there. */
+static flo_status insert(struct flo__map *map, const char *key, void *ptr)
+{
+	union flo__map_slot *slot;
+	flo_status st = flo__map_put(map, key, &slot);
+
+	if (st == FLO_OK)
+		slot->ptr = ptr;
+	return st;
+}
+
+const struct flo__preset *flo__preset_find(const struct flo__run *run,
+					   const char *path)
+{
+	return lookup(&run->presets, path);
+}
+
+bool flo__preset_begun(const struct flo__run *run, const char *path)
+{
+	return flo__map_get(&run->begun, path) != NULL;
+}
+
+const struct flo__poison *flo__preset_poison(const struct flo__run *run,
+					     const char *path)
+{
+	return lookup(&run->poisons, path);
+}
+
+bool flo__preset_ended_by(const struct flo__run *run, const char *path)
+{
+	const flo_value *kind, *where;
+
+	if (run->final_error == NULL)
+		return false;
+	kind = flo_value_map_get(run->final_error, "kind");
+	where = flo_value_map_get(run->final_error, "path");
+	return kind != NULL && flo_value_typeof(kind) == FLO_VALUE_STRING &&
+	       strcmp(flo_value_get_string(kind, NULL), "timeout") == 0 &&
+	       where != NULL && flo_value_typeof(where) == FLO_VALUE_STRING &&
+	       strcmp(flo_value_get_string(where, NULL), path) == 0;
+}
+
+/* ---- taking events in ---- */
+
+/* Cut the last part off @path: "a[2].b" -> "a[2]" -> "a" -> "". */
+static bool cut_last(char *path)
+{
+	char *dot = strrchr(path, '.');
+	char *bracket = strrchr(path, '[');
+	char *end = dot > bracket ? dot : bracket;
+
+	if (path[0] == '\0')
+		return false;
+	if (dot == NULL && bracket == NULL)
+		end = path;
+	*end = '\0';
+	return true;
+}
+
+/* Mark @path and all that encloses it as begun. */
+static flo_status mark_begun(struct flo__run *run, const char *path)
+{
+	char *p = flo__strdup(path);
+	flo_status st = FLO_NOMEM;
+
+	if (p == NULL)
+		return st;
+	do {
+		union flo__map_slot *slot;
+
+		st = flo__map_put(&run->begun, p, &slot);
+	} while (st == FLO_OK && cut_last(p));
+	flo__free(p);
+	return st == FLO_EXISTS ? FLO_OK : st;
+}
+
+static struct flo__preset *preset_of(struct flo__run *run, const char *path)
+{
+	struct flo__preset *preset = lookup(&run->presets, path);
+
+	if (preset != NULL)
+		return preset;
+	preset = flo__calloc(1, sizeof(*preset));
+	if (preset == NULL)
+		return NULL;
+	preset->result = (struct flo__result)FLO__RESULT_INIT;
+	if (insert(&run->presets, path, preset) != FLO_OK) {
+		flo__free(preset);
+		return NULL;
+	}
+	return preset;
+}
+
+static void take_error(struct flo__result *result, const flo_value *error)
+{
+	flo_value_unref(result->error);
+	result->error = error != NULL ? flo_value_ref(error) : NULL;
+}
+
+static void take_started(struct flo__preset *preset,
+			 const struct flo__event *event)
+{
+	struct flo__result *r = &preset->result;
+
+	r->state = FLO__STATE_RUNNING;
+	r->attempts = event->attempt;
+	r->log_seq = event->seq;
+	if (r->started_us == 0)
+		r->started_us = event->ts_us;
+	preset->open = true;
+	preset->span_id = event->span_id;
+}
+
+static void take_ended(struct flo__preset *preset,
+		       const struct flo__event *event)
+{
+	struct flo__result *r = &preset->result;
+
+	r->state = event->kind == FLO__EVENT_STEP_SKIPPED ? FLO__STATE_SKIPPED
+							  : event->status;
+	r->exit_code = event->exit_code;
+	r->signal = event->signal;
+	r->duration_ns = event->duration_ns;
+	r->finished_us = event->ts_us;
+	r->end_seq = r->error_seq = event->seq;
+	take_error(r, event->error);
+	if (event->output != NULL)
+		r->output = flo_value_ref(event->output);
+	preset->open = false;
+}
+
+static flo_status take_step(struct flo__run *run,
+			    const struct flo__event *event, flo_error *err)
+{
+	struct flo__preset *preset = preset_of(run, event->path);
+
+	if (preset == NULL || mark_begun(run, event->path) != FLO_OK)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (preset->result.state != FLO__STATE_NONE &&
+	    preset->result.state != FLO__STATE_RUNNING &&
+	    preset->result.state != FLO__STATE_RETRYING)
+		return flo_error_set(err, FLO_CORRUPT,
+				     "event %" PRIu64
+				     ": step %s had ended before",
+				     event->seq, event->path);
+	switch (event->kind) {
+	case FLO__EVENT_STEP_STARTED:
+		take_started(preset, event);
+		break;
+	case FLO__EVENT_STEP_RETRYING:
+		preset->result.state = FLO__STATE_RETRYING;
+		preset->open = false;
+		take_error(&preset->result, event->error);
+		break;
+	case FLO__EVENT_STEP_LOST:
+		preset->open = false;
+		preset->lost++;
+		break;
+	default:
+		take_ended(preset, event);
+	}
+	return FLO_OK;
+}
+
+static void take_run(struct flo__run *run, const struct flo__event *event)
+{
+	if (event->kind == FLO__EVENT_RUN_STARTED)
+		run->started_us = event->ts_us;
+	else if (event->kind == FLO__EVENT_RUN_CANCELLING)
+		run->preset_cancelling = true;
+	else if (event->kind == FLO__EVENT_RUN_FINISHED &&
+		 event->error != NULL &&
+		 flo_value_typeof(event->error) == FLO_VALUE_MAP)
+		run->final_error = flo_value_ref(event->error);
+}
+
+/* ---- what failures have done to the blocks around them ---- */
+
+/* The child of block @id that the next part of a path names; NONE. */
+static uint32_t child_named(const struct flo__plan *plan, uint32_t id,
+			    const char *name, size_t len)
+{
+	const struct flo__node *node = &plan->nodes[id];
+
+	for (uint32_t i = 0; i < node->children_len; i++) {
+		uint32_t child = plan->children[node->first_child + i];
+
+		if (strlen(plan->nodes[child].name) == len &&
+		    memcmp(plan->nodes[child].name, name, len) == 0)
+			return child;
+	}
+	if (len == 7 && memcmp(name, "finally", 7) == 0)
+		return plan->blocks[node->spec].finally;
+	return FLO__NODE_NONE;
+}
+
+/* The node that @path means; FLO__NODE_NONE if there is none. */
+static uint32_t resolve(const struct flo__plan *plan, const char *path)
+{
+	uint32_t id = 0;
+
+	while (*path != '\0') {
+		size_t len = strcspn(path, ".[");
+
+		if (!flo__node_is_block(&plan->nodes[id]))
+			return FLO__NODE_NONE;
+		if (len > 0)
+			id = child_named(plan, id, path, len);
+		if (id == FLO__NODE_NONE)
+			return id;
+		path += len;
+		if (*path == '[') {
+			if (plan->nodes[id].kind != FLO__NODE_FOREACH)
+				return FLO__NODE_NONE;
+			id = plan->children[plan->nodes[id].first_child];
+			path += strcspn(path, "]");
+			path += *path == ']';
+		}
+		path += *path == '.';
+	}
+	return id;
+}
+
+/* How many failures block instance @path has had, this one included. */
+static uint64_t count_failure(struct flo__run *run, const char *path)
+{
+	union flo__map_slot *slot;
+
+	if (flo__map_put(&run->failures, path, &slot) == FLO_NOMEM)
+		return UINT64_MAX;
+	return ++slot->n;
+}
+
+/* Percentages need the number of items, which is not known here: they are
+ * left to the replay, which counts again. */
+static bool tolerates(const struct flo__block *block, uint64_t failures)
+{
+	if (block->max_failures_percent > 0)
+		return true;
+	return block->max_failures.expr != NULL ||
+	       failures <= block->max_failures.fixed;
+}
+
+static flo_status poison(struct flo__run *run, const char *path,
+			 enum flo__on_error mode)
+{
+	struct flo__poison *p;
+
+	if (lookup(&run->poisons, path) != NULL)
+		return FLO_OK;
+	p = flo__calloc(1, sizeof(*p));
+	if (p == NULL)
+		return FLO_NOMEM;
+	p->mode = mode;
+	if (insert(&run->poisons, path, p) != FLO_OK) {
+		flo__free(p);
+		return FLO_NOMEM;
+	}
+	return FLO_OK;
+}
+
+/* Carry the failure of the leaf at @path outwards as far as it counts. */
+static flo_status spread(struct flo__run *run, const char *path)
+{
+	const struct flo__plan *plan = run->plan;
+	uint32_t id = resolve(plan, path);
+	char *p = flo__strdup(path);
+	flo_status st = FLO_OK;
+
+	if (p == NULL)
+		return FLO_NOMEM;
+	while (st == FLO_OK && id != FLO__NODE_NONE) {
+		const struct flo__node *node = &plan->nodes[id];
+		const struct flo__block *block;
+
+		if (node->allow_failure || node->is_finally ||
+		    node->parent == FLO__NODE_NONE || !cut_last(p))
+			break;
+		id = node->parent;
+		block = &plan->blocks[plan->nodes[id].spec];
+		if (tolerates(block, count_failure(run, p)) ||
+		    block->on_error == FLO__ON_ERROR_CONTINUE)
+			break;
+		st = poison(run, p, block->on_error);
+	}
+	flo__free(p);
+	return st;
+}
+
+flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
+			   flo_error *err)
+{
+	struct flo__event event;
+	flo_value *doc = NULL;
+	flo_status st = flo__event_parse(json, len, err, &doc, &event);
+
+	if (st != FLO_OK)
+		return st;
+	if (event.path == NULL)
+		take_run(run, &event);
+	else
+		st = take_step(run, &event, err);
+	if (st == FLO_OK && event.kind == FLO__EVENT_STEP_FINISHED &&
+	    event.status == FLO__STATE_FAILED &&
+	    spread(run, event.path) != FLO_OK)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (event.seq > run->last_seq)
+		run->last_seq = event.seq;
+	flo_value_unref(doc);
+	return st;
+}
+
+/* ---- the end of the record ---- */
+
+/* An attempt that was alive at the crash and must not be repeated blindly. */
+static bool must_ask(const struct flo__run *run, const char *path,
+		     const struct flo__preset *preset)
+{
+	uint32_t id;
+
+	if (!preset->open)
+		return false;
+	id = resolve(run->plan, path);
+	return id != FLO__NODE_NONE && run->plan->nodes[id].not_idempotent;
+}
+
+flo_status flo__run_preset_done(struct flo__run *run, flo_error *err)
+{
+	const struct flo__map *map = &run->presets;
+
+	run->resumed = true;
+	for (uint32_t i = 0; i < map->len; i++) {
+		const char *path = map->entries[i].key;
+
+		if (must_ask(run, path, map->entries[i].slot.ptr))
+			return flo_error_set(
+				err, FLO_BLOCKED,
+				"step %s was running when the engine stopped "
+				"and says \"idempotent\": false, so it is not "
+				"run again by itself; find out whether it took "
+				"effect",
+				path);
+	}
+	return FLO_OK;
+}
+
+void flo__preset_fini(struct flo__run *run)
+{
+	for (uint32_t i = 0; i < run->presets.len; i++) {
+		struct flo__preset *preset = run->presets.entries[i].slot.ptr;
+
+		flo__result_fini(&preset->result);
+		flo__free(preset);
+	}
+	for (uint32_t i = 0; i < run->poisons.len; i++)
+		flo__free(run->poisons.entries[i].slot.ptr);
+	flo__map_fini(&run->presets);
+	flo__map_fini(&run->begun);
+	flo__map_fini(&run->poisons);
+	flo__map_fini(&run->failures);
+	flo_value_unref(run->final_error);
+}

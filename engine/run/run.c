@@ -1,0 +1,683 @@
+/*
+ * The life of a run: begin, body, finally, end; and what all of it shares,
+ * the record of events and the two contexts.
+ *
+ * Note: two contexts. `ctx` is what the body runs under; a cancel and the time
+ * limit of the run end it. `base` is its parent, which the finally blocks run
+ * under; only a kill or a store that failed ends it.
+ */
+#include "engine/run/run_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+#include "base/time.h"
+#include "base/value_p.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Programs at once when nobody says: enough to hide their waiting. */
+#define SLOTS_MIN      16
+#define SLOTS_PER_CORE 4
+
+static void lock(struct flo__run *run)
+{
+	while (__atomic_exchange_n(&run->shared.lock, 1, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+static void unlock(struct flo__run *run)
+{
+	__atomic_store_n(&run->shared.lock, 0, __ATOMIC_RELEASE);
+}
+
+/* ---- made and freed ---- */
+
+static char *copy(const char *text)
+{
+	return flo__strdup(text != NULL ? text : "");
+}
+
+flo_status flo__run_new(const struct flo__run_deps *deps,
+			const struct flo__plan *plan,
+			const struct flo__run_record *record,
+			const flo_value *params, flo_error *err,
+			struct flo__run **ret_run)
+{
+	struct flo__run *run = flo__calloc(1, sizeof(*run));
+
+	if (run == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	run->deps = *deps;
+	run->plan = plan;
+	run->params = flo_value_ref(params);
+	run->record = *record;
+	run->record.text = NULL;
+	run->record.params = NULL;
+	run->record.id = copy(record->id);
+	run->record.trace_id = copy(record->trace_id);
+	run->record.parent_span = copy(record->parent_span);
+	run->record.pipeline = copy(record->pipeline);
+	run->record.file = copy(record->file);
+	run->record.dir = copy(record->dir);
+	flo__arena_init(&run->paths);
+	flo__map_init(&run->presets, &run->paths);
+	flo__map_init(&run->begun, &run->paths);
+	flo__map_init(&run->poisons, &run->paths);
+	flo__map_init(&run->failures, &run->paths);
+	if (run->record.id == NULL || run->record.trace_id == NULL ||
+	    run->record.parent_span == NULL || run->record.pipeline == NULL ||
+	    run->record.file == NULL || run->record.dir == NULL) {
+		flo__run_free(run);
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	}
+	*ret_run = run;
+	return FLO_OK;
+}
+
+void flo__run_free(struct flo__run *run)
+{
+	if (run == NULL)
+		return;
+	flo__preset_fini(run);
+	flo__arena_fini(&run->paths);
+	flo_value_unref(run->params);
+	flo_value_unref(run->env);
+	flo_context_unref(run->ctx);
+	flo_context_unref(run->base);
+	flo__free((char *)run->record.id);
+	flo__free((char *)run->record.trace_id);
+	flo__free((char *)run->record.parent_span);
+	flo__free((char *)run->record.pipeline);
+	flo__free((char *)run->record.file);
+	flo__free((char *)run->record.dir);
+	flo__free(run);
+}
+
+/* ---- the record ---- */
+
+/* The store failed: end everything, remember why. */
+static void store_failed(struct flo__run *run, flo_status st)
+{
+	flo_error cause = FLO_ERROR_INIT;
+	bool first;
+
+	lock(run);
+	first = run->shared.store == FLO_OK;
+	if (first)
+		run->shared.store = st;
+	unlock(run);
+	if (!first)
+		return;
+	flo_error_set(&cause, FLO_CANCELED, "the store failed");
+	flo_context_cancel(run->base, &cause);
+	run->deps.executor->ops->kill_all(run->deps.executor);
+}
+
+struct waiter {
+	flo_note note;
+	flo_status st;
+};
+
+static void told(void *arg, flo_status status)
+{
+	struct waiter *w = arg;
+
+	w->st = status;
+	flo_note_wake(&w->note);
+}
+
+static flo_status wait_seq(struct flo__run *run, uint64_t seq)
+{
+	struct waiter w = {.st = FLO_OK};
+
+	flo_note_init(&w.note);
+	run->journal->ops->notify(run->run_journal, seq, told, &w);
+	flo_note_wait(&w.note);
+	return w.st;
+}
+
+flo_status flo__run_durable(struct flo__run *run, uint64_t seq)
+{
+	flo_status st;
+
+	if (seq == 0 || run->frozen)
+		return FLO_OK;
+	st = wait_seq(run, seq);
+	if (st != FLO_OK)
+		store_failed(run, st);
+	return st;
+}
+
+flo_status flo__run_append(struct flo__run *run, struct flo__event *event)
+{
+	flo_status st;
+
+	INSIST(!run->frozen);
+	do {
+		event->ts_us = flo__time_now_us();
+		st = run->journal->ops->append(run->run_journal, event);
+		/* Its queue is full: wait until the last one is written. */
+		if (st == FLO_AGAIN &&
+		    wait_seq(run, atomic_load_explicit(&run->last_seq,
+						       memory_order_relaxed)) !=
+			    FLO_OK)
+			st = FLO_STORE;
+	} while (st == FLO_AGAIN);
+	if (st != FLO_OK)
+		store_failed(run, st);
+	else
+		atomic_store_explicit(&run->last_seq, event->seq,
+				      memory_order_relaxed);
+	return st;
+}
+
+void flo__run_count(struct flo__run *run, enum flo__state state, uint64_t n)
+{
+	/* relaxed: read after every coroutine of the run has been joined */
+	atomic_fetch_add_explicit(&run->counts[state], n, memory_order_relaxed);
+}
+
+void flo__run_visit(struct flo__run *run, const char *path, uint32_t id,
+		    const struct flo__result *result)
+{
+	const struct flo__run_step step = {.path = path,
+					   .node = &run->plan->nodes[id],
+					   .state = result->state,
+					   .attempts = result->attempts,
+					   .started_us = result->started_us,
+					   .finished_us = result->finished_us,
+					   .exit_code = result->exit_code,
+					   .signal = result->signal,
+					   .log_seq = result->log_seq,
+					   .error = result->error,
+					   .output = result->output};
+
+	if (run->visit != NULL)
+		run->visit(run->visit_arg, &step);
+}
+
+/* ---- files of a run ---- */
+
+void flo__run_log_path(const char *files, const char *run_id, uint64_t seq,
+		       struct flo__strbuf *sb)
+{
+	flo__strbuf_addf(sb, "%s/logs/%s/%" PRIu64 ".log", files, run_id, seq);
+}
+
+static void workdir_path(const struct flo__run *run, struct flo__strbuf *sb)
+{
+	flo__strbuf_addf(sb, "%s/work/%s", run->deps.files, run->record.id);
+}
+
+static int make_dir(const char *path)
+{
+	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : errno;
+}
+
+flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
+			    flo_error *err)
+{
+	struct flo__strbuf parent = FLO__STRBUF_INIT;
+	int errnum = 0;
+
+	workdir_path(run, sb);
+	/* relaxed: making a directory twice is harmless */
+	if (atomic_load_explicit(&run->work_made, memory_order_relaxed))
+		return flo__strbuf_status(sb);
+	flo__strbuf_addf(&parent, "%s/work", run->deps.files);
+	flo_blocking_begin();
+	errnum = make_dir(parent.data);
+	if (errnum == 0)
+		errnum = make_dir(sb->data);
+	flo_blocking_end();
+	flo__strbuf_fini(&parent);
+	if (errnum != 0)
+		return flo_error_sys(err, errnum, "cannot make %s", sb->data);
+	atomic_store_explicit(&run->work_made, true, memory_order_relaxed);
+	return flo__strbuf_status(sb);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind,
+		      struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+/* The path is made from our own ids only, and no link in it is followed. */
+static void remove_workdir(struct flo__run *run)
+{
+	struct flo__strbuf path = FLO__STRBUF_INIT;
+
+	workdir_path(run, &path);
+	if (flo__strbuf_status(&path) == FLO_OK) {
+		flo_blocking_begin();
+		nftw(path.data, remove_one, 16,
+		     FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		flo_blocking_end();
+	}
+	flo__strbuf_fini(&path);
+}
+
+/* ---- cancelling ---- */
+
+/* On any thread: it must not wait, so a full queue drops the event. Nothing
+ * but the reason is lost: the steps' own ends tell the rest. */
+static void record_cancelling(struct flo__run *run)
+{
+	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_RUN_CANCELLING);
+
+	event.ts_us = flo__time_now_us();
+	run->journal->ops->append(run->run_journal, &event);
+}
+
+static void apply_cancel(struct flo__run *run)
+{
+	flo_error cause = FLO_ERROR_INIT;
+	bool kill, record;
+
+	lock(run);
+	kill = run->shared.killed;
+	record = !run->shared.recorded && !run->preset_cancelling;
+	run->shared.recorded = true;
+	flo_error_set(&cause, FLO_CANCELED, "%s", run->shared.why);
+	unlock(run);
+	if (record)
+		record_cancelling(run);
+	flo_context_cancel(run->ctx, &cause);
+	if (kill) {
+		flo_context_cancel(run->base, &cause);
+		run->deps.executor->ops->kill_all(run->deps.executor);
+	}
+}
+
+void flo__run_cancel(struct flo__run *run, bool kill, const char *why)
+{
+	bool apply;
+
+	lock(run);
+	apply = run->shared.began;
+	if (!run->shared.cancelled)
+		snprintf(run->shared.why, sizeof(run->shared.why), "%s", why);
+	run->shared.cancelled = true;
+	run->shared.killed |= kill;
+	unlock(run);
+	if (apply)
+		apply_cancel(run);
+}
+
+/* ---- beginning ---- */
+
+static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
+				 flo_error *err)
+{
+	char why[96], text[32];
+	uint64_t timeout_ns = 0;
+	flo_status st;
+
+	TRY(flo__scope_number(frame, &run->plan->timeout, true, err,
+			      &timeout_ns));
+	flo__duration_text(timeout_ns, text, sizeof(text));
+	snprintf(why, sizeof(why), "time limit of %s of the run exceeded",
+		 text);
+	run->base = flo_context_new(run->deps.runtime);
+	if (run->base != NULL)
+		run->ctx = timeout_ns == 0 || run->frozen
+				   ? flo_context_child(run->base)
+				   : flo_context_timeout(run->base, timeout_ns,
+							 why);
+	if (run->ctx == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+out:
+	return st;
+}
+
+/* How many leaves may run at once, and which kinds that is about. */
+static flo_status begin_slots(struct flo__run *run, struct flo__frame *frame,
+			      flo_error *err)
+{
+	uint64_t limit = 0;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	flo_status st =
+		flo__scope_number(frame, &run->plan->limit, false, err, &limit);
+
+	if (st != FLO_OK)
+		return st;
+	run->slots_programs = true;
+	run->slots_native = limit != 0 || run->record.limit != 0;
+	if (limit == 0) {
+		limit = SLOTS_PER_CORE * (uint64_t)(cores > 0 ? cores : 1);
+		if (limit < SLOTS_MIN)
+			limit = SLOTS_MIN;
+	}
+	if (run->record.limit != 0 && run->record.limit < limit)
+		limit = run->record.limit;
+	flo_sem_init(&run->slots,
+		     limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
+	return FLO_OK;
+}
+
+static flo_status begin_env(struct flo__run *run, struct flo__frame *frame,
+			    flo_error *err)
+{
+	flo_value *env = flo_value_map(run->plan->env_len);
+	flo_status st = env != NULL ? FLO_OK : FLO_NOMEM;
+
+	for (uint32_t i = 0; st == FLO_OK && i < run->plan->env_len; i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+		st = flo__scope_text(frame, run->plan->env[i].value, err, &sb);
+		if (st == FLO_OK)
+			st = flo_value_map_set(env, run->plan->env[i].name,
+					       flo_value_stringn(sb.data,
+								 sb.len));
+		flo__strbuf_fini(&sb);
+	}
+	if (st != FLO_OK) {
+		flo_value_unref(env);
+		return flo_error_set(err, st, "out of memory");
+	}
+	run->env = env;
+	return FLO_OK;
+}
+
+static flo_status begin(struct flo__run *run, struct flo__frame *frame,
+			flo_error *err)
+{
+	flo_status st;
+
+	TRY(begin_contexts(run, frame, err));
+	TRY(begin_slots(run, frame, err));
+	TRY(begin_env(run, frame, err));
+out:
+	return st;
+}
+
+static void record_kind(struct flo__run *run, enum flo__event_kind kind)
+{
+	struct flo__event event = FLO__EVENT_INIT(kind);
+
+	flo__run_append(run, &event);
+	if (kind == FLO__EVENT_RUN_STARTED)
+		run->started_us = event.ts_us;
+}
+
+/* Attempts that a crash ended: say so, in the order of their paths' starts. */
+static void record_lost(struct flo__run *run)
+{
+	for (uint32_t i = 0; i < run->presets.len; i++) {
+		struct flo__preset *preset = run->presets.entries[i].slot.ptr;
+		struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_LOST);
+
+		if (!preset->open)
+			continue;
+		event.path = run->presets.entries[i].key;
+		event.attempt = preset->result.attempts;
+		event.span_id = preset->span_id;
+		flo__run_append(run, &event);
+		preset->open = false;
+		preset->lost++;
+	}
+}
+
+static void record_begin(struct flo__run *run)
+{
+	bool cancelled;
+
+	if (!run->resumed || run->started_us == 0) {
+		record_kind(run, FLO__EVENT_RUN_QUEUED);
+		record_kind(run, FLO__EVENT_RUN_STARTED);
+	}
+	if (run->resumed) {
+		record_kind(run, FLO__EVENT_RUN_RESUMED);
+		record_lost(run);
+	}
+	if (run->preset_cancelling)
+		flo__run_cancel(run, false,
+				"the run was being cancelled when its engine "
+				"stopped");
+	lock(run);
+	run->shared.began = true;
+	cancelled = run->shared.cancelled;
+	unlock(run);
+	if (cancelled)
+		apply_cancel(run);
+}
+
+/* ---- ending ---- */
+
+static flo_value *counts_value(const struct flo__run *run)
+{
+	static const enum flo__state counted[] = {FLO__STATE_SUCCEEDED,
+						  FLO__STATE_FAILED,
+						  FLO__STATE_SKIPPED,
+						  FLO__STATE_CANCELLED,
+						  FLO__STATE_BLOCKED};
+	flo_value *map = flo_value_map(5);
+
+	for (size_t i = 0; map != NULL && i < 5; i++) {
+		uint64_t n = atomic_load_explicit(&run->counts[counted[i]],
+						  memory_order_relaxed);
+
+		if (flo_value_map_set(map, flo__state_text(counted[i]),
+				      flo_value_int((int64_t)n)) != FLO_OK) {
+			flo_value_unref(map);
+			return NULL;
+		}
+	}
+	return map;
+}
+
+static void evaluate_output(struct flo__run *run, struct flo__frame *frame,
+			    struct flo__result *result)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_value *error;
+
+	if (result->state != FLO__STATE_SUCCEEDED || run->plan->output == NULL)
+		return;
+	if (flo__scope_eval(frame, run->plan->output, NULL, &err,
+			    &result->output) == FLO_OK)
+		return;
+	flo_error_prefix(&err, "output");
+	error = flo__failure("expression", "", err.text, NULL, NULL);
+	flo__result_fail(result, error, run->last_seq);
+	flo_value_unref(error);
+}
+
+static enum flo__state end_state(struct flo__run *run,
+				 const struct flo__result *result)
+{
+	bool cancelled;
+
+	lock(run);
+	cancelled = run->shared.cancelled;
+	unlock(run);
+	if (result->state == FLO__STATE_FAILED)
+		return FLO__STATE_FAILED;
+	if (result->state == FLO__STATE_SUCCEEDED ||
+	    result->state == FLO__STATE_SKIPPED)
+		return FLO__STATE_SUCCEEDED;
+	INSIST(cancelled || run->resumed || run->shared.store != FLO_OK);
+	return FLO__STATE_CANCELLED;
+}
+
+static flo_value *cancelled_error(struct flo__run *run)
+{
+	return flo__failure("cancelled", "", run->shared.why, NULL, NULL);
+}
+
+static flo_value *ref_or_null(const flo_value *value)
+{
+	return value != NULL ? flo_value_ref(value) : flo_value_null();
+}
+
+static flo_value *final_value(const struct flo__run *run,
+			      const struct flo__event *event)
+{
+	flo_value *map = flo_value_map(6);
+
+	if (map == NULL)
+		return NULL;
+	if (flo_value_map_set(map, "kind", flo_value_string("run.finished")) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "status",
+			      flo_value_string(flo__state_text(
+				      event->status))) == FLO_OK &&
+	    flo_value_map_set(map, "run", flo_value_string(run->record.id)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "output", ref_or_null(event->output)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "error", ref_or_null(event->error)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "counts", ref_or_null(event->counts)) ==
+		    FLO_OK)
+		return map;
+	flo_value_unref(map);
+	return NULL;
+}
+
+static flo_status record_finished(struct flo__run *run,
+				  struct flo__result *result, flo_error *err,
+				  flo_value **ret_result)
+{
+	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_RUN_FINISHED);
+	flo_value *counts = counts_value(run);
+	flo_status st;
+
+	event.status = end_state(run, result);
+	if (event.status == FLO__STATE_CANCELLED && result->error == NULL)
+		result->error = cancelled_error(run);
+	event.error = result->error;
+	event.output = result->output;
+	event.counts = counts;
+	event.duration_ns =
+		(flo__time_now_us() - run->started_us) * INT64_C(1000);
+	st = flo__run_append(run, &event);
+	if (st == FLO_OK)
+		st = flo__run_durable(run, event.seq);
+	if (st == FLO_OK) {
+		*ret_result = final_value(run, &event);
+		if (*ret_result == NULL)
+			st = flo_error_set(err, FLO_NOMEM, "out of memory");
+		else if (event.status == FLO__STATE_SUCCEEDED)
+			remove_workdir(run);
+	}
+	flo_value_unref(counts);
+	return st;
+}
+
+/* A store that failed: no end is recorded, the run stays resumable. */
+static flo_status give_up(struct flo__run *run, flo_error *err)
+{
+	flo_error why = FLO_ERROR_INIT;
+
+	run->journal->ops->failure(run->run_journal, &why);
+	if (why.status != FLO_OK)
+		return flo_error_set(err, why.status, "%s", why.text);
+	return flo_error_set(err, run->shared.store, "%s",
+			     flo_status_text(run->shared.store));
+}
+
+/* ---- the whole ---- */
+
+static flo_status make_root(struct flo__run *run, struct flo__frame *root)
+{
+	uint32_t n = run->plan->nodes[0].children_len;
+
+	*root = (struct flo__frame){.kind = FLO__FRAME_BLOCK, .run = run};
+	root->results = flo__calloc(n, sizeof(*root->results));
+	for (uint32_t i = 0; root->results != NULL && i < n; i++)
+		root->results[i] = (struct flo__result)FLO__RESULT_INIT;
+	return root->results != NULL ? FLO_OK : FLO_NOMEM;
+}
+
+static void free_root(struct flo__frame *root)
+{
+	uint32_t n = root->run->plan->nodes[0].children_len;
+
+	for (uint32_t i = 0; root->results != NULL && i < n; i++)
+		flo__result_fini(&root->results[i]);
+	flo__free(root->results);
+}
+
+flo_status flo__run_main(struct flo__run *run, struct flo__journal *journal,
+			 struct flo__run_journal *run_journal, flo_error *err,
+			 flo_value **ret_result)
+{
+	struct flo__frame root;
+	struct flo__result result = FLO__RESULT_INIT;
+	flo_error begin_err = FLO_ERROR_INIT;
+	flo_status st;
+
+	run->journal = journal;
+	run->run_journal = run_journal;
+	st = make_root(run, &root);
+	if (st == FLO_OK)
+		st = begin(run, &root, &begin_err);
+	if (run->ctx == NULL) {
+		free_root(&root);
+		return flo_error_set(err, st, "%s", flo_status_text(st));
+	}
+	record_begin(run);
+	if (st == FLO_OK) {
+		flo__tree_run_root(&root, run->ctx, &result);
+		evaluate_output(run, &root, &result);
+	} else {
+		result.state = FLO__STATE_FAILED;
+		result.error = flo__failure("expression", "", begin_err.text,
+					    NULL, NULL);
+		flo__tree_settle_children(run, 0, "", FLO__STATE_CANCELLED);
+	}
+	st = run->shared.store;
+	if (st == FLO_OK)
+		st = record_finished(run, &result, err, ret_result);
+	if (run->shared.store != FLO_OK)
+		st = give_up(run, err);
+	flo__result_fini(&result);
+	free_root(&root);
+	return st;
+}
+
+flo_status flo__run_inspect(struct flo__run *run, bool ended,
+			    void (*fn)(void *arg,
+				       const struct flo__run_step *step),
+			    void *arg, struct flo__run_summary *ret_summary)
+{
+	struct flo__frame root;
+	struct flo__result result = FLO__RESULT_INIT;
+	flo_error cause = FLO_ERROR_INIT;
+	flo_status st;
+
+	run->frozen = true;
+	run->frozen_ended = ended;
+	run->visit = fn;
+	run->visit_arg = arg;
+	st = make_root(run, &root);
+	if (st == FLO_OK)
+		st = begin(run, &root, NULL);
+	if (st == FLO_OK) {
+		if (run->preset_cancelling) {
+			flo_error_set(&cause, FLO_CANCELED, "cancelled");
+			flo_context_cancel(run->ctx, &cause);
+		}
+		flo__tree_run_root(&root, run->ctx, &result);
+	}
+	for (size_t i = 0; i < FLO__STATES; i++)
+		ret_summary->counts[i] =
+			atomic_load_explicit(&run->counts[i],
+					     memory_order_relaxed);
+	flo__result_fini(&result);
+	free_root(&root);
+	return st;
+}

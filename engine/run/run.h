@@ -1,0 +1,102 @@
+/*
+ * Running a plan: what api/ sees of the runner.
+ *
+ * A run is one coroutine that walks the plan's tree; each member of a
+ * concurrent block is a coroutine of its own. Nothing polls: a parent waits
+ * for its children, a leaf for its program, all of them for their context.
+ */
+#ifndef FLO_ENGINE_RUN_RUN_H
+#define FLO_ENGINE_RUN_RUN_H
+
+#include <flo/runtime.h>
+
+#include "engine/executor.h"
+#include "engine/journal.h"
+#include "engine/plan.h"
+
+struct flo__run;
+
+/* What a run stands on; all borrowed until flo__run_free(). */
+struct flo__run_deps {
+	flo_runtime *runtime;
+	struct flo__executor *executor;
+	const char *files; /* directory for logs and work directories */
+	const char *const *environ_; /* what children inherit */
+};
+
+/*
+ * Make a run of @plan. @record and its strings are copied. @params is the
+ * bound map. FLO_NOMEM.
+ */
+flo_status flo__run_new(const struct flo__run_deps *deps,
+			const struct flo__plan *plan,
+			const struct flo__run_record *record,
+			const flo_value *params, flo_error *err,
+			struct flo__run **ret_run);
+/* Free. Requires: not started, or flo__run_main() has returned. */
+void flo__run_free(struct flo__run *run);
+
+/*
+ * Take over what an earlier engine recorded, event by event and in order,
+ * before the run starts. FLO_CORRUPT.
+ */
+flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
+			   flo_error *err);
+/*
+ * After the last event. FLO_BLOCKED: a step that is not idempotent was lost;
+ * the text names it and says what to do.
+ */
+flo_status flo__run_preset_done(struct flo__run *run, flo_error *err);
+
+/*
+ * Run to the end, as a coroutine of the runtime. Records everything in
+ * @journal's @run_journal, which it does not close.
+ *
+ * Returns FLO_OK when the run has ended and that is durable; *@ret_result is
+ * then the map that run.finished carries. Otherwise the store's failure: the
+ * run is left as it is, resumable, with nothing of it alive.
+ */
+flo_status flo__run_main(struct flo__run *run, struct flo__journal *journal,
+			 struct flo__run_journal *run_journal, flo_error *err,
+			 flo_value **ret_result);
+
+/*
+ * Ask a run to end. @kill: at once and without finally. Any thread; @run must
+ * be alive. Before flo__run_main() it takes effect when that begins.
+ */
+void flo__run_cancel(struct flo__run *run, bool kill, const char *why);
+
+/* One step as `show` lists it; pointers are borrowed for the call. */
+struct flo__run_step {
+	const char *path;
+	const struct flo__node *node;
+	enum flo__state state;
+	uint32_t attempts;
+	int64_t started_us, finished_us; /* 0: none */
+	int32_t exit_code;		 /* FLO__EVENT_NO_CODE: none */
+	int32_t signal;
+	uint64_t log_seq; /* of the last attempt's step.started; 0: none */
+	const flo_value *error;	 /* or NULL */
+	const flo_value *output; /* or NULL */
+};
+
+/* What flo__run_inspect() counts and derives beside the steps. */
+struct flo__run_summary {
+	uint64_t counts[FLO__STATES]; /* leaves by state */
+};
+
+/*
+ * Derive the state of every leaf and block instance of a run from its events
+ * (given with flo__run_preset()), by the very rules that run it, with nothing
+ * started. Called in a coroutine. @ended: whether the run has ended.
+ */
+flo_status flo__run_inspect(struct flo__run *run, bool ended,
+			    void (*fn)(void *arg,
+				       const struct flo__run_step *step),
+			    void *arg, struct flo__run_summary *ret_summary);
+
+/* Where the log of the attempt that began with event @seq lies. */
+void flo__run_log_path(const char *files, const char *run_id, uint64_t seq,
+		       struct flo__strbuf *sb);
+
+#endif

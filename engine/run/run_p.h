@@ -1,0 +1,272 @@
+/*
+ * The runner's inside: what its files share.
+ *
+ *	run.c	  the life of a run: begin, body, finally, end
+ *	tree.c	  one node: when, time limits, finally, and the sequence
+ *	crew.c	  concurrent blocks: groups and foreach
+ *	leaf.c	  one leaf: attempts, retries, slots
+ *	attempt.c what one attempt does: a program or native code
+ *	scope.c	  variables of expressions
+ *	preset.c  what an earlier engine recorded
+ *	failure.c error objects
+ */
+#ifndef FLO_ENGINE_RUN_RUN_P_H
+#define FLO_ENGINE_RUN_RUN_P_H
+
+#include "engine/run/run.h"
+
+#include <flo/group.h>
+#include <flo/sync.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/strbuf.h"
+
+#include <stdatomic.h>
+
+/* Everything that walks a plan runs on stacks of this size. */
+#define FLO__RUN_STACK (256 * 1024)
+
+/* How a node ended, or how far it is. Owns output and error. */
+struct flo__result {
+	enum flo__state state; /* NONE: not looked at yet */
+	int32_t exit_code;
+	int32_t signal;
+	uint32_t attempts;
+	int64_t duration_ns;		 /* -1: none */
+	int64_t started_us, finished_us; /* of a leaf, in inspections; else 0 */
+	uint64_t log_seq;   /* event of the last attempt's start; 0: none */
+	uint64_t end_seq;   /* what must be durable before a dependent */
+	uint64_t error_seq; /* the failure's place in the run's order */
+	flo_value *output;  /* NULL: null */
+	flo_value *error;   /* NULL: none */
+};
+
+#define FLO__RESULT_INIT                                                       \
+	{                                                                      \
+		.state = FLO__STATE_NONE, .exit_code = FLO__EVENT_NO_CODE,     \
+		.duration_ns = -1                                              \
+	}
+
+void flo__result_fini(struct flo__result *result);
+
+enum flo__frame_kind {
+	FLO__FRAME_BLOCK, /* a sequence or group: has its children's results */
+	FLO__FRAME_ITEM,  /* an instance of a foreach: has item and index */
+	FLO__FRAME_FINALLY, /* around a finally: has its body's outcome */
+};
+
+/*
+ * A lexical scope of a run. Lives on the stack (or in the member) of the
+ * coroutine that runs it, and outlives all that runs inside.
+ */
+struct flo__frame {
+	enum flo__frame_kind kind;
+	struct flo__run *run;
+	struct flo__frame *parent; /* NULL at the root */
+	uint32_t node;
+	/* BLOCK: by position. A slot is written once, by whoever ran that
+	 * child, and read by those that were started after it ended. */
+	struct flo__result *results;
+	/* ITEM */
+	const flo_value *item;
+	uint64_t index;
+	/* FINALLY */
+	enum flo__state body_state;
+	const flo_value *body_error;
+};
+
+/* What the record of an interrupted run says about a leaf. */
+struct flo__preset {
+	struct flo__result result; /* state RUNNING or RETRYING: was alive */
+	uint32_t lost;		   /* attempts that a crash ended */
+	bool open;		   /* an attempt had no end yet */
+	uint64_t span_id;
+};
+
+/* What a recorded failure has done to a block instance. */
+struct flo__poison {
+	enum flo__on_error mode; /* CANCEL or DRAIN */
+};
+
+struct flo__run {
+	struct flo__run_deps deps;
+	const struct flo__plan *plan;
+	struct flo__run_record record; /* its strings are owned */
+	const flo_value *params;
+	flo_value
+		*env; /* of the pipeline, a map of strings; set at the start */
+	struct flo__journal *journal;
+	struct flo__run_journal *run_journal;
+
+	flo_context *base; /* ended by a kill or a broken store only */
+	flo_context *ctx;  /* of the body: ended by cancel and the time limit */
+
+	flo_sem slots;	     /* of leaves in the whole run */
+	bool slots_programs; /* programs take one */
+	bool slots_native;   /* native steps take one */
+
+	_Atomic(uint64_t) counts[FLO__STATES]; /* relaxed; read at the end */
+	_Atomic(uint64_t) last_seq; /* relaxed: a bound for back-pressure */
+	atomic_bool work_made; /* the work directory: see flo__run_workdir() */
+
+	/* by lock, a plain mutex held for moments, from any thread */
+	struct {
+		uint32_t lock;
+		flo_status
+			store;	/* why the store gave up, FLO_OK if it lives */
+		bool cancelled; /* a cancel was asked for */
+		bool killed;
+		bool recorded; /* run.cancelling is in the record */
+		bool began;    /* contexts and the record exist */
+		char why[256];
+	} shared;
+
+	/* From the record of an interrupted run; read-only once it runs. */
+	bool resumed;
+	bool preset_cancelling;
+	int64_t started_us;
+	flo_value *final_error;	  /* of run.finished, or NULL */
+	struct flo__arena paths;  /* the keys of these maps */
+	struct flo__map presets;  /* path -> struct flo__preset, owned */
+	struct flo__map begun;	  /* paths of nodes in which something began */
+	struct flo__map poisons;  /* path -> struct flo__poison, owned */
+	struct flo__map failures; /* block path -> count of failures */
+
+	/* Inspection: nothing starts, everything is told. */
+	bool frozen;
+	bool frozen_ended; /* the run has ended */
+	void (*visit)(void *arg, const struct flo__run_step *step);
+	void *visit_arg;
+};
+
+/* run.c */
+
+/* Record @event (its ts and seq are set here). After a failure of the store
+ * everything is cancelled and its status comes back, always. */
+flo_status flo__run_append(struct flo__run *run, struct flo__event *event);
+/* Park until event @seq is durable; 0 returns at once. */
+flo_status flo__run_durable(struct flo__run *run, uint64_t seq);
+/* The run's own directory for steps, made at the first call. */
+flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
+			    flo_error *err);
+/* Tell an inspection's visitor, if there is one. */
+void flo__run_visit(struct flo__run *run, const char *path, uint32_t node,
+		    const struct flo__result *result);
+/* Count a leaf's end. */
+void flo__run_count(struct flo__run *run, enum flo__state state, uint64_t n);
+
+/* tree.c */
+
+/*
+ * Run node @id in @frame under @ctx; nothing of it starts before event
+ * @need_seq is durable. @path is its path. @slot: the caller took the run's
+ * slot for it (leaves of crews). @group: whose slot it holds, or NULL.
+ * Fills *@ret, which is in an end state unless the run is frozen.
+ */
+void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
+		   flo_context *ctx, uint64_t need_seq, flo_group *group,
+		   bool slot, struct flo__result *ret);
+
+/* Run the whole plan, except for its output, in @root (which has results). */
+void flo__tree_run_root(struct flo__frame *root, flo_context *ctx,
+			struct flo__result *ret);
+
+/* Give node @id and all below it, none of which ran, the state @state. */
+void flo__tree_settle(struct flo__run *run, uint32_t id, const char *path,
+		      enum flo__state state);
+
+/* The same for the children (and the finally) of a block. */
+void flo__tree_settle_children(struct flo__run *run, uint32_t id,
+			       const char *path, enum flo__state state);
+
+/* A path under @parent: "a.b"; the root's children are "a". */
+char *flo__path_child(const char *parent, const char *name);
+char *flo__path_item(const char *path, uint64_t index);
+
+/* Whether @result of node @id is an error of its block, before tolerance. */
+bool flo__tree_fails(const struct flo__run *run, uint32_t id,
+		     const struct flo__result *result);
+
+/* The failures a block tolerates, out of @n children. */
+flo_status flo__tree_tolerance(struct flo__frame *frame, uint32_t id,
+			       uint64_t n, flo_error *err, uint64_t *ret);
+
+/* Make @ret's error @error (a reference is taken) if it is the earliest. */
+void flo__result_fail(struct flo__result *ret, const flo_value *error,
+		      uint64_t seq);
+
+/* crew.c: a group or foreach; fills state, output and error of *@ret. */
+void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
+		   flo_context *ctx, uint64_t need_seq,
+		   struct flo__result *ret);
+
+/* leaf.c */
+void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
+		   flo_context *ctx, uint64_t need_seq, flo_group *group,
+		   bool slot, struct flo__result *ret);
+/* Whether leaf @id takes one of the run's slots. */
+bool flo__leaf_needs_slot(const struct flo__run *run, uint32_t id);
+
+/* attempt.c */
+
+struct flo__attempt {
+	struct flo__frame *frame;
+	uint32_t node;
+	const char *path;
+	uint32_t number;
+	uint64_t start_seq;
+	uint64_t span_id;
+	flo_context *ctx; /* of this attempt, with its time limit */
+	/* out */
+	int32_t pid;
+	int32_t exit_code;
+	int32_t signal;
+	flo_value *output;
+	flo_value *error; /* when it failed */
+};
+
+/* FLO_OK, FLO_CANCELED, FLO_TIMEOUT (the context ended), or any failure. */
+flo_status flo__attempt_run(struct flo__attempt *attempt);
+
+/* scope.c */
+
+/* Evaluate in @frame. @attempt: the map `step` of retry.when, or NULL. */
+flo_status flo__scope_eval(struct flo__frame *frame,
+			   const struct flo__expr *expr,
+			   const flo_value *attempt, flo_error *err,
+			   flo_value **ret_value);
+/* Evaluate to a bool; anything else is FLO_TYPE. */
+flo_status flo__scope_bool(struct flo__frame *frame,
+			   const struct flo__expr *expr,
+			   const flo_value *attempt, flo_error *err,
+			   bool *ret_bool);
+/* Evaluate to text as templates render it. */
+flo_status flo__scope_text(struct flo__frame *frame,
+			   const struct flo__expr *expr, flo_error *err,
+			   struct flo__strbuf *sb);
+/* A number: a count, or (@duration) nanoseconds. */
+flo_status flo__scope_number(struct flo__frame *frame,
+			     const struct flo__number *number, bool duration,
+			     flo_error *err, uint64_t *ret);
+
+/* preset.c */
+const struct flo__preset *flo__preset_find(const struct flo__run *run,
+					   const char *path);
+bool flo__preset_begun(const struct flo__run *run, const char *path);
+const struct flo__poison *flo__preset_poison(const struct flo__run *run,
+					     const char *path);
+/* Whether the recorded end of the run names a time limit of @path. */
+bool flo__preset_ended_by(const struct flo__run *run, const char *path);
+void flo__preset_fini(struct flo__run *run);
+
+/* failure.c */
+
+/* The map {"kind","path","message","cause","stderr_tail"}; NULL for nothing.
+ * NULL when out of memory. */
+flo_value *flo__failure(const char *kind, const char *path, const char *message,
+			const char *cause, const char *stderr_tail);
+/* The kind that a status has in an error object. */
+const char *flo__failure_kind(flo_status status);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * What expressions see of a run: params, env, run, steps, items.
+ *
+ * Names were resolved to nodes when the pipeline was compiled; here a node is
+ * found by walking outwards over the frames, so its value is that of the
+ * nearest enclosing instance.
+ */
+#include "engine/run/run_p.h"
+
+#include "base/contract.h"
+#include "base/time.h"
+#include "base/value_p.h"
+
+struct scope {
+	struct flo__scope head; /* first: get() is given its address */
+	struct flo__frame *frame;
+	const flo_value *attempt;
+};
+
+/* The frame of @kind for @node at or outside @frame. */
+static struct flo__frame *find(struct flo__frame *frame,
+			       enum flo__frame_kind kind, uint32_t node)
+{
+	for (; frame != NULL; frame = frame->parent) {
+		if (frame->kind == kind && frame->node == node)
+			return frame;
+	}
+	return NULL;
+}
+
+static flo_value *ref_or_null(const flo_value *value)
+{
+	return value != NULL ? flo_value_ref(value) : flo_value_null();
+}
+
+static flo_value *exit_code_of(const struct flo__result *result)
+{
+	return result->exit_code == FLO__EVENT_NO_CODE
+		       ? flo_value_null()
+		       : flo_value_int(result->exit_code);
+}
+
+static flo_value *duration_of(const struct flo__result *result)
+{
+	int64_t ns = result->duration_ns < 0 ? 0 : result->duration_ns;
+
+	return flo_value_duration(ns / (int64_t)FLO__NS_PER_S,
+				  (int32_t)(ns % (int64_t)FLO__NS_PER_S));
+}
+
+static enum flo__state state_of(const struct flo__result *result)
+{
+	return result->state == FLO__STATE_NONE ? FLO__STATE_PENDING
+						: result->state;
+}
+
+static flo_value *whole_step(const struct flo__result *result)
+{
+	flo_value *map = flo_value_map(6);
+
+	if (map == NULL)
+		return NULL;
+	if (flo_value_map_set(map, "output", ref_or_null(result->output)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "status",
+			      flo_value_string(flo__state_text(
+				      state_of(result)))) == FLO_OK &&
+	    flo_value_map_set(map, "exit_code", exit_code_of(result)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "attempts",
+			      flo_value_int(result->attempts)) == FLO_OK &&
+	    flo_value_map_set(map, "error", ref_or_null(result->error)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "duration", duration_of(result)) == FLO_OK)
+		return map;
+	flo_value_unref(map);
+	return NULL;
+}
+
+static flo_value *get_step(const struct scope *scope,
+			   const struct flo__ref *ref)
+{
+	const struct flo__run *run = scope->frame->run;
+	const struct flo__node *node = &run->plan->nodes[ref->node];
+	struct flo__frame *frame =
+		find(scope->frame, FLO__FRAME_BLOCK, node->parent);
+	const struct flo__result *result;
+
+	INSIST(frame != NULL);
+	result = &frame->results[node->pos];
+	switch (ref->field) {
+	case FLO__FIELD_OUTPUT:
+		return ref_or_null(result->output);
+	case FLO__FIELD_STATUS:
+		return flo_value_string(flo__state_text(state_of(result)));
+	case FLO__FIELD_EXIT_CODE:
+		return exit_code_of(result);
+	case FLO__FIELD_ATTEMPTS:
+		return flo_value_int(result->attempts);
+	case FLO__FIELD_ERROR:
+		return ref_or_null(result->error);
+	case FLO__FIELD_DURATION:
+		return duration_of(result);
+	case FLO__FIELD_ALL:
+		break;
+	}
+	return whole_step(result);
+}
+
+/* run.{id,name,trace_id,status,error,started_at,scheduled_at} */
+static flo_value *get_run(const struct scope *scope)
+{
+	const struct flo__run *run = scope->frame->run;
+	const struct flo__frame *f = scope->frame;
+	const char *status = "running";
+	const flo_value *error = NULL;
+	flo_value *map = flo_value_map(7);
+
+	if (map == NULL)
+		return NULL;
+	while (f != NULL && f->kind != FLO__FRAME_FINALLY)
+		f = f->parent;
+	if (f != NULL) {
+		status = flo__state_text(f->body_state);
+		error = f->body_error;
+	}
+	if (flo_value_map_set(map, "id", flo_value_string(run->record.id)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "name", flo_value_string(run->plan->name)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "trace_id",
+			      flo_value_string(run->record.trace_id)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "status", flo_value_string(status)) ==
+		    FLO_OK &&
+	    flo_value_map_set(map, "error", ref_or_null(error)) == FLO_OK &&
+	    flo_value_map_set(map, "started_at",
+			      flo_value_timestamp(run->started_us / 1000000,
+						  (int32_t)(run->started_us %
+							    1000000) *
+							  1000)) == FLO_OK &&
+	    flo_value_map_set(map, "scheduled_at", flo_value_null()) == FLO_OK)
+		return map;
+	flo_value_unref(map);
+	return NULL;
+}
+
+static flo_status get(const struct flo__scope *head, const struct flo__ref *ref,
+		      flo_error *err, flo_value **ret_value)
+{
+	const struct scope *scope = (const struct scope *)head;
+	const struct flo__run *run = scope->frame->run;
+	struct flo__frame *frame;
+	flo_value *value = NULL;
+
+	switch (ref->var) {
+	case FLO__VAR_PARAMS:
+		value = flo_value_ref(run->params);
+		break;
+	case FLO__VAR_ENV:
+		value = run->env != NULL ? flo_value_ref(run->env)
+					 : flo_value_map(0);
+		break;
+	case FLO__VAR_RUN:
+		value = get_run(scope);
+		break;
+	case FLO__VAR_STEP:
+		value = get_step(scope, ref);
+		break;
+	case FLO__VAR_ITEM:
+	case FLO__VAR_INDEX:
+		frame = find(scope->frame, FLO__FRAME_ITEM, ref->node);
+		INSIST(frame != NULL);
+		value = ref->var == FLO__VAR_ITEM
+				? ref_or_null(frame->item)
+				: flo_value_int((int64_t)frame->index);
+		break;
+	case FLO__VAR_ATTEMPT:
+		value = ref_or_null(scope->attempt);
+		break;
+	case FLO__VAR_NAMED:
+		return flo_error_set(err, FLO_NOTFOUND,
+				     "unknown variable \"%s\"", ref->name);
+	}
+	if (value == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	*ret_value = value;
+	return FLO_OK;
+}
+
+flo_status flo__scope_eval(struct flo__frame *frame,
+			   const struct flo__expr *expr,
+			   const flo_value *attempt, flo_error *err,
+			   flo_value **ret_value)
+{
+	struct scope scope = {{get}, frame, attempt};
+
+	return frame->run->plan->language->eval(expr, &scope.head, err,
+						ret_value);
+}
+
+flo_status flo__scope_bool(struct flo__frame *frame,
+			   const struct flo__expr *expr,
+			   const flo_value *attempt, flo_error *err,
+			   bool *ret_bool)
+{
+	flo_value *value = NULL;
+	flo_status st = flo__scope_eval(frame, expr, attempt, err, &value);
+
+	if (st != FLO_OK)
+		return st;
+	if (flo_value_typeof(value) == FLO_VALUE_BOOL)
+		*ret_bool = flo_value_get_bool(value);
+	else
+		st = flo_error_set(err, FLO_TYPE,
+				   "the condition is not true or false");
+	flo_value_unref(value);
+	return st;
+}
+
+flo_status flo__scope_text(struct flo__frame *frame,
+			   const struct flo__expr *expr, flo_error *err,
+			   struct flo__strbuf *sb)
+{
+	flo_value *value = NULL;
+	flo_status st = flo__scope_eval(frame, expr, NULL, err, &value);
+
+	if (st != FLO_OK)
+		return st;
+	flo__value_text(value, sb);
+	flo_value_unref(value);
+	if (flo__strbuf_status(sb) != FLO_OK)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	return FLO_OK;
+}
+
+static flo_status number_of(const flo_value *value, bool duration,
+			    flo_error *err, uint64_t *ret)
+{
+	size_t len;
+	const char *text;
+
+	if (flo_value_typeof(value) == FLO_VALUE_INT && !duration &&
+	    flo_value_get_int(value) >= 0) {
+		*ret = (uint64_t)flo_value_get_int(value);
+		return FLO_OK;
+	}
+	if (flo_value_typeof(value) != FLO_VALUE_STRING)
+		return flo_error_set(err, FLO_TYPE, "%s",
+				     duration ? "not a duration such as \"10s\""
+					      : "not a whole number from 0");
+	text = flo_value_get_string(value, &len);
+	if (duration && flo__duration_parse(text, len, ret) == FLO_OK)
+		return FLO_OK;
+	return flo_error_set(err, FLO_TYPE, "\"%s\" is not %s", text,
+			     duration ? "a duration such as \"10s\""
+				      : "a whole number from 0");
+}
+
+flo_status flo__scope_number(struct flo__frame *frame,
+			     const struct flo__number *number, bool duration,
+			     flo_error *err, uint64_t *ret)
+{
+	flo_value *value = NULL;
+	flo_status st;
+
+	if (number->expr == NULL) {
+		*ret = number->fixed;
+		return FLO_OK;
+	}
+	st = flo__scope_eval(frame, number->expr, NULL, err, &value);
+	if (st != FLO_OK)
+		return st;
+	st = number_of(value, duration, err, ret);
+	flo_value_unref(value);
+	return st;
+}

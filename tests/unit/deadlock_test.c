@@ -1,0 +1,198 @@
+/* Deadlock: reported when certain, never while something may still come. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <flo/runtime.h>
+#include <flo/sync.h>
+
+#include "engine/sched/sched_p.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static flo_runtime *runtime(unsigned procs)
+{
+	struct flo_runtime_options options = {.procs = procs};
+	flo_runtime *rt = NULL;
+
+	assert_int_equal(flo_runtime_new(&options, NULL, &rt), FLO_OK);
+	return rt;
+}
+
+static void wait_for_ever(void *arg)
+{
+	(void)arg;
+	flo__park(NULL, NULL, "the end of days", false);
+}
+
+static void wait_in_run(void)
+{
+	flo_runtime *rt = NULL;
+
+	flo_runtime_new(NULL, NULL, &rt);
+	flo_go_with(rt, wait_for_ever, NULL, 0, "prophet");
+	flo_runtime_run(rt, wait_for_ever, NULL);
+}
+
+static void wait_in_free(void)
+{
+	flo_runtime *rt = NULL;
+
+	flo_runtime_new(NULL, NULL, &rt);
+	flo_go(rt, wait_for_ever, NULL);
+	flo_runtime_free(rt);
+}
+
+/* Run @fn in a child; its stderr to @text. Returns how it was ended. */
+static int signal_of(void (*fn)(void), char *text, size_t len)
+{
+	struct rlimit none = {0, 0};
+	int fds[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &none);
+		dup2(fds[1], STDERR_FILENO);
+		signal(SIGABRT, SIG_DFL);
+		alarm(20);
+		fn();
+		_exit(0);
+	}
+	close(fds[1]);
+	memset(text, 0, len);
+	for (size_t at = 0; at < len - 1; at += (size_t)n) {
+		n = read(fds[0], text + at, len - 1 - at);
+		if (n <= 0)
+			break;
+	}
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+static void a_deadlock_is_reported_with_names_and_reasons(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	assert_int_equal(signal_of(wait_in_run, text, sizeof(text)), SIGABRT);
+	assert_non_null(strstr(text, "deadlock: all 2 coroutines"));
+	assert_non_null(strstr(text, "prophet"));
+	assert_non_null(strstr(text, "the end of days"));
+}
+
+static void freeing_a_runtime_that_cannot_end_is_a_deadlock(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	assert_int_equal(signal_of(wait_in_free, text, sizeof(text)), SIGABRT);
+	assert_non_null(strstr(text, "deadlock: all 1 coroutines"));
+}
+
+static bool show(struct flo__g *g, void *arg)
+{
+	__atomic_store_n((struct flo__g **)arg, g, __ATOMIC_RELEASE);
+	return true;
+}
+
+static void park_shown(void *arg)
+{
+	flo__park(show, arg, "a friend", false);
+}
+
+/* Another thread readies it in the end; meanwhile it looks like a deadlock. */
+static void *ready_shown(void *arg)
+{
+	struct flo__g **g = arg, *shown;
+
+	while ((shown = __atomic_load_n(g, __ATOMIC_ACQUIRE)) == NULL)
+		usleep(1000);
+	usleep(20000);
+	flo__ready(shown);
+	return NULL;
+}
+
+static void a_hold_keeps_the_detector_quiet(void **state)
+{
+	flo_runtime *rt = runtime(2);
+	struct flo__g *g = NULL;
+	pthread_t thread;
+
+	(void)state;
+	flo__runtime_hold(rt);
+	pthread_create(&thread, NULL, ready_shown, &g);
+	flo_runtime_run(rt, park_shown, &g);
+	pthread_join(thread, NULL);
+	flo__runtime_release(rt);
+	flo_runtime_free(rt);
+}
+
+static void *wake_late(void *arg)
+{
+	usleep(20000);
+	flo_note_wake(arg);
+	return NULL;
+}
+
+static void wait_for_note(void *arg)
+{
+	pthread_t thread;
+	flo_note note;
+
+	(void)arg;
+	flo_note_init(&note);
+	pthread_create(&thread, NULL, wake_late, &note);
+	flo_note_wait(&note);
+	pthread_join(thread, NULL);
+}
+
+static void block_a_while(void *arg)
+{
+	flo_blocking_begin();
+	usleep(20000);
+	flo_blocking_end();
+	flo__ready(*(struct flo__g **)arg);
+}
+
+static void wait_for_blocked(void *arg)
+{
+	flo_go(NULL, block_a_while, arg);
+	flo__park(show, arg, "who blocks", false);
+}
+
+static void notes_regions_and_sleeps_are_no_deadlock(void **state)
+{
+	(void)state;
+	for (unsigned procs = 1; procs <= 2; procs++) {
+		flo_runtime *rt = runtime(procs);
+		struct flo__g *g = NULL;
+
+		flo_runtime_run(rt, wait_for_note, NULL);
+		flo_runtime_run(rt, wait_for_blocked, &g);
+		flo_runtime_free(rt);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_deadlock_is_reported_with_names_and_reasons),
+		cmocka_unit_test(
+			freeing_a_runtime_that_cannot_end_is_a_deadlock),
+		cmocka_unit_test(a_hold_keeps_the_detector_quiet),
+		cmocka_unit_test(notes_regions_and_sleeps_are_no_deadlock),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,422 @@
+#include "tests/unit/run_fake.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+#include "json/json_p.h"
+#include "steps/steps.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the journal ---- */
+
+struct flo__run_journal {
+	struct fake *fake;
+};
+
+static struct flo__run_journal *the_journal(struct fake *fake)
+{
+	static struct flo__run_journal journal;
+
+	journal.fake = fake;
+	return &journal;
+}
+
+static flo_status append(struct flo__run_journal *run, struct flo__event *event)
+{
+	struct fake *fake = run->fake;
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	struct fake_event *e;
+	flo_status st = FLO_OK;
+
+	pthread_mutex_lock(&fake->lock);
+	if (fake->events_len + 1 == fake->fail_at) {
+		st = FLO_FULL;
+		goto out;
+	}
+	if (fake->events_len == fake->events_cap) {
+		fake->events_cap = fake->events_cap * 2 + 64;
+		fake->events =
+			realloc(fake->events, fake->events_cap * sizeof(*e));
+	}
+	e = &fake->events[fake->events_len++];
+	event->seq = fake->events_len;
+	flo__event_json(event, "r1", "0123456789abcdef0123456789abcdef", &sb);
+	e->len = sb.len;
+	e->json = flo__strbuf_take(&sb);
+	e->kind = event->kind;
+	e->status = event->status;
+	snprintf(e->path, sizeof(e->path), "%s",
+		 event->path != NULL ? event->path : "");
+out:
+	pthread_mutex_unlock(&fake->lock);
+	return st;
+}
+
+static void notify(struct flo__run_journal *run, uint64_t seq,
+		   flo__journal_notify_fn fn, void *arg)
+{
+	INSIST(seq <= run->fake->events_len);
+	fn(arg, FLO_OK);
+}
+
+static void failure(struct flo__run_journal *run, flo_error *ret_err)
+{
+	if (run->fake->fail_at != 0)
+		flo_error_set(ret_err, FLO_FULL, "the disk is full");
+}
+
+/* ---- the executor ---- */
+
+static unsigned gate_bit(const char *name)
+{
+	return 1u << (name[0] - 'a');
+}
+
+static bool gate_is_open(struct fake *fake, const char *name)
+{
+	return __atomic_load_n(&fake->gates_open, __ATOMIC_ACQUIRE) &
+	       gate_bit(name);
+}
+
+static flo_status until_gate(struct fake *fake, const char *name,
+			     flo_context *context)
+{
+	while (!gate_is_open(fake, name)) {
+		flo_status st = flo_context_status(context);
+
+		if (st != FLO_OK)
+			return st;
+		flo_yield();
+	}
+	return FLO_OK;
+}
+
+static const char *env_get(const char *const *env, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; *env != NULL; env++) {
+		if (strncmp(*env, name, len) == 0 && (*env)[len] == '=')
+			return *env + len + 1;
+	}
+	return "";
+}
+
+static void note_execution(struct fake *fake, const char *path)
+{
+	pthread_mutex_lock(&fake->lock);
+	INSIST(fake->executed_len < 64);
+	snprintf(fake->executed[fake->executed_len++], 128, "%s", path);
+	if (++fake->running > fake->running_max)
+		fake->running_max = fake->running;
+	pthread_mutex_unlock(&fake->lock);
+}
+
+static flo_status play(struct fake *fake, const struct flo__exec_request *req,
+		       flo_context *context, flo_error *err,
+		       struct flo__exec_result *ret)
+{
+	const char *const *argv = req->argv;
+	const char *path = env_get(req->env, "FLOW_STEP");
+
+	ret->exit_code = 0;
+	if (strcmp(argv[0], "missing") == 0)
+		return flo_error_set(err, FLO_SPAWN, "cannot run \"missing\"");
+	if (strcmp(argv[0], "exit") == 0) {
+		ret->exit_code = atoi(argv[1]);
+	} else if (strcmp(argv[0], "sig") == 0) {
+		ret->signal = atoi(argv[1]);
+		ret->exit_code = -1;
+	} else if (strcmp(argv[0], "say") == 0) {
+		return req->sink->write(req->sink, 1, argv[1], strlen(argv[1]),
+					err);
+	} else if (strcmp(argv[0], "err") == 0) {
+		req->sink->write(req->sink, 2, argv[1], strlen(argv[1]), err);
+		ret->exit_code = atoi(argv[2]);
+	} else if (strcmp(argv[0], "hang") == 0) {
+		flo_status st = flo_sleep(context, UINT64_C(600000000000));
+
+		ret->signal = 15;
+		return st != FLO_OK ? st : FLO_TIMEOUT;
+	} else if (strcmp(argv[0], "post") == 0) {
+		__atomic_or_fetch(&fake->gates_open, gate_bit(argv[1]),
+				  __ATOMIC_RELEASE);
+	} else if (strcmp(argv[0], "wait") == 0) {
+		return until_gate(fake, argv[1], context);
+	} else if (strcmp(argv[0], "flaky") == 0) {
+		ret->exit_code =
+			fake_executions(fake, path) <= (unsigned)atoi(argv[1])
+				? 1
+				: 0;
+	} else {
+		INSIST(strcmp(argv[0], "ok") == 0);
+	}
+	return FLO_OK;
+}
+
+static struct fake *fake_of(struct flo__executor *executor)
+{
+	return (struct fake *)((char *)executor -
+			       offsetof(struct fake, executor));
+}
+
+static flo_status run_fake(struct flo__executor *executor,
+			   const struct flo__exec_request *request,
+			   flo_context *context, flo_error *err,
+			   struct flo__exec_result *ret_result)
+{
+	struct fake *fake = fake_of(executor);
+	flo_status st;
+
+	*ret_result = (struct flo__exec_result){.pid = 1};
+	note_execution(fake, env_get(request->env, "FLOW_STEP"));
+	st = play(fake, request, context, err, ret_result);
+	pthread_mutex_lock(&fake->lock);
+	fake->running--;
+	pthread_mutex_unlock(&fake->lock);
+	return st;
+}
+
+static void kill_all(struct flo__executor *executor)
+{
+	(void)executor;
+}
+
+/* ---- step types ---- */
+
+static const flo_step_type *at(const struct flo__registry *registry, size_t i)
+{
+	size_t len;
+	const flo_step_type *const *types = flo__builtin_steps(&len);
+
+	(void)registry;
+	return i < len ? types[i] : NULL;
+}
+
+static const flo_step_type *find(const struct flo__registry *registry,
+				 const char *name, size_t len)
+{
+	const flo_step_type *type;
+
+	for (size_t i = 0; (type = at(registry, i)) != NULL; i++) {
+		if (strlen(type->name) == len &&
+		    strncmp(type->name, name, len) == 0)
+			return type;
+	}
+	return NULL;
+}
+
+/* ---- the world ---- */
+
+void fake_init(struct fake *fake)
+{
+	static const struct flo__journal_ops journal_ops = {.append = append,
+							    .notify = notify,
+							    .failure = failure};
+	static const struct flo__executor_ops executor_ops = {.run = run_fake,
+							      .kill_all =
+								      kill_all};
+
+	flo__json_guard_install();
+	memset(fake, 0, sizeof(*fake));
+	fake->journal.ops = &journal_ops;
+	fake->executor.ops = &executor_ops;
+	fake->registry = (struct flo__registry){find, at};
+	pthread_mutex_init(&fake->lock, NULL);
+	snprintf(fake->files, sizeof(fake->files), "/tmp/flo-run-XXXXXX");
+	INSIST(mkdtemp(fake->files) != NULL);
+	INSIST(flo_runtime_new(NULL, NULL, &fake->rt) == FLO_OK);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind,
+		      struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+void fake_fini(struct fake *fake)
+{
+	flo_runtime_free(fake->rt);
+	for (size_t i = 0; i < fake->events_len; i++)
+		flo__free(fake->events[i].json);
+	free(fake->events);
+	nftw(fake->files, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	pthread_mutex_destroy(&fake->lock);
+}
+
+struct job {
+	struct fake *fake;
+	struct flo__run *run;
+	struct fake_result result;
+	void (*hook)(struct flo__run *run);
+};
+
+static void run_hook(void *arg)
+{
+	struct job *job = arg;
+
+	job->hook(job->run);
+}
+
+static void run_job(void *arg)
+{
+	struct job *job = arg;
+
+	job->result.st = flo__run_main(job->run, &job->fake->journal,
+				       the_journal(job->fake), &job->result.err,
+				       &job->result.result);
+}
+
+static void print_diagnostic(const flo_diagnostic *d, void *arg)
+{
+	(void)arg;
+	fprintf(stderr, "%d:%d: %s: %s (%s)\n", d->line, d->column, d->code,
+		d->message, d->hint);
+}
+
+/* Tests write pipelines with ' where JSON wants ". */
+static char *with_quotes(const char *text)
+{
+	char *copy = strdup(text);
+
+	for (char *p = copy; *p != '\0'; p++)
+		*p = *p == '\'' ? '"' : *p;
+	return copy;
+}
+
+static void take_over(struct fake *fake, struct flo__run *run, size_t keep)
+{
+	for (size_t i = keep; i < fake->events_len; i++)
+		flo__free(fake->events[i].json);
+	fake->events_len = keep;
+	for (size_t i = 0; i < keep; i++)
+		INSIST(flo__run_preset(run, fake->events[i].json,
+				       fake->events[i].len, NULL) == FLO_OK);
+	if (keep > 0)
+		INSIST(flo__run_preset_done(run, NULL) == FLO_OK);
+}
+
+struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
+			    void (*hook)(struct flo__run *run))
+{
+	struct flo__run_deps deps = {.runtime = fake->rt,
+				     .executor = &fake->executor,
+				     .files = fake->files};
+	struct flo__run_record record = {
+		.id = "r1",
+		.trace_id = "0123456789abcdef0123456789abcdef",
+		.pipeline = "p",
+		.file = "p.json",
+		.dir = "/"};
+	struct flo__dsl_options options = {.file = "p.json",
+					   .registry = &fake->registry,
+					   .fn = print_diagnostic};
+	struct job job = {.fake = fake, .hook = hook};
+	struct flo__plan *plan = NULL;
+	flo_value *params = NULL;
+	char *json = with_quotes(text);
+
+	INSIST(flo__dsl_compile(json, strlen(json), &options, NULL, &plan) ==
+	       FLO_OK);
+	INSIST(flo__dsl_bind(plan, NULL, NULL, &params) == FLO_OK);
+	INSIST(flo__run_new(&deps, plan, &record, params, NULL, &job.run) ==
+	       FLO_OK);
+	take_over(fake, job.run, keep);
+	if (hook != NULL)
+		INSIST(flo_go(fake->rt, run_hook, &job) == FLO_OK);
+	flo_runtime_run(fake->rt, run_job, &job);
+	flo__run_free(job.run);
+	flo_value_unref(params);
+	plan->free(plan);
+	free(json);
+	return job.result;
+}
+
+void fake_result_fini(struct fake_result *result)
+{
+	flo_value_unref(result->result);
+	result->result = NULL;
+}
+
+/* ---- questions ---- */
+
+static const char *string_of(const flo_value *map, const char *key)
+{
+	const flo_value *value =
+		map != NULL ? flo_value_map_get(map, key) : NULL;
+
+	return value != NULL && flo_value_typeof(value) == FLO_VALUE_STRING
+		       ? flo_value_get_string(value, NULL)
+		       : "";
+}
+
+const char *fake_status(const struct fake_result *result)
+{
+	return string_of(result->result, "status");
+}
+
+const char *fake_error(const struct fake_result *result, const char *key)
+{
+	return string_of(result->result != NULL
+				 ? flo_value_map_get(result->result, "error")
+				 : NULL,
+			 key);
+}
+
+int64_t fake_count(const struct fake_result *result, const char *state)
+{
+	const flo_value *counts = flo_value_map_get(result->result, "counts");
+
+	return flo_value_get_int(flo_value_map_get(counts, state));
+}
+
+bool fake_has(const struct fake *fake, enum flo__event_kind kind,
+	      const char *path)
+{
+	for (size_t i = 0; i < fake->events_len; i++) {
+		if (fake->events[i].kind == kind &&
+		    (path == NULL || strcmp(fake->events[i].path, path) == 0))
+			return true;
+	}
+	return false;
+}
+
+enum flo__state fake_state(const struct fake *fake, const char *path)
+{
+	for (size_t i = fake->events_len; i-- > 0;) {
+		const struct fake_event *e = &fake->events[i];
+
+		if (strcmp(e->path, path) != 0)
+			continue;
+		if (e->kind == FLO__EVENT_STEP_SKIPPED)
+			return FLO__STATE_SKIPPED;
+		if (e->kind == FLO__EVENT_STEP_FINISHED)
+			return e->status;
+	}
+	return FLO__STATE_NONE;
+}
+
+unsigned fake_executions(const struct fake *fake, const char *path)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < fake->executed_len; i++)
+		n += strcmp(fake->executed[i], path) == 0;
+	return n;
+}
+
+int fake_order(const struct fake *fake, const char *path)
+{
+	for (size_t i = 0; i < fake->executed_len; i++) {
+		if (strcmp(fake->executed[i], path) == 0)
+			return (int)i;
+	}
+	return -1;
+}

@@ -1,0 +1,86 @@
+/*
+ * The world of a run, faked: a journal in memory and an executor that plays
+ * scripts, so that tests of the runner decide what happens and when.
+ *
+ * A "program" is a word and its arguments:
+ *
+ *	ok			exits with 0
+ *	exit N			exits with N
+ *	sig N			is ended by signal N
+ *	say TEXT		writes TEXT to stdout and exits with 0
+ *	err TEXT N		writes TEXT to stderr and exits with N
+ *	hang			runs until it is stopped
+ *	post NAME		opens gate NAME and exits with 0
+ *	wait NAME		exits with 0 once gate NAME is open
+ *	flaky N			exits with 1 the first N times this step runs
+ *	missing			cannot be started
+ */
+#ifndef FLO_TESTS_RUN_FAKE_H
+#define FLO_TESTS_RUN_FAKE_H
+
+#include "dsl/dsl.h"
+#include "engine/run/run.h"
+
+#include <pthread.h>
+
+struct fake_event {
+	char *json;
+	size_t len;
+	enum flo__event_kind kind;
+	char path[128];
+	enum flo__state status;
+};
+
+struct fake {
+	flo_runtime *rt;
+	struct flo__journal journal;
+	struct flo__executor executor;
+	struct flo__registry registry;
+	char files[64]; /* a temporary directory */
+	pthread_mutex_t lock;
+	struct fake_event *events;
+	size_t events_len, events_cap;
+	uint64_t fail_at; /* append() of this sequence number fails; 0: never */
+	char executed[64][128]; /* paths, in order of execution */
+	size_t executed_len;
+	unsigned running, running_max;
+	uint32_t gates_open; /* bit i: gate 'a' + i */
+};
+
+/* Results of one run. */
+struct fake_result {
+	flo_status st;
+	flo_error err;
+	flo_value *result; /* of run.finished; owned */
+};
+
+void fake_init(struct fake *fake);
+void fake_fini(struct fake *fake);
+
+/*
+ * Compile @text (with ' for ") and run it. @keep: how many of the events
+ * recorded so far are taken over as those of an interrupted run; the others
+ * are forgotten. @hook, if not NULL, is called in a coroutine of its own with
+ * the run.
+ */
+struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
+			    void (*hook)(struct flo__run *run));
+void fake_result_fini(struct fake_result *result);
+
+/* "succeeded" etc. of the last run; "" if it has not finished. */
+const char *fake_status(const struct fake_result *result);
+/* A string under @key of its error, "" if there is none. */
+const char *fake_error(const struct fake_result *result, const char *key);
+int64_t fake_count(const struct fake_result *result, const char *state);
+
+/* Whether an event of @kind for @path (NULL: any) was recorded. */
+bool fake_has(const struct fake *fake, enum flo__event_kind kind,
+	      const char *path);
+/* The state @path ended in; NONE. */
+enum flo__state fake_state(const struct fake *fake, const char *path);
+/* How many times @path was executed since fake_init(). */
+unsigned fake_executions(const struct fake *fake, const char *path);
+/* Where in the order of execution @path came first; -1. */
+int fake_order(const struct fake *fake, const char *path);
+
+#endif

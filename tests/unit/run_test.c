@@ -1,0 +1,574 @@
+/*
+ * The errgroup rules of the language, on a faked world: what starts, what is
+ * cancelled, what a run says in the end.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/run_fake.h"
+
+#include "base/contract.h"
+
+#include <string.h>
+
+static struct fake fake;
+static struct fake_result result;
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_init(&fake);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_result_fini(&result);
+	fake_fini(&fake);
+	return 0;
+}
+
+static void run(const char *text)
+{
+	result = fake_run(&fake, text, 0, NULL);
+	assert_int_equal(result.st, FLO_OK);
+}
+
+static const flo_value *output(void)
+{
+	return flo_value_map_get(result.result, "output");
+}
+
+static void sequence_runs_in_order_and_passes_outputs(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':["
+	    "{'name':'a','exec':['say','one'],'output':'text'},"
+	    "{'name':'b','exec':['say','${{ steps.a.output }} two'],"
+	    "'output':'text'},{'name':'c','exec':['ok']}],"
+	    "'output':{'b':'${{ steps.b.output }}'}}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake_order(&fake, "a"), 0);
+	assert_int_equal(fake_order(&fake, "b"), 1);
+	assert_int_equal(fake_order(&fake, "c"), 2);
+	assert_string_equal(
+		flo_value_get_string(flo_value_map_get(output(), "b"), NULL),
+		"one two");
+	assert_int_equal(fake_count(&result, "succeeded"), 3);
+}
+
+static void failed_step_stops_its_sequence(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['err','boom\\n','3']},"
+	    "{'name':'b','exec':['ok']}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_string_equal(fake_error(&result, "path"), "a");
+	assert_string_equal(fake_error(&result, "kind"), "exit");
+	assert_string_equal(fake_error(&result, "message"), "exit code 3");
+	assert_string_equal(fake_error(&result, "stderr_tail"), "boom\n");
+	assert_int_equal(fake_order(&fake, "b"), -1);
+	assert_int_equal(fake_count(&result, "cancelled"), 1);
+	assert_false(fake_has(&fake, FLO__EVENT_STEP_FINISHED, "b"));
+}
+
+static void signal_is_not_an_exit_code(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['sig','11']}]}");
+	assert_string_equal(fake_error(&result, "kind"), "signal");
+	assert_string_equal(fake_error(&result, "message"), "ended by SIGSEGV");
+}
+
+static void missing_program_is_a_spawn_error(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['missing']}]}");
+	assert_string_equal(fake_error(&result, "kind"), "spawn");
+}
+
+static void first_failure_cancels_siblings(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'g','group':["
+	    "{'name':'slow','exec':['hang']},"
+	    "{'name':'bad','exec':['exit','1']},"
+	    "{'name':'later','needs':['slow'],'exec':['ok']}]}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_string_equal(fake_error(&result, "path"), "g.bad");
+	assert_int_equal(fake_state(&fake, "g.slow"), FLO__STATE_CANCELLED);
+	assert_int_equal(fake_order(&fake, "g.later"), -1);
+	assert_int_equal(fake_count(&result, "cancelled"), 2);
+	assert_int_equal(fake_count(&result, "failed"), 1);
+}
+
+static void limit_bounds_those_running(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'f','limit':2,"
+	    "'foreach':[1,2,3,4,5,6,7,8],'exec':['ok']}]}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_true(fake.running_max <= 2);
+	assert_int_equal(fake_count(&result, "succeeded"), 8);
+}
+
+static void limit_starts_in_item_order(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'f','limit':1,"
+	    "'foreach':[5,6,7],'exec':['ok']}]}");
+	assert_int_equal(fake_order(&fake, "f[0]"), 0);
+	assert_int_equal(fake_order(&fake, "f[1]"), 1);
+	assert_int_equal(fake_order(&fake, "f[2]"), 2);
+}
+
+static void run_limit_counts_leaves(void **state)
+{
+	(void)state;
+	run("{'name':'p','limit':1,'steps':[{'name':'g','group':["
+	    "{'name':'a','steps':[{'name':'x','exec':['ok']},"
+	    "{'name':'y','exec':['ok']}]},"
+	    "{'name':'b','exec':['ok']},{'name':'c','exec':['ok']}]}]}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake.running_max, 1);
+}
+
+static void needs_make_a_dag(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'g','group':["
+	    "{'name':'d','needs':['b','c'],'exec':['ok']},"
+	    "{'name':'b','needs':['a'],'exec':['ok']},"
+	    "{'name':'c','needs':['a'],'exec':['ok']},"
+	    "{'name':'a','exec':['ok']}]}]}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake_order(&fake, "g.a"), 0);
+	assert_int_equal(fake_order(&fake, "g.d"), 3);
+}
+
+static void foreach_yields_outputs_in_item_order(void **state)
+{
+	const flo_value *list;
+
+	(void)state;
+	run("{'name':'p','steps':[{'name':'f','foreach':['x','y'],'as':'i',"
+	    "'exec':['say','${{ i }}${{ string(index) }}'],'output':'text'}],"
+	    "'output':'${{ steps.f.output }}'}");
+	list = output();
+	assert_int_equal(flo_value_len(list), 2);
+	assert_string_equal(flo_value_get_string(flo_value_list_at(list, 0),
+						 NULL),
+			    "x0");
+	assert_string_equal(flo_value_get_string(flo_value_list_at(list, 1),
+						 NULL),
+			    "y1");
+}
+
+static void foreach_of_blocks_has_item_paths(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'l','exec':['say','[1,2]'],"
+	    "'output':'json'},{'name':'f','foreach':'steps.l.output','steps':["
+	    "{'name':'a','exec':['ok']},{'name':'b','exec':['ok']}]}]}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake_state(&fake, "f[1].b"), FLO__STATE_SUCCEEDED);
+	assert_int_equal(fake_count(&result, "succeeded"), 5);
+}
+
+static void empty_foreach_succeeds(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'f','foreach':[],'exec':['ok']}],"
+	    "'output':'${{ steps.f.output }}'}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(flo_value_len(output()), 0);
+}
+
+static void allowed_failure_is_no_error(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['exit','1'],"
+	    "'allow_failure':true},{'name':'b','exec':['ok']}]}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake_state(&fake, "a"), FLO__STATE_FAILED);
+	assert_int_equal(fake_state(&fake, "b"), FLO__STATE_SUCCEEDED);
+}
+
+static void drain_lets_the_running_finish(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'g','on_error':'drain','limit':2,"
+	    "'group':[{'name':'slow','exec':['wait','a']},"
+	    "{'name':'bad','steps':[{'name':'x','exec':['post','a']},"
+	    "{'name':'y','exec':['exit','1']}]},"
+	    "{'name':'late','needs':['slow','bad'],'exec':['ok']}]}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_int_equal(fake_state(&fake, "g.slow"), FLO__STATE_SUCCEEDED);
+	assert_int_equal(fake_order(&fake, "g.late"), -1);
+}
+
+static void continue_runs_what_does_not_depend(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'g','on_error':'continue',"
+	    "'group':[{'name':'bad','exec':['exit','1']},"
+	    "{'name':'dep','needs':['bad'],'exec':['ok']},"
+	    "{'name':'dep2','needs':['dep'],'exec':['ok']},"
+	    "{'name':'free','exec':['ok']}]}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_int_equal(fake_state(&fake, "g.free"), FLO__STATE_SUCCEEDED);
+	assert_int_equal(fake_count(&result, "blocked"), 2);
+	assert_int_equal(fake_count(&result, "failed"), 1);
+}
+
+static void failures_within_max_failures_are_tolerated(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'f','max_failures':1,'limit':1,"
+	    "'foreach':[1,0,0],'exec':['exit','${{ item }}']}]}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake_count(&result, "failed"), 1);
+	assert_int_equal(fake_count(&result, "succeeded"), 2);
+}
+
+static void retry_tries_again(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['flaky','2'],"
+	    "'retry':{'limit':3,'backoff':'1ms'}}]}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake_executions(&fake, "a"), 3);
+	assert_true(fake_has(&fake, FLO__EVENT_STEP_RETRYING, "a"));
+}
+
+static void retry_gives_up_at_its_limit(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['exit','1'],"
+	    "'retry':{'limit':2,'backoff':'1ms'}}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_int_equal(fake_executions(&fake, "a"), 3);
+}
+
+static void retry_frees_its_slot_meanwhile(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'g','limit':1,'group':["
+	    "{'name':'a','exec':['flaky','1'],"
+	    "'retry':{'limit':1,'backoff':'20ms'}},"
+	    "{'name':'b','exec':['ok']}]}]}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake_order(&fake, "g.b"), 1);
+	assert_int_equal(fake_executions(&fake, "g.a"), 2);
+	assert_int_equal(fake.running_max, 1);
+}
+
+static void retry_when_decides(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['exit','7'],"
+	    "'retry':{'limit':3,'backoff':'1ms','when':'step.exit_code == 1'}}"
+	    "]}");
+	assert_int_equal(fake_executions(&fake, "a"), 1);
+}
+
+static void skipped_counts_as_success(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','when':'1 == 2','exec':['ok']},"
+	    "{'name':'b','exec':['ok']},{'name':'c','when':'false','steps':["
+	    "{'name':'x','exec':['ok']}]}]}");
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake_state(&fake, "a"), FLO__STATE_SKIPPED);
+	assert_int_equal(fake_count(&result, "skipped"), 2);
+}
+
+static void step_timeout_is_a_failure(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','timeout':'5ms',"
+	    "'exec':['hang']}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_string_equal(fake_error(&result, "kind"), "timeout");
+	assert_string_equal(fake_error(&result, "path"), "a");
+}
+
+static void block_timeout_fails_the_block(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'s','timeout':'5ms','steps':["
+	    "{'name':'a','exec':['hang']},{'name':'b','exec':['ok']}]}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_string_equal(fake_error(&result, "kind"), "timeout");
+	assert_string_equal(fake_error(&result, "path"), "s");
+	assert_int_equal(fake_state(&fake, "s.a"), FLO__STATE_CANCELLED);
+}
+
+static void run_timeout_fails_the_run(void **state)
+{
+	(void)state;
+	run("{'name':'p','timeout':'5ms','steps':["
+	    "{'name':'a','exec':['hang']}],"
+	    "'finally':[{'name':'f','exec':['ok']}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_string_equal(fake_error(&result, "kind"), "timeout");
+	assert_int_equal(fake_state(&fake, "finally.f"), FLO__STATE_SUCCEEDED);
+}
+
+static void finally_sees_how_the_body_ended(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['exit','1']},"
+	    "{'name':'b','exec':['ok']}],'finally':["
+	    "{'name':'f','when':'run.status == \"failed\" && "
+	    "run.error.path == \"a\" && steps.b.status == \"cancelled\"',"
+	    "'exec':['ok']},"
+	    "{'name':'g','when':'run.status == \"succeeded\"',"
+	    "'exec':['ok']}]}" +
+	    0);
+	assert_int_equal(fake_state(&fake, "finally.f"), FLO__STATE_SUCCEEDED);
+	assert_int_equal(fake_state(&fake, "finally.g"), FLO__STATE_SKIPPED);
+	assert_string_equal(fake_error(&result, "path"), "a");
+}
+
+static void failing_finally_fails_a_run_that_succeeded(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['ok']}],"
+	    "'finally':[{'name':'f','exec':['exit','1']}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_string_equal(fake_error(&result, "path"), "finally.f");
+}
+
+static void cancel_stop(struct flo__run *r)
+{
+	while (fake_executions(&fake, "a") == 0)
+		flo_yield();
+	flo__run_cancel(r, false, "cancelled by a test");
+}
+
+static void cancel_stops_steps_and_runs_finally(void **state)
+{
+	(void)state;
+	result = fake_run(&fake,
+			  "{'name':'p','steps':[{'name':'a','exec':['hang']},"
+			  "{'name':'b','exec':['ok']}],"
+			  "'finally':[{'name':'f','exec':['ok']}]}",
+			  0, cancel_stop);
+	assert_int_equal(result.st, FLO_OK);
+	assert_string_equal(fake_status(&result), "cancelled");
+	assert_int_equal(fake_state(&fake, "a"), FLO__STATE_CANCELLED);
+	assert_int_equal(fake_order(&fake, "b"), -1);
+	assert_int_equal(fake_state(&fake, "finally.f"), FLO__STATE_SUCCEEDED);
+	assert_true(fake_has(&fake, FLO__EVENT_RUN_CANCELLING, NULL));
+}
+
+static void cancel_kill(struct flo__run *r)
+{
+	while (fake_executions(&fake, "a") == 0)
+		flo_yield();
+	flo__run_cancel(r, true, "killed by a test");
+}
+
+static void kill_runs_no_finally(void **state)
+{
+	(void)state;
+	result = fake_run(&fake,
+			  "{'name':'p','steps':[{'name':'a','exec':['hang']}],"
+			  "'finally':[{'name':'f','exec':['ok']}]}",
+			  0, cancel_kill);
+	assert_string_equal(fake_status(&result), "cancelled");
+	assert_int_equal(fake_order(&fake, "finally.f"), -1);
+}
+
+static void store_failure_leaves_the_run_without_an_end(void **state)
+{
+	(void)state;
+	fake.fail_at = 4;
+	result = fake_run(&fake,
+			  "{'name':'p','steps':[{'name':'a','exec':['ok']},"
+			  "{'name':'b','exec':['ok']}]}",
+			  0, NULL);
+	assert_int_equal(result.st, FLO_FULL);
+	assert_string_equal(result.err.text, "the disk is full");
+	assert_null(result.result);
+	assert_int_equal(fake_order(&fake, "b"), -1);
+}
+
+static void bad_output_fails_the_step(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['say','{'],"
+	    "'output':'json'}]}");
+	assert_string_equal(fake_error(&result, "kind"), "output");
+}
+
+static void too_much_output_fails_the_step(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['say','12345'],"
+	    "'output':'text','output_limit':'4B'}]}");
+	assert_string_equal(fake_error(&result, "kind"), "output");
+}
+
+/* ---- resume ---- */
+
+static const char *const whole =
+	"{'name':'p','limit':3,'steps':["
+	"{'name':'a','exec':['say','[1,2,3]'],'output':'json'},"
+	"{'name':'f','foreach':'steps.a.output','limit':2,'steps':["
+	"{'name':'x','exec':['say','${{ string(item) }}'],'output':'text'},"
+	"{'name':'y','when':'item != 2','exec':['ok']}]},"
+	"{'name':'g','group':[{'name':'p','exec':['ok']},"
+	"{'name':'q','needs':['p'],'exec':['exit','1'],'allow_failure':true},"
+	"{'name':'r','exec':['ok']}]}],"
+	"'finally':[{'name':'z','exec':['ok']}],"
+	"'output':'${{ steps.f.output }}'}";
+
+/* How often each path was recorded succeeded among the first @n events. */
+static bool succeeded_before(const struct fake_event *events, size_t n,
+			     const char *path)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (events[i].kind == FLO__EVENT_STEP_FINISHED &&
+		    events[i].status == FLO__STATE_SUCCEEDED &&
+		    strcmp(events[i].path, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Run @text, then again from every prefix of its record. */
+static void resume_everywhere(const char *text, const char *status)
+{
+	size_t total;
+	char *output_json;
+
+	run(text);
+	assert_string_equal(fake_status(&result), status);
+	output_json =
+		flo_value_to_json(flo_value_map_get(result.result, "output"));
+	total = fake.events_len;
+	for (size_t keep = 3; keep < total; keep++) {
+		char *again;
+
+		fake_result_fini(&result);
+		fake_fini(&fake);
+		fake_init(&fake);
+		run(text);
+		fake_result_fini(&result);
+		if (keep >= fake.events_len)
+			continue;
+		fake.executed_len = 0;
+		result = fake_run(&fake, text, keep, NULL);
+		assert_int_equal(result.st, FLO_OK);
+		assert_string_equal(fake_status(&result), status);
+		again = flo_value_to_json(
+			flo_value_map_get(result.result, "output"));
+		assert_string_equal(again, output_json);
+		flo_free(again);
+		for (size_t i = 0; i < fake.executed_len; i++)
+			assert_false(succeeded_before(fake.events, keep,
+						      fake.executed[i]));
+	}
+	flo_free(output_json);
+}
+
+static void resume_ends_alike_from_every_prefix(void **state)
+{
+	(void)state;
+	resume_everywhere(whole, "succeeded");
+}
+
+static void resume_of_a_failed_group_starts_nothing_new(void **state)
+{
+	(void)state;
+	resume_everywhere("{'name':'p','steps':[{'name':'g','limit':1,"
+			  "'group':[{'name':'a','exec':['ok']},"
+			  "{'name':'b','exec':['exit','1']},"
+			  "{'name':'c','exec':['ok']}]},"
+			  "{'name':'d','exec':['ok']}],"
+			  "'finally':[{'name':'z','exec':['ok']}]}",
+			  "failed");
+	assert_int_equal(fake_order(&fake, "g.c"), -1);
+	assert_int_equal(fake_order(&fake, "d"), -1);
+}
+
+static void resume_counts_lost_attempts_apart(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'a','exec':['ok']}]}");
+	fake_result_fini(&result);
+	/* queued, started, step.started: the crash came here */
+	result = fake_run(&fake,
+			  "{'name':'p','steps':[{'name':'a','exec':['exit',"
+			  "'1'],'retry':{'limit':1,'backoff':'1ms'}}]}",
+			  3, NULL);
+	assert_true(fake_has(&fake, FLO__EVENT_STEP_LOST, "a"));
+	/* once before, and twice since: limit 1 means two tries */
+	assert_int_equal(fake_executions(&fake, "a"), 3);
+	assert_string_equal(fake_status(&result), "failed");
+}
+
+static void resume_of_a_cancelled_run_goes_on_cancelling(void **state)
+{
+	const char *text = "{'name':'p','steps':[{'name':'a','exec':['hang']},"
+			   "{'name':'b','exec':['ok']}]}";
+
+	(void)state;
+	result = fake_run(&fake, text, 0, cancel_stop);
+	fake_result_fini(&result);
+	/* without run.finished */
+	result = fake_run(&fake, text, fake.events_len - 1, NULL);
+	assert_string_equal(fake_status(&result), "cancelled");
+	assert_int_equal(fake_order(&fake, "b"), -1);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(sequence_runs_in_order_and_passes_outputs),
+		CASE(failed_step_stops_its_sequence),
+		CASE(signal_is_not_an_exit_code),
+		CASE(missing_program_is_a_spawn_error),
+		CASE(first_failure_cancels_siblings),
+		CASE(limit_bounds_those_running),
+		CASE(limit_starts_in_item_order),
+		CASE(run_limit_counts_leaves),
+		CASE(needs_make_a_dag),
+		CASE(foreach_yields_outputs_in_item_order),
+		CASE(foreach_of_blocks_has_item_paths),
+		CASE(empty_foreach_succeeds),
+		CASE(allowed_failure_is_no_error),
+		CASE(drain_lets_the_running_finish),
+		CASE(continue_runs_what_does_not_depend),
+		CASE(failures_within_max_failures_are_tolerated),
+		CASE(retry_tries_again),
+		CASE(retry_gives_up_at_its_limit),
+		CASE(retry_frees_its_slot_meanwhile),
+		CASE(retry_when_decides),
+		CASE(skipped_counts_as_success),
+		CASE(step_timeout_is_a_failure),
+		CASE(block_timeout_fails_the_block),
+		CASE(run_timeout_fails_the_run),
+		CASE(finally_sees_how_the_body_ended),
+		CASE(failing_finally_fails_a_run_that_succeeded),
+		CASE(cancel_stops_steps_and_runs_finally),
+		CASE(kill_runs_no_finally),
+		CASE(store_failure_leaves_the_run_without_an_end),
+		CASE(bad_output_fails_the_step),
+		CASE(too_much_output_fails_the_step),
+		CASE(resume_ends_alike_from_every_prefix),
+		CASE(resume_of_a_failed_group_starts_nothing_new),
+		CASE(resume_counts_lost_attempts_apart),
+		CASE(resume_of_a_cancelled_run_goes_on_cancelling),
+	};
+#undef CASE
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
