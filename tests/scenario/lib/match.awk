@@ -27,7 +27,7 @@ function pattern(line,    out, at, c) {
 	return out "$"
 }
 
-FNR == 1 { file++ }
+BEGIN { wants = 0; haves = 0 }
 FILENAME == ARGV[1] { want[++wants] = $0; next }
 { have[++haves] = $0 }
 
