@@ -6,7 +6,7 @@ json_get() {
 		{ flatten($0) } END { print value[at] }')
 }
 
-# Every step of a run and its state, as "path state" lines.
+# Every step of a run and its state, as "path state" lines, sorted.
 states() {
 	"$FLOWCTL" show "$1" --json | awk -f "$LIB/json.awk" -f <(echo '
 		{
@@ -14,7 +14,7 @@ states() {
 			for (i = 0; ("/steps/" i "/path") in value; i++)
 				print value["/steps/" i "/path"], \
 					value["/steps/" i "/status"]
-		}')
+		}') | LC_ALL=C sort
 }
 
 # A field of what `show --json` says about a step: step_field RUN PATH FIELD
