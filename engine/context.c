@@ -413,6 +413,11 @@ flo_status flo_context_cause(const flo_context *context, flo_error *ret_cause)
 	return status;
 }
 
+struct flo_runtime *flo__context_runtime(const flo_context *context)
+{
+	return context->rt;
+}
+
 uint64_t flo_context_deadline(const flo_context *context)
 {
 	REQUIRE(context != NULL);

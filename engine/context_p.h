@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 
+/* The runtime @context was made for. */
+struct flo_runtime *flo__context_runtime(const flo_context *context);
+
 /*
  * Embedded in whoever waits. @fn runs in the canceller (any thread, a timer's
  * function too) with no lock held: it may take short locks and ready

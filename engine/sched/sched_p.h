@@ -25,6 +25,12 @@ void **flo__g_local(struct flo__g *g);
 flo_runtime *flo__g_runtime(const struct flo__g *g);
 
 /*
+ * How many blocking regions the calling coroutine is in: a panic leaves those
+ * it began in.
+ */
+unsigned flo__blocking_depth(void);
+
+/*
  * Take the calling coroutine off its thread until someone calls flo__ready().
  *
  * @commit, if not NULL, runs on the scheduler's own stack once the coroutine's
@@ -47,6 +53,13 @@ void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
  * that its @commit releases.
  */
 void flo__ready(struct flo__g *g);
+
+/*
+ * As flo__ready(), but behind all that is queued where it is readied, for who
+ * has work to give rather than to do (a group's spawner at its limit: by its
+ * turn many slots are free, and one switch serves for all of them).
+ */
+void flo__ready_last(struct flo__g *g);
 
 /*
  * A timer, embedded in what it is for. @fn runs on a scheduler thread's own

@@ -21,10 +21,14 @@ extern "C" {
 
 typedef struct flo_chan flo_chan;
 
-/** Make a channel of @capacity values of @size bytes each (both may be 0). */
+/**
+ * Make a channel of @capacity values of @size bytes each (both may be 0; of a
+ * value without a size only the coming counts, and @ret_value may be NULL).
+ * Returns FLO_OK and a channel the caller frees, or FLO_NOMEM.
+ */
 FLO_EXTERN flo_status flo_chan_new(size_t size, size_t capacity,
 				   flo_chan **ret_chan);
-/** Free. Requires: nobody waits on it. NULL is allowed. */
+/** Free, buffered values too. NULL is allowed. Requires: nobody uses it. */
 FLO_EXTERN void flo_chan_free(flo_chan *chan);
 
 /**
@@ -33,16 +37,24 @@ FLO_EXTERN void flo_chan_free(flo_chan *chan);
  */
 FLO_EXTERN flo_status flo_chan_send(flo_chan *chan, const void *value,
 				    flo_context *context);
-/** Receive into *@ret_value. FLO_CLOSED when closed and drained. */
+/**
+ * Receive into *@ret_value, parking while the channel is empty.
+ * Returns FLO_OK; FLO_CLOSED when it is closed and drained, or the status of
+ * @context (may be NULL), and leaves *@ret_value alone then.
+ */
 FLO_EXTERN flo_status flo_chan_recv(flo_chan *chan, void *ret_value,
 				    flo_context *context);
-/** FLO_AGAIN instead of parking. */
+/** As flo_chan_send(), but FLO_AGAIN instead of parking. Any thread. */
 FLO_EXTERN flo_status flo_chan_try_send(flo_chan *chan, const void *value);
+/** As flo_chan_recv(), but FLO_AGAIN instead of parking. Any thread. */
 FLO_EXTERN flo_status flo_chan_try_recv(flo_chan *chan, void *ret_value);
-/** Close; wakes everyone. Requires: not closed before. */
+/**
+ * Close: no more will be sent. Wakes everyone; to a sender that waits it is a
+ * broken contract. Any thread. Requires: not closed before.
+ */
 FLO_EXTERN void flo_chan_close(flo_chan *chan);
 
-/** One case of a select: exactly one of the two directions. */
+/** One case of a select: one of the two directions. */
 struct flo_select_case {
 	flo_chan *chan;	  /* NULL: never ready */
 	const void *send; /* not NULL: send this value */

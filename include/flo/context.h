@@ -25,7 +25,8 @@ typedef struct flo_context flo_context;
 struct flo_runtime;
 
 /**
- * Make a root context of @runtime that is never cancelled by itself.
+ * Make a root context of @runtime that is never cancelled by itself. It must
+ * be given back before @runtime is freed. NULL makes a tree without deadlines.
  *
  * Returns a reference the caller owns, or NULL when out of memory.
  */
@@ -42,7 +43,11 @@ FLO_EXTERN flo_context *flo_context_child(flo_context *parent);
 /**
  * Make a child of @parent that ends by itself with FLO_TIMEOUT after
  * @timeout_ns nanoseconds of the runtime's clock, with @why (copied, at most
- * 255 bytes; names whose limit it was, "step timeout of 30s") as text.
+ * 255 bytes; names whose limit it was, "step timeout of 30s") as text. If the
+ * parent's deadline comes first, only that one counts.
+ *
+ * Requires: the tree has a runtime.
+ * Returns a reference the caller owns, or NULL when out of memory.
  */
 FLO_EXTERN flo_context *
 flo_context_timeout(flo_context *parent, uint64_t timeout_ns, const char *why);
@@ -51,14 +56,16 @@ flo_context_timeout(flo_context *parent, uint64_t timeout_ns, const char *why);
 FLO_EXTERN flo_context *flo_context_ref(flo_context *context);
 
 /**
- * Give a reference back. The last one frees; it does not cancel children that
- * others still hold. NULL is allowed.
+ * Give a reference back. The last one disarms the deadline and frees; it does
+ * not cancel children that others still hold. NULL is allowed. May wait for a
+ * cancellation that is just passing through: no lock may be held.
  */
 FLO_EXTERN void flo_context_unref(flo_context *context);
 
 /**
  * Cancel @context and everything below it. The first call decides the cause;
- * later ones do nothing. @cause is copied; NULL means FLO_CANCELED.
+ * later ones do nothing. @cause is copied; NULL means FLO_CANCELED. The caller
+ * holds a reference throughout.
  */
 FLO_EXTERN void flo_context_cancel(flo_context *context,
 				   const flo_error *cause);

@@ -5,6 +5,11 @@
  * error and no other. A group serves one piece of work and is not reused.
  * Semantics: golang.org/x/sync/errgroup.
  *
+ * A member that was started (FLO_OK) always runs, even if the group is
+ * cancelled before its turn: it finds @context ended, and may count on being
+ * the one who disposes of @arg. As in Go, a member that panics outside
+ * flo_try() ends the process.
+ *
  * Threads: any coroutine of the group's runtime, except flo_group_free(),
  * which its creator calls once.
  */
@@ -51,7 +56,7 @@ FLO_EXTERN void flo_group_set_limit(flo_group *group, uint32_t limit);
 FLO_EXTERN flo_status flo_group_go(flo_group *group, flo_group_fn fn,
 				   void *arg);
 
-/** As flo_group_go(), FLO_AGAIN instead of parking at the limit. */
+/** As flo_group_go(), but FLO_AGAIN instead of parking at the limit. */
 FLO_EXTERN flo_status flo_group_try_go(flo_group *group, flo_group_fn fn,
 				       void *arg);
 
@@ -61,7 +66,10 @@ FLO_EXTERN flo_context *flo_group_context(flo_group *group);
 /**
  * Wait until every member has ended, whatever their outcome, and cancel the
  * group's context. Returns FLO_OK or the first failure's status, with its
- * detail in @err. Requires: called once.
+ * detail in @err. A cancellation from outside is no failure of the group's.
+ *
+ * Requires: called once, in a coroutine. Only members may start members while it
+ * waits.
  */
 FLO_EXTERN flo_status flo_group_wait(flo_group *group, flo_error *err);
 

@@ -2,10 +2,11 @@
  * Waiting for each other: mutex, condition, semaphore, wait group, note.
  *
  * All park the calling coroutine, never its thread; all are FIFO. Each is
- * embedded by value, starts zeroed (FLO_..._INIT or memset) and owns nothing
+ * embedded by value, starts zeroed (static, = {0} or memset) and owns nothing
  * while nobody waits, so none has a fini. Where a function takes a context it
- * may be NULL; when the context ends first the wait ends with its status
- * and without the thing waited for.
+ * may be NULL; when the context ends first, or has ended before the call, the
+ * wait ends with its status and without the thing waited for. A waiter that
+ * was given it in the same moment has it, and the wait returns FLO_OK.
  *
  * Threads: coroutines of one runtime, unless a function says "any thread".
  * Semantics: Go's package sync and x/sync/semaphore.
@@ -32,13 +33,21 @@ struct flo__waitq {
 	struct flo__waiter *head, *tail;
 };
 
-/** Mutual exclusion between coroutines. */
+/**
+ * Mutual exclusion between coroutines.
+ *
+ * FIFO among those who wait. A running coroutine may take a free mutex before
+ * a waiter that was woken for it, but no more than 16 times: then the mutex is
+ * handed over (Go's normal and starvation modes).
+ */
 typedef struct flo_mutex {
 	struct flo__waitq q;
-	bool held;
+	uint32_t state; /* atomic: see the note in engine/sync/mutex.c */
 } flo_mutex;
 
+/** Lock, parking until it is free. Not recursive. */
 FLO_EXTERN void flo_mutex_lock(flo_mutex *mutex);
+/** Lock if it is free. Never blocks. */
 FLO_EXTERN bool flo_mutex_trylock(flo_mutex *mutex);
 /** Requires: @mutex is locked (a broken contract otherwise). */
 FLO_EXTERN void flo_mutex_unlock(flo_mutex *mutex);
@@ -50,11 +59,14 @@ typedef struct flo_cond {
 
 /**
  * Release @mutex, wait for a signal, lock @mutex again.
+ * Requires: the caller holds @mutex.
  * Returns FLO_OK, or @context's status; @mutex is locked in both cases.
  */
 FLO_EXTERN flo_status flo_cond_wait(flo_cond *cond, flo_mutex *mutex,
 				    flo_context *context);
+/** Wake the longest waiter, if any. The mutex need not be held. */
 FLO_EXTERN void flo_cond_signal(flo_cond *cond);
+/** Wake all that wait now. */
 FLO_EXTERN void flo_cond_broadcast(flo_cond *cond);
 
 /** A counting semaphore, FIFO: nobody overtakes a waiter. */
@@ -69,7 +81,9 @@ FLO_EXTERN void flo_sem_init(flo_sem *sem, int64_t free);
 FLO_EXTERN flo_status flo_sem_take(flo_sem *sem, flo_context *context);
 /** As flo_sem_take(), before all that wait already (a retry coming back). */
 FLO_EXTERN flo_status flo_sem_take_front(flo_sem *sem, flo_context *context);
+/** Take a unit if there is one. Any thread; never blocks. */
 FLO_EXTERN bool flo_sem_trytake(flo_sem *sem);
+/** Give a unit back, to the first who waits. Any thread. */
 FLO_EXTERN void flo_sem_give(flo_sem *sem);
 
 /** Wait for a set of things to end. Semantics: sync.WaitGroup. */
@@ -78,9 +92,15 @@ typedef struct flo_waitgroup {
 	int64_t count;
 } flo_waitgroup;
 
-/** Add @n (may be negative). Requires: the count does not fall below 0. */
+/**
+ * Add @n (may be negative); at 0 all waiters go on. Any thread.
+ * Requires: the count does not fall below 0. Who starts things adds before it
+ * starts them, or a wait may return too early.
+ */
 FLO_EXTERN void flo_waitgroup_add(flo_waitgroup *wg, int64_t n);
+/** Add -1. Any thread. */
 FLO_EXTERN void flo_waitgroup_done(flo_waitgroup *wg);
+/** Wait until the count is 0; returns at once if it is. */
 FLO_EXTERN flo_status flo_waitgroup_wait(flo_waitgroup *wg,
 					 flo_context *context);
 

@@ -1,0 +1,88 @@
+/*
+ * For tests of what runs in coroutines: EXPECT() may be used on any thread and
+ * is judged on the test's own, after the runtime has ended (an assertion of
+ * cmocka's that fails elsewhere ends the program without a word).
+ */
+#ifndef FLO_TESTS_UNIT_CORO_H
+#define FLO_TESTS_UNIT_CORO_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <flo/runtime.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+static atomic_int coro_failures;
+
+#define EXPECT(cond) coro_expect((cond), #cond, __FILE__, __LINE__)
+
+static inline void coro_expect(bool holds, const char *rule, const char *file,
+			       int line)
+{
+	if (holds)
+		return;
+	if (atomic_fetch_add(&coro_failures, 1) < 10)
+		fprintf(stderr, "%s:%d: expected: %s\n", file, line, rule);
+}
+
+static inline void coro_run(const struct flo_runtime_options *options,
+			    flo_fn fn, void *arg)
+{
+	flo_runtime *rt;
+
+	atomic_store(&coro_failures, 0);
+	assert_int_equal(flo_runtime_new(options, NULL, &rt), FLO_OK);
+	assert_int_equal(flo_runtime_run(rt, fn, arg), FLO_OK);
+	flo_runtime_free(rt);
+	assert_int_equal(atomic_load(&coro_failures), 0);
+}
+
+/* Run @fn(NULL) on one thread, on several, and with every choice random. */
+static inline void coro_run_all_ways(flo_fn fn)
+{
+	coro_run(&(struct flo_runtime_options){.procs = 1}, fn, NULL);
+	coro_run(&(struct flo_runtime_options){.procs = 4}, fn, NULL);
+	coro_run(&(struct flo_runtime_options){.procs = 1, .shuffle_seed = 7},
+		 fn, NULL);
+	coro_run(&(struct flo_runtime_options){.procs = 4, .shuffle_seed = 11},
+		 fn, NULL);
+}
+
+/* Define the cmocka test NAME, which runs the coroutine NAME_body all ways. */
+#define CORO_TEST(name)                                                        \
+	static void name(void **state)                                         \
+	{                                                                      \
+		(void)state;                                                   \
+		coro_run_all_ways(name##_body);                                \
+	}                                                                      \
+	_Static_assert(1, "")
+
+static inline void coro_go(flo_fn fn, void *arg)
+{
+	EXPECT(flo_go(NULL, fn, arg) == FLO_OK);
+}
+
+/* Let others run until @cond; a hang is met by the test's own time limit. */
+#define UNTIL(cond)                                                            \
+	while (!(cond))                                                        \
+	flo_yield()
+
+/* How much a stress test does: sanitizers make everything ten times slower. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CORO_STRESS(n) ((n) / 10)
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define CORO_STRESS(n) ((n) / 10)
+#endif
+#endif
+#ifndef CORO_STRESS
+#define CORO_STRESS(n) (n)
+#endif
+
+#endif
