@@ -78,7 +78,11 @@ static void p_init(flo_runtime *rt, struct flo__p *p, uint32_t id)
 	if (p->rng == 0)
 		p->rng = 1;
 	atomic_init(&p->timer_next, FLO__NEVER);
-	flo__sched_idle_put(rt, p);
+	p->relief = id >= rt->nprocs;
+	if (p->relief)
+		atomic_init(&p->status, FLO__P_ABSENT);
+	else
+		flo__sched_idle_put(rt, p);
 }
 
 /* Everything but the threads. */
@@ -167,7 +171,8 @@ flo_status flo_runtime_new(const struct flo_runtime_options *options,
 	rt->nprocs = options->procs > 0 ? options->procs : count_cores();
 	if (rt->nprocs > PROCS_MAX)
 		rt->nprocs = PROCS_MAX;
-	rt->np = rt->nprocs;
+	rt->np = rt->nprocs + FLO__RELIEF_MAX;
+	atomic_init(&rt->nactive, rt->nprocs);
 	rt->shuffle_seed = options->shuffle_seed;
 	rt->creator = pthread_self();
 	if (!flo__stack_class(options->stack_size, &rt->default_class)) {
@@ -229,7 +234,10 @@ static void enqueue(flo_runtime *rt, struct flo__m *m, struct flo__g *g)
 				1,
 			memory_order_relaxed);
 		flo__sched_push(m, g, false);
-		if (rt->np > 1)
+		/* The only P is ours; should relief come, the monitor
+		 * looks for work after that. */
+		if (atomic_load_explicit(&rt->nactive, memory_order_relaxed) >
+		    1)
 			flo__sched_wake(rt);
 		return;
 	}
