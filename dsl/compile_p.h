@@ -127,6 +127,7 @@ struct flo__compiler {
 	uint32_t *reach_stack;
 	uint32_t reach_stamp;
 	uint32_t reach_from;
+	uint64_t reach_cost; /* edges walked */
 
 	struct flo__number default_timeout;
 	const struct flo__retry *default_retry;

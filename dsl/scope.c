@@ -10,10 +10,14 @@ static bool is(const char *name, size_t len, const char *text)
 	return strlen(text) == len && memcmp(text, name, len) == 0;
 }
 
+/* Edges walked in one compilation to find out who needs whom indirectly. */
+#define WALK_MAX UINT64_C(300000000)
+
 /*
  * Whether @node needs @target, directly or through others. Nodes found from
  * one target are remembered until another is asked for: references to the
- * same step cost one walk together.
+ * same step cost one walk together. Past WALK_MAX only direct needs count, so
+ * that a hostile file cannot keep us busy for hours.
  */
 static bool needs(struct flo__compiler *c, uint32_t node, uint32_t target)
 {
@@ -36,11 +40,14 @@ static bool needs(struct flo__compiler *c, uint32_t node, uint32_t target)
 	}
 	if (c->reach_from == target)
 		return c->reach[node] == c->reach_stamp;
+	if (c->reach_cost > WALK_MAX)
+		return false;
 	c->reach_from = target;
 	c->reach_stamp++;
 	c->reach_stack[len++] = target;
 	while (len > 0) {
 		n = &c->nodes[c->reach_stack[--len]];
+		c->reach_cost += n->succs_len;
 		for (uint32_t i = 0; i < n->succs_len; i++) {
 			uint32_t succ = c->edges[n->first_succ + i];
 

@@ -357,6 +357,92 @@ static void out_of_memory_anywhere_is_an_error(void **state)
 	assert_int_equal(st, FLO_OK);
 }
 
+/* Compile and forget: whatever comes out, nothing may break. */
+static void survives(const char *text, size_t len)
+{
+	struct flo__strbuf said = FLO__STRBUF_INIT;
+	struct flo__plan *plan = NULL;
+	flo_status st = compile_n(text, len, &said, &plan);
+
+	assert_true(st == FLO_OK || st == FLO_INVALID);
+	assert_int_equal(st == FLO_OK, plan != NULL);
+	if (st == FLO_INVALID)
+		assert_int_not_equal(said.len, 0);
+	if (plan != NULL)
+		plan->free(plan);
+	flo__strbuf_fini(&said);
+}
+
+static void a_file_cut_anywhere_is_no_crash(void **state)
+{
+	(void)state;
+	for (size_t len = 0; len < sizeof(example); len++) {
+		/* A copy of exactly that size, so that ASan sees the end. */
+		char *text = flo__malloc(len);
+
+		assert_non_null(text);
+		memcpy(text, example, len);
+		survives(text, len);
+		flo__free(text);
+	}
+}
+
+static void a_changed_byte_is_no_crash(void **state)
+{
+	static const char bytes[] = "\"}{0\\\xff.";
+	size_t len = sizeof(example) - 1;
+	char *text = flo__strdup(example);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < len; i++) {
+		for (size_t k = i % 2; k < sizeof(bytes) - 1; k += 2) {
+			text[i] = bytes[k];
+			survives(text, len);
+		}
+		text[i] = example[i];
+	}
+	flo__free(text);
+}
+
+/* A group of @n steps, each of which uses the one before; with @cycle the
+ * first needs the second. */
+static char *many_steps(int n, bool cycle)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	flo__strbuf_addf(&sb,
+			 "{\"name\": \"p\", \"steps\": [{\"name\": \"g\", "
+			 "\"group\": [\n{\"name\": \"s0\", \"needs\": [%s], "
+			 "\"exec\": [\"x\"]}",
+			 cycle ? "\"s1\"" : "");
+	for (int i = 1; i < n; i++)
+		flo__strbuf_addf(&sb,
+				 ",\n{\"name\": \"s%d\", \"exec\": [\"x\", "
+				 "\"${{ steps.s%d.output }}\"], \"needs\": "
+				 "[\"s%d\"]}",
+				 i, i - 1, i - 1);
+	flo__strbuf_adds(&sb, "]}]}");
+	return flo__strbuf_take(&sb);
+}
+
+static void a_hundred_thousand_steps_are_feasible(void **state)
+{
+	char *text = many_steps(100000, true);
+	struct flo__plan *plan;
+
+	(void)state;
+	/* One cycle, and everything hangs on it: one problem. */
+	assert_says(text, "2:26: error: [cycle] steps need each other in a "
+			  "cycle: s0 -> s1 -> s0\n");
+	flo__free(text);
+	text = many_steps(100000, false);
+	plan = plan_of(text);
+	assert_int_equal(plan->nodes_len, 100002);
+	plan->free(plan);
+	flo__free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +453,9 @@ int main(void)
 		cmocka_unit_test(defaults_reach_every_leaf),
 		cmocka_unit_test(finally_sees_the_whole_body),
 		cmocka_unit_test(out_of_memory_anywhere_is_an_error),
+		cmocka_unit_test(a_file_cut_anywhere_is_no_crash),
+		cmocka_unit_test(a_changed_byte_is_no_crash),
+		cmocka_unit_test(a_hundred_thousand_steps_are_feasible),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
