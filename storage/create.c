@@ -34,18 +34,18 @@ static void remove_leftovers(const char *made)
 
 static flo_status fill(const char *made, flo_error *err)
 {
-	struct flo__db db = {.path = made};
+	struct flo__conn db = {.path = made};
 	flo_status st;
 
-	TRY(flo__db_open(&db, made,
-			 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, err));
-	TRY(flo__db_exec(&db,
-			 "PRAGMA synchronous = OFF;"
-			 "PRAGMA journal_mode = MEMORY",
-			 err));
+	TRY(flo__conn_open(&db, made,
+			   SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, err));
+	TRY(flo__conn_exec(&db,
+			   "PRAGMA synchronous = OFF;"
+			   "PRAGMA journal_mode = MEMORY",
+			   err));
 	TRY(flo__schema_migrate(&db, err));
 out:
-	flo__db_close(&db);
+	flo__conn_close(&db);
 	return st;
 }
 

@@ -14,11 +14,11 @@ static flo_status fold_started(struct flo__store *store,
 	sqlite3_stmt *stmt;
 	flo_status st;
 
-	TRY(flo__db_get(&store->db, FLO__SQL_RUN_STARTED, err, &stmt));
+	TRY(flo__conn_get(&store->db, FLO__SQL_RUN_STARTED, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, run->row);
 	sqlite3_bind_int(stmt, 2, (int)event->state);
 	sqlite3_bind_int64(stmt, 3, event->ts_us);
-	TRY(flo__db_run(&store->db, stmt, err));
+	TRY(flo__conn_run(&store->db, stmt, err));
 out:
 	return st;
 }
@@ -31,20 +31,20 @@ static flo_status fold_finished(struct flo__store *store,
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	TRY(flo__db_get(&store->db, FLO__SQL_RUN_FINISHED, err, &stmt));
+	TRY(flo__conn_get(&store->db, FLO__SQL_RUN_FINISHED, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, run->row);
 	sqlite3_bind_int(stmt, 2, (int)event->state);
 	sqlite3_bind_int64(stmt, 3, event->ts_us);
 	sqlite3_bind_text(stmt, 4, event->body, (int)event->body_len,
 			  SQLITE_STATIC);
-	TRY(flo__db_run(&store->db, stmt, err));
-	flo__db_done(stmt);
+	TRY(flo__conn_run(&store->db, stmt, err));
+	flo__conn_done(stmt);
 	/* what has ended belongs to nobody */
-	TRY(flo__db_get(&store->db, FLO__SQL_LEASE_DROP, err, &stmt));
+	TRY(flo__conn_get(&store->db, FLO__SQL_LEASE_DROP, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, run->row);
-	TRY(flo__db_run(&store->db, stmt, err));
+	TRY(flo__conn_run(&store->db, stmt, err));
 out:
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	return st;
 }
 

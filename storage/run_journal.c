@@ -92,7 +92,8 @@ static struct flo__waiter *detach(struct flo__run_journal *run, uint64_t seq)
 	return due;
 }
 
-struct flo__waiter *flo__run_advance(struct flo__run_journal *run, uint64_t seq)
+struct flo__waiter *flo__store_run_advance(struct flo__run_journal *run,
+					   uint64_t seq)
 {
 	struct flo__waiter *due;
 
@@ -104,8 +105,8 @@ struct flo__waiter *flo__run_advance(struct flo__run_journal *run, uint64_t seq)
 	return due;
 }
 
-struct flo__waiter *flo__run_fail(struct flo__run_journal *run,
-				  const flo_error *error)
+struct flo__waiter *flo__store_run_fail(struct flo__run_journal *run,
+					const flo_error *error)
 {
 	struct flo__waiter *due;
 
@@ -190,11 +191,11 @@ out:
 }
 
 const struct flo__journal_ops flo__store_journal_ops = {
-	.create = flo__run_create,
-	.open = flo__run_open,
+	.create = flo__store_run_create,
+	.open = flo__store_run_open,
 	.replay = run_replay,
 	.append = run_append,
 	.notify = run_notify,
 	.failure = run_failure,
-	.close = flo__run_close,
+	.close = flo__store_run_close,
 };

@@ -61,7 +61,7 @@
  * transaction each. A newer file is refused. Enumerations are stored as their
  * numbers (engine/event.h: append only).
  */
-#include "storage/db_p.h"
+#include "storage/conn_p.h"
 
 #include "base/contract.h"
 #include "engine/event.h"
@@ -134,17 +134,17 @@ _Static_assert(sizeof(migrations) / sizeof(migrations[0]) ==
 		       FLO__SCHEMA_VERSION,
 	       "a migration for each version");
 
-flo_status flo__schema_check(struct flo__db *db, flo_error *err,
+flo_status flo__schema_check(struct flo__conn *db, flo_error *err,
 			     int *ret_version)
 {
 	int64_t version = 0, application = 0, tables = 0;
 	flo_status st;
 
-	TRY(flo__db_int(db, "PRAGMA user_version", err, &version));
-	TRY(flo__db_int(db, "PRAGMA application_id", err, &application));
+	TRY(flo__conn_int(db, "PRAGMA user_version", err, &version));
+	TRY(flo__conn_int(db, "PRAGMA application_id", err, &application));
 	if (application != APPLICATION_ID) {
-		TRY(flo__db_int(db, "SELECT count(*) FROM sqlite_schema", err,
-				&tables));
+		TRY(flo__conn_int(db, "SELECT count(*) FROM sqlite_schema", err,
+				  &tables));
 		if (tables != 0 || version != 0 || application != 0)
 			st = flo_error_set(
 				err, FLO_CORRUPT,
@@ -172,20 +172,20 @@ out:
 	return st;
 }
 
-static flo_status apply(struct flo__db *db, int version, flo_error *err)
+static flo_status apply(struct flo__conn *db, int version, flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__db_exec(db, "BEGIN IMMEDIATE", err));
-	TRY(flo__db_exec(db, migrations[version], err));
-	TRY(flo__db_exec(db, "COMMIT", err));
+	TRY(flo__conn_exec(db, "BEGIN IMMEDIATE", err));
+	TRY(flo__conn_exec(db, migrations[version], err));
+	TRY(flo__conn_exec(db, "COMMIT", err));
 out:
 	if (st != FLO_OK && !sqlite3_get_autocommit(db->sqlite))
-		flo__db_exec(db, "ROLLBACK", NULL);
+		flo__conn_exec(db, "ROLLBACK", NULL);
 	return st;
 }
 
-flo_status flo__schema_migrate(struct flo__db *db, flo_error *err)
+flo_status flo__schema_migrate(struct flo__conn *db, flo_error *err)
 {
 	int version = 0;
 	flo_status st;
@@ -196,7 +196,7 @@ flo_status flo__schema_migrate(struct flo__db *db, flo_error *err)
 	for (; version < FLO__SCHEMA_VERSION; version++)
 		TRY(apply(db, version, err));
 	if (empty)
-		TRY(flo__db_exec(db, "PRAGMA journal_mode = WAL", err));
+		TRY(flo__conn_exec(db, "PRAGMA journal_mode = WAL", err));
 	ENSURE(version == FLO__SCHEMA_VERSION);
 out:
 	return st;

@@ -33,10 +33,10 @@ static flo_status set_pragmas(struct flo__store *store, flo_error *err)
 	};
 	flo_status st;
 
-	TRY(flo__db_exec(&store->db, synchronous[store->durability], err));
+	TRY(flo__conn_exec(&store->db, synchronous[store->durability], err));
 	/* a WAL that one busy hour made large shrinks when it begins anew */
-	TRY(flo__db_exec(&store->db, "PRAGMA journal_size_limit = 67108864",
-			 err));
+	TRY(flo__conn_exec(&store->db, "PRAGMA journal_size_limit = 67108864",
+			   err));
 out:
 	return st;
 }
@@ -47,8 +47,8 @@ static flo_status open_database(struct flo__store *store, flo_error *err)
 	flo_status st;
 
 	TRY(flo__store_create(store->path, err));
-	TRY(flo__db_open(&store->db, store->path,
-			 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, err));
+	TRY(flo__conn_open(&store->db, store->path,
+			   SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, err));
 	TRY(check_writable(store, err));
 	TRY(set_pragmas(store, err));
 	TRY(flo__schema_migrate(&store->db, err));
@@ -91,7 +91,7 @@ static void free_store(struct flo__store *store)
 		bool locked = flo__lock_write(store->lock_fd, store->path,
 					      NULL) == FLO_OK;
 
-		flo__db_close(&store->db);
+		flo__conn_close(&store->db);
 		if (locked)
 			flo__unlock_write(store->lock_fd);
 	}

@@ -17,7 +17,7 @@
 #ifndef FLO_STORAGE_STORE_P_H
 #define FLO_STORAGE_STORE_P_H
 
-#include "storage/db_p.h"
+#include "storage/conn_p.h"
 #include "storage/lease_p.h"
 #include "storage/store.h"
 
@@ -123,7 +123,7 @@ struct flo__store {
 	struct flo__owner owner;
 
 	/* writer only, once it runs */
-	struct flo__db db;
+	struct flo__conn db;
 	int wal_pages;		/* in the WAL after the last commit */
 	int wal_copied;		/* of these, copied into the database */
 	int wal_commits;	/* since the last checkpoint */
@@ -184,25 +184,27 @@ flo_status flo__batch_write(struct flo__store *store,
 
 extern const struct flo__journal_ops flo__store_journal_ops;
 
-flo_status flo__run_create(struct flo__journal *journal,
-			   const struct flo__run_record *record,
-			   flo__journal_observer observer, void *arg,
-			   flo_error *err, struct flo__run_journal **ret_run);
-flo_status flo__run_open(struct flo__journal *journal, const char *id,
-			 flo__journal_observer observer, void *arg,
-			 flo_error *err, struct flo__run_journal **ret_run,
-			 const struct flo__run_record **ret_record);
-flo_status flo__run_close(struct flo__run_journal *run, flo_error *err);
+flo_status flo__store_run_create(struct flo__journal *journal,
+				 const struct flo__run_record *record,
+				 flo__journal_observer observer, void *arg,
+				 flo_error *err,
+				 struct flo__run_journal **ret_run);
+flo_status flo__store_run_open(struct flo__journal *journal, const char *id,
+			       flo__journal_observer observer, void *arg,
+			       flo_error *err,
+			       struct flo__run_journal **ret_run,
+			       const struct flo__run_record **ret_record);
+flo_status flo__store_run_close(struct flo__run_journal *run, flo_error *err);
 
 /*
  * Make @error the end of @run. Returns those who wait for what now never
  * comes: give them to flo__waiters_tell() without any lock held.
  */
-struct flo__waiter *flo__run_fail(struct flo__run_journal *run,
-				  const flo_error *error);
+struct flo__waiter *flo__store_run_fail(struct flo__run_journal *run,
+					const flo_error *error);
 /* Events up to @seq are durable. Returns those who waited for them. */
-struct flo__waiter *flo__run_advance(struct flo__run_journal *run,
-				     uint64_t seq);
+struct flo__waiter *flo__store_run_advance(struct flo__run_journal *run,
+					   uint64_t seq);
 /* Call each of @waiters and free them. */
 void flo__waiters_tell(struct flo__waiter *waiters, flo_status status);
 
@@ -258,7 +260,7 @@ bool flo__ballast_give_up(struct flo__store *store);
 /* --- reader.c, reader_runs.c, walk.c --- */
 
 struct flo__reader {
-	struct flo__db db;
+	struct flo__conn db;
 	char *path;  /* absolute, without symbolic links */
 	char *files; /* PATH.d */
 	int lock_fd; /* PATH.lock for reading; -1: not there (yet) */

@@ -63,10 +63,10 @@ static void publish(struct flo__run_journal *run)
 		flo_error_set(&lost, FLO_BUSY,
 			      "run %s was taken over by another engine",
 			      run->record.id);
-		flo__waiters_tell(flo__run_fail(run, &lost), lost.status);
+		flo__waiters_tell(flo__store_run_fail(run, &lost), lost.status);
 	} else {
 		show_observer(run);
-		flo__waiters_tell(flo__run_advance(run, run->drain.last),
+		flo__waiters_tell(flo__store_run_advance(run, run->drain.last),
 				  FLO_OK);
 	}
 }
@@ -85,7 +85,7 @@ static void fail(struct flo__store *store, const flo_error *error)
 		store->failure = *error;
 	for (struct flo__run_journal *run = store->runs; run != NULL;
 	     run = run->next) {
-		*end = flo__run_fail(run, error);
+		*end = flo__store_run_fail(run, error);
 		while (*end != NULL)
 			end = &(*end)->next;
 	}
@@ -198,7 +198,7 @@ static void checkpoint(struct flo__store *store)
 	store->wal_copied = store->wal_pages;
 	store->wal_commits = 0;
 	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY &&
-	    flo__db_error(&store->db, rc, &err) != FLO_FULL)
+	    flo__conn_error(&store->db, rc, &err) != FLO_FULL)
 		fail(store, &err);
 }
 

@@ -40,7 +40,7 @@ static uint64_t alive(flo_runtime *rt)
 
 static bool all_idle(flo_runtime *rt)
 {
-	return atomic_load(&rt->nidle) == rt->nprocs && rt->global.len == 0;
+	return flo__sched_all_idle(rt) && rt->global.len == 0;
 }
 
 /* Has everything ended? */

@@ -421,7 +421,8 @@ static void ready(struct flo__g *g, bool front)
 	flo__sched_push(m, g, front);
 	if (external)
 		atomic_fetch_sub(&rt->externals, 1);
-	flo__sched_wake(rt);
+	if (atomic_load_explicit(&rt->nactive, memory_order_relaxed) > 1)
+		flo__sched_wake(rt);
 }
 
 void flo__ready(struct flo__g *g)

@@ -25,6 +25,17 @@ void **flo__g_local(struct flo__g *g);
 flo_runtime *flo__g_runtime(const struct flo__g *g);
 
 /*
+ * As flo_go_with(), with a copy of *@room in the coroutine's record as @fn's
+ * argument: three words that need no memory of their own.
+ */
+struct flo__room {
+	void *words[3];
+};
+flo_status flo__go_room(flo_runtime *rt, flo_fn fn,
+			const struct flo__room *room, size_t stack_size,
+			const char *name);
+
+/*
  * How many blocking regions the calling coroutine is in: a panic leaves those
  * it began in.
  */

@@ -25,7 +25,7 @@ struct apply {
 };
 
 /* Whether it may be applied; *@ret_do is false if it is done or held. */
-static flo_status check_plan(const struct apply *apply, struct flo__db *db,
+static flo_status check_plan(const struct apply *apply, struct flo__cdb *db,
 			     flo_error *err, bool *ret_do)
 {
 	const struct flo__cmdb_plan *plan = &apply->plan;
@@ -42,9 +42,9 @@ static flo_status check_plan(const struct apply *apply, struct flo__db *db,
 				     plan->id, plan->guards, plan->reason);
 	if (plan->held && strcmp(plan->run_id, flo_step_run_id(db->call)) == 0)
 		return FLO_OK;
-	st = flo__db_row(db, err, &stmt,
-			 "SELECT version, pull FROM source WHERE id = ?1", "i",
-			 plan->source);
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT version, pull FROM source WHERE id = ?1", "i",
+			  plan->source);
 	if (st != FLO_OK)
 		return st;
 	moved = sqlite3_column_int64(stmt, 0) != plan->base ||
@@ -65,14 +65,14 @@ static flo_status check_plan(const struct apply *apply, struct flo__db *db,
  * are the ids of the first and last change, the source, @ts and the plan's
  * number, as many of them as @types has.
  */
-static flo_status change(struct flo__db *db, const struct flo__cmdb_plan *plan,
+static flo_status change(struct flo__cdb *db, const struct flo__cmdb_plan *plan,
 			 const char *sql, const char *types, int64_t ts,
 			 int64_t rows, flo_error *err)
 {
 	flo_status st;
 
-	st = flo__db_run(db, err, sql, types, flo__db_first(plan->no),
-			 flo__db_last(plan->no), plan->source, ts, plan->no);
+	st = flo__cdb_run(db, err, sql, types, flo__cdb_first(plan->no),
+			  flo__cdb_last(plan->no), plan->source, ts, plan->no);
 	if (st == FLO_OK && sqlite3_changes64(db->sql) != rows)
 		st = flo_error_set(err, FLO_CORRUPT,
 				   "%s: plan %s does not fit the state: %lld "
@@ -84,7 +84,7 @@ static flo_status change(struct flo__db *db, const struct flo__cmdb_plan *plan,
 	return st;
 }
 
-static flo_status write_history(struct flo__db *db,
+static flo_status write_history(struct flo__cdb *db,
 				const struct flo__cmdb_plan *plan, int64_t ts,
 				flo_error *err)
 {
@@ -106,7 +106,7 @@ out:
 	return st;
 }
 
-static flo_status write_state(struct flo__db *db,
+static flo_status write_state(struct flo__cdb *db,
 			      const struct flo__cmdb_plan *plan, flo_error *err)
 {
 	const struct flo__counts *n = &plan->counts;
@@ -128,7 +128,7 @@ out:
 }
 
 /* A time after the last apply's, whatever the clock says. */
-static flo_status apply_time(struct flo__db *db,
+static flo_status apply_time(struct flo__cdb *db,
 			     const struct flo__cmdb_plan *plan, flo_error *err,
 			     int64_t *ret_us)
 {
@@ -136,17 +136,17 @@ static flo_status apply_time(struct flo__db *db,
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	st = flo__db_row(db, err, &stmt,
-			 "SELECT max(?2, applied_us + 1) FROM source"
-			 " WHERE id = ?1",
-			 "ii", plan->source, now);
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT max(?2, applied_us + 1) FROM source"
+			  " WHERE id = ?1",
+			  "ii", plan->source, now);
 	if (st == FLO_OK)
 		*ret_us = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
 	return st;
 }
 
-static flo_status mark_applied(struct flo__db *db,
+static flo_status mark_applied(struct flo__cdb *db,
 			       const struct flo__cmdb_plan *plan, int64_t ts,
 			       flo_error *err)
 {
@@ -154,23 +154,23 @@ static flo_status mark_applied(struct flo__db *db,
 	bool changed = n->added + n->changed + n->removed != 0 || plan->rebase;
 	flo_status st;
 
-	TRY(flo__db_run(db, err,
-			"UPDATE source SET version = version + ?2,"
-			" rows = rows + ?3, pull = ?4, applied_us = ?5,"
-			" spec = (SELECT spec FROM plan WHERE no = ?6)"
-			" WHERE id = ?1",
-			"iiiiii", plan->source, (int64_t)changed,
-			n->added - n->removed, plan->pull, ts, plan->no));
-	st = flo__db_run(db, err,
-			 "UPDATE plan SET state = 'applied', applied_us = ?2"
-			 " WHERE no = ?1",
-			 "ii", plan->no, ts);
+	TRY(flo__cdb_run(db, err,
+			 "UPDATE source SET version = version + ?2,"
+			 " rows = rows + ?3, pull = ?4, applied_us = ?5,"
+			 " spec = (SELECT spec FROM plan WHERE no = ?6)"
+			 " WHERE id = ?1",
+			 "iiiiii", plan->source, (int64_t)changed,
+			 n->added - n->removed, plan->pull, ts, plan->no));
+	st = flo__cdb_run(db, err,
+			  "UPDATE plan SET state = 'applied', applied_us = ?2"
+			  " WHERE no = ?1",
+			  "ii", plan->no, ts);
 out:
 	return st;
 }
 
 /* Pulls of the source that no diff will want any more: this and older ones. */
-static flo_status release_pulls(struct flo__db *db,
+static flo_status release_pulls(struct flo__cdb *db,
 				const struct flo__cmdb_plan *plan,
 				flo_error *err)
 {
@@ -178,16 +178,16 @@ static flo_status release_pulls(struct flo__db *db,
 	bool row = true;
 	flo_status st;
 
-	TRY(flo__db_prepare(db,
-			    "SELECT no FROM pull WHERE source = ?1"
-			    " AND no <= ?2 AND staged = 1",
-			    err, &stmt));
+	TRY(flo__cdb_prepare(db,
+			     "SELECT no FROM pull WHERE source = ?1"
+			     " AND no <= ?2 AND staged = 1",
+			     err, &stmt));
 	for (;;) {
 		int64_t no;
 
-		TRY(flo__db_bind(db, stmt, err, "ii", plan->source,
-				 plan->pull));
-		TRY(flo__db_step(db, stmt, err, &row));
+		TRY(flo__cdb_bind(db, stmt, err, "ii", plan->source,
+				  plan->pull));
+		TRY(flo__cdb_step(db, stmt, err, &row));
 		if (!row)
 			break;
 		no = sqlite3_column_int64(stmt, 0);
@@ -200,7 +200,7 @@ out:
 	return st;
 }
 
-static flo_status write_all(struct apply *apply, struct flo__db *db,
+static flo_status write_all(struct apply *apply, struct flo__cdb *db,
 			    flo_error *err)
 {
 	const struct flo__cmdb_plan *plan = &apply->plan;
@@ -218,22 +218,22 @@ out:
 	return st;
 }
 
-static flo_status apply_in(struct flo__db *db, void *arg, flo_error *err)
+static flo_status apply_in(struct flo__cdb *db, void *arg, flo_error *err)
 {
 	struct apply *apply = arg;
 	bool go = false;
 	flo_status st;
 
-	TRY(flo__db_write(db, true, err));
+	TRY(flo__cdb_write(db, true, err));
 	TRY(flo__plan_read(db, apply->plan_id, err, &apply->plan));
 	TRY(check_plan(apply, db, err, &go));
 	if (!go)
 		goto out;
 	TRY(write_all(apply, db, err));
-	TRY(flo__db_commit(db, err));
+	TRY(flo__cdb_commit(db, err));
 	apply->applied = true;
 out:
-	flo__db_rollback(db);
+	flo__cdb_rollback(db);
 	if (st != FLO_OK)
 		flo_error_prefix(err, "apply");
 	return st;

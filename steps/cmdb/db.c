@@ -21,7 +21,7 @@
 /* Virtual machine steps of SQLite between two looks at the context. */
 #define PROGRESS_STEPS 20000
 
-static flo_status fail(struct flo__db *db, int rc, flo_error *err)
+static flo_status fail(struct flo__cdb *db, int rc, flo_error *err)
 {
 	static const struct {
 		int rc;
@@ -58,7 +58,7 @@ static flo_status fail(struct flo__db *db, int rc, flo_error *err)
 			     hint);
 }
 
-flo_status flo__db_alive(struct flo__db *db, flo_error *err)
+flo_status flo__cdb_alive(struct flo__cdb *db, flo_error *err)
 {
 	return db->deaf ? FLO_OK : flo__args_ended(db->call, err);
 }
@@ -66,13 +66,13 @@ flo_status flo__db_alive(struct flo__db *db, flo_error *err)
 /* SQLite asks whether to try again for the lock. */
 static int on_busy(void *arg, int tries)
 {
-	struct flo__db *db = arg;
+	struct flo__cdb *db = arg;
 	uint64_t now = flo__time_mono_ns();
 	struct timespec pause = {.tv_nsec = 1000000};
 
 	if (tries == 0)
 		db->busy_since_ns = now;
-	if (flo__db_alive(db, NULL) != FLO_OK ||
+	if (flo__cdb_alive(db, NULL) != FLO_OK ||
 	    now - db->busy_since_ns > LOCK_WAIT_MAX_NS)
 		return 0;
 	if (tries > 10)
@@ -83,7 +83,7 @@ static int on_busy(void *arg, int tries)
 
 static int on_progress(void *arg)
 {
-	return flo__db_alive(arg, NULL) != FLO_OK;
+	return flo__cdb_alive(arg, NULL) != FLO_OK;
 }
 
 /* Open and make */
@@ -117,11 +117,11 @@ static flo_status make_file(const char *path, flo_error *err)
 	return st;
 }
 
-static flo_status read_number(struct flo__db *db, const char *sql,
+static flo_status read_number(struct flo__cdb *db, const char *sql,
 			      flo_error *err, int64_t *ret_n)
 {
 	sqlite3_stmt *stmt = NULL;
-	flo_status st = flo__db_row(db, err, &stmt, sql, "");
+	flo_status st = flo__cdb_row(db, err, &stmt, sql, "");
 
 	if (st == FLO_OK)
 		*ret_n = sqlite3_column_int64(stmt, 0);
@@ -130,7 +130,7 @@ static flo_status read_number(struct flo__db *db, const char *sql,
 }
 
 /* What the file is: 0 if it is new, else its version. */
-static flo_status read_version(struct flo__db *db, flo_error *err,
+static flo_status read_version(struct flo__cdb *db, flo_error *err,
 			       int64_t *ret_version)
 {
 	int64_t application = 0, version = 0, tables = 0;
@@ -140,25 +140,25 @@ static flo_status read_version(struct flo__db *db, flo_error *err,
 	TRY(read_number(db, "PRAGMA user_version", err, &version));
 	TRY(read_number(db, "SELECT count(*) FROM sqlite_schema", err,
 			&tables));
-	if (application != FLO__SCHEMA_APPLICATION &&
+	if (application != FLO__CDB_APPLICATION &&
 	    (application != 0 || version != 0 || tables != 0))
 		return flo_error_set(err, FLO_VERSION,
 				     "%s is a SQLite file, but not a CMDB; "
 				     "choose another \"db\"",
 				     db->path);
-	if (version > FLO__SCHEMA_VERSION)
+	if (version > FLO__CDB_VERSION)
 		return flo_error_set(err, FLO_VERSION,
 				     "%s was written by a newer version "
 				     "(format %lld, this one knows %d); "
 				     "upgrade flowctl",
 				     db->path, (long long)version,
-				     FLO__SCHEMA_VERSION);
+				     FLO__CDB_VERSION);
 	*ret_version = version;
 out:
 	return st;
 }
 
-static flo_status exec(struct flo__db *db, const char *sql, flo_error *err)
+static flo_status exec(struct flo__cdb *db, const char *sql, flo_error *err)
 {
 	int rc = sqlite3_exec(db->sql, sql, NULL, NULL, NULL);
 
@@ -169,7 +169,7 @@ static flo_status exec(struct flo__db *db, const char *sql, flo_error *err)
  * SQLite gives SQLITE_BUSY at once where two connections change to WAL
  * together, as waiting could be a deadlock; so the wait is here.
  */
-static flo_status set_wal(struct flo__db *db, flo_error *err)
+static flo_status set_wal(struct flo__cdb *db, flo_error *err)
 {
 	int tries = 0;
 	int rc;
@@ -181,31 +181,31 @@ static flo_status set_wal(struct flo__db *db, flo_error *err)
 	return rc == SQLITE_OK ? FLO_OK : fail(db, rc, err);
 }
 
-static flo_status make_tables(struct flo__db *db, flo_error *err)
+static flo_status make_tables(struct flo__cdb *db, flo_error *err)
 {
 	int64_t version = 0;
 	char sql[128];
 	flo_status st;
 
 	TRY(set_wal(db, err));
-	TRY(flo__db_write(db, true, err));
+	TRY(flo__cdb_write(db, true, err));
 	/* Someone else may have been first. */
 	TRY(read_version(db, err, &version));
 	if (version == 0) {
 		snprintf(sql, sizeof(sql),
 			 "PRAGMA application_id=%d; PRAGMA user_version=%d",
-			 FLO__SCHEMA_APPLICATION, FLO__SCHEMA_VERSION);
-		TRY(exec(db, flo__schema_sql, err));
+			 FLO__CDB_APPLICATION, FLO__CDB_VERSION);
+		TRY(exec(db, flo__cdb_schema, err));
 		TRY(exec(db, sql, err));
 	}
-	st = flo__db_commit(db, err);
+	st = flo__cdb_commit(db, err);
 out:
 	if (st != FLO_OK)
-		flo__db_rollback(db);
+		flo__cdb_rollback(db);
 	return st;
 }
 
-static flo_status open_file(struct flo__db *db, flo_error *err)
+static flo_status open_file(struct flo__cdb *db, flo_error *err)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE;
@@ -231,10 +231,10 @@ out:
 	return st;
 }
 
-flo_status flo__db_open(const flo_step_call *call, const char *path,
-			flo_error *err, struct flo__db **ret_db)
+flo_status flo__cdb_open(const flo_step_call *call, const char *path,
+			 flo_error *err, struct flo__cdb **ret_db)
 {
-	struct flo__db *db = flo__calloc(1, sizeof(*db));
+	struct flo__cdb *db = flo__calloc(1, sizeof(*db));
 	flo_status st;
 
 	if (db == NULL)
@@ -248,15 +248,15 @@ flo_status flo__db_open(const flo_step_call *call, const char *path,
 	if (st == FLO_OK)
 		*ret_db = db;
 	else
-		flo__db_close(db);
+		flo__cdb_close(db);
 	return st;
 }
 
-void flo__db_close(struct flo__db *db)
+void flo__cdb_close(struct flo__cdb *db)
 {
 	if (db == NULL)
 		return;
-	flo__db_rollback(db);
+	flo__cdb_rollback(db);
 	/* Every statement is finalised by whoever prepared it. */
 	INSIST(sqlite3_close(db->sql) == SQLITE_OK);
 	flo__free(db->path);
@@ -265,12 +265,12 @@ void flo__db_close(struct flo__db *db)
 
 /* Transactions */
 
-flo_status flo__db_read(struct flo__db *db, flo_error *err)
+flo_status flo__cdb_read(struct flo__cdb *db, flo_error *err)
 {
 	return exec(db, "BEGIN", err);
 }
 
-flo_status flo__db_write(struct flo__db *db, bool durable, flo_error *err)
+flo_status flo__cdb_write(struct flo__cdb *db, bool durable, flo_error *err)
 {
 	/* It cannot be changed within a transaction. */
 	return exec(db,
@@ -279,12 +279,12 @@ flo_status flo__db_write(struct flo__db *db, bool durable, flo_error *err)
 		    err);
 }
 
-flo_status flo__db_commit(struct flo__db *db, flo_error *err)
+flo_status flo__cdb_commit(struct flo__cdb *db, flo_error *err)
 {
 	return exec(db, "COMMIT", err);
 }
 
-void flo__db_rollback(struct flo__db *db)
+void flo__cdb_rollback(struct flo__cdb *db)
 {
 	bool deaf;
 
@@ -298,8 +298,8 @@ void flo__db_rollback(struct flo__db *db)
 
 /* Statements */
 
-flo_status flo__db_prepare(struct flo__db *db, const char *sql, flo_error *err,
-			   sqlite3_stmt **ret)
+flo_status flo__cdb_prepare(struct flo__cdb *db, const char *sql,
+			    flo_error *err, sqlite3_stmt **ret)
 {
 	int rc = sqlite3_prepare_v2(db->sql, sql, -1, ret, NULL);
 
@@ -334,7 +334,7 @@ static int bind_one(sqlite3_stmt *stmt, int i, char type, va_list *args)
 	}
 }
 
-static flo_status bind_all(struct flo__db *db, sqlite3_stmt *stmt,
+static flo_status bind_all(struct flo__cdb *db, sqlite3_stmt *stmt,
 			   flo_error *err, const char *types, va_list *args)
 {
 	for (int i = 1; types[i - 1] != '\0'; i++) {
@@ -346,8 +346,8 @@ static flo_status bind_all(struct flo__db *db, sqlite3_stmt *stmt,
 	return FLO_OK;
 }
 
-flo_status flo__db_bind(struct flo__db *db, sqlite3_stmt *stmt, flo_error *err,
-			const char *types, ...)
+flo_status flo__cdb_bind(struct flo__cdb *db, sqlite3_stmt *stmt,
+			 flo_error *err, const char *types, ...)
 {
 	va_list args;
 	flo_status st;
@@ -358,8 +358,8 @@ flo_status flo__db_bind(struct flo__db *db, sqlite3_stmt *stmt, flo_error *err,
 	return st;
 }
 
-flo_status flo__db_step(struct flo__db *db, sqlite3_stmt *stmt, flo_error *err,
-			bool *ret_row)
+flo_status flo__cdb_step(struct flo__cdb *db, sqlite3_stmt *stmt,
+			 flo_error *err, bool *ret_row)
 {
 	int rc = sqlite3_step(stmt);
 
@@ -369,51 +369,52 @@ flo_status flo__db_step(struct flo__db *db, sqlite3_stmt *stmt, flo_error *err,
 	return FLO_OK;
 }
 
-flo_status flo__db_done(struct flo__db *db, sqlite3_stmt *stmt, flo_error *err)
+flo_status flo__cdb_done(struct flo__cdb *db, sqlite3_stmt *stmt,
+			 flo_error *err)
 {
 	bool row = false;
-	flo_status st = flo__db_step(db, stmt, err, &row);
+	flo_status st = flo__cdb_step(db, stmt, err, &row);
 
 	/* What a reset reports again is the error that step has told. */
 	sqlite3_reset(stmt);
 	return st;
 }
 
-flo_status flo__db_run(struct flo__db *db, flo_error *err, const char *sql,
-		       const char *types, ...)
+flo_status flo__cdb_run(struct flo__cdb *db, flo_error *err, const char *sql,
+			const char *types, ...)
 {
 	sqlite3_stmt *stmt = NULL;
 	va_list args;
 	flo_status st;
 
-	st = flo__db_prepare(db, sql, err, &stmt);
+	st = flo__cdb_prepare(db, sql, err, &stmt);
 	if (st != FLO_OK)
 		return st;
 	va_start(args, types);
 	st = bind_all(db, stmt, err, types, &args);
 	va_end(args);
 	if (st == FLO_OK)
-		st = flo__db_done(db, stmt, err);
+		st = flo__cdb_done(db, stmt, err);
 	sqlite3_finalize(stmt);
 	return st;
 }
 
-flo_status flo__db_row(struct flo__db *db, flo_error *err, sqlite3_stmt **ret,
-		       const char *sql, const char *types, ...)
+flo_status flo__cdb_row(struct flo__cdb *db, flo_error *err, sqlite3_stmt **ret,
+			const char *sql, const char *types, ...)
 {
 	sqlite3_stmt *stmt = NULL;
 	bool row = false;
 	va_list args;
 	flo_status st;
 
-	st = flo__db_prepare(db, sql, err, &stmt);
+	st = flo__cdb_prepare(db, sql, err, &stmt);
 	if (st != FLO_OK)
 		return st;
 	va_start(args, types);
 	st = bind_all(db, stmt, err, types, &args);
 	va_end(args);
 	if (st == FLO_OK)
-		st = flo__db_step(db, stmt, err, &row);
+		st = flo__cdb_step(db, stmt, err, &row);
 	if (st == FLO_OK && !row)
 		st = FLO_NOTFOUND;
 	if (st == FLO_OK)
@@ -423,14 +424,14 @@ flo_status flo__db_row(struct flo__db *db, flo_error *err, sqlite3_stmt **ret,
 	return st;
 }
 
-const char *flo__db_text(sqlite3_stmt *stmt, int column)
+const char *flo__cdb_text(sqlite3_stmt *stmt, int column)
 {
 	const unsigned char *text = sqlite3_column_text(stmt, column);
 
 	return text != NULL ? (const char *)text : "";
 }
 
-bool flo__db_digest(sqlite3_stmt *stmt, int column, struct flo__digest *ret)
+bool flo__cdb_digest(sqlite3_stmt *stmt, int column, struct flo__digest *ret)
 {
 	const void *bytes = sqlite3_column_blob(stmt, column);
 

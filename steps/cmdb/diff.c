@@ -106,7 +106,7 @@ static flo_status stage_value(struct flo__stage *stage, const flo_value *value,
 	return st;
 }
 
-static flo_status stage_records(struct diff *diff, struct flo__db *db,
+static flo_status stage_records(struct diff *diff, struct flo__cdb *db,
 				flo_error *err)
 {
 	size_t len = flo_value_len(diff->records);
@@ -153,22 +153,22 @@ static flo_status check_pull(const struct diff *diff, sqlite3_stmt *stmt,
 static bool same_spec(sqlite3_stmt *stmt, int column, const char *spec)
 {
 	return sqlite3_column_type(stmt, column) == SQLITE_TEXT &&
-	       strcmp(flo__db_text(stmt, column), spec) == 0;
+	       strcmp(flo__cdb_text(stmt, column), spec) == 0;
 }
 
-static flo_status read_pull(struct diff *diff, struct flo__db *db,
+static flo_status read_pull(struct diff *diff, struct flo__cdb *db,
 			    flo_error *err, struct flo__match_input *ret_in)
 {
 	struct flo__cmdb_plan *plan = &diff->plan;
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	st = flo__db_row(db, err, &stmt,
-			 "SELECT p.no, p.source, p.complete, p.staged, p.rows,"
-			 " p.hits, p.spec, s.name, s.version, s.pull, s.spec"
-			 " FROM pull p JOIN source s ON s.id = p.source"
-			 " WHERE p.id = ?1",
-			 "t", diff->pull_id);
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT p.no, p.source, p.complete, p.staged, p.rows,"
+			  " p.hits, p.spec, s.name, s.version, s.pull, s.spec"
+			  " FROM pull p JOIN source s ON s.id = p.source"
+			  " WHERE p.id = ?1",
+			  "t", diff->pull_id);
 	if (st == FLO_NOTFOUND)
 		return flo_error_set(err, FLO_NOTFOUND,
 				     "%s has no pull %.64s: give the output of "
@@ -195,7 +195,7 @@ static flo_status read_pull(struct diff *diff, struct flo__db *db,
 	plan->base = sqlite3_column_int64(stmt, 8);
 	snprintf(plan->pull_id, sizeof(plan->pull_id), "%s", diff->pull_id);
 	snprintf(plan->source_name, sizeof(plan->source_name), "%s",
-		 flo__db_text(stmt, 7));
+		 flo__cdb_text(stmt, 7));
 out:
 	sqlite3_finalize(stmt);
 	return st;
@@ -203,7 +203,7 @@ out:
 
 /* The plan */
 
-static void fill_plan(struct diff *diff, struct flo__db *db,
+static void fill_plan(struct diff *diff, struct flo__cdb *db,
 		      const struct flo__match *match)
 {
 	struct flo__cmdb_plan *plan = &diff->plan;
@@ -229,7 +229,7 @@ static void fill_plan(struct diff *diff, struct flo__db *db,
 }
 
 /* After a crash between the apply and its record the plan is what it was. */
-static flo_status find_applied(struct diff *diff, struct flo__db *db,
+static flo_status find_applied(struct diff *diff, struct flo__cdb *db,
 			       flo_error *err)
 {
 	struct flo__cmdb_plan plan;
@@ -247,7 +247,7 @@ static flo_status find_applied(struct diff *diff, struct flo__db *db,
 	return FLO_OK;
 }
 
-static flo_status make_plan(struct flo__db *db, void *arg, flo_error *err)
+static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 {
 	struct diff *diff = arg;
 	struct flo__match_input in;
@@ -259,10 +259,10 @@ static flo_status make_plan(struct flo__db *db, void *arg, flo_error *err)
 		return FLO_OK;
 	if (diff->records != NULL)
 		TRY(stage_records(diff, db, err));
-	TRY(flo__db_read(db, err));
+	TRY(flo__cdb_read(db, err));
 	TRY(read_pull(diff, db, err, &in));
 	st = flo__match_run(&match, db, &in, err);
-	flo__db_rollback(db);
+	flo__cdb_rollback(db);
 	if (st == FLO_OK) {
 		fill_plan(diff, db, &match);
 		st = flo__plan_write(db, &diff->plan, &match, diff->spec, err);

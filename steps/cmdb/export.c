@@ -74,7 +74,7 @@ static bool is_snapshot(const struct export *ex)
 }
 
 /* Its place follows from the plan alone, so that it is the same again. */
-static flo_status find_place(struct export *ex, struct flo__db *db,
+static flo_status find_place(struct export *ex, struct flo__cdb *db,
 			     flo_error *err)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
@@ -114,7 +114,7 @@ static flo_status check_plan(const struct export *ex, flo_error *err)
 }
 
 /* Whether the file was written before: then its figures are taken over. */
-static flo_status find_done(struct export *ex, struct flo__db *db,
+static flo_status find_done(struct export *ex, struct flo__cdb *db,
 			    flo_error *err, bool *ret_done)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -122,9 +122,10 @@ static flo_status find_done(struct export *ex, struct flo__db *db,
 	flo_status st;
 
 	*ret_done = false;
-	st = flo__db_row(db, err, &stmt,
-			 "SELECT plan, rows, bytes FROM export WHERE path = ?1",
-			 "t", ex->path);
+	st = flo__cdb_row(
+		db, err, &stmt,
+		"SELECT plan, rows, bytes FROM export WHERE path = ?1", "t",
+		ex->path);
 	if (st == FLO_NOTFOUND)
 		return FLO_OK;
 	if (st != FLO_OK)
@@ -177,14 +178,14 @@ static void add_stored(struct flo__strbuf *sb, const char *name,
 	if (sqlite3_column_type(row, column) == SQLITE_NULL)
 		flo__strbuf_adds(sb, "null");
 	else
-		flo__strbuf_add(sb, flo__db_text(row, column),
+		flo__strbuf_add(sb, flo__cdb_text(row, column),
 				(size_t)sqlite3_column_bytes(row, column));
 }
 
 static void add_change(const struct export *ex, sqlite3_stmt *row,
 		       struct flo__strbuf *sb)
 {
-	flo__strbuf_addf(sb, "{\"op\":\"%s\"", flo__db_text(row, 0));
+	flo__strbuf_addf(sb, "{\"op\":\"%s\"", flo__cdb_text(row, 0));
 	add_stored(sb, "key", row, 1);
 	add_head(ex, sb);
 	add_time(sb, "ts", ex->plan.ts);
@@ -198,7 +199,7 @@ static void add_snapshot(const struct export *ex, sqlite3_stmt *row,
 			 struct flo__strbuf *sb)
 {
 	flo__strbuf_adds(sb, "{\"key\":");
-	flo__strbuf_adds(sb, flo__db_text(row, 0));
+	flo__strbuf_adds(sb, flo__cdb_text(row, 0));
 	add_head(ex, sb);
 	add_time(sb, "ts", ex->plan.applied_us);
 	add_time(sb, "valid_from", sqlite3_column_int64(row, 1));
@@ -206,7 +207,7 @@ static void add_snapshot(const struct export *ex, sqlite3_stmt *row,
 	flo__strbuf_adds(sb, "}\n");
 }
 
-static flo_status open_rows(const struct export *ex, struct flo__db *db,
+static flo_status open_rows(const struct export *ex, struct flo__cdb *db,
 			    flo_error *err, sqlite3_stmt **ret)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -214,35 +215,37 @@ static flo_status open_rows(const struct export *ex, struct flo__db *db,
 
 	if (is_snapshot(ex)) {
 		/* From the history: the state may have moved on. */
-		TRY(flo__db_prepare(db,
-				    "SELECT h.key, h.valid_from, b.body"
-				    " FROM history h JOIN body b ON b.id = h.id"
-				    " WHERE h.source = ?1"
-				    " AND h.valid_from <= ?2 AND"
-				    " (h.valid_to IS NULL OR h.valid_to > ?2)"
-				    " ORDER BY h.key, h.valid_from",
-				    err, &stmt));
-		st = flo__db_bind(db, stmt, err, "ii", ex->plan.source,
-				  ex->plan.applied_us);
+		TRY(flo__cdb_prepare(
+			db,
+			"SELECT h.key, h.valid_from, b.body"
+			" FROM history h JOIN body b ON b.id = h.id"
+			" WHERE h.source = ?1"
+			" AND h.valid_from <= ?2 AND"
+			" (h.valid_to IS NULL OR h.valid_to > ?2)"
+			" ORDER BY h.key, h.valid_from",
+			err, &stmt));
+		st = flo__cdb_bind(db, stmt, err, "ii", ex->plan.source,
+				   ex->plan.applied_us);
 	} else {
-		TRY(flo__db_prepare(db,
-				    "SELECT c.op, c.key_text, c.fields, x.body,"
-				    " y.body FROM change c"
-				    " LEFT JOIN body x ON x.id = c.before"
-				    " LEFT JOIN body y ON y.id = c.after"
-				    " WHERE c.id BETWEEN ?1 AND ?2"
-				    " ORDER BY c.id",
-				    err, &stmt));
-		st = flo__db_bind(db, stmt, err, "ii",
-				  flo__db_first(ex->plan.no),
-				  flo__db_last(ex->plan.no));
+		TRY(flo__cdb_prepare(
+			db,
+			"SELECT c.op, c.key_text, c.fields, x.body,"
+			" y.body FROM change c"
+			" LEFT JOIN body x ON x.id = c.before"
+			" LEFT JOIN body y ON y.id = c.after"
+			" WHERE c.id BETWEEN ?1 AND ?2"
+			" ORDER BY c.id",
+			err, &stmt));
+		st = flo__cdb_bind(db, stmt, err, "ii",
+				   flo__cdb_first(ex->plan.no),
+				   flo__cdb_last(ex->plan.no));
 	}
 out:
 	*ret = stmt;
 	return st;
 }
 
-static flo_status write_rows(struct export *ex, struct flo__db *db,
+static flo_status write_rows(struct export *ex, struct flo__cdb *db,
 			     struct flo__outfile *file, sqlite3_stmt *rows,
 			     struct flo__strbuf *sb, flo_error *err)
 {
@@ -252,7 +255,7 @@ static flo_status write_rows(struct export *ex, struct flo__db *db,
 	for (;;) {
 		size_t before = sb->len;
 
-		TRY(flo__db_step(db, rows, err, &row));
+		TRY(flo__cdb_step(db, rows, err, &row));
 		if (!row)
 			break;
 		if (is_snapshot(ex))
@@ -269,7 +272,7 @@ out:
 	return st;
 }
 
-static flo_status write_file(struct export *ex, struct flo__db *db,
+static flo_status write_file(struct export *ex, struct flo__cdb *db,
 			     flo_error *err)
 {
 	const char *dirs[] = {ex->plan.source_name, ex->what, ex->date, NULL};
@@ -293,25 +296,25 @@ out:
 	return st;
 }
 
-static flo_status mark_done(const struct export *ex, struct flo__db *db,
+static flo_status mark_done(const struct export *ex, struct flo__cdb *db,
 			    flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__db_write(db, true, err));
-	TRY(flo__db_run(db, err,
-			"INSERT INTO export VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-			" ON CONFLICT DO NOTHING",
-			"tittiii", ex->path, ex->plan.no, ex->what, ex->format,
-			ex->rows, ex->bytes, flo__time_now_us()));
-	st = flo__db_commit(db, err);
+	TRY(flo__cdb_write(db, true, err));
+	TRY(flo__cdb_run(db, err,
+			 "INSERT INTO export VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+			 " ON CONFLICT DO NOTHING",
+			 "tittiii", ex->path, ex->plan.no, ex->what, ex->format,
+			 ex->rows, ex->bytes, flo__time_now_us()));
+	st = flo__cdb_commit(db, err);
 out:
 	if (st != FLO_OK)
-		flo__db_rollback(db);
+		flo__cdb_rollback(db);
 	return st;
 }
 
-static flo_status export_in(struct flo__db *db, void *arg, flo_error *err)
+static flo_status export_in(struct flo__cdb *db, void *arg, flo_error *err)
 {
 	struct export *ex = arg;
 	bool done = false;

@@ -17,16 +17,16 @@
 /* Keys that are named in an error. */
 #define BAD_KEYS_MAX 10
 
-flo_status flo__body_load(struct flo__db *db, sqlite3_stmt *stmt, int64_t id,
+flo_status flo__body_load(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
 			  flo_error *err, json_t **ret)
 {
 	bool row = false;
 	flo_status st;
 
-	TRY(flo__db_bind(db, stmt, err, "i", id));
-	TRY(flo__db_step(db, stmt, err, &row));
+	TRY(flo__cdb_bind(db, stmt, err, "i", id));
+	TRY(flo__cdb_step(db, stmt, err, &row));
 	if (row)
-		st = flo__record_load(flo__db_text(stmt, 0),
+		st = flo__record_load(flo__cdb_text(stmt, 0),
 				      (size_t)sqlite3_column_bytes(stmt, 0),
 				      err, ret);
 	if (!row || st == FLO_SYNTAX) {
@@ -140,9 +140,9 @@ static flo_status add_state(struct flo__match *m, sqlite3_stmt *stmt,
 	flo_status st = FLO_OK;
 
 	*e = (struct flo__entry){.body = sqlite3_column_int64(stmt, 4)};
-	if (m->len == m->cap || !flo__db_digest(stmt, 0, &e->key) ||
-	    !flo__db_digest(stmt, 1, &e->raw) ||
-	    !flo__db_digest(stmt, 2, &e->digest))
+	if (m->len == m->cap || !flo__cdb_digest(stmt, 0, &e->key) ||
+	    !flo__cdb_digest(stmt, 1, &e->raw) ||
+	    !flo__cdb_digest(stmt, 2, &e->digest))
 		return flo_error_set(err, FLO_CORRUPT,
 				     "%s: a row of the state is broken; "
 				     "restore the file from a backup",
@@ -184,19 +184,19 @@ static flo_status load_state(struct flo__match *m, flo_error *err)
 	bool row = true;
 	flo_status st;
 
-	TRY(flo__db_row(m->db, err, &stmt,
-			"SELECT count(*) FROM state WHERE source = ?1", "i",
-			m->in.source));
+	TRY(flo__cdb_row(m->db, err, &stmt,
+			 "SELECT count(*) FROM state WHERE source = ?1", "i",
+			 m->in.source));
 	TRY(reserve(m, (size_t)sqlite3_column_int64(stmt, 0)));
 	sqlite3_finalize(stmt);
 	stmt = NULL;
-	TRY(flo__db_prepare(m->db,
-			    "SELECT key, raw, digest, present, body"
-			    " FROM state WHERE source = ?1 ORDER BY key",
-			    err, &stmt));
-	TRY(flo__db_bind(m->db, stmt, err, "i", m->in.source));
+	TRY(flo__cdb_prepare(m->db,
+			     "SELECT key, raw, digest, present, body"
+			     " FROM state WHERE source = ?1 ORDER BY key",
+			     err, &stmt));
+	TRY(flo__cdb_bind(m->db, stmt, err, "i", m->in.source));
 	for (;;) {
-		TRY(flo__db_step(m->db, stmt, err, &row));
+		TRY(flo__cdb_step(m->db, stmt, err, &row));
 		if (!row)
 			break;
 		TRY(add_state(m, stmt, err));
@@ -393,16 +393,16 @@ static flo_status match_hits(struct flo__match *m, flo_error *err)
 	bool row = true;
 	flo_status st;
 
-	TRY(flo__db_prepare(m->db,
-			    "SELECT raws FROM hit WHERE id BETWEEN ?1 AND ?2",
-			    err, &stmt));
-	TRY(flo__db_bind(m->db, stmt, err, "ii", flo__db_first(m->in.pull),
-			 flo__db_last(m->in.pull)));
+	TRY(flo__cdb_prepare(m->db,
+			     "SELECT raws FROM hit WHERE id BETWEEN ?1 AND ?2",
+			     err, &stmt));
+	TRY(flo__cdb_bind(m->db, stmt, err, "ii", flo__cdb_first(m->in.pull),
+			  flo__cdb_last(m->in.pull)));
 	for (;;) {
 		const struct flo__digest *raw;
 		size_t len;
 
-		TRY(flo__db_step(m->db, stmt, err, &row));
+		TRY(flo__cdb_step(m->db, stmt, err, &row));
 		if (!row)
 			break;
 		raw = sqlite3_column_blob(stmt, 0);
@@ -421,7 +421,7 @@ static flo_status read_staged(struct flo__match *m, sqlite3_stmt *stmt,
 	flo_status st;
 
 	*p = (struct pulled){.row = sqlite3_column_int64(stmt, 0)};
-	if (!flo__db_digest(stmt, 1, &p->raw))
+	if (!flo__cdb_digest(stmt, 1, &p->raw))
 		goto broken;
 	if (!m->in.identified) {
 		st = load(m, p->row, err, &p->json);
@@ -431,8 +431,8 @@ static flo_status read_staged(struct flo__match *m, sqlite3_stmt *stmt,
 					    &p->id);
 	}
 	p->id.present = (unsigned)sqlite3_column_int64(stmt, 4);
-	if (flo__db_digest(stmt, 2, &p->id.key) &&
-	    flo__db_digest(stmt, 3, &p->id.body))
+	if (flo__cdb_digest(stmt, 2, &p->id.key) &&
+	    flo__cdb_digest(stmt, 3, &p->id.body))
 		return FLO_OK;
 broken:
 	return flo_error_set(err, FLO_CORRUPT,
@@ -447,14 +447,14 @@ static flo_status match_staged(struct flo__match *m, flo_error *err)
 	bool row = true;
 	flo_status st;
 
-	TRY(flo__db_prepare(m->db,
-			    "SELECT id, raw, key, digest, present FROM staged"
-			    " WHERE id BETWEEN ?1 AND ?2",
-			    err, &stmt));
-	TRY(flo__db_bind(m->db, stmt, err, "ii", flo__db_first(m->in.pull),
-			 flo__db_last(m->in.pull)));
+	TRY(flo__cdb_prepare(m->db,
+			     "SELECT id, raw, key, digest, present FROM staged"
+			     " WHERE id BETWEEN ?1 AND ?2",
+			     err, &stmt));
+	TRY(flo__cdb_bind(m->db, stmt, err, "ii", flo__cdb_first(m->in.pull),
+			  flo__cdb_last(m->in.pull)));
 	for (;;) {
-		TRY(flo__db_step(m->db, stmt, err, &row));
+		TRY(flo__cdb_step(m->db, stmt, err, &row));
 		if (!row)
 			break;
 		TRY(read_staged(m, stmt, &pulled, err));
@@ -518,7 +518,7 @@ static int compare_changes(const void *a, const void *b, void *arg)
 		      sizeof(entry->key));
 }
 
-flo_status flo__match_run(struct flo__match *match, struct flo__db *db,
+flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 			  const struct flo__match_input *in, flo_error *err)
 {
 	flo_status st;
@@ -528,7 +528,7 @@ flo_status flo__match_run(struct flo__match *match, struct flo__db *db,
 	flo__strbuf_init(&match->bad_keys);
 	flo__strbuf_init(&match->scratch);
 	match->counts.rows = in->pull_rows;
-	TRY(flo__db_prepare(db, FLO__BODY_SQL, err, &match->body));
+	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &match->body));
 	TRY(load_state(match, err));
 	if (in->staged) {
 		TRY(match_hits(match, err));

@@ -60,7 +60,7 @@ struct flo__match_input {
 
 struct flo__match {
 	struct flo__match_input in;
-	struct flo__db *db; /* borrowed */
+	struct flo__cdb *db; /* borrowed */
 	struct flo__counts counts;
 	struct flo__entry *entry; /* owned: the state, then what is added */
 	size_t state_len;
@@ -90,7 +90,7 @@ struct flo__match {
  *
  * @match is to be flo__match_fini()ed whatever comes back.
  */
-flo_status flo__match_run(struct flo__match *match, struct flo__db *db,
+flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 			  const struct flo__match_input *in, flo_error *err);
 void flo__match_fini(struct flo__match *match);
 
@@ -99,7 +99,7 @@ void flo__match_fini(struct flo__match *match);
  * WHERE id = ?1". *@ret: json_decref().
  */
 #define FLO__BODY_SQL "SELECT body FROM body WHERE id = ?1"
-flo_status flo__body_load(struct flo__db *db, sqlite3_stmt *stmt, int64_t id,
+flo_status flo__body_load(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
 			  flo_error *err, json_t **ret);
 
 #endif

@@ -11,7 +11,7 @@
 
 static void copy(char *to, size_t size, sqlite3_stmt *stmt, int column)
 {
-	snprintf(to, size, "%s", flo__db_text(stmt, column));
+	snprintf(to, size, "%s", flo__cdb_text(stmt, column));
 }
 
 static enum flo__plan_state state_of(const char *name)
@@ -48,29 +48,29 @@ static void read_row(sqlite3_stmt *stmt, struct flo__cmdb_plan *plan)
 	plan->rebase = sqlite3_column_int64(stmt, 9) != 0;
 	plan->held = sqlite3_column_int64(stmt, 10) != 0;
 	plan->base = sqlite3_column_int64(stmt, 11);
-	plan->state = state_of(flo__db_text(stmt, 12));
+	plan->state = state_of(flo__cdb_text(stmt, 12));
 	copy(plan->guards, sizeof(plan->guards), stmt, 13);
 	copy(plan->reason, sizeof(plan->reason), stmt, 14);
 	plan->applied_us = sqlite3_column_int64(stmt, 15);
 	read_counts(stmt, 16, &plan->counts);
 }
 
-flo_status flo__plan_read(struct flo__db *db, const char *id, flo_error *err,
+flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
 			  struct flo__cmdb_plan *ret_plan)
 {
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	st = flo__db_row(db, err, &stmt,
-			 "SELECT p.no, p.id, p.source, s.name, p.pull,"
-			 " p.pull_id, p.run_id, p.trace_id, p.ts, p.rebase,"
-			 " p.held, p.base, p.state, p.guards, p.reason,"
-			 " p.applied_us, p.rows, p.dup_keys, p.added,"
-			 " p.changed, p.removed, p.same, p.fields, p.rejected,"
-			 " p.raw_hits"
-			 " FROM plan p JOIN source s ON s.id = p.source"
-			 " WHERE p.id = ?1",
-			 "t", id);
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT p.no, p.id, p.source, s.name, p.pull,"
+			  " p.pull_id, p.run_id, p.trace_id, p.ts, p.rebase,"
+			  " p.held, p.base, p.state, p.guards, p.reason,"
+			  " p.applied_us, p.rows, p.dup_keys, p.added,"
+			  " p.changed, p.removed, p.same, p.fields, p.rejected,"
+			  " p.raw_hits"
+			  " FROM plan p JOIN source s ON s.id = p.source"
+			  " WHERE p.id = ?1",
+			  "t", id);
 	if (st == FLO_NOTFOUND)
 		return flo_error_set(err, FLO_NOTFOUND,
 				     "%s has no plan %.64s: give the output of "
@@ -84,29 +84,29 @@ flo_status flo__plan_read(struct flo__db *db, const char *id, flo_error *err,
 	return FLO_OK;
 }
 
-static flo_status remove_earlier(struct flo__db *db, const char *id,
+static flo_status remove_earlier(struct flo__cdb *db, const char *id,
 				 flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__db_run(db, err,
-			"DELETE FROM change WHERE id BETWEEN"
-			" (SELECT no << 32 FROM plan WHERE id = ?1) AND"
-			" (SELECT no << 32 | 4294967295 FROM plan"
-			"  WHERE id = ?1)",
-			"t", id));
-	st = flo__db_run(db, err, "DELETE FROM plan WHERE id = ?1", "t", id);
+	TRY(flo__cdb_run(db, err,
+			 "DELETE FROM change WHERE id BETWEEN"
+			 " (SELECT no << 32 FROM plan WHERE id = ?1) AND"
+			 " (SELECT no << 32 | 4294967295 FROM plan"
+			 "  WHERE id = ?1)",
+			 "t", id));
+	st = flo__cdb_run(db, err, "DELETE FROM plan WHERE id = ?1", "t", id);
 out:
 	return st;
 }
 
-static flo_status insert_plan(struct flo__db *db, struct flo__cmdb_plan *plan,
+static flo_status insert_plan(struct flo__cdb *db, struct flo__cmdb_plan *plan,
 			      const char *spec, flo_error *err)
 {
 	const struct flo__counts *n = &plan->counts;
 	flo_status st;
 
-	st = flo__db_run(
+	st = flo__cdb_run(
 		db, err,
 		"INSERT INTO plan(id, source, pull, pull_id, run_id, trace_id,"
 		" ts, spec, rebase, base, held, state, guards, reason, " COUNTS
@@ -123,7 +123,7 @@ static flo_status insert_plan(struct flo__db *db, struct flo__cmdb_plan *plan,
 	return st;
 }
 
-static flo_status insert_change(struct flo__db *db, sqlite3_stmt *stmt,
+static flo_status insert_change(struct flo__cdb *db, sqlite3_stmt *stmt,
 				int64_t id, const struct flo__match *match,
 				size_t i, flo_error *err)
 {
@@ -138,9 +138,9 @@ static flo_status insert_change(struct flo__db *db, sqlite3_stmt *stmt,
 		fields_len = 2;
 	}
 	sqlite3_clear_bindings(stmt);
-	TRY(flo__db_bind(db, stmt, err, "isdss", id, &c->op, (size_t)1, &e->key,
-			 match->texts.data + c->key_at, (size_t)c->key_len,
-			 fields, fields_len));
+	TRY(flo__cdb_bind(db, stmt, err, "isdss", id, &c->op, (size_t)1,
+			  &e->key, match->texts.data + c->key_at,
+			  (size_t)c->key_len, fields, fields_len));
 	if (c->op != 'c')
 		sqlite3_bind_int64(stmt, 6, e->body);
 	if (c->op != 'd') {
@@ -151,42 +151,42 @@ static flo_status insert_change(struct flo__db *db, sqlite3_stmt *stmt,
 				  SQLITE_STATIC);
 		sqlite3_bind_int64(stmt, 10, e->present);
 	}
-	st = flo__db_done(db, stmt, err);
+	st = flo__cdb_done(db, stmt, err);
 out:
 	return st;
 }
 
-static flo_status insert_changes(struct flo__db *db, int64_t no,
+static flo_status insert_changes(struct flo__cdb *db, int64_t no,
 				 const struct flo__match *match, flo_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	TRY(flo__db_prepare(db,
-			    "INSERT INTO change VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
-			    " ?7, ?8, ?9, ?10)",
-			    err, &stmt));
+	TRY(flo__cdb_prepare(db,
+			     "INSERT INTO change VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
+			     " ?7, ?8, ?9, ?10)",
+			     err, &stmt));
 	for (size_t i = 0; i < match->change_len; i++)
-		TRY(insert_change(db, stmt, flo__db_first(no) + (int64_t)i,
+		TRY(insert_change(db, stmt, flo__cdb_first(no) + (int64_t)i,
 				  match, i, err));
 out:
 	sqlite3_finalize(stmt);
 	return st;
 }
 
-flo_status flo__plan_write(struct flo__db *db, struct flo__cmdb_plan *plan,
+flo_status flo__plan_write(struct flo__cdb *db, struct flo__cmdb_plan *plan,
 			   const struct flo__match *match,
 			   const struct flo__spec *spec, flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__db_write(db, true, err));
+	TRY(flo__cdb_write(db, true, err));
 	TRY(remove_earlier(db, plan->id, err));
 	TRY(insert_plan(db, plan, spec->text, err));
 	TRY(insert_changes(db, plan->no, match, err));
-	st = flo__db_commit(db, err);
+	st = flo__cdb_commit(db, err);
 out:
 	if (st != FLO_OK)
-		flo__db_rollback(db);
+		flo__cdb_rollback(db);
 	return st;
 }

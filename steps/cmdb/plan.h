@@ -34,14 +34,14 @@ struct flo__cmdb_plan {
 };
 
 /* Read the plan @id. FLO_NOTFOUND with a text. */
-flo_status flo__plan_read(struct flo__db *db, const char *id, flo_error *err,
+flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
 			  struct flo__cmdb_plan *ret_plan);
 
 /*
  * Write @plan, whose no is set, and the changes of @match under @spec. One of
  * the same id is replaced: nothing has come of it yet.
  */
-flo_status flo__plan_write(struct flo__db *db, struct flo__cmdb_plan *plan,
+flo_status flo__plan_write(struct flo__cdb *db, struct flo__cmdb_plan *plan,
 			   const struct flo__match *match,
 			   const struct flo__spec *spec, flo_error *err);
 

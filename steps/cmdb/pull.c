@@ -238,7 +238,7 @@ out:
 	return st;
 }
 
-static flo_status stage_in(struct flo__db *db, void *arg, flo_error *err)
+static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 {
 	struct pull *pull = arg;
 	struct flo__stage *stage = NULL;

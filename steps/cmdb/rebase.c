@@ -9,23 +9,23 @@
 
 #include "base/contract.h"
 
-static flo_status read_spec(struct flo__db *db,
+static flo_status read_spec(struct flo__cdb *db,
 			    const struct flo__cmdb_plan *plan, flo_error *err,
 			    struct flo__spec **ret_spec)
 {
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	st = flo__db_row(db, err, &stmt, "SELECT spec FROM plan WHERE no = ?1",
-			 "i", plan->no);
+	st = flo__cdb_row(db, err, &stmt, "SELECT spec FROM plan WHERE no = ?1",
+			  "i", plan->no);
 	if (st == FLO_OK)
-		st = flo__spec_read(flo__db_text(stmt, 0), err, ret_spec);
+		st = flo__spec_read(flo__cdb_text(stmt, 0), err, ret_spec);
 	sqlite3_finalize(stmt);
 	return st;
 }
 
 struct rebase {
-	struct flo__db *db;
+	struct flo__cdb *db;
 	struct flo__spec *spec; /* owned, like the statements */
 	int64_t source;
 	sqlite3_stmt *body;
@@ -42,15 +42,15 @@ static flo_status rebase_state_row(struct rebase *r, sqlite3_stmt *row,
 	json_t *record = NULL;
 	flo_status st;
 
-	if (!flo__db_digest(row, 1, &raw))
+	if (!flo__cdb_digest(row, 1, &raw))
 		return flo_error_set(err, FLO_CORRUPT,
 				     "%s: a row of the state is broken",
 				     r->db->path);
 	TRY(flo__body_load(r->db, r->body, body, err, &record));
 	TRY(flo__record_identify(record, r->spec, &r->text, &id));
-	TRY(flo__db_bind(r->db, r->write, err, "idddii", r->source, &id.key,
-			 &raw, &id.body, (int64_t)id.present, body));
-	st = flo__db_done(r->db, r->write, err);
+	TRY(flo__cdb_bind(r->db, r->write, err, "idddii", r->source, &id.key,
+			  &raw, &id.body, (int64_t)id.present, body));
+	st = flo__cdb_done(r->db, r->write, err);
 out:
 	json_decref(record);
 	return st;
@@ -67,9 +67,9 @@ static flo_status rebase_history_row(struct rebase *r, sqlite3_stmt *row,
 	flo__strbuf_reset(&r->text);
 	flo__record_key_text(record, r->spec, &r->text);
 	TRY(flo__strbuf_status(&r->text));
-	TRY(flo__db_bind(r->db, r->write, err, "is", id, r->text.data,
-			 r->text.len));
-	st = flo__db_done(r->db, r->write, err);
+	TRY(flo__cdb_bind(r->db, r->write, err, "is", id, r->text.data,
+			  r->text.len));
+	st = flo__cdb_done(r->db, r->write, err);
 out:
 	json_decref(record);
 	return st;
@@ -85,11 +85,11 @@ static flo_status for_rows(
 	bool row = true;
 	flo_status st;
 
-	TRY(flo__db_prepare(r->db, write, err, &r->write));
-	TRY(flo__db_prepare(r->db, read, err, &rows));
-	TRY(flo__db_bind(r->db, rows, err, "i", r->source));
+	TRY(flo__cdb_prepare(r->db, write, err, &r->write));
+	TRY(flo__cdb_prepare(r->db, read, err, &rows));
+	TRY(flo__cdb_bind(r->db, rows, err, "i", r->source));
 	for (;;) {
-		TRY(flo__db_step(r->db, rows, err, &row));
+		TRY(flo__cdb_step(r->db, rows, err, &row));
 		if (!row)
 			break;
 		TRY(each(r, rows, err));
@@ -106,16 +106,16 @@ static flo_status rebase_state(struct rebase *r, flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__db_run(r->db, err,
-			"CREATE TEMP TABLE rebased AS SELECT body, raw"
-			" FROM state WHERE source = ?1",
-			"i", r->source));
-	TRY(flo__db_run(r->db, err, "DELETE FROM state WHERE source = ?1", "i",
-			r->source));
+	TRY(flo__cdb_run(r->db, err,
+			 "CREATE TEMP TABLE rebased AS SELECT body, raw"
+			 " FROM state WHERE source = ?1",
+			 "i", r->source));
+	TRY(flo__cdb_run(r->db, err, "DELETE FROM state WHERE source = ?1", "i",
+			 r->source));
 	TRY(for_rows(r, "SELECT body, raw FROM rebased WHERE ?1",
 		     "INSERT INTO state VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 		     rebase_state_row, err));
-	st = flo__db_run(r->db, err, "DROP TABLE rebased", "");
+	st = flo__cdb_run(r->db, err, "DROP TABLE rebased", "");
 out:
 	return st;
 }
@@ -124,19 +124,19 @@ static flo_status rebase_history(struct rebase *r, flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__db_run(r->db, err,
-			"CREATE TEMP TABLE rebased AS SELECT id FROM history"
-			" WHERE source = ?1",
-			"i", r->source));
+	TRY(flo__cdb_run(r->db, err,
+			 "CREATE TEMP TABLE rebased AS SELECT id FROM history"
+			 " WHERE source = ?1",
+			 "i", r->source));
 	TRY(for_rows(r, "SELECT id FROM rebased WHERE ?1",
 		     "UPDATE history SET key = ?2 WHERE id = ?1",
 		     rebase_history_row, err));
-	st = flo__db_run(r->db, err, "DROP TABLE rebased", "");
+	st = flo__cdb_run(r->db, err, "DROP TABLE rebased", "");
 out:
 	return st;
 }
 
-flo_status flo__rebase(struct flo__db *db, const struct flo__cmdb_plan *plan,
+flo_status flo__rebase(struct flo__cdb *db, const struct flo__cmdb_plan *plan,
 		       flo_error *err)
 {
 	struct rebase r = {.db = db, .source = plan->source};
@@ -144,7 +144,7 @@ flo_status flo__rebase(struct flo__db *db, const struct flo__cmdb_plan *plan,
 
 	flo__strbuf_init(&r.text);
 	TRY(read_spec(db, plan, err, &r.spec));
-	TRY(flo__db_prepare(db, FLO__BODY_SQL, err, &r.body));
+	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &r.body));
 	TRY(rebase_state(&r, err));
 	st = rebase_history(&r, err);
 out:

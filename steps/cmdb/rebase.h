@@ -8,7 +8,7 @@
  * Digest the state of @plan's source again under the plan's spec, and write the
  * history's keys as that spec says. Within a write transaction.
  */
-flo_status flo__rebase(struct flo__db *db, const struct flo__cmdb_plan *plan,
+flo_status flo__rebase(struct flo__cdb *db, const struct flo__cmdb_plan *plan,
 		       flo_error *err);
 
 #endif

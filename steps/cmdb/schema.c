@@ -4,12 +4,12 @@
  * Bodies lie apart, so that the tables which every diff reads from end to end
  * stay narrow. A body is written once, when it is staged; a history row and a
  * change row point at it. The id of a staged record, of its body and of its
- * history row is one number: see flo__db_first().
+ * history row is one number: see flo__cdb_first().
  *
  * Numbers of pulls and plans are never used twice (AUTOINCREMENT), as those
  * ids are made of them.
  */
-const char flo__schema_sql[] =
+const char flo__cdb_schema[] =
 	"CREATE TABLE source ("
 	" id INTEGER PRIMARY KEY,"
 	" name TEXT NOT NULL UNIQUE,"

@@ -5,10 +5,10 @@
 #include <flo/status.h>
 
 /* "fCMD": what tells a CMDB from other SQLite files. */
-#define FLO__SCHEMA_APPLICATION 0x66434d44
+#define FLO__CDB_APPLICATION 0x66434d44
 /* Raised by every change of the tables; older files are migrated. */
-#define FLO__SCHEMA_VERSION 1
+#define FLO__CDB_VERSION 1
 
-extern const char flo__schema_sql[];
+extern const char flo__cdb_schema[];
 
 #endif

@@ -22,7 +22,7 @@ struct waiting {
 };
 
 struct flo__stage {
-	struct flo__db *db; /* borrowed */
+	struct flo__cdb *db; /* borrowed */
 	struct flo__pull pull;
 	int64_t source;
 	struct flo__spec *spec;	   /* of the last apply; NULL: none. owned */
@@ -76,21 +76,21 @@ void flo__stage_id(const flo_step_call *call, const char *kind,
 static flo_status find_source(struct flo__stage *stage, const char *name,
 			      flo_error *err)
 {
-	struct flo__db *db = stage->db;
+	struct flo__cdb *db = stage->db;
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	TRY(flo__db_run(db, err,
-			"INSERT INTO source(name) VALUES(?1)"
-			" ON CONFLICT DO NOTHING",
-			"t", name));
-	TRY(flo__db_row(db, err, &stmt,
-			"SELECT id, spec FROM source WHERE name = ?1", "t",
-			name));
+	TRY(flo__cdb_run(db, err,
+			 "INSERT INTO source(name) VALUES(?1)"
+			 " ON CONFLICT DO NOTHING",
+			 "t", name));
+	TRY(flo__cdb_row(db, err, &stmt,
+			 "SELECT id, spec FROM source WHERE name = ?1", "t",
+			 name));
 	stage->source = sqlite3_column_int64(stmt, 0);
 	/* A spec of another algorithm is as good as none. */
 	if (sqlite3_column_type(stmt, 1) == SQLITE_TEXT &&
-	    flo__spec_read(flo__db_text(stmt, 1), NULL, &stage->spec) ==
+	    flo__spec_read(flo__cdb_text(stmt, 1), NULL, &stage->spec) ==
 		    FLO_NOMEM)
 		st = flo_error_set(err, FLO_NOMEM, "out of memory");
 out:
@@ -104,13 +104,13 @@ out:
  */
 static flo_status remove_earlier(struct flo__stage *stage, flo_error *err)
 {
-	struct flo__db *db = stage->db;
+	struct flo__cdb *db = stage->db;
 	sqlite3_stmt *stmt = NULL;
 	int64_t no = 0;
 	flo_status st;
 
-	st = flo__db_row(db, err, &stmt, "SELECT no FROM pull WHERE id = ?1",
-			 "t", stage->pull.id);
+	st = flo__cdb_row(db, err, &stmt, "SELECT no FROM pull WHERE id = ?1",
+			  "t", stage->pull.id);
 	if (st == FLO_NOTFOUND)
 		return FLO_OK;
 	if (st != FLO_OK)
@@ -118,7 +118,7 @@ static flo_status remove_earlier(struct flo__stage *stage, flo_error *err)
 	no = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
 	TRY(flo__stage_release(db, no, err));
-	st = flo__db_run(db, err, "DELETE FROM pull WHERE no = ?1", "i", no);
+	st = flo__cdb_run(db, err, "DELETE FROM pull WHERE no = ?1", "i", no);
 out:
 	return st;
 }
@@ -128,15 +128,15 @@ static flo_status insert_pull(struct flo__stage *stage, flo_error *err)
 	const flo_step_call *call = stage->db->call;
 	flo_status st;
 
-	st = flo__db_run(stage->db, err,
-			 "INSERT INTO pull(id, source, run_id, trace_id, step,"
-			 " attempt, started_us, spec)"
-			 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-			 "titttiit", stage->pull.id, stage->source,
-			 flo_step_run_id(call), flo_step_trace_id(call),
-			 flo_step_path(call), (int64_t)flo_step_attempt(call),
-			 flo__time_now_us(),
-			 stage->spec != NULL ? stage->spec->text : NULL);
+	st = flo__cdb_run(stage->db, err,
+			  "INSERT INTO pull(id, source, run_id, trace_id, step,"
+			  " attempt, started_us, spec)"
+			  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+			  "titttiit", stage->pull.id, stage->source,
+			  flo_step_run_id(call), flo_step_trace_id(call),
+			  flo_step_path(call), (int64_t)flo_step_attempt(call),
+			  flo__time_now_us(),
+			  stage->spec != NULL ? stage->spec->text : NULL);
 	stage->pull.no = sqlite3_last_insert_rowid(stage->db->sql);
 	return st;
 }
@@ -146,15 +146,15 @@ static flo_status begin_pull(struct flo__stage *stage, const char *source,
 {
 	flo_status st;
 
-	TRY(flo__db_write(stage->db, false, err));
+	TRY(flo__cdb_write(stage->db, false, err));
 	TRY(find_source(stage, source, err));
 	TRY(remove_earlier(stage, err));
 	TRY(insert_pull(stage, err));
-	TRY(flo__db_commit(stage->db, err));
+	TRY(flo__cdb_commit(stage->db, err));
 	stage->open = true;
 out:
 	if (st != FLO_OK)
-		flo__db_rollback(stage->db);
+		flo__cdb_rollback(stage->db);
 	return st;
 }
 
@@ -164,9 +164,9 @@ static flo_status count_state(struct flo__stage *stage, flo_error *err,
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	st = flo__db_row(stage->db, err, &stmt,
-			 "SELECT count(*) FROM state WHERE source = ?1", "i",
-			 stage->source);
+	st = flo__cdb_row(stage->db, err, &stmt,
+			  "SELECT count(*) FROM state WHERE source = ?1", "i",
+			  stage->source);
 	if (st == FLO_OK)
 		*ret_len = (size_t)sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
@@ -179,13 +179,13 @@ static flo_status count_state(struct flo__stage *stage, flo_error *err,
  */
 static flo_status load_known(struct flo__stage *stage, flo_error *err)
 {
-	struct flo__db *db = stage->db;
+	struct flo__cdb *db = stage->db;
 	sqlite3_stmt *stmt = NULL;
 	size_t max = 0;
 	bool row = true;
 	flo_status st;
 
-	TRY(flo__db_read(db, err));
+	TRY(flo__cdb_read(db, err));
 	TRY(count_state(stage, err, &max));
 	stage->known = flo__reallocarray(NULL, max, sizeof(*stage->known));
 	if (stage->known == NULL ||
@@ -194,24 +194,24 @@ static flo_status load_known(struct flo__stage *stage, flo_error *err)
 		st = flo_error_set(err, FLO_NOMEM, "out of memory");
 		goto out;
 	}
-	TRY(flo__db_prepare(db, "SELECT raw FROM state WHERE source = ?1", err,
-			    &stmt));
-	TRY(flo__db_bind(db, stmt, err, "i", stage->source));
+	TRY(flo__cdb_prepare(db, "SELECT raw FROM state WHERE source = ?1", err,
+			     &stmt));
+	TRY(flo__cdb_bind(db, stmt, err, "i", stage->source));
 	for (;;) {
-		TRY(flo__db_step(db, stmt, err, &row));
+		TRY(flo__cdb_step(db, stmt, err, &row));
 		if (!row || stage->known_len == max)
 			break;
-		if (!flo__db_digest(stmt, 0, &stage->known[stage->known_len]))
+		if (!flo__cdb_digest(stmt, 0, &stage->known[stage->known_len]))
 			continue;
 		flo__index_put(&stage->index, (uint32_t)stage->known_len++);
 	}
 out:
 	sqlite3_finalize(stmt);
-	flo__db_rollback(db);
+	flo__cdb_rollback(db);
 	return st;
 }
 
-flo_status flo__stage_open(struct flo__db *db, const char *source,
+flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 			   flo_error *err, struct flo__stage **ret_stage)
 {
 	struct flo__stage *stage = flo__calloc(1, sizeof(*stage));
@@ -247,9 +247,9 @@ static flo_status check_open(struct flo__stage *stage, flo_error *err)
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	st = flo__db_row(stage->db, err, &stmt,
-			 "SELECT 1 FROM pull WHERE no = ?1 AND staged = 1", "i",
-			 stage->pull.no);
+	st = flo__cdb_row(stage->db, err, &stmt,
+			  "SELECT 1 FROM pull WHERE no = ?1 AND staged = 1",
+			  "i", stage->pull.no);
 	sqlite3_finalize(stmt);
 	if (st != FLO_NOTFOUND)
 		return st;
@@ -262,18 +262,18 @@ static flo_status write_record(struct flo__stage *stage, sqlite3_stmt *body,
 			       sqlite3_stmt *staged, size_t i, flo_error *err)
 {
 	const struct waiting *w = &stage->waiting[i];
-	int64_t id = flo__db_first(stage->pull.no) +
+	int64_t id = flo__cdb_first(stage->pull.no) +
 		     (int64_t)(stage->staged_len - stage->waiting_len + i);
 	flo_status st;
 
-	TRY(flo__db_bind(stage->db, body, err, "is", id,
-			 stage->texts.data + w->at, w->len));
-	TRY(flo__db_done(stage->db, body, err));
+	TRY(flo__cdb_bind(stage->db, body, err, "is", id,
+			  stage->texts.data + w->at, w->len));
+	TRY(flo__cdb_done(stage->db, body, err));
 	/* Without a spec the identity is not known yet: the rest stays null. */
-	TRY(flo__db_bind(stage->db, staged, err,
-			 stage->spec != NULL ? "idddi" : "id", id, &w->raw,
-			 &w->id.key, &w->id.body, (int64_t)w->id.present));
-	st = flo__db_done(stage->db, staged, err);
+	TRY(flo__cdb_bind(stage->db, staged, err,
+			  stage->spec != NULL ? "idddi" : "id", id, &w->raw,
+			  &w->id.key, &w->id.body, (int64_t)w->id.present));
+	st = flo__cdb_done(stage->db, staged, err);
 out:
 	return st;
 }
@@ -284,11 +284,11 @@ static flo_status write_records(struct flo__stage *stage, flo_error *err)
 	sqlite3_stmt *staged = NULL;
 	flo_status st;
 
-	TRY(flo__db_prepare(stage->db, "INSERT INTO body VALUES(?1, ?2)", err,
-			    &body));
-	TRY(flo__db_prepare(stage->db,
-			    "INSERT INTO staged VALUES(?1, ?2, ?3, ?4, ?5)",
-			    err, &staged));
+	TRY(flo__cdb_prepare(stage->db, "INSERT INTO body VALUES(?1, ?2)", err,
+			     &body));
+	TRY(flo__cdb_prepare(stage->db,
+			     "INSERT INTO staged VALUES(?1, ?2, ?3, ?4, ?5)",
+			     err, &staged));
 	for (size_t i = 0; i < stage->waiting_len; i++)
 		TRY(write_record(stage, body, staged, i, err));
 out:
@@ -301,10 +301,10 @@ static flo_status write_hits(struct flo__stage *stage, flo_error *err)
 {
 	if (stage->hits.len == 0)
 		return FLO_OK;
-	return flo__db_run(stage->db, err, "INSERT INTO hit VALUES(?1, ?2)",
-			   "ib",
-			   flo__db_first(stage->pull.no) + stage->hit_rows++,
-			   stage->hits.data, stage->hits.len);
+	return flo__cdb_run(stage->db, err, "INSERT INTO hit VALUES(?1, ?2)",
+			    "ib",
+			    flo__cdb_first(stage->pull.no) + stage->hit_rows++,
+			    stage->hits.data, stage->hits.len);
 }
 
 /* Write what waits, within a transaction. */
@@ -332,14 +332,14 @@ static flo_status flush(struct flo__stage *stage, flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__db_alive(stage->db, err));
-	TRY(flo__db_write(stage->db, false, err));
+	TRY(flo__cdb_alive(stage->db, err));
+	TRY(flo__cdb_write(stage->db, false, err));
 	TRY(write_waiting(stage, err));
-	TRY(flo__db_commit(stage->db, err));
+	TRY(flo__cdb_commit(stage->db, err));
 	forget_waiting(stage);
 out:
 	if (st != FLO_OK)
-		flo__db_rollback(stage->db);
+		flo__cdb_rollback(stage->db);
 	return st;
 }
 
@@ -384,7 +384,7 @@ flo_status flo__stage_add(struct flo__stage *stage, const char *text,
 	}
 	stage->pull.rows++;
 	if (st == FLO_OK && stage->pull.rows % 1024 == 0)
-		st = flo__db_alive(stage->db, err);
+		st = flo__cdb_alive(stage->db, err);
 	if (st == FLO_OK && (stage->texts.len >= FLUSH_BYTES ||
 			     stage->hits.len >= FLUSH_BYTES / 4 ||
 			     stage->waiting_len == FLUSH_RECORDS))
@@ -400,72 +400,74 @@ flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
 	flo_status st;
 
 	stage->pull.bytes = bytes;
-	TRY(flo__db_alive(stage->db, err));
-	TRY(flo__db_write(stage->db, true, err));
+	TRY(flo__cdb_alive(stage->db, err));
+	TRY(flo__cdb_write(stage->db, true, err));
 	TRY(write_waiting(stage, err));
-	TRY(flo__db_run(stage->db, err,
-			"UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
-			" bytes = ?4, finished_us = ?5 WHERE no = ?1",
-			"iiiii", stage->pull.no, (int64_t)stage->pull.rows,
-			(int64_t)stage->hits_len, (int64_t)bytes,
-			flo__time_now_us()));
-	TRY(flo__db_commit(stage->db, err));
+	TRY(flo__cdb_run(stage->db, err,
+			 "UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
+			 " bytes = ?4, finished_us = ?5 WHERE no = ?1",
+			 "iiiii", stage->pull.no, (int64_t)stage->pull.rows,
+			 (int64_t)stage->hits_len, (int64_t)bytes,
+			 flo__time_now_us()));
+	TRY(flo__cdb_commit(stage->db, err));
 	stage->open = false;
 	*ret_pull = stage->pull;
 out:
 	if (st != FLO_OK)
-		flo__db_rollback(stage->db);
+		flo__cdb_rollback(stage->db);
 	return st;
 }
 
 /* Bodies of a pull that nobody will ask for, if there are any. */
-static flo_status release_bodies(struct flo__db *db, int64_t no, flo_error *err)
+static flo_status release_bodies(struct flo__cdb *db, int64_t no,
+				 flo_error *err)
 {
-	int64_t first = flo__db_first(no);
-	int64_t last = flo__db_last(no);
+	int64_t first = flo__cdb_first(no);
+	int64_t last = flo__cdb_last(no);
 	sqlite3_stmt *stmt = NULL;
 	bool some = false;
 	flo_status st;
 
 	/* Counting is cheap; after a first load all of them are history. */
-	st = flo__db_row(db, err, &stmt,
-			 "SELECT (SELECT count(*) FROM staged"
-			 "   WHERE id BETWEEN ?1 AND ?2)"
-			 " > (SELECT count(*) FROM history"
-			 "   WHERE id BETWEEN ?1 AND ?2)",
-			 "ii", first, last);
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT (SELECT count(*) FROM staged"
+			  "   WHERE id BETWEEN ?1 AND ?2)"
+			  " > (SELECT count(*) FROM history"
+			  "   WHERE id BETWEEN ?1 AND ?2)",
+			  "ii", first, last);
 	if (st != FLO_OK)
 		return st;
 	some = sqlite3_column_int(stmt, 0) != 0;
 	sqlite3_finalize(stmt);
 	if (!some)
 		return FLO_OK;
-	return flo__db_run(db, err,
-			   "DELETE FROM body WHERE id IN (SELECT id FROM staged"
-			   "  WHERE id BETWEEN ?1 AND ?2"
-			   " EXCEPT SELECT id FROM history"
-			   "  WHERE id BETWEEN ?1 AND ?2"
-			   " EXCEPT SELECT c.after FROM plan p JOIN change c"
-			   "  ON c.id BETWEEN p.no << 32"
-			   "   AND p.no << 32 | 4294967295"
-			   "  WHERE p.pull = ?3 AND c.after IS NOT NULL)",
-			   "iii", first, last, no);
+	return flo__cdb_run(
+		db, err,
+		"DELETE FROM body WHERE id IN (SELECT id FROM staged"
+		"  WHERE id BETWEEN ?1 AND ?2"
+		" EXCEPT SELECT id FROM history"
+		"  WHERE id BETWEEN ?1 AND ?2"
+		" EXCEPT SELECT c.after FROM plan p JOIN change c"
+		"  ON c.id BETWEEN p.no << 32"
+		"   AND p.no << 32 | 4294967295"
+		"  WHERE p.pull = ?3 AND c.after IS NOT NULL)",
+		"iii", first, last, no);
 }
 
-flo_status flo__stage_release(struct flo__db *db, int64_t no, flo_error *err)
+flo_status flo__stage_release(struct flo__cdb *db, int64_t no, flo_error *err)
 {
-	int64_t first = flo__db_first(no);
-	int64_t last = flo__db_last(no);
+	int64_t first = flo__cdb_first(no);
+	int64_t last = flo__cdb_last(no);
 	flo_status st;
 
 	TRY(release_bodies(db, no, err));
-	TRY(flo__db_run(db, err,
-			"DELETE FROM staged WHERE id BETWEEN ?1 AND ?2", "ii",
-			first, last));
-	TRY(flo__db_run(db, err, "DELETE FROM hit WHERE id BETWEEN ?1 AND ?2",
-			"ii", first, last));
-	st = flo__db_run(db, err, "UPDATE pull SET staged = 0 WHERE no = ?1",
-			 "i", no);
+	TRY(flo__cdb_run(db, err,
+			 "DELETE FROM staged WHERE id BETWEEN ?1 AND ?2", "ii",
+			 first, last));
+	TRY(flo__cdb_run(db, err, "DELETE FROM hit WHERE id BETWEEN ?1 AND ?2",
+			 "ii", first, last));
+	st = flo__cdb_run(db, err, "UPDATE pull SET staged = 0 WHERE no = ?1",
+			  "i", no);
 out:
 	return st;
 }
@@ -473,15 +475,15 @@ out:
 /* Leave nothing behind. What fails here is done by the next apply. */
 static void discard(struct flo__stage *stage)
 {
-	struct flo__db *db = stage->db;
+	struct flo__cdb *db = stage->db;
 
 	db->deaf = true;
-	if (flo__db_write(db, false, NULL) == FLO_OK &&
+	if (flo__cdb_write(db, false, NULL) == FLO_OK &&
 	    flo__stage_release(db, stage->pull.no, NULL) == FLO_OK &&
-	    flo__db_run(db, NULL, "DELETE FROM pull WHERE no = ?1", "i",
-			stage->pull.no) == FLO_OK)
-		(void)flo__db_commit(db, NULL);
-	flo__db_rollback(db);
+	    flo__cdb_run(db, NULL, "DELETE FROM pull WHERE no = ?1", "i",
+			 stage->pull.no) == FLO_OK)
+		(void)flo__cdb_commit(db, NULL);
+	flo__cdb_rollback(db);
 	db->deaf = false;
 }
 

@@ -38,7 +38,7 @@ void flo__stage_id(const flo_step_call *call, const char *kind,
  * Begin the pull of the step that @db belongs to. One of the same id, from an
  * attempt or an execution before, is replaced.
  */
-flo_status flo__stage_open(struct flo__db *db, const char *source,
+flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 			   flo_error *err, struct flo__stage **ret_stage);
 
 /* Stage a record. FLO_SYNTAX if its bytes are no JSON object. */
@@ -56,6 +56,6 @@ void flo__stage_close(struct flo__stage *stage);
  * Take out what is staged of the pull @no, keeping the bodies that the history
  * or a plan points at. Within a write transaction.
  */
-flo_status flo__stage_release(struct flo__db *db, int64_t no, flo_error *err);
+flo_status flo__stage_release(struct flo__cdb *db, int64_t no, flo_error *err);
 
 #endif

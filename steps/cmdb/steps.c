@@ -12,11 +12,11 @@ flo_status flo__cmdb_told(flo_status st, flo_error *err)
 }
 
 flo_status flo__cmdb_with_db(flo_step_call *call, const flo_value *with,
-			     flo_status (*work)(struct flo__db *db, void *arg,
+			     flo_status (*work)(struct flo__cdb *db, void *arg,
 						flo_error *err),
 			     void *arg, flo_error *err)
 {
-	struct flo__db *db = NULL;
+	struct flo__cdb *db = NULL;
 	const char *path = NULL;
 	flo_status st;
 
@@ -25,10 +25,10 @@ flo_status flo__cmdb_with_db(flo_step_call *call, const flo_value *with,
 		return st;
 	flo_blocking_begin();
 	flo__json_guard_install();
-	st = flo__db_open(call, path, err, &db);
+	st = flo__cdb_open(call, path, err, &db);
 	if (st == FLO_OK)
 		st = work(db, arg, err);
-	flo__db_close(db);
+	flo__cdb_close(db);
 	flo_blocking_end();
 	return flo__cmdb_told(st, err);
 }

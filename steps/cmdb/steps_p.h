@@ -9,7 +9,7 @@
  * a blocking region. Every failure leaves with a text in @err.
  */
 flo_status flo__cmdb_with_db(flo_step_call *call, const flo_value *with,
-			     flo_status (*work)(struct flo__db *db, void *arg,
+			     flo_status (*work)(struct flo__cdb *db, void *arg,
 						flo_error *err),
 			     void *arg, flo_error *err);
 

@@ -1,4 +1,4 @@
-#include "storage/db_p.h"
+#include "storage/conn_p.h"
 
 #include "base/contract.h"
 
@@ -55,8 +55,8 @@ static const char *const texts[] = {
 _Static_assert(sizeof(texts) / sizeof(texts[0]) == FLO__SQL_COUNT,
 	       "a text for each statement");
 
-flo_status flo__db_open(struct flo__db *db, const char *path, int flags,
-			flo_error *err)
+flo_status flo__conn_open(struct flo__conn *db, const char *path, int flags,
+			  flo_error *err)
 {
 	int rc;
 
@@ -70,7 +70,7 @@ flo_status flo__db_open(struct flo__db *db, const char *path, int flags,
 		return flo_error_set(err, FLO_NOMEM, "%s",
 				     flo_status_text(FLO_NOMEM));
 	if (rc != SQLITE_OK)
-		return flo__db_error(db, rc, err);
+		return flo__conn_error(db, rc, err);
 	sqlite3_busy_timeout(db->sqlite, FLO__BUSY_TIMEOUT_MS);
 	/* the file is not trusted: no functions or tables of extensions
 	   through its schema, no schema written by hand */
@@ -80,7 +80,7 @@ flo_status flo__db_open(struct flo__db *db, const char *path, int flags,
 	return FLO_OK;
 }
 
-void flo__db_close(struct flo__db *db)
+void flo__conn_close(struct flo__conn *db)
 {
 	int rc;
 
@@ -93,15 +93,15 @@ void flo__db_close(struct flo__db *db)
 	db->sqlite = NULL;
 }
 
-flo_status flo__db_exec(struct flo__db *db, const char *sql, flo_error *err)
+flo_status flo__conn_exec(struct flo__conn *db, const char *sql, flo_error *err)
 {
 	int rc = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
 
-	return rc == SQLITE_OK ? FLO_OK : flo__db_error(db, rc, err);
+	return rc == SQLITE_OK ? FLO_OK : flo__conn_error(db, rc, err);
 }
 
-flo_status flo__db_int(struct flo__db *db, const char *sql, flo_error *err,
-		       int64_t *ret)
+flo_status flo__conn_int(struct flo__conn *db, const char *sql, flo_error *err,
+			 int64_t *ret)
 {
 	sqlite3_stmt *stmt = NULL;
 	flo_status st = FLO_OK;
@@ -113,13 +113,13 @@ flo_status flo__db_int(struct flo__db *db, const char *sql, flo_error *err,
 	if (rc == SQLITE_ROW)
 		*ret = sqlite3_column_int64(stmt, 0);
 	else if (rc != SQLITE_DONE)
-		st = flo__db_error(db, rc, err);
+		st = flo__conn_error(db, rc, err);
 	sqlite3_finalize(stmt);
 	return st;
 }
 
-flo_status flo__db_get(struct flo__db *db, enum flo__sql which, flo_error *err,
-		       sqlite3_stmt **ret_stmt)
+flo_status flo__conn_get(struct flo__conn *db, enum flo__sql which,
+			 flo_error *err, sqlite3_stmt **ret_stmt)
 {
 	int rc = SQLITE_OK;
 
@@ -129,33 +129,34 @@ flo_status flo__db_get(struct flo__db *db, enum flo__sql which, flo_error *err,
 					SQLITE_PREPARE_PERSISTENT,
 					&db->stmts[which], NULL);
 	if (rc != SQLITE_OK)
-		return flo__db_error(db, rc, err);
+		return flo__conn_error(db, rc, err);
 	*ret_stmt = db->stmts[which];
 	ENSURE(*ret_stmt != NULL);
 	return FLO_OK;
 }
 
-flo_status flo__db_step(struct flo__db *db, sqlite3_stmt *stmt, flo_error *err,
-			bool *ret_row)
+flo_status flo__conn_step(struct flo__conn *db, sqlite3_stmt *stmt,
+			  flo_error *err, bool *ret_row)
 {
 	int rc = sqlite3_step(stmt);
 
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		return flo__db_error(db, rc, err);
+		return flo__conn_error(db, rc, err);
 	*ret_row = rc == SQLITE_ROW;
 	return FLO_OK;
 }
 
-flo_status flo__db_run(struct flo__db *db, sqlite3_stmt *stmt, flo_error *err)
+flo_status flo__conn_run(struct flo__conn *db, sqlite3_stmt *stmt,
+			 flo_error *err)
 {
 	bool row = false;
-	flo_status st = flo__db_step(db, stmt, err, &row);
+	flo_status st = flo__conn_step(db, stmt, err, &row);
 
 	sqlite3_reset(stmt);
 	return st;
 }
 
-void flo__db_done(sqlite3_stmt *stmt)
+void flo__conn_done(sqlite3_stmt *stmt)
 {
 	if (stmt == NULL)
 		return;
@@ -164,7 +165,7 @@ void flo__db_done(sqlite3_stmt *stmt)
 }
 
 /* A full disk can look like an I/O error: of -shm, or over a quota. */
-static bool disk_is_full(struct flo__db *db, int rc)
+static bool disk_is_full(struct flo__conn *db, int rc)
 {
 	struct statvfs fs;
 	int sys = sqlite3_system_errno(db->sqlite);
@@ -175,7 +176,7 @@ static bool disk_is_full(struct flo__db *db, int rc)
 	       fs.f_bavail == 0;
 }
 
-static flo_status sqlite_status(struct flo__db *db, int rc)
+static flo_status sqlite_status(struct flo__conn *db, int rc)
 {
 	if (((rc & 0xff) == SQLITE_FULL || (rc & 0xff) == SQLITE_IOERR) &&
 	    disk_is_full(db, rc))
@@ -247,7 +248,7 @@ static struct advice advice(flo_status status, int rc)
 	}
 }
 
-flo_status flo__db_error(struct flo__db *db, int rc, flo_error *err)
+flo_status flo__conn_error(struct flo__conn *db, int rc, flo_error *err)
 {
 	flo_status status = sqlite_status(db, rc);
 	struct advice text = advice(status, rc);

@@ -1,12 +1,12 @@
 /*
  * A connection to SQLite: its prepared statements, and its errors in our words.
  *
- * Every statement of the store stands in db.c, with bound parameters only.
+ * Every statement of the store stands in conn.c, with bound parameters only.
  *
  * Threads: one at a time (connections are opened with NOMUTEX).
  */
-#ifndef FLO_STORAGE_DB_P_H
-#define FLO_STORAGE_DB_P_H
+#ifndef FLO_STORAGE_CONN_P_H
+#define FLO_STORAGE_CONN_P_H
 
 #include <flo/error.h>
 
@@ -40,7 +40,7 @@ enum flo__sql {
 	FLO__SQL_COUNT,
 };
 
-struct flo__db {
+struct flo__conn {
 	sqlite3 *sqlite;		     /* owned; NULL: closed */
 	const char *path;		     /* borrowed: for messages */
 	sqlite3_stmt *stmts[FLO__SQL_COUNT]; /* prepared at first use */
@@ -50,34 +50,36 @@ struct flo__db {
  * Open @path, which has been resolved. @flags are SQLite's; @uri makes @path a
  * file: URI for messages about @shown.
  */
-flo_status flo__db_open(struct flo__db *db, const char *path, int flags,
-			flo_error *err);
+flo_status flo__conn_open(struct flo__conn *db, const char *path, int flags,
+			  flo_error *err);
 /* Safe on one that was never opened (all zero). */
-void flo__db_close(struct flo__db *db);
+void flo__conn_close(struct flo__conn *db);
 
 /* Run statements without parameters. */
-flo_status flo__db_exec(struct flo__db *db, const char *sql, flo_error *err);
+flo_status flo__conn_exec(struct flo__conn *db, const char *sql,
+			  flo_error *err);
 /* The value of a pragma or another query that gives one integer. */
-flo_status flo__db_int(struct flo__db *db, const char *sql, flo_error *err,
-		       int64_t *ret);
+flo_status flo__conn_int(struct flo__conn *db, const char *sql, flo_error *err,
+			 int64_t *ret);
 
-/* A statement ready to bind: borrowed; give it back with flo__db_done(). */
-flo_status flo__db_get(struct flo__db *db, enum flo__sql which, flo_error *err,
-		       sqlite3_stmt **ret_stmt);
+/* A statement ready to bind: borrowed; give it back with flo__conn_done(). */
+flo_status flo__conn_get(struct flo__conn *db, enum flo__sql which,
+			 flo_error *err, sqlite3_stmt **ret_stmt);
 /* Step: *@ret_row tells whether there is a row. */
-flo_status flo__db_step(struct flo__db *db, sqlite3_stmt *stmt, flo_error *err,
-			bool *ret_row);
+flo_status flo__conn_step(struct flo__conn *db, sqlite3_stmt *stmt,
+			  flo_error *err, bool *ret_row);
 /* Step a statement that gives no rows, then reset it. */
-flo_status flo__db_run(struct flo__db *db, sqlite3_stmt *stmt, flo_error *err);
+flo_status flo__conn_run(struct flo__conn *db, sqlite3_stmt *stmt,
+			 flo_error *err);
 /* Reset and forget what was bound. NULL is allowed. */
-void flo__db_done(sqlite3_stmt *stmt);
+void flo__conn_done(sqlite3_stmt *stmt);
 
 /*
  * Say what SQLite's @rc means for the store and what a person can do.
  * FLO_FULL, FLO_READONLY, FLO_CORRUPT, FLO_BUSY, FLO_NOMEM, FLO_LIMIT,
  * FLO_SYSTEM, else FLO_STORE.
  */
-flo_status flo__db_error(struct flo__db *db, int rc, flo_error *err);
+flo_status flo__conn_error(struct flo__conn *db, int rc, flo_error *err);
 
 /* --- schema.c --- */
 
@@ -87,13 +89,13 @@ flo_status flo__db_error(struct flo__db *db, int rc, flo_error *err);
 #define FLO__RUN_ROW_MAX	INT32_MAX
 
 /* Whether the file is ours and of a version we know. Reads only. */
-flo_status flo__schema_check(struct flo__db *db, flo_error *err,
+flo_status flo__schema_check(struct flo__conn *db, flo_error *err,
 			     int *ret_version);
 /*
  * Bring a file to the version we write, and to WAL mode if it is an empty one.
  * Requires: the right to write.
  */
-flo_status flo__schema_migrate(struct flo__db *db, flo_error *err);
+flo_status flo__schema_migrate(struct flo__conn *db, flo_error *err);
 #define FLO__SCHEMA_VERSION 1
 
 /* --- path.c --- */
