@@ -33,7 +33,6 @@ FILENAME == ARGV[1] { want[++wants] = $0; next }
 
 # can[w] says whether the lines so far can be the first w lines wanted.
 END {
-	wants += 0
 	can[0] = 1
 	for (w = 1; w <= wants && want[w] == "..."; w++)
 		can[w] = 1
