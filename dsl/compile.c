@@ -376,8 +376,10 @@ static struct flo__plan *hand_over(struct flo__compiler *c)
 	struct flo__plan *plan = &c->out->plan;
 
 	plan->file = flo__arena_strdup(c->arena, c->options->file);
-	plan->dir = directory_of(c, c->options->file);
-	if (plan->file == NULL || c->nomem)
+	plan->dir = c->options->dir != NULL
+			    ? flo__arena_strdup(c->arena, c->options->dir)
+			    : directory_of(c, c->options->file);
+	if (plan->file == NULL || plan->dir == NULL || c->nomem)
 		return NULL;
 	plan->nodes = c->nodes;
 	plan->nodes_len = c->nodes_len;

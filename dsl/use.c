@@ -20,7 +20,7 @@ static const flo_step_type *find_type(struct flo__compiler *c, uint32_t node)
 	}
 	name = flo__doc_string(&c->doc, node, &len);
 	type = registry != NULL ? registry->find(registry, name, len) : NULL;
-	if (type != NULL)
+	if (type != NULL || c->options->any_step)
 		return type;
 	flo__nearest_init(&near, name, len);
 	for (size_t i = 0;

@@ -1,0 +1,301 @@
+/*
+ * cmdb.apply: carry a plan out, in one transaction.
+ *
+ * The plan is applied to exactly the state that it was computed against: its
+ * base is the source's version, which every apply that changes something
+ * raises. So applying is a few statements over the plan's changes, and there
+ * is nothing to decide here.
+ */
+#include "steps/cmdb/cmdb.h"
+
+#include "base/contract.h"
+#include "base/time.h"
+#include "steps/args.h"
+#include "steps/cmdb/plan.h"
+#include "steps/cmdb/rebase.h"
+#include "steps/cmdb/stage.h"
+#include "steps/cmdb/steps_p.h"
+
+#include <string.h>
+
+struct apply {
+	const char *plan_id; /* borrowed */
+	struct flo__cmdb_plan plan;
+	bool applied; /* by this call */
+};
+
+/* Whether it may be applied; *@ret_do is false if it is done or held. */
+static flo_status check_plan(const struct apply *apply, struct flo__cdb *db,
+			     flo_error *err, bool *ret_do)
+{
+	const struct flo__cmdb_plan *plan = &apply->plan;
+	sqlite3_stmt *stmt = NULL;
+	bool moved;
+	flo_status st;
+
+	*ret_do = false;
+	if (plan->state == FLO__PLAN_APPLIED)
+		return FLO_OK;
+	if (plan->state == FLO__PLAN_BLOCKED)
+		return flo_error_set(err, FLO_BLOCKED,
+				     "plan %s is blocked by guard %s: %s",
+				     plan->id, plan->guards, plan->reason);
+	if (plan->held && strcmp(plan->run_id, flo_step_run_id(db->call)) == 0)
+		return FLO_OK;
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT version, pull FROM source WHERE id = ?1", "i",
+			  plan->source);
+	if (st != FLO_OK)
+		return st;
+	moved = sqlite3_column_int64(stmt, 0) != plan->base ||
+		sqlite3_column_int64(stmt, 1) > plan->pull;
+	sqlite3_finalize(stmt);
+	if (moved)
+		return flo_error_set(err, FLO_FAILED,
+				     "plan %s is out of date: %s has changed "
+				     "since the diff, by another apply; pull "
+				     "and diff again",
+				     plan->id, plan->source_name);
+	*ret_do = true;
+	return FLO_OK;
+}
+
+/*
+ * Run @sql over the plan's changes; it must touch @rows rows. Its arguments
+ * are the ids of the first and last change, the source, @ts and the plan's
+ * number, as many of them as @types has.
+ */
+static flo_status change(struct flo__cdb *db, const struct flo__cmdb_plan *plan,
+			 const char *sql, const char *types, int64_t ts,
+			 int64_t rows, flo_error *err)
+{
+	flo_status st;
+
+	st = flo__cdb_run(db, err, sql, types, flo__cdb_first(plan->no),
+			  flo__cdb_last(plan->no), plan->source, ts, plan->no);
+	if (st == FLO_OK && sqlite3_changes64(db->sql) != rows)
+		st = flo_error_set(err, FLO_CORRUPT,
+				   "%s: plan %s does not fit the state: %lld "
+				   "rows where %lld should be; nothing was "
+				   "applied",
+				   db->path, plan->id,
+				   (long long)sqlite3_changes64(db->sql),
+				   (long long)rows);
+	return st;
+}
+
+static flo_status write_history(struct flo__cdb *db,
+				const struct flo__cmdb_plan *plan, int64_t ts,
+				flo_error *err)
+{
+	const struct flo__counts *n = &plan->counts;
+	flo_status st;
+
+	TRY(change(db, plan,
+		   "UPDATE history SET valid_to = ?4, to_plan = ?5"
+		   " WHERE source = ?3 AND valid_to IS NULL AND id IN"
+		   " (SELECT before FROM change WHERE id BETWEEN ?1 AND ?2"
+		   "  AND before IS NOT NULL)",
+		   "iiiii", ts, n->changed + n->removed, err));
+	st = change(db, plan,
+		    "INSERT INTO history"
+		    " SELECT after, ?3, key_text, ?4, NULL, ?5, NULL"
+		    " FROM change WHERE id BETWEEN ?1 AND ?2 AND op <> 'd'",
+		    "iiiii", ts, n->added + n->changed, err);
+out:
+	return st;
+}
+
+static flo_status write_state(struct flo__cdb *db,
+			      const struct flo__cmdb_plan *plan, flo_error *err)
+{
+	const struct flo__counts *n = &plan->counts;
+	flo_status st;
+
+	/* A changed record leaves and comes back. */
+	TRY(change(db, plan,
+		   "DELETE FROM state WHERE source = ?3 AND key IN"
+		   " (SELECT key FROM change WHERE id BETWEEN ?1 AND ?2"
+		   "  AND op <> 'c')",
+		   "iii", 0, n->changed + n->removed, err));
+	st = change(db, plan,
+		    "INSERT INTO state"
+		    " SELECT ?3, key, raw, digest, present, after FROM change"
+		    " WHERE id BETWEEN ?1 AND ?2 AND op <> 'd' ORDER BY id",
+		    "iii", 0, n->added + n->changed, err);
+out:
+	return st;
+}
+
+/* A time after the last apply's, whatever the clock says. */
+static flo_status apply_time(struct flo__cdb *db,
+			     const struct flo__cmdb_plan *plan, flo_error *err,
+			     int64_t *ret_us)
+{
+	int64_t now = flo__time_now_us();
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT max(?2, applied_us + 1) FROM source"
+			  " WHERE id = ?1",
+			  "ii", plan->source, now);
+	if (st == FLO_OK)
+		*ret_us = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+static flo_status mark_applied(struct flo__cdb *db,
+			       const struct flo__cmdb_plan *plan, int64_t ts,
+			       flo_error *err)
+{
+	const struct flo__counts *n = &plan->counts;
+	bool changed = n->added + n->changed + n->removed != 0 || plan->rebase;
+	flo_status st;
+
+	TRY(flo__cdb_run(db, err,
+			 "UPDATE source SET version = version + ?2,"
+			 " rows = rows + ?3, pull = ?4, applied_us = ?5,"
+			 " spec = (SELECT spec FROM plan WHERE no = ?6)"
+			 " WHERE id = ?1",
+			 "iiiiii", plan->source, (int64_t)changed,
+			 n->added - n->removed, plan->pull, ts, plan->no));
+	st = flo__cdb_run(db, err,
+			  "UPDATE plan SET state = 'applied', applied_us = ?2"
+			  " WHERE no = ?1",
+			  "ii", plan->no, ts);
+out:
+	return st;
+}
+
+/* Pulls of the source that no diff will want any more: this and older ones. */
+static flo_status release_pulls(struct flo__cdb *db,
+				const struct flo__cmdb_plan *plan,
+				flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	bool row = true;
+	flo_status st;
+
+	TRY(flo__cdb_prepare(db,
+			     "SELECT no FROM pull WHERE source = ?1"
+			     " AND no <= ?2 AND staged = 1",
+			     err, &stmt));
+	for (;;) {
+		int64_t no;
+
+		TRY(flo__cdb_bind(db, stmt, err, "ii", plan->source,
+				  plan->pull));
+		TRY(flo__cdb_step(db, stmt, err, &row));
+		if (!row)
+			break;
+		no = sqlite3_column_int64(stmt, 0);
+		/* The release changes the row that was just read. */
+		sqlite3_reset(stmt);
+		TRY(flo__stage_release(db, no, err));
+	}
+out:
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+static flo_status write_all(struct apply *apply, struct flo__cdb *db,
+			    flo_error *err)
+{
+	const struct flo__cmdb_plan *plan = &apply->plan;
+	int64_t ts = 0;
+	flo_status st;
+
+	TRY(apply_time(db, plan, err, &ts));
+	if (plan->rebase)
+		TRY(flo__rebase(db, plan, err));
+	TRY(write_history(db, plan, ts, err));
+	TRY(write_state(db, plan, err));
+	TRY(mark_applied(db, plan, ts, err));
+	st = release_pulls(db, plan, err);
+out:
+	return st;
+}
+
+static flo_status apply_in(struct flo__cdb *db, void *arg, flo_error *err)
+{
+	struct apply *apply = arg;
+	bool go = false;
+	flo_status st;
+
+	TRY(flo__cdb_write(db, true, err));
+	TRY(flo__plan_read(db, apply->plan_id, err, &apply->plan));
+	TRY(check_plan(apply, db, err, &go));
+	if (!go)
+		goto out;
+	TRY(write_all(apply, db, err));
+	TRY(flo__cdb_commit(db, err));
+	apply->applied = true;
+out:
+	flo__cdb_rollback(db);
+	if (st != FLO_OK)
+		flo_error_prefix(err, "apply");
+	return st;
+}
+
+static flo_status make_output(const struct apply *apply, flo_value **ret_output)
+{
+	const struct flo__cmdb_plan *plan = &apply->plan;
+	bool done = apply->applied;
+	flo_value *map = flo_value_map(7);
+	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
+
+	if (map == NULL)
+		return FLO_NOMEM;
+	flo__cmdb_put(map, "plan", flo_value_string(plan->id), &st);
+	flo__cmdb_put(map, "source", flo_value_string(plan->source_name), &st);
+	flo__cmdb_put(map, "applied", flo_value_bool(done), &st);
+	flo__cmdb_put(map, "already",
+		      flo_value_bool(plan->state == FLO__PLAN_APPLIED), &st);
+	flo__cmdb_put(map, "added",
+		      flo_value_int(done ? plan->counts.added : 0), &st);
+	flo__cmdb_put(map, "changed",
+		      flo_value_int(done ? plan->counts.changed : 0), &st);
+	flo__cmdb_put(map, "removed",
+		      flo_value_int(done ? plan->counts.removed : 0), &st);
+	if (st == FLO_OK)
+		*ret_output = map;
+	else
+		flo_value_unref(map);
+	return st;
+}
+
+static flo_status run(flo_step_call *call, const flo_value *with,
+		      flo_error *err, flo_value **ret_output)
+{
+	struct apply apply = {.plan_id = NULL};
+	const char *how;
+	flo_status st;
+
+	TRY(flo__cmdb_handle(with, "plan", err, &apply.plan_id));
+	TRY(flo__cmdb_with_db(call, with, apply_in, &apply, err));
+	how = apply.applied ? "applied"
+	      : apply.plan.state == FLO__PLAN_APPLIED
+		      ? "was applied before"
+		      : "is not applied: its diff said plan_only";
+	flo_step_log(call, "%s: plan %s %s", apply.plan.source_name,
+		     apply.plan.id, how);
+	st = make_output(&apply, ret_output);
+out:
+	return flo__cmdb_told(st, err);
+}
+
+static const flo_step_param params[] = {
+	{"db", FLO_TYPES(STRING), true, "The CMDB's file."},
+	{"plan", FLO_TYPES(MAP) | FLO_TYPES(STRING), true,
+	 "The output of a cmdb.diff, or its id."},
+};
+
+const flo_step_type flo__cmdb_apply = {
+	.name = "cmdb.apply",
+	.description = "Apply a plan to the state of its source.",
+	.params = params,
+	.params_len = sizeof(params) / sizeof(params[0]),
+	.run = run,
+};

@@ -1,0 +1,393 @@
+/* cmdb.diff: make a plan of how a pull differs from the state. */
+#include "steps/cmdb/cmdb.h"
+
+#include "base/contract.h"
+#include "base/time.h"
+#include "steps/args.h"
+#include "steps/cmdb/guard.h"
+#include "steps/cmdb/plan.h"
+#include "steps/cmdb/stage.h"
+#include "steps/cmdb/steps_p.h"
+
+#include <flo/runtime.h>
+
+#include <stdio.h>
+#include <string.h>
+
+struct diff {
+	const char *pull_id;	  /* borrowed; NULL: records are given */
+	const flo_value *records; /* borrowed; NULL: a pull is given */
+	const char *source;	  /* of the records; borrowed */
+	struct flo__spec *spec;	  /* owned */
+	struct flo__guard guard;
+	bool null_allowed;
+	bool plan_only;
+	char own_pull[FLO__DIGEST_TEXT_SIZE]; /* made of the records */
+	struct flo__cmdb_plan plan;
+	struct flo__strbuf volatile_fields;
+	bool again; /* the plan was made, and applied, by this step before */
+};
+
+/* Arguments */
+
+static flo_status read_input(struct diff *diff, const flo_value *with,
+			     flo_error *err)
+{
+	flo_status st;
+
+	diff->records = flo__args_get(with, "records");
+	if ((diff->records != NULL) == (flo__args_get(with, "pull") != NULL))
+		return flo_error_set(err, FLO_INVALID,
+				     "a diff is of a \"pull\" or of "
+				     "\"records\": give exactly one");
+	if (diff->records == NULL)
+		return flo__cmdb_handle(with, "pull", err, &diff->pull_id);
+	if (flo_value_typeof(diff->records) != FLO_VALUE_LIST)
+		return flo_error_set(err, FLO_TYPE,
+				     "\"records\" must be an array of objects");
+	TRY(flo__args_string(with, "source", true, err, &diff->source));
+	st = flo__source_check(diff->source, err);
+out:
+	return st;
+}
+
+static flo_status read_null_key(struct diff *diff, const flo_value *with,
+				flo_error *err)
+{
+	const char *text = "fail";
+	flo_status st = flo__args_string(with, "null_key", false, err, &text);
+
+	if (st != FLO_OK)
+		return st;
+	diff->null_allowed = strcmp(text, "allow") == 0;
+	if (!diff->null_allowed && strcmp(text, "fail") != 0)
+		return flo_error_set(err, FLO_INVALID,
+				     "\"null_key\" is \"%.40s\"; it may be "
+				     "\"allow\" or \"fail\"",
+				     text);
+	return FLO_OK;
+}
+
+static flo_status read_args(struct diff *diff, const flo_value *with,
+			    flo_error *err)
+{
+	const flo_value *key = flo__args_get(with, "key");
+	flo_status st;
+
+	if (key == NULL)
+		return flo_error_set(err, FLO_INVALID,
+				     "\"key\" is missing: name the fields that "
+				     "tell records apart, like [\"/id\"]");
+	TRY(read_input(diff, with, err));
+	TRY(flo__spec_new(key, flo__args_get(with, "ignore"),
+			  flo__args_get(with, "unordered"), err, &diff->spec));
+	TRY(read_null_key(diff, with, err));
+	TRY(flo__args_bool(with, "plan_only", err, &diff->plan_only));
+	st = flo__guard_read(with, err, &diff->guard);
+out:
+	return st;
+}
+
+/* Records that came as an argument are staged like those of a pull. */
+
+static flo_status stage_value(struct flo__stage *stage, const flo_value *value,
+			      size_t i, flo_error *err)
+{
+	char *text = flo_value_to_json(value);
+	flo_error fault = FLO_ERROR_INIT;
+	flo_status st;
+
+	if (text == NULL)
+		return FLO_NOMEM;
+	st = flo__stage_add(stage, text, strlen(text), &fault);
+	if (st != FLO_OK)
+		flo_error_set(err, st, "records: item %zu: %s", i, fault.text);
+	flo_free(text);
+	return st;
+}
+
+static flo_status stage_records(struct diff *diff, struct flo__cdb *db,
+				flo_error *err)
+{
+	size_t len = flo_value_len(diff->records);
+	struct flo__stage *stage = NULL;
+	struct flo__pull pull;
+	flo_status st;
+
+	TRY(flo__stage_open(db, diff->source, err, &stage));
+	for (size_t i = 0; i < len; i++)
+		TRY(stage_value(stage, flo_value_list_at(diff->records, i), i,
+				err));
+	TRY(flo__stage_finish(stage, 0, err, &pull));
+	memcpy(diff->own_pull, pull.id, sizeof(diff->own_pull));
+	diff->pull_id = diff->own_pull;
+out:
+	flo__stage_close(stage);
+	return st;
+}
+
+/* What is to be matched */
+
+static flo_status check_pull(const struct diff *diff, sqlite3_stmt *stmt,
+			     flo_error *err)
+{
+	int64_t no = sqlite3_column_int64(stmt, 0);
+	int64_t applied = sqlite3_column_int64(stmt, 9);
+	bool staged = sqlite3_column_int64(stmt, 3) != 0;
+
+	if (sqlite3_column_int64(stmt, 2) == 0)
+		return flo_error_set(err, FLO_FAILED,
+				     "pull %s is incomplete: it failed, was "
+				     "cancelled or still runs; pull again",
+				     diff->pull_id);
+	if (no < applied || (no > applied && !staged))
+		return flo_error_set(err, FLO_FAILED,
+				     "pull %s is older than the state, as a "
+				     "newer pull of its source has been "
+				     "applied; pull again",
+				     diff->pull_id);
+	return FLO_OK;
+}
+
+/* Whether two specs, as text, are there and the same. */
+static bool same_spec(sqlite3_stmt *stmt, int column, const char *spec)
+{
+	return sqlite3_column_type(stmt, column) == SQLITE_TEXT &&
+	       strcmp(flo__cdb_text(stmt, column), spec) == 0;
+}
+
+static flo_status read_pull(struct diff *diff, struct flo__cdb *db,
+			    flo_error *err, struct flo__match_input *ret_in)
+{
+	struct flo__cmdb_plan *plan = &diff->plan;
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT p.no, p.source, p.complete, p.staged, p.rows,"
+			  " p.hits, p.spec, s.name, s.version, s.pull, s.spec"
+			  " FROM pull p JOIN source s ON s.id = p.source"
+			  " WHERE p.id = ?1",
+			  "t", diff->pull_id);
+	if (st == FLO_NOTFOUND)
+		return flo_error_set(err, FLO_NOTFOUND,
+				     "%s has no pull %.64s: give the output of "
+				     "a cmdb.pull on the same \"db\"",
+				     db->path, diff->pull_id);
+	if (st != FLO_OK)
+		return st;
+	TRY(check_pull(diff, stmt, err));
+	*ret_in = (struct flo__match_input){
+		.pull = sqlite3_column_int64(stmt, 0),
+		.source = sqlite3_column_int64(stmt, 1),
+		.staged = sqlite3_column_int64(stmt, 3) != 0,
+		.pull_rows = sqlite3_column_int64(stmt, 4),
+		.pull_hits = sqlite3_column_int64(stmt, 5),
+		.identified = same_spec(stmt, 6, diff->spec->text),
+		.rebase = sqlite3_column_type(stmt, 10) == SQLITE_TEXT &&
+			  !same_spec(stmt, 10, diff->spec->text),
+		.null_allowed = diff->null_allowed,
+		.spec = diff->spec,
+	};
+	plan->source = ret_in->source;
+	plan->pull = ret_in->pull;
+	plan->rebase = ret_in->rebase;
+	plan->base = sqlite3_column_int64(stmt, 8);
+	snprintf(plan->pull_id, sizeof(plan->pull_id), "%s", diff->pull_id);
+	snprintf(plan->source_name, sizeof(plan->source_name), "%s",
+		 flo__cdb_text(stmt, 7));
+out:
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+/* The plan */
+
+static void fill_plan(struct diff *diff, struct flo__cdb *db,
+		      const struct flo__match *match)
+{
+	struct flo__cmdb_plan *plan = &diff->plan;
+	struct flo__strbuf names = FLO__STRBUF_INIT;
+	struct flo__strbuf reason = FLO__STRBUF_INIT;
+
+	plan->counts = match->counts;
+	plan->ts = flo__time_now_us();
+	plan->held = diff->plan_only;
+	snprintf(plan->run_id, sizeof(plan->run_id), "%s",
+		 flo_step_run_id(db->call));
+	snprintf(plan->trace_id, sizeof(plan->trace_id), "%s",
+		 flo_step_trace_id(db->call));
+	flo__guard_check(&diff->guard, match, &names, &reason);
+	flo__guard_volatile(&diff->guard, match, &diff->volatile_fields);
+	snprintf(plan->guards, sizeof(plan->guards), "%s", names.data);
+	snprintf(plan->reason, sizeof(plan->reason), "%s", reason.data);
+	/* Without the memory to say why, it is blocked all the same. */
+	plan->state = names.len == 0 && !names.failed ? FLO__PLAN_READY
+						      : FLO__PLAN_BLOCKED;
+	flo__strbuf_fini(&names);
+	flo__strbuf_fini(&reason);
+}
+
+/* After a crash between the apply and its record the plan is what it was. */
+static flo_status find_applied(struct diff *diff, struct flo__cdb *db,
+			       flo_error *err)
+{
+	struct flo__cmdb_plan plan;
+	flo_status st;
+
+	st = flo__stage_id(db->call, "plan", diff->plan.id);
+	if (st == FLO_OK)
+		st = flo__plan_read(db, diff->plan.id, NULL, &plan);
+	if (st == FLO_NOTFOUND)
+		return FLO_OK;
+	if (st != FLO_OK)
+		return flo_error_set(err, st, "%s", flo_status_text(st));
+	diff->again = plan.state == FLO__PLAN_APPLIED;
+	if (diff->again)
+		diff->plan = plan;
+	return FLO_OK;
+}
+
+static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
+{
+	struct diff *diff = arg;
+	struct flo__match_input in;
+	struct flo__match match = {.db = NULL};
+	flo_status st;
+
+	TRY(find_applied(diff, db, err));
+	if (diff->again)
+		return FLO_OK;
+	if (diff->records != NULL)
+		TRY(stage_records(diff, db, err));
+	TRY(flo__cdb_read(db, err));
+	TRY(read_pull(diff, db, err, &in));
+	st = flo__match_run(&match, db, &in, err);
+	flo__cdb_rollback(db);
+	if (st == FLO_OK) {
+		fill_plan(diff, db, &match);
+		st = flo__plan_write(db, &diff->plan, &match, diff->spec, err);
+	}
+	flo__match_fini(&match);
+out:
+	if (st != FLO_OK)
+		flo_error_prefix(err, "diff %s",
+				 diff->source != NULL ? diff->source
+				 : diff->plan.source_name[0] != '\0'
+					 ? diff->plan.source_name
+					 : diff->pull_id);
+	return st;
+}
+
+static flo_status make_output(const struct flo__cmdb_plan *plan,
+			      flo_value **ret_output)
+{
+	const struct {
+		const char *name;
+		int64_t n;
+	} counts[] = {
+		{"rows", plan->counts.rows},
+		{"dup_keys", plan->counts.dup_keys},
+		{"added", plan->counts.added},
+		{"changed", plan->counts.changed},
+		{"removed", plan->counts.removed},
+		{"same", plan->counts.same},
+		{"fields", plan->counts.fields},
+		{"rejected", plan->counts.rejected},
+		{"raw_hits", plan->counts.raw_hits},
+	};
+	flo_value *map = flo_value_map(11);
+	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
+
+	if (map == NULL)
+		return FLO_NOMEM;
+	flo__cmdb_put(map, "plan", flo_value_string(plan->id), &st);
+	flo__cmdb_put(map, "source", flo_value_string(plan->source_name), &st);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		flo__cmdb_put(map, counts[i].name, flo_value_int(counts[i].n),
+			      &st);
+	if (st == FLO_OK)
+		*ret_output = map;
+	else
+		flo_value_unref(map);
+	return st;
+}
+
+static flo_status tell(const struct diff *diff, flo_step_call *call,
+		       flo_error *err)
+{
+	const struct flo__cmdb_plan *plan = &diff->plan;
+
+	flo_step_log(call,
+		     "%s: %lld added, %lld changed, %lld removed, %lld the "
+		     "same",
+		     plan->source_name, (long long)plan->counts.added,
+		     (long long)plan->counts.changed,
+		     (long long)plan->counts.removed,
+		     (long long)plan->counts.same);
+	if (plan->rebase)
+		flo_step_log(call,
+			     "%s: key, ignore or unordered has changed: the "
+			     "state is compared, and will be stored, under "
+			     "the new ones",
+			     plan->source_name);
+	if (diff->volatile_fields.len != 0)
+		flo_step_log(call,
+			     "warning: volatile field? %s: in nearly every "
+			     "record it has changed; name it in \"ignore\" if "
+			     "it means nothing",
+			     diff->volatile_fields.data);
+	if (plan->state != FLO__PLAN_BLOCKED)
+		return FLO_OK;
+	return flo_error_set(err, FLO_BLOCKED,
+			     "diff %s: blocked by guard %s: %s; plan %s is "
+			     "kept, nothing is applied; if this is right, "
+			     "approve the plan or relax \"guard\"",
+			     plan->source_name, plan->guards, plan->reason,
+			     plan->id);
+}
+
+static flo_status run(flo_step_call *call, const flo_value *with,
+		      flo_error *err, flo_value **ret_output)
+{
+	struct diff diff = {.pull_id = NULL};
+	flo_status st;
+
+	flo__strbuf_init(&diff.volatile_fields);
+	TRY(read_args(&diff, with, err));
+	TRY(flo__cmdb_with_db(call, with, make_plan, &diff, err));
+	TRY(tell(&diff, call, err));
+	st = make_output(&diff.plan, ret_output);
+out:
+	flo__strbuf_fini(&diff.volatile_fields);
+	flo__spec_free(diff.spec);
+	return flo__cmdb_told(st, err);
+}
+
+static const flo_step_param params[] = {
+	{"db", FLO_TYPES(STRING), true, "The CMDB's file."},
+	{"pull", FLO_TYPES(MAP) | FLO_TYPES(STRING), false,
+	 "The output of a cmdb.pull, or its id."},
+	{"records", FLO_TYPES(LIST), false, "Records instead of a pull."},
+	{"source", FLO_TYPES(STRING), false, "What the records are of."},
+	{"key", FLO_TYPES(LIST), true,
+	 "JSON pointers to the fields that tell records apart."},
+	{"ignore", FLO_TYPES(LIST), false,
+	 "JSON pointers to what does not count as a change."},
+	{"unordered", FLO_TYPES(LIST), false,
+	 "JSON pointers to arrays that compare as sets."},
+	{"null_key", FLO_TYPES(STRING), false,
+	 "\"allow\": a key field may be null or absent."},
+	{"guard", FLO_TYPES(MAP) | FLO_TYPES(BOOL), false,
+	 "Settings of the guards; false: none."},
+	{"plan_only", FLO_TYPES(BOOL), false,
+	 "Make the plan, but let this run not apply it."},
+};
+
+const flo_step_type flo__cmdb_diff = {
+	.name = "cmdb.diff",
+	.description = "Plan how a pull changes the state of its source.",
+	.params = params,
+	.params_len = sizeof(params) / sizeof(params[0]),
+	.run = run,
+};

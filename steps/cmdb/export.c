@@ -1,0 +1,388 @@
+/*
+ * cmdb.export: write a plan's changes, or the state after it, to a file.
+ *
+ * Exactly once per pull and place: the file has the pull's name, so doing it
+ * again after a crash replaces it by itself; and once it is written it is
+ * marked in the database, and then not even that is done.
+ */
+#include "steps/cmdb/cmdb.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+#include "base/time.h"
+#include "steps/args.h"
+#include "steps/cmdb/outfile.h"
+#include "steps/cmdb/plan.h"
+#include "steps/cmdb/stage.h"
+#include "steps/cmdb/steps_p.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WRITE_BYTES (256u << 10)
+
+struct export
+{
+	const char *plan_id; /* borrowed, like the next three */
+	const char *format;
+	const char *what;
+	const char *root;
+	struct flo__cmdb_plan plan;
+	char date[32]; /* dt=YYYY-MM-DD */
+	char name[64];
+	char *path; /* absolute; owned */
+	int64_t rows;
+	int64_t bytes;
+};
+
+/* Arguments */
+
+static flo_status read_args(struct export *ex, const flo_value *with,
+			    flo_error *err)
+{
+	flo_status st;
+
+	ex->what = "changes";
+	TRY(flo__cmdb_handle(with, "plan", err, &ex->plan_id));
+	TRY(flo__args_string(with, "format", true, err, &ex->format));
+	TRY(flo__args_string(with, "what", false, err, &ex->what));
+	TRY(flo__args_string(with, "root", true, err, &ex->root));
+	if (strcmp(ex->format, "parquet") == 0 ||
+	    strcmp(ex->format, "csv") == 0)
+		return flo_error_set(err, FLO_VERSION,
+				     "format \"%s\" is not supported by this "
+				     "version; use \"ndjson\"",
+				     ex->format);
+	if (strcmp(ex->format, "ndjson") != 0)
+		return flo_error_set(err, FLO_INVALID,
+				     "there is no format \"%.40s\"; use "
+				     "\"ndjson\"",
+				     ex->format);
+	if (strcmp(ex->what, "changes") != 0 &&
+	    strcmp(ex->what, "snapshot") != 0)
+		return flo_error_set(err, FLO_INVALID,
+				     "\"what\" is \"%.40s\"; it may be "
+				     "\"changes\" or \"snapshot\"",
+				     ex->what);
+out:
+	return st;
+}
+
+static bool is_snapshot(const struct export *ex)
+{
+	return strcmp(ex->what, "snapshot") == 0;
+}
+
+/* Its place follows from the plan alone, so that it is the same again. */
+static flo_status find_place(struct export *ex, struct flo__cdb *db,
+			     flo_error *err)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	char time[FLO__RFC3339_SIZE];
+	char *root = flo__args_path(db->call, ex->root);
+
+	flo__time_rfc3339(ex->plan.ts, time);
+	snprintf(ex->date, sizeof(ex->date), "dt=%.10s", time);
+	snprintf(ex->name, sizeof(ex->name), "%s.ndjson", ex->plan.pull_id);
+	if (root == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	flo__strbuf_addf(&sb, "%s/%s/%s/%s/%s", root, ex->plan.source_name,
+			 ex->what, ex->date, ex->name);
+	ex->path = flo__strbuf_take(&sb);
+	flo__strbuf_fini(&sb);
+	flo__free(root);
+	if (ex->path == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	return FLO_OK;
+}
+
+static flo_status check_plan(const struct export *ex, flo_error *err)
+{
+	const struct flo__cmdb_plan *plan = &ex->plan;
+
+	if (plan->state == FLO__PLAN_BLOCKED)
+		return flo_error_set(err, FLO_BLOCKED,
+				     "plan %s is blocked by guard %s: %s",
+				     plan->id, plan->guards, plan->reason);
+	if (is_snapshot(ex) && plan->state != FLO__PLAN_APPLIED)
+		return flo_error_set(err, FLO_INVALID,
+				     "plan %s is not applied, and a snapshot "
+				     "is of the state after it; apply it "
+				     "first",
+				     plan->id);
+	return FLO_OK;
+}
+
+/* Whether the file was written before: then its figures are taken over. */
+static flo_status find_done(struct export *ex, struct flo__cdb *db,
+			    flo_error *err, bool *ret_done)
+{
+	sqlite3_stmt *stmt = NULL;
+	bool other;
+	flo_status st;
+
+	*ret_done = false;
+	st = flo__cdb_row(
+		db, err, &stmt,
+		"SELECT plan, rows, bytes FROM export WHERE path = ?1", "t",
+		ex->path);
+	if (st == FLO_NOTFOUND)
+		return FLO_OK;
+	if (st != FLO_OK)
+		return st;
+	other = sqlite3_column_int64(stmt, 0) != ex->plan.no;
+	ex->rows = sqlite3_column_int64(stmt, 1);
+	ex->bytes = sqlite3_column_int64(stmt, 2);
+	sqlite3_finalize(stmt);
+	if (other)
+		return flo_error_set(err, FLO_EXISTS,
+				     "%s was exported already, from another "
+				     "plan of the same pull; pull again, or "
+				     "choose another \"root\"",
+				     ex->path);
+	*ret_done = true;
+	return FLO_OK;
+}
+
+/* Lines */
+
+static void add_head(const struct export *ex, struct flo__strbuf *sb)
+{
+	const struct flo__cmdb_plan *plan = &ex->plan;
+	const char *const head[][2] = {
+		{"source", plan->source_name},
+		{"pull_id", plan->pull_id},
+		{"run_id", plan->run_id},
+		{"trace_id", plan->trace_id},
+	};
+
+	for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++) {
+		flo__strbuf_addf(sb, ",\"%s\":", head[i][0]);
+		flo__strbuf_add_json(sb, head[i][1], strlen(head[i][1]));
+	}
+}
+
+static void add_time(struct flo__strbuf *sb, const char *name, int64_t us)
+{
+	char time[FLO__RFC3339_SIZE];
+
+	flo__time_rfc3339(us, time);
+	flo__strbuf_addf(sb, ",\"%s\":\"%s\"", name, time);
+}
+
+/* Stored JSON goes out as it is: it has no line ends in it. */
+static void add_stored(struct flo__strbuf *sb, const char *name,
+		       sqlite3_stmt *row, int column)
+{
+	flo__strbuf_addf(sb, ",\"%s\":", name);
+	if (sqlite3_column_type(row, column) == SQLITE_NULL)
+		flo__strbuf_adds(sb, "null");
+	else
+		flo__strbuf_add(sb, flo__cdb_text(row, column),
+				(size_t)sqlite3_column_bytes(row, column));
+}
+
+static void add_change(const struct export *ex, sqlite3_stmt *row,
+		       struct flo__strbuf *sb)
+{
+	flo__strbuf_addf(sb, "{\"op\":\"%s\"", flo__cdb_text(row, 0));
+	add_stored(sb, "key", row, 1);
+	add_head(ex, sb);
+	add_time(sb, "ts", ex->plan.ts);
+	add_stored(sb, "fields", row, 2);
+	add_stored(sb, "before", row, 3);
+	add_stored(sb, "after", row, 4);
+	flo__strbuf_adds(sb, "}\n");
+}
+
+static void add_snapshot(const struct export *ex, sqlite3_stmt *row,
+			 struct flo__strbuf *sb)
+{
+	flo__strbuf_adds(sb, "{\"key\":");
+	flo__strbuf_adds(sb, flo__cdb_text(row, 0));
+	add_head(ex, sb);
+	add_time(sb, "ts", ex->plan.applied_us);
+	add_time(sb, "valid_from", sqlite3_column_int64(row, 1));
+	add_stored(sb, "record", row, 2);
+	flo__strbuf_adds(sb, "}\n");
+}
+
+static flo_status open_rows(const struct export *ex, struct flo__cdb *db,
+			    flo_error *err, sqlite3_stmt **ret)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	if (is_snapshot(ex)) {
+		/* From the history: the state may have moved on. */
+		TRY(flo__cdb_prepare(
+			db,
+			"SELECT h.key, h.valid_from, b.body"
+			" FROM history h JOIN body b ON b.id = h.id"
+			" WHERE h.source = ?1"
+			" AND h.valid_from <= ?2 AND"
+			" (h.valid_to IS NULL OR h.valid_to > ?2)"
+			" ORDER BY h.key, h.valid_from",
+			err, &stmt));
+		st = flo__cdb_bind(db, stmt, err, "ii", ex->plan.source,
+				   ex->plan.applied_us);
+	} else {
+		TRY(flo__cdb_prepare(
+			db,
+			"SELECT c.op, c.key_text, c.fields, x.body,"
+			" y.body FROM change c"
+			" LEFT JOIN body x ON x.id = c.before"
+			" LEFT JOIN body y ON y.id = c.after"
+			" WHERE c.id BETWEEN ?1 AND ?2"
+			" ORDER BY c.id",
+			err, &stmt));
+		st = flo__cdb_bind(db, stmt, err, "ii",
+				   flo__cdb_first(ex->plan.no),
+				   flo__cdb_last(ex->plan.no));
+	}
+out:
+	*ret = stmt;
+	return st;
+}
+
+static flo_status write_rows(struct export *ex, struct flo__cdb *db,
+			     struct flo__outfile *file, sqlite3_stmt *rows,
+			     struct flo__strbuf *sb, flo_error *err)
+{
+	bool row = true;
+	flo_status st;
+
+	for (;;) {
+		size_t before = sb->len;
+
+		TRY(flo__cdb_step(db, rows, err, &row));
+		if (!row)
+			break;
+		if (is_snapshot(ex))
+			add_snapshot(ex, rows, sb);
+		else
+			add_change(ex, rows, sb);
+		ex->rows++;
+		ex->bytes += (int64_t)(sb->len - before);
+		if (sb->len >= WRITE_BYTES)
+			TRY(flo__outfile_write(file, sb, err));
+	}
+	st = flo__outfile_write(file, sb, err);
+out:
+	return st;
+}
+
+static flo_status write_file(struct export *ex, struct flo__cdb *db,
+			     flo_error *err)
+{
+	const char *dirs[] = {ex->plan.source_name, ex->what, ex->date, NULL};
+	char *root = flo__args_path(db->call, ex->root);
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	struct flo__outfile *file = NULL;
+	sqlite3_stmt *rows = NULL;
+	flo_status st = FLO_NOMEM;
+
+	if (root == NULL)
+		goto out;
+	TRY(flo__outfile_open(root, dirs, ex->name, err, &file));
+	TRY(open_rows(ex, db, err, &rows));
+	TRY(write_rows(ex, db, file, rows, &sb, err));
+	st = flo__outfile_finish(file, err);
+out:
+	flo__outfile_close(file);
+	sqlite3_finalize(rows);
+	flo__strbuf_fini(&sb);
+	flo__free(root);
+	return st;
+}
+
+static flo_status mark_done(const struct export *ex, struct flo__cdb *db,
+			    flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_write(db, true, err));
+	TRY(flo__cdb_run(db, err,
+			 "INSERT INTO export VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+			 " ON CONFLICT DO NOTHING",
+			 "tittiii", ex->path, ex->plan.no, ex->what, ex->format,
+			 ex->rows, ex->bytes, flo__time_now_us()));
+	st = flo__cdb_commit(db, err);
+out:
+	if (st != FLO_OK)
+		flo__cdb_rollback(db);
+	return st;
+}
+
+static flo_status export_in(struct flo__cdb *db, void *arg, flo_error *err)
+{
+	struct export *ex = arg;
+	bool done = false;
+	flo_status st;
+
+	TRY(flo__plan_read(db, ex->plan_id, err, &ex->plan));
+	TRY(check_plan(ex, err));
+	/* The name was checked when the source was made; who knows since. */
+	TRY(flo__source_check(ex->plan.source_name, err));
+	TRY(find_place(ex, db, err));
+	TRY(find_done(ex, db, err, &done));
+	if (done)
+		return FLO_OK;
+	TRY(write_file(ex, db, err));
+	st = mark_done(ex, db, err);
+out:
+	if (st != FLO_OK)
+		flo_error_prefix(err, "export");
+	return st;
+}
+
+static flo_status make_output(const struct export *ex, flo_value **ret_output)
+{
+	flo_value *map = flo_value_map(3);
+	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
+
+	if (map == NULL)
+		return FLO_NOMEM;
+	flo__cmdb_put(map, "path", flo_value_string(ex->path), &st);
+	flo__cmdb_put(map, "rows", flo_value_int(ex->rows), &st);
+	flo__cmdb_put(map, "bytes", flo_value_int(ex->bytes), &st);
+	if (st == FLO_OK)
+		*ret_output = map;
+	else
+		flo_value_unref(map);
+	return st;
+}
+
+static flo_status run(flo_step_call *call, const flo_value *with,
+		      flo_error *err, flo_value **ret_output)
+{
+	struct export ex = {.plan_id = NULL};
+	flo_status st;
+
+	TRY(read_args(&ex, with, err));
+	TRY(flo__cmdb_with_db(call, with, export_in, &ex, err));
+	flo_step_log(call, "%s: %lld rows in %s", ex.plan.source_name,
+		     (long long)ex.rows, ex.path);
+	st = make_output(&ex, ret_output);
+out:
+	flo__free(ex.path);
+	return flo__cmdb_told(st, err);
+}
+
+static const flo_step_param params[] = {
+	{"db", FLO_TYPES(STRING), true, "The CMDB's file."},
+	{"plan", FLO_TYPES(MAP) | FLO_TYPES(STRING), true,
+	 "The output of a cmdb.diff, or its id."},
+	{"format", FLO_TYPES(STRING), true, "\"ndjson\"."},
+	{"what", FLO_TYPES(STRING), false,
+	 "\"changes\" (the default) or \"snapshot\"."},
+	{"root", FLO_TYPES(STRING), true, "The directory to write below."},
+};
+
+const flo_step_type flo__cmdb_export = {
+	.name = "cmdb.export",
+	.description = "Write a plan's changes to a file.",
+	.params = params,
+	.params_len = sizeof(params) / sizeof(params[0]),
+	.run = run,
+};

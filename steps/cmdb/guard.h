@@ -1,0 +1,37 @@
+/*
+ * Guards: what a diff may look like before anybody is asked.
+ *
+ * They are for the day on which a product answers with half of its inventory,
+ * or with another shape of it, and a sync would delete the other half.
+ */
+#ifndef FLO_CMDB_GUARD_H
+#define FLO_CMDB_GUARD_H
+
+#include "steps/cmdb/match.h"
+
+struct flo__guard {
+	bool empty;		 /* an empty pull while there are rows */
+	bool key_field;		 /* a key field that appears or vanishes */
+	double removed_percent;	 /* more than this removed, and ... */
+	int64_t removed_rows;	 /* ... at least so many rows */
+	double volatile_percent; /* warn: so much changed in one field */
+};
+
+/* All on, as documented, then as the argument `guard` of @with says. */
+flo_status flo__guard_read(const flo_value *with, flo_error *err,
+			   struct flo__guard *ret_guard);
+
+/*
+ * Append the names of guards that @match breaks to @names, separated by commas,
+ * and why to @reason, separated by semicolons. Nothing is appended if none is.
+ */
+void flo__guard_check(const struct flo__guard *guard,
+		      const struct flo__match *match, struct flo__strbuf *names,
+		      struct flo__strbuf *reason);
+
+/* Append the names of fields that look volatile, separated by commas. */
+void flo__guard_volatile(const struct flo__guard *guard,
+			 const struct flo__match *match,
+			 struct flo__strbuf *fields);
+
+#endif

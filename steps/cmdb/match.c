@@ -1,0 +1,561 @@
+/*
+ * Note: one entry a record.
+ *
+ * An entry is the state's until the pull's record of the same key is found;
+ * then raw, digest and present become the new ones, as nothing asks for the
+ * old ones again, while body stays the old row, which a change names as what
+ * was before.
+ */
+#include "steps/cmdb/match.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Keys that are named in an error. */
+#define BAD_KEYS_MAX 10
+
+flo_status flo__body_load(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
+			  flo_error *err, json_t **ret)
+{
+	bool row = false;
+	flo_status st;
+
+	TRY(flo__cdb_bind(db, stmt, err, "i", id));
+	TRY(flo__cdb_step(db, stmt, err, &row));
+	if (row)
+		st = flo__record_load(flo__cdb_text(stmt, 0),
+				      (size_t)sqlite3_column_bytes(stmt, 0),
+				      err, ret);
+	if (!row || st == FLO_SYNTAX) {
+		flo_error_clear(err);
+		st = flo_error_set(err, FLO_CORRUPT,
+				   "%s: body %lld is missing or broken; "
+				   "restore the file from a backup",
+				   db->path, (long long)id);
+	}
+out:
+	sqlite3_reset(stmt);
+	return st;
+}
+
+static flo_status load(struct flo__match *m, int64_t id, flo_error *err,
+		       json_t **ret)
+{
+	return flo__body_load(m->db, m->body, id, err, ret);
+}
+
+/* Keys that must not be */
+
+static flo_status tell_bad_key(struct flo__match *m, const json_t *record)
+{
+	if (m->bad_keys_len++ >= BAD_KEYS_MAX)
+		return FLO_OK;
+	if (m->bad_keys.len != 0)
+		flo__strbuf_adds(&m->bad_keys, ", ");
+	flo__record_key_text(record, m->in.spec, &m->bad_keys);
+	return flo__strbuf_status(&m->bad_keys);
+}
+
+static flo_status bad_key(struct flo__match *m, int64_t body, int64_t *count,
+			  flo_error *err)
+{
+	json_t *record = NULL;
+	flo_status st = FLO_OK;
+
+	++*count;
+	if (m->bad_keys_len < BAD_KEYS_MAX) {
+		st = load(m, body, err, &record);
+		if (st == FLO_OK)
+			st = tell_bad_key(m, record);
+		json_decref(record);
+	}
+	return st;
+}
+
+static flo_status check_keys(const struct flo__match *m, flo_error *err)
+{
+	long long null = m->null_keys;
+	long long dup = m->counts.dup_keys;
+	const char *more = null + dup > BAD_KEYS_MAX ? " ..." : "";
+
+	if (null == 0 && dup == 0)
+		return FLO_OK;
+	if (null == 0)
+		return flo_error_set(err, FLO_INVALID,
+				     "%lld duplicate keys: %s%s; choose a "
+				     "\"key\" that tells the records apart",
+				     dup, m->bad_keys.data, more);
+	return flo_error_set(err, FLO_INVALID,
+			     "%lld records with a null or missing key field%s: "
+			     "%s%s; choose another \"key\", or set "
+			     "\"null_key\": \"allow\"",
+			     null, dup != 0 ? ", and duplicate keys" : "",
+			     m->bad_keys.data, more);
+}
+
+static bool key_is_null(const struct flo__match *m, unsigned present)
+{
+	return !m->in.null_allowed &&
+	       present != (1u << m->in.spec->key_len) - 1;
+}
+
+static void count_present(const struct flo__match *m, unsigned present,
+			  int64_t *count)
+{
+	for (size_t i = 0; i < m->in.spec->key_len; i++)
+		count[i] += present >> i & 1;
+}
+
+/* The state */
+
+/* Digest a record of the state again, as the spec has changed. */
+static flo_status identify_again(struct flo__match *m, struct flo__entry *e,
+				 flo_error *err)
+{
+	struct flo__identity id;
+	json_t *record = NULL;
+	flo_status st;
+
+	TRY(load(m, e->body, err, &record));
+	TRY(flo__record_identify(record, m->in.spec, &m->scratch, &id));
+	e->key = id.key;
+	e->digest = id.body;
+	e->present = (uint16_t)id.present;
+	if (flo__index_find(&m->by_key, &e->key) != FLO__INDEX_NONE) {
+		m->counts.dup_keys++;
+		st = tell_bad_key(m, record);
+	}
+out:
+	json_decref(record);
+	return st;
+}
+
+static flo_status add_state(struct flo__match *m, sqlite3_stmt *stmt,
+			    flo_error *err)
+{
+	struct flo__entry *e = &m->entry[m->len];
+	flo_status st = FLO_OK;
+
+	*e = (struct flo__entry){.body = sqlite3_column_int64(stmt, 4)};
+	if (m->len == m->cap || !flo__cdb_digest(stmt, 0, &e->key) ||
+	    !flo__cdb_digest(stmt, 1, &e->raw) ||
+	    !flo__cdb_digest(stmt, 2, &e->digest))
+		return flo_error_set(err, FLO_CORRUPT,
+				     "%s: a row of the state is broken; "
+				     "restore the file from a backup",
+				     m->db->path);
+	e->present = (uint16_t)sqlite3_column_int64(stmt, 3);
+	if (m->in.rebase)
+		st = identify_again(m, e, err);
+	count_present(m, e->present, m->present_before);
+	flo__index_put(&m->by_raw, (uint32_t)m->len);
+	flo__index_put(&m->by_key, (uint32_t)m->len);
+	m->len++;
+	m->state_len++;
+	return st;
+}
+
+static flo_status reserve(struct flo__match *m, size_t state_len)
+{
+	size_t max =
+		state_len +
+		(size_t)(m->in.staged ? m->in.pull_rows - m->in.pull_hits : 0);
+	flo_status st;
+
+	/* One more, so that a row too many has a place to be looked at. */
+	m->entry = flo__calloc(max + 1, sizeof(*m->entry));
+	if (m->entry == NULL)
+		return FLO_NOMEM;
+	m->cap = max;
+	st = flo__index_init(&m->by_raw, &m->entry->raw, sizeof(*m->entry),
+			     state_len);
+	if (st == FLO_OK)
+		st = flo__index_init(&m->by_key, &m->entry->key,
+				     sizeof(*m->entry), max);
+	return st;
+}
+
+static flo_status load_state(struct flo__match *m, flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	bool row = true;
+	flo_status st;
+
+	TRY(flo__cdb_row(m->db, err, &stmt,
+			 "SELECT count(*) FROM state WHERE source = ?1", "i",
+			 m->in.source));
+	TRY(reserve(m, (size_t)sqlite3_column_int64(stmt, 0)));
+	sqlite3_finalize(stmt);
+	stmt = NULL;
+	TRY(flo__cdb_prepare(m->db,
+			     "SELECT key, raw, digest, present, body"
+			     " FROM state WHERE source = ?1 ORDER BY key",
+			     err, &stmt));
+	TRY(flo__cdb_bind(m->db, stmt, err, "i", m->in.source));
+	for (;;) {
+		TRY(flo__cdb_step(m->db, stmt, err, &row));
+		if (!row)
+			break;
+		TRY(add_state(m, stmt, err));
+	}
+	if (m->counts.dup_keys != 0) {
+		st = check_keys(m, err);
+		flo_error_prefix(err, "records that the database holds");
+	}
+out:
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+/* Changes */
+
+static struct flo__change *new_change(struct flo__match *m, char op,
+				      uint32_t entry)
+{
+	struct flo__change *change;
+
+	if (m->change_len == m->change_cap) {
+		size_t cap = m->change_cap != 0 ? m->change_cap * 2 : 256;
+
+		change = flo__reallocarray(m->change, cap, sizeof(*change));
+		if (change == NULL)
+			return NULL;
+		m->change = change;
+		m->change_cap = cap;
+	}
+	change = &m->change[m->change_len++];
+	*change = (struct flo__change){.op = op, .entry = entry};
+	return change;
+}
+
+static flo_status set_key_text(struct flo__match *m, struct flo__change *change,
+			       const json_t *record)
+{
+	change->key_at = m->texts.len;
+	flo__record_key_text(record, m->in.spec, &m->texts);
+	change->key_len = (uint32_t)(m->texts.len - change->key_at);
+	return flo__strbuf_status(&m->texts);
+}
+
+static void count_field(void *arg, const char *name)
+{
+	struct flo__match *m = arg;
+	size_t i = 0;
+
+	m->counts.fields++;
+	while (i < m->fields_len && strcmp(m->field[i].name, name) != 0)
+		i++;
+	if (i == FLO__FIELDS_MAX)
+		return;
+	if (i == m->fields_len) {
+		char *copy = flo__strdup(name);
+
+		/* It is for a warning only: without memory there is none. */
+		if (copy == NULL)
+			return;
+		m->field[i].name = copy;
+		m->fields_len++;
+	}
+	m->field[i].count++;
+}
+
+static flo_status set_fields(struct flo__match *m, struct flo__change *change,
+			     const json_t *after, flo_error *err)
+{
+	json_t *before = NULL;
+	flo_status st;
+
+	TRY(load(m, m->entry[change->entry].body, err, &before));
+	change->fields_at = m->texts.len;
+	TRY(flo__record_compare(before, after, m->in.spec, count_field, m,
+				&m->texts));
+	change->fields_len = (uint32_t)(m->texts.len - change->fields_at);
+out:
+	json_decref(before);
+	return st;
+}
+
+/* A record of the pull: its row, what is known of it, and perhaps its JSON. */
+struct pulled {
+	int64_t row;
+	struct flo__digest raw;
+	struct flo__identity id;
+	json_t *json; /* owned; NULL: not read yet */
+};
+
+static flo_status add_change(struct flo__match *m, struct pulled *p, char op,
+			     uint32_t entry, flo_error *err)
+{
+	struct flo__change *change = new_change(m, op, entry);
+	flo_status st = FLO_OK;
+
+	if (change == NULL)
+		return FLO_NOMEM;
+	if (p->json == NULL)
+		TRY(load(m, p->row, err, &p->json));
+	change->after = p->row;
+	TRY(set_key_text(m, change, p->json));
+	if (op == 'u')
+		st = set_fields(m, change, p->json, err);
+out:
+	return st;
+}
+
+static flo_status match_new(struct flo__match *m, struct pulled *p,
+			    flo_error *err)
+{
+	struct flo__entry *e = &m->entry[m->len];
+
+	if (m->len == m->cap)
+		return flo_error_set(err, FLO_CORRUPT,
+				     "%s: the pull has more records than it "
+				     "says; pull again",
+				     m->db->path);
+	*e = (struct flo__entry){
+		.key = p->id.key,
+		.raw = p->raw,
+		.digest = p->id.body,
+		.body = p->row,
+		.present = (uint16_t)p->id.present,
+		.seen = true,
+	};
+	flo__index_put(&m->by_key, (uint32_t)m->len);
+	m->counts.added++;
+	return add_change(m, p, 'c', (uint32_t)m->len++, err);
+}
+
+static flo_status match_known(struct flo__match *m, struct pulled *p,
+			      uint32_t at, flo_error *err)
+{
+	struct flo__entry *e = &m->entry[at];
+	flo_status st;
+
+	e->seen = true;
+	if (memcmp(&e->digest, &p->id.body, sizeof(e->digest)) == 0) {
+		m->counts.same++;
+		return FLO_OK;
+	}
+	m->counts.changed++;
+	st = add_change(m, p, 'u', at, err);
+	e->raw = p->raw;
+	e->digest = p->id.body;
+	e->present = (uint16_t)p->id.present;
+	return st;
+}
+
+static flo_status match_record(struct flo__match *m, struct pulled *p,
+			       flo_error *err)
+{
+	uint32_t at;
+
+	if (key_is_null(m, p->id.present))
+		return bad_key(m, p->row, &m->null_keys, err);
+	count_present(m, p->id.present, m->present_after);
+	at = flo__index_find(&m->by_key, &p->id.key);
+	if (at == FLO__INDEX_NONE)
+		return match_new(m, p, err);
+	if (m->entry[at].seen)
+		return bad_key(m, p->row, &m->counts.dup_keys, err);
+	return match_known(m, p, at, err);
+}
+
+/* What was pulled */
+
+static flo_status match_hit(struct flo__match *m, const struct flo__digest *raw,
+			    flo_error *err)
+{
+	uint32_t at = flo__index_find(&m->by_raw, raw);
+	struct flo__entry *e;
+
+	if (at == FLO__INDEX_NONE)
+		return flo_error_set(err, FLO_FAILED,
+				     "the state has changed since the pull, "
+				     "so that records it had are gone; pull "
+				     "again");
+	e = &m->entry[at];
+	m->counts.raw_hits++;
+	if (key_is_null(m, e->present))
+		return bad_key(m, e->body, &m->null_keys, err);
+	if (e->seen)
+		return bad_key(m, e->body, &m->counts.dup_keys, err);
+	count_present(m, e->present, m->present_after);
+	e->seen = true;
+	m->counts.same++;
+	return FLO_OK;
+}
+
+static flo_status match_hits(struct flo__match *m, flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	bool row = true;
+	flo_status st;
+
+	TRY(flo__cdb_prepare(m->db,
+			     "SELECT raws FROM hit WHERE id BETWEEN ?1 AND ?2",
+			     err, &stmt));
+	TRY(flo__cdb_bind(m->db, stmt, err, "ii", flo__cdb_first(m->in.pull),
+			  flo__cdb_last(m->in.pull)));
+	for (;;) {
+		const struct flo__digest *raw;
+		size_t len;
+
+		TRY(flo__cdb_step(m->db, stmt, err, &row));
+		if (!row)
+			break;
+		raw = sqlite3_column_blob(stmt, 0);
+		len = (size_t)sqlite3_column_bytes(stmt, 0) / sizeof(*raw);
+		for (size_t i = 0; i < len; i++)
+			TRY(match_hit(m, &raw[i], err));
+	}
+out:
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+static flo_status read_staged(struct flo__match *m, sqlite3_stmt *stmt,
+			      struct pulled *p, flo_error *err)
+{
+	flo_status st;
+
+	*p = (struct pulled){.row = sqlite3_column_int64(stmt, 0)};
+	if (!flo__cdb_digest(stmt, 1, &p->raw))
+		goto broken;
+	if (!m->in.identified) {
+		st = load(m, p->row, err, &p->json);
+		if (st != FLO_OK)
+			return st;
+		return flo__record_identify(p->json, m->in.spec, &m->scratch,
+					    &p->id);
+	}
+	p->id.present = (unsigned)sqlite3_column_int64(stmt, 4);
+	if (flo__cdb_digest(stmt, 2, &p->id.key) &&
+	    flo__cdb_digest(stmt, 3, &p->id.body))
+		return FLO_OK;
+broken:
+	return flo_error_set(err, FLO_CORRUPT,
+			     "%s: a staged record is broken; pull again",
+			     m->db->path);
+}
+
+static flo_status match_staged(struct flo__match *m, flo_error *err)
+{
+	struct pulled pulled = {.json = NULL};
+	sqlite3_stmt *stmt = NULL;
+	bool row = true;
+	flo_status st;
+
+	TRY(flo__cdb_prepare(m->db,
+			     "SELECT id, raw, key, digest, present FROM staged"
+			     " WHERE id BETWEEN ?1 AND ?2",
+			     err, &stmt));
+	TRY(flo__cdb_bind(m->db, stmt, err, "ii", flo__cdb_first(m->in.pull),
+			  flo__cdb_last(m->in.pull)));
+	for (;;) {
+		TRY(flo__cdb_step(m->db, stmt, err, &row));
+		if (!row)
+			break;
+		TRY(read_staged(m, stmt, &pulled, err));
+		TRY(match_record(m, &pulled, err));
+		json_decref(pulled.json);
+		pulled.json = NULL;
+	}
+out:
+	json_decref(pulled.json);
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+/* The pull that the state was made of: nothing can differ. */
+static void match_itself(struct flo__match *m)
+{
+	m->counts.same = m->in.pull_rows;
+	m->counts.raw_hits = m->in.pull_rows;
+	for (size_t i = 0; i < m->state_len; i++) {
+		m->entry[i].seen = true;
+		count_present(m, m->entry[i].present, m->present_after);
+	}
+}
+
+/* What was not pulled */
+
+static flo_status remove_entry(struct flo__match *m, uint32_t i, flo_error *err)
+{
+	struct flo__change *change = new_change(m, 'd', i);
+	json_t *record = NULL;
+	flo_status st;
+
+	if (change == NULL)
+		return FLO_NOMEM;
+	m->counts.removed++;
+	TRY(load(m, m->entry[i].body, err, &record));
+	st = set_key_text(m, change, record);
+out:
+	json_decref(record);
+	return st;
+}
+
+static flo_status match_removed(struct flo__match *m, flo_error *err)
+{
+	flo_status st = FLO_OK;
+
+	for (uint32_t i = 0; st == FLO_OK && i < m->state_len; i++)
+		if (!m->entry[i].seen)
+			st = remove_entry(m, i, err);
+	return st;
+}
+
+/* So that apply writes to the state from one end to the other. */
+static int compare_changes(const void *a, const void *b, void *arg)
+{
+	const struct flo__entry *entry = arg;
+	const struct flo__change *x = a;
+	const struct flo__change *y = b;
+
+	return memcmp(&entry[x->entry].key, &entry[y->entry].key,
+		      sizeof(entry->key));
+}
+
+flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
+			  const struct flo__match_input *in, flo_error *err)
+{
+	flo_status st;
+
+	*match = (struct flo__match){.in = *in, .db = db};
+	flo__strbuf_init(&match->texts);
+	flo__strbuf_init(&match->bad_keys);
+	flo__strbuf_init(&match->scratch);
+	match->counts.rows = in->pull_rows;
+	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &match->body));
+	TRY(load_state(match, err));
+	if (in->staged) {
+		TRY(match_hits(match, err));
+		TRY(match_staged(match, err));
+	} else {
+		match_itself(match);
+	}
+	TRY(check_keys(match, err));
+	TRY(match_removed(match, err));
+	if (match->change_len != 0)
+		qsort_r(match->change, match->change_len,
+			sizeof(*match->change), compare_changes, match->entry);
+out:
+	return st;
+}
+
+void flo__match_fini(struct flo__match *match)
+{
+	for (size_t i = 0; i < match->fields_len; i++)
+		flo__free(match->field[i].name);
+	flo__index_fini(&match->by_raw);
+	flo__index_fini(&match->by_key);
+	flo__free(match->entry);
+	flo__free(match->change);
+	flo__strbuf_fini(&match->texts);
+	flo__strbuf_fini(&match->bad_keys);
+	flo__strbuf_fini(&match->scratch);
+	sqlite3_finalize(match->body);
+	match->body = NULL;
+}

@@ -1,0 +1,105 @@
+/*
+ * Match the records of a pull with the state of their source: which are new,
+ * changed, gone or the same.
+ *
+ * All that is kept for a record is its digests; bodies are read where two
+ * versions are compared. One read transaction sees state and pull.
+ */
+#ifndef FLO_CMDB_MATCH_H
+#define FLO_CMDB_MATCH_H
+
+#include "steps/cmdb/db.h"
+#include "steps/cmdb/index.h"
+#include "steps/cmdb/record.h"
+
+struct flo__counts {
+	int64_t rows, dup_keys, added, changed, removed, same, fields, rejected,
+		raw_hits;
+};
+
+/* A record of the state, or one that the pull adds. */
+struct flo__entry {
+	struct flo__digest key;
+	struct flo__digest raw;	   /* of what will be: see match.c */
+	struct flo__digest digest; /* the same */
+	int64_t body;		   /* its row; of what was, if it was */
+	uint16_t present;
+	bool seen; /* the pull has it */
+};
+
+struct flo__change {
+	int64_t after; /* the new body; not for 'd' */
+	size_t key_at; /* in match->texts */
+	size_t fields_at;
+	uint32_t key_len;
+	uint32_t fields_len;
+	uint32_t entry;
+	char op; /* c, u, d */
+};
+
+#define FLO__FIELDS_MAX 256
+
+/* How often a top-level field differed. */
+struct flo__field {
+	char *name; /* owned */
+	int64_t count;
+};
+
+/* What to match. */
+struct flo__match_input {
+	int64_t source;
+	int64_t pull;
+	int64_t pull_rows;
+	int64_t pull_hits;
+	bool staged;	 /* else the pull is what the state was made of */
+	bool identified; /* staged records were digested under `spec` */
+	bool rebase;	 /* the state was not: do it again */
+	bool null_allowed;
+	const struct flo__spec *spec; /* borrowed */
+};
+
+struct flo__match {
+	struct flo__match_input in;
+	struct flo__cdb *db; /* borrowed */
+	struct flo__counts counts;
+	struct flo__entry *entry; /* owned: the state, then what is added */
+	size_t state_len;
+	size_t len;
+	size_t cap;
+	struct flo__index by_raw; /* of the state */
+	struct flo__index by_key;
+	struct flo__change *change; /* owned */
+	size_t change_len;
+	size_t change_cap;
+	struct flo__strbuf texts; /* of the changes */
+	int64_t null_keys;
+	struct flo__strbuf bad_keys; /* the first ten, null or twice */
+	size_t bad_keys_len;
+	int64_t present_before[FLO__SPEC_KEYS_MAX];
+	int64_t present_after[FLO__SPEC_KEYS_MAX];
+	struct flo__field field[FLO__FIELDS_MAX];
+	size_t fields_len;
+	sqlite3_stmt *body; /* owned */
+	struct flo__strbuf scratch;
+};
+
+/*
+ * Match, in @db's read transaction. Changes come out in the order of their
+ * keys' digests. FLO_INVALID names keys that are null or there twice;
+ * FLO_FAILED if the state has moved since the pull.
+ *
+ * @match is to be flo__match_fini()ed whatever comes back.
+ */
+flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
+			  const struct flo__match_input *in, flo_error *err);
+void flo__match_fini(struct flo__match *match);
+
+/*
+ * Read the body in row @id as JSON, with @stmt, which is "SELECT body FROM body
+ * WHERE id = ?1". *@ret: json_decref().
+ */
+#define FLO__BODY_SQL "SELECT body FROM body WHERE id = ?1"
+flo_status flo__body_load(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
+			  flo_error *err, json_t **ret);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * A file that appears whole or not at all: written under a name that ends in
+ * ".tmp", flushed to the disk, renamed, and the rename flushed too.
+ *
+ * Threads: one at a time. Everything blocks.
+ */
+#ifndef FLO_CMDB_OUTFILE_H
+#define FLO_CMDB_OUTFILE_H
+
+#include "base/strbuf.h"
+
+#include <flo/error.h>
+
+struct flo__outfile;
+
+/*
+ * Begin the file @dirs[0]/@dirs[1]/.../@name below @root; @dirs ends with NULL.
+ * Directories that are missing are made (0700). Only @root may have symbolic
+ * links on its way. FLO_BUSY while another writer has the file; FLO_SYSTEM and
+ * the like, FLO_NOMEM.
+ */
+flo_status flo__outfile_open(const char *root, const char *const *dirs,
+			     const char *name, flo_error *err,
+			     struct flo__outfile **ret_file);
+
+/* Write @sb's content and empty it. */
+flo_status flo__outfile_write(struct flo__outfile *file, struct flo__strbuf *sb,
+			      flo_error *err);
+
+/* Give the file its name. Afterwards it is on the disk. */
+flo_status flo__outfile_finish(struct flo__outfile *file, flo_error *err);
+
+/* Free it; what was not finished is removed. NULL is allowed. */
+void flo__outfile_close(struct flo__outfile *file);
+
+#endif

@@ -1,0 +1,192 @@
+#include "steps/cmdb/plan.h"
+
+#include "base/contract.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNTS                                                                 \
+	"rows, dup_keys, added, changed, removed, same, fields,"               \
+	" rejected, raw_hits"
+
+static void copy(char *to, size_t size, sqlite3_stmt *stmt, int column)
+{
+	snprintf(to, size, "%s", flo__cdb_text(stmt, column));
+}
+
+static enum flo__plan_state state_of(const char *name)
+{
+	if (strcmp(name, "applied") == 0)
+		return FLO__PLAN_APPLIED;
+	return strcmp(name, "ready") == 0 ? FLO__PLAN_READY : FLO__PLAN_BLOCKED;
+}
+
+static void read_counts(sqlite3_stmt *stmt, int from,
+			struct flo__counts *counts)
+{
+	int64_t *const to[] = {
+		&counts->rows,	  &counts->dup_keys, &counts->added,
+		&counts->changed, &counts->removed,  &counts->same,
+		&counts->fields,  &counts->rejected, &counts->raw_hits,
+	};
+
+	for (int i = 0; i < 9; i++)
+		*to[i] = sqlite3_column_int64(stmt, from + i);
+}
+
+static void read_row(sqlite3_stmt *stmt, struct flo__cmdb_plan *plan)
+{
+	plan->no = sqlite3_column_int64(stmt, 0);
+	copy(plan->id, sizeof(plan->id), stmt, 1);
+	plan->source = sqlite3_column_int64(stmt, 2);
+	copy(plan->source_name, sizeof(plan->source_name), stmt, 3);
+	plan->pull = sqlite3_column_int64(stmt, 4);
+	copy(plan->pull_id, sizeof(plan->pull_id), stmt, 5);
+	copy(plan->run_id, sizeof(plan->run_id), stmt, 6);
+	copy(plan->trace_id, sizeof(plan->trace_id), stmt, 7);
+	plan->ts = sqlite3_column_int64(stmt, 8);
+	plan->rebase = sqlite3_column_int64(stmt, 9) != 0;
+	plan->held = sqlite3_column_int64(stmt, 10) != 0;
+	plan->base = sqlite3_column_int64(stmt, 11);
+	plan->state = state_of(flo__cdb_text(stmt, 12));
+	copy(plan->guards, sizeof(plan->guards), stmt, 13);
+	copy(plan->reason, sizeof(plan->reason), stmt, 14);
+	plan->applied_us = sqlite3_column_int64(stmt, 15);
+	read_counts(stmt, 16, &plan->counts);
+}
+
+flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
+			  struct flo__cmdb_plan *ret_plan)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT p.no, p.id, p.source, s.name, p.pull,"
+			  " p.pull_id, p.run_id, p.trace_id, p.ts, p.rebase,"
+			  " p.held, p.base, p.state, p.guards, p.reason,"
+			  " p.applied_us, p.rows, p.dup_keys, p.added,"
+			  " p.changed, p.removed, p.same, p.fields, p.rejected,"
+			  " p.raw_hits"
+			  " FROM plan p JOIN source s ON s.id = p.source"
+			  " WHERE p.id = ?1",
+			  "t", id);
+	if (st == FLO_NOTFOUND)
+		return flo_error_set(err, FLO_NOTFOUND,
+				     "%s has no plan %.64s: give the output of "
+				     "a cmdb.diff on the same \"db\"",
+				     db->path, id);
+	if (st != FLO_OK)
+		return st;
+	memset(ret_plan, 0, sizeof(*ret_plan));
+	read_row(stmt, ret_plan);
+	sqlite3_finalize(stmt);
+	return FLO_OK;
+}
+
+static flo_status remove_earlier(struct flo__cdb *db, const char *id,
+				 flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_run(db, err,
+			 "DELETE FROM change WHERE id BETWEEN"
+			 " (SELECT no << 32 FROM plan WHERE id = ?1) AND"
+			 " (SELECT no << 32 | 4294967295 FROM plan"
+			 "  WHERE id = ?1)",
+			 "t", id));
+	st = flo__cdb_run(db, err, "DELETE FROM plan WHERE id = ?1", "t", id);
+out:
+	return st;
+}
+
+static flo_status insert_plan(struct flo__cdb *db, struct flo__cmdb_plan *plan,
+			      const char *spec, flo_error *err)
+{
+	const struct flo__counts *n = &plan->counts;
+	flo_status st;
+
+	st = flo__cdb_run(
+		db, err,
+		"INSERT INTO plan(id, source, pull, pull_id, run_id, trace_id,"
+		" ts, spec, rebase, base, held, state, guards, reason, " COUNTS
+		") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+		" ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+		"tiitttitiiitttiiiiiiiii", plan->id, plan->source, plan->pull,
+		plan->pull_id, plan->run_id, plan->trace_id, plan->ts, spec,
+		(int64_t)plan->rebase, plan->base, (int64_t)plan->held,
+		plan->state == FLO__PLAN_READY ? "ready" : "blocked",
+		plan->guards, plan->reason, n->rows, n->dup_keys, n->added,
+		n->changed, n->removed, n->same, n->fields, n->rejected,
+		n->raw_hits);
+	plan->no = sqlite3_last_insert_rowid(db->sql);
+	return st;
+}
+
+static flo_status insert_change(struct flo__cdb *db, sqlite3_stmt *stmt,
+				int64_t id, const struct flo__match *match,
+				size_t i, flo_error *err)
+{
+	const struct flo__change *c = &match->change[i];
+	const struct flo__entry *e = &match->entry[c->entry];
+	const char *fields = match->texts.data + c->fields_at;
+	size_t fields_len = c->fields_len;
+	flo_status st;
+
+	if (fields_len == 0) {
+		fields = "[]";
+		fields_len = 2;
+	}
+	sqlite3_clear_bindings(stmt);
+	TRY(flo__cdb_bind(db, stmt, err, "isdss", id, &c->op, (size_t)1,
+			  &e->key, match->texts.data + c->key_at,
+			  (size_t)c->key_len, fields, fields_len));
+	if (c->op != 'c')
+		sqlite3_bind_int64(stmt, 6, e->body);
+	if (c->op != 'd') {
+		sqlite3_bind_int64(stmt, 7, c->after);
+		sqlite3_bind_blob(stmt, 8, &e->raw, sizeof(e->raw),
+				  SQLITE_STATIC);
+		sqlite3_bind_blob(stmt, 9, &e->digest, sizeof(e->digest),
+				  SQLITE_STATIC);
+		sqlite3_bind_int64(stmt, 10, e->present);
+	}
+	st = flo__cdb_done(db, stmt, err);
+out:
+	return st;
+}
+
+static flo_status insert_changes(struct flo__cdb *db, int64_t no,
+				 const struct flo__match *match, flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	TRY(flo__cdb_prepare(db,
+			     "INSERT INTO change VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
+			     " ?7, ?8, ?9, ?10)",
+			     err, &stmt));
+	for (size_t i = 0; i < match->change_len; i++)
+		TRY(insert_change(db, stmt, flo__cdb_first(no) + (int64_t)i,
+				  match, i, err));
+out:
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+flo_status flo__plan_write(struct flo__cdb *db, struct flo__cmdb_plan *plan,
+			   const struct flo__match *match,
+			   const struct flo__spec *spec, flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_write(db, true, err));
+	TRY(remove_earlier(db, plan->id, err));
+	TRY(insert_plan(db, plan, spec->text, err));
+	TRY(insert_changes(db, plan->no, match, err));
+	st = flo__cdb_commit(db, err);
+out:
+	if (st != FLO_OK)
+		flo__cdb_rollback(db);
+	return st;
+}

@@ -1,0 +1,54 @@
+/*
+ * Cut a stream of JSON into its records, without ever holding the document.
+ *
+ * The document is either a stream of lines with one object each (NDJSON), or
+ * one JSON value in which arrays of objects lie where pointers say. Everything
+ * outside the records is checked against JSON's grammar, but not kept. Of a
+ * record only the extent is found, by depth and quotes: its bytes are for the
+ * caller to check, who may know that he has seen them before.
+ *
+ * A document that ends too early, or has anything after its end, is an error:
+ * the caller hears of it before he is told that there are no more records.
+ *
+ * Threads: one at a time. Blocks in read().
+ */
+#ifndef FLO_CMDB_SPLIT_H
+#define FLO_CMDB_SPLIT_H
+
+#include "steps/cmdb/pointer.h"
+
+#include <stdint.h>
+
+/* Largest record, and how deep records and documents may nest. */
+#define FLO__RECORD_BYTES_MAX (16u << 20)
+#define FLO__RECORD_DEPTH_MAX 64
+
+struct flo__split;
+
+/*
+ * Read from @fd (borrowed, read from where it stands). @records are pointers
+ * to the arrays; none: the document is an array itself, or NDJSON. @window is
+ * how much is read at once; 0: the default.
+ *
+ * FLO_SYNTAX (a pointer is none, or leads into an array that another one
+ * names), FLO_NOMEM.
+ */
+flo_status flo__split_new(int fd, const char *const *records,
+			  size_t records_len, size_t window, flo_error *err,
+			  struct flo__split **ret_split);
+void flo__split_free(struct flo__split *split);
+
+/*
+ * The next record: *@ret_record is borrowed until the next call, NULL after
+ * the last. FLO_SYNTAX names the byte and the record, FLO_LIMIT, FLO_NOMEM,
+ * FLO_SYSTEM.
+ */
+flo_status flo__split_next(struct flo__split *split, flo_error *err,
+			   const char **ret_record, size_t *ret_len);
+
+/* Bytes read so far, records found so far, byte at which the last one began. */
+uint64_t flo__split_bytes(const struct flo__split *split);
+uint64_t flo__split_records(const struct flo__split *split);
+uint64_t flo__split_place(const struct flo__split *split);
+
+#endif

@@ -1,0 +1,63 @@
+/* The window that slides over the stream. */
+#include "steps/cmdb/split_p.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static flo_status make_room(struct flo__split *split, flo_error *err)
+{
+	size_t drop = split->keeping ? split->keep : split->at;
+	size_t cap = split->cap;
+	char *buf;
+
+	memmove(split->buf, split->buf + drop, split->len - drop);
+	split->base += drop;
+	split->len -= drop;
+	split->at -= drop;
+	split->keep -= split->keeping ? drop : 0;
+	if (split->len + split->window <= cap)
+		return FLO_OK;
+	if (split->len > FLO__RECORD_BYTES_MAX)
+		return flo_error_set(err, FLO_LIMIT,
+				     "record %llu (byte %llu) is larger than "
+				     "%u bytes",
+				     (unsigned long long)split->records + 1,
+				     (unsigned long long)split->base,
+				     FLO__RECORD_BYTES_MAX);
+	cap = cap != 0 ? cap * 2 : split->window * 2;
+	buf = flo__realloc(split->buf, cap);
+	if (buf == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	split->buf = buf;
+	split->cap = cap;
+	return FLO_OK;
+}
+
+flo_status flo__split_fill(struct flo__split *split, flo_error *err)
+{
+	flo_status st;
+	ssize_t n;
+
+	if (split->eof)
+		return FLO_OK;
+	if (split->buf == NULL) {
+		split->buf = flo__malloc(split->window * 2);
+		if (split->buf == NULL)
+			return flo_error_set(err, FLO_NOMEM, "out of memory");
+		split->cap = split->window * 2;
+	}
+	st = make_room(split, err);
+	if (st != FLO_OK)
+		return st;
+	do
+		n = read(split->fd, split->buf + split->len, split->window);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return flo_error_sys(err, errno, "read");
+	split->eof = n == 0;
+	split->len += (size_t)n;
+	return FLO_OK;
+}

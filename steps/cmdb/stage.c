@@ -1,0 +1,508 @@
+#include "steps/cmdb/stage.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+#include "base/time.h"
+#include "steps/cmdb/index.h"
+#include "steps/cmdb/record.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A transaction is written when it has this many bytes or records. */
+#define FLUSH_BYTES   (4u << 20)
+#define FLUSH_RECORDS 16384
+
+/* A record that waits to be written. */
+struct waiting {
+	size_t at; /* its text in stage->texts */
+	size_t len;
+	struct flo__digest raw;
+	struct flo__identity id;
+};
+
+struct flo__stage {
+	struct flo__cdb *db; /* borrowed */
+	struct flo__pull pull;
+	int64_t source;
+	struct flo__spec *spec;	   /* of the last apply; NULL: none. owned */
+	struct flo__digest *known; /* raw digests of the state; owned */
+	size_t known_len;
+	struct flo__index index; /* of known */
+	struct waiting *waiting; /* owned; FLUSH_RECORDS of them */
+	size_t waiting_len;
+	struct flo__strbuf texts;
+	struct flo__strbuf hits; /* raw digests, one after the other */
+	struct flo__strbuf scratch;
+	uint64_t hits_len;   /* in all */
+	uint64_t staged_len; /* in all */
+	int64_t hit_rows;
+	bool open; /* the pull is in the database, incomplete */
+};
+
+flo_status flo__source_check(const char *source, flo_error *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_-.";
+	size_t len = strlen(source);
+
+	if (len == 0 || len > FLO__SOURCE_BYTES_MAX || source[0] == '.' ||
+	    source[0] == '-' || strspn(source, allowed) != len)
+		return flo_error_set(err, FLO_INVALID,
+				     "\"%.140s\" cannot name a source, as it "
+				     "becomes part of file names: use up to %d "
+				     "letters, digits, '_', '-' and '.', "
+				     "beginning with none of the last two",
+				     source, FLO__SOURCE_BYTES_MAX);
+	return FLO_OK;
+}
+
+flo_status flo__stage_id(const flo_step_call *call, const char *kind,
+			 char ret_id[FLO__DIGEST_TEXT_SIZE])
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	struct flo__digest digest;
+	flo_status st;
+
+	flo__strbuf_addf(&sb, "%s\n%s", kind, flo_step_idempotency_key(call));
+	st = flo__strbuf_status(&sb);
+	digest = flo__digest_of(sb.data, sb.len);
+	flo__strbuf_fini(&sb);
+	if (st == FLO_OK)
+		flo__digest_text(&digest, ret_id);
+	return st;
+}
+
+/* Open */
+
+/* The source's row, made if it is new; and its spec. In a transaction. */
+static flo_status find_source(struct flo__stage *stage, const char *name,
+			      flo_error *err)
+{
+	struct flo__cdb *db = stage->db;
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	TRY(flo__cdb_run(db, err,
+			 "INSERT INTO source(name) VALUES(?1)"
+			 " ON CONFLICT DO NOTHING",
+			 "t", name));
+	TRY(flo__cdb_row(db, err, &stmt,
+			 "SELECT id, spec FROM source WHERE name = ?1", "t",
+			 name));
+	stage->source = sqlite3_column_int64(stmt, 0);
+	/* A spec of another algorithm is as good as none. */
+	if (sqlite3_column_type(stmt, 1) == SQLITE_TEXT &&
+	    flo__spec_read(flo__cdb_text(stmt, 1), NULL, &stage->spec) ==
+		    FLO_NOMEM)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+out:
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+/*
+ * What an earlier execution of this step has left. Nothing was made of it:
+ * what depends on this step starts when it is recorded as done.
+ */
+static flo_status remove_earlier(struct flo__stage *stage, flo_error *err)
+{
+	struct flo__cdb *db = stage->db;
+	sqlite3_stmt *stmt = NULL;
+	int64_t no = 0;
+	flo_status st;
+
+	st = flo__cdb_row(db, err, &stmt, "SELECT no FROM pull WHERE id = ?1",
+			  "t", stage->pull.id);
+	if (st == FLO_NOTFOUND)
+		return FLO_OK;
+	if (st != FLO_OK)
+		return st;
+	no = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	TRY(flo__stage_release(db, no, err));
+	st = flo__cdb_run(db, err, "DELETE FROM pull WHERE no = ?1", "i", no);
+out:
+	return st;
+}
+
+static flo_status insert_pull(struct flo__stage *stage, flo_error *err)
+{
+	const flo_step_call *call = stage->db->call;
+	flo_status st;
+
+	st = flo__cdb_run(stage->db, err,
+			  "INSERT INTO pull(id, source, run_id, trace_id, step,"
+			  " attempt, started_us, spec)"
+			  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+			  "titttiit", stage->pull.id, stage->source,
+			  flo_step_run_id(call), flo_step_trace_id(call),
+			  flo_step_path(call), (int64_t)flo_step_attempt(call),
+			  flo__time_now_us(),
+			  stage->spec != NULL ? stage->spec->text : NULL);
+	stage->pull.no = sqlite3_last_insert_rowid(stage->db->sql);
+	return st;
+}
+
+static flo_status begin_pull(struct flo__stage *stage, const char *source,
+			     flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_write(stage->db, false, err));
+	TRY(find_source(stage, source, err));
+	TRY(remove_earlier(stage, err));
+	TRY(insert_pull(stage, err));
+	TRY(flo__cdb_commit(stage->db, err));
+	stage->open = true;
+out:
+	if (st != FLO_OK)
+		flo__cdb_rollback(stage->db);
+	return st;
+}
+
+static flo_status count_state(struct flo__stage *stage, flo_error *err,
+			      size_t *ret_len)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	st = flo__cdb_row(stage->db, err, &stmt,
+			  "SELECT count(*) FROM state WHERE source = ?1", "i",
+			  stage->source);
+	if (st == FLO_OK)
+		*ret_len = (size_t)sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+/*
+ * The raw digests of the state. It may be moved by an apply meanwhile; then a
+ * hit may be of a record that is no longer there, which the diff notices.
+ */
+static flo_status load_known(struct flo__stage *stage, flo_error *err)
+{
+	struct flo__cdb *db = stage->db;
+	sqlite3_stmt *stmt = NULL;
+	size_t max = 0;
+	bool row = true;
+	flo_status st;
+
+	TRY(flo__cdb_read(db, err));
+	TRY(count_state(stage, err, &max));
+	stage->known = flo__reallocarray(NULL, max, sizeof(*stage->known));
+	if (stage->known == NULL ||
+	    flo__index_init(&stage->index, stage->known, sizeof(*stage->known),
+			    max) != FLO_OK) {
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+		goto out;
+	}
+	TRY(flo__cdb_prepare(db, "SELECT raw FROM state WHERE source = ?1", err,
+			     &stmt));
+	TRY(flo__cdb_bind(db, stmt, err, "i", stage->source));
+	for (;;) {
+		TRY(flo__cdb_step(db, stmt, err, &row));
+		if (!row || stage->known_len == max)
+			break;
+		if (!flo__cdb_digest(stmt, 0, &stage->known[stage->known_len]))
+			continue;
+		flo__index_put(&stage->index, (uint32_t)stage->known_len++);
+	}
+out:
+	sqlite3_finalize(stmt);
+	flo__cdb_rollback(db);
+	return st;
+}
+
+flo_status flo__stage_open(struct flo__cdb *db, const char *source,
+			   flo_error *err, struct flo__stage **ret_stage)
+{
+	struct flo__stage *stage = flo__calloc(1, sizeof(*stage));
+	flo_status st;
+
+	if (stage == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	stage->db = db;
+	flo__strbuf_init(&stage->texts);
+	flo__strbuf_init(&stage->hits);
+	flo__strbuf_init(&stage->scratch);
+	st = flo__stage_id(db->call, "pull", stage->pull.id);
+	stage->waiting =
+		flo__reallocarray(NULL, FLUSH_RECORDS, sizeof(*stage->waiting));
+	if (stage->waiting == NULL)
+		st = FLO_NOMEM;
+	if (st == FLO_OK)
+		st = begin_pull(stage, source, err);
+	if (st == FLO_OK)
+		st = load_known(stage, err);
+	if (st == FLO_OK)
+		*ret_stage = stage;
+	else
+		flo__stage_close(stage);
+	return st;
+}
+
+/* Add */
+
+/* The pull is still ours: no newer one of its source has been applied. */
+static flo_status check_open(struct flo__stage *stage, flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	st = flo__cdb_row(stage->db, err, &stmt,
+			  "SELECT 1 FROM pull WHERE no = ?1 AND staged = 1",
+			  "i", stage->pull.no);
+	sqlite3_finalize(stmt);
+	if (st != FLO_NOTFOUND)
+		return st;
+	return flo_error_set(err, FLO_FAILED,
+			     "while this pull was read, a newer one of its "
+			     "source was applied; pull again");
+}
+
+static flo_status write_record(struct flo__stage *stage, sqlite3_stmt *body,
+			       sqlite3_stmt *staged, size_t i, flo_error *err)
+{
+	const struct waiting *w = &stage->waiting[i];
+	int64_t id = flo__cdb_first(stage->pull.no) +
+		     (int64_t)(stage->staged_len - stage->waiting_len + i);
+	flo_status st;
+
+	TRY(flo__cdb_bind(stage->db, body, err, "is", id,
+			  stage->texts.data + w->at, w->len));
+	TRY(flo__cdb_done(stage->db, body, err));
+	/* Without a spec the identity is not known yet: the rest stays null. */
+	TRY(flo__cdb_bind(stage->db, staged, err,
+			  stage->spec != NULL ? "idddi" : "id", id, &w->raw,
+			  &w->id.key, &w->id.body, (int64_t)w->id.present));
+	st = flo__cdb_done(stage->db, staged, err);
+out:
+	return st;
+}
+
+static flo_status write_records(struct flo__stage *stage, flo_error *err)
+{
+	sqlite3_stmt *body = NULL;
+	sqlite3_stmt *staged = NULL;
+	flo_status st;
+
+	TRY(flo__cdb_prepare(stage->db, "INSERT INTO body VALUES(?1, ?2)", err,
+			     &body));
+	TRY(flo__cdb_prepare(stage->db,
+			     "INSERT INTO staged VALUES(?1, ?2, ?3, ?4, ?5)",
+			     err, &staged));
+	for (size_t i = 0; i < stage->waiting_len; i++)
+		TRY(write_record(stage, body, staged, i, err));
+out:
+	sqlite3_finalize(body);
+	sqlite3_finalize(staged);
+	return st;
+}
+
+static flo_status write_hits(struct flo__stage *stage, flo_error *err)
+{
+	if (stage->hits.len == 0)
+		return FLO_OK;
+	return flo__cdb_run(stage->db, err, "INSERT INTO hit VALUES(?1, ?2)",
+			    "ib",
+			    flo__cdb_first(stage->pull.no) + stage->hit_rows++,
+			    stage->hits.data, stage->hits.len);
+}
+
+/* Write what waits, within a transaction. */
+static flo_status write_waiting(struct flo__stage *stage, flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__strbuf_status(&stage->texts));
+	TRY(flo__strbuf_status(&stage->hits));
+	TRY(check_open(stage, err));
+	TRY(write_records(stage, err));
+	st = write_hits(stage, err);
+out:
+	return st;
+}
+
+static void forget_waiting(struct flo__stage *stage)
+{
+	stage->waiting_len = 0;
+	flo__strbuf_reset(&stage->texts);
+	flo__strbuf_reset(&stage->hits);
+}
+
+static flo_status flush(struct flo__stage *stage, flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_alive(stage->db, err));
+	TRY(flo__cdb_write(stage->db, false, err));
+	TRY(write_waiting(stage, err));
+	TRY(flo__cdb_commit(stage->db, err));
+	forget_waiting(stage);
+out:
+	if (st != FLO_OK)
+		flo__cdb_rollback(stage->db);
+	return st;
+}
+
+static flo_status add_new(struct flo__stage *stage, const char *text,
+			  size_t len, const struct flo__digest *raw,
+			  flo_error *err)
+{
+	struct waiting *w = &stage->waiting[stage->waiting_len];
+	json_t *json = NULL;
+	flo_status st;
+
+	*w = (struct waiting){.at = stage->texts.len, .raw = *raw};
+	st = flo__record_load(text, len, err, &json);
+	if (st != FLO_OK)
+		return st;
+	if (stage->spec != NULL)
+		st = flo__record_identify(json, stage->spec, &stage->scratch,
+					  &w->id);
+	json_decref(json);
+	flo__record_compact(text, len, &stage->texts);
+	w->len = stage->texts.len - w->at;
+	stage->waiting_len++;
+	stage->staged_len++;
+	return st;
+}
+
+flo_status flo__stage_add(struct flo__stage *stage, const char *text,
+			  size_t len, flo_error *err)
+{
+	struct flo__digest raw = flo__digest_of(text, len);
+	flo_status st = FLO_OK;
+
+	if (stage->pull.rows == UINT32_MAX)
+		return flo_error_set(err, FLO_LIMIT,
+				     "more than %u records in one pull",
+				     UINT32_MAX);
+	if (flo__index_find(&stage->index, &raw) != FLO__INDEX_NONE) {
+		flo__strbuf_add(&stage->hits, &raw, sizeof(raw));
+		stage->hits_len++;
+	} else {
+		st = add_new(stage, text, len, &raw, err);
+	}
+	stage->pull.rows++;
+	if (st == FLO_OK && stage->pull.rows % 1024 == 0)
+		st = flo__cdb_alive(stage->db, err);
+	if (st == FLO_OK && (stage->texts.len >= FLUSH_BYTES ||
+			     stage->hits.len >= FLUSH_BYTES / 4 ||
+			     stage->waiting_len == FLUSH_RECORDS))
+		st = flush(stage, err);
+	return st;
+}
+
+/* End */
+
+flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
+			     flo_error *err, struct flo__pull *ret_pull)
+{
+	flo_status st;
+
+	stage->pull.bytes = bytes;
+	TRY(flo__cdb_alive(stage->db, err));
+	TRY(flo__cdb_write(stage->db, true, err));
+	TRY(write_waiting(stage, err));
+	TRY(flo__cdb_run(stage->db, err,
+			 "UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
+			 " bytes = ?4, finished_us = ?5 WHERE no = ?1",
+			 "iiiii", stage->pull.no, (int64_t)stage->pull.rows,
+			 (int64_t)stage->hits_len, (int64_t)bytes,
+			 flo__time_now_us()));
+	TRY(flo__cdb_commit(stage->db, err));
+	stage->open = false;
+	*ret_pull = stage->pull;
+out:
+	if (st != FLO_OK)
+		flo__cdb_rollback(stage->db);
+	return st;
+}
+
+/* Bodies of a pull that nobody will ask for, if there are any. */
+static flo_status release_bodies(struct flo__cdb *db, int64_t no,
+				 flo_error *err)
+{
+	int64_t first = flo__cdb_first(no);
+	int64_t last = flo__cdb_last(no);
+	sqlite3_stmt *stmt = NULL;
+	bool some = false;
+	flo_status st;
+
+	/* Counting is cheap; after a first load all of them are history. */
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT (SELECT count(*) FROM staged"
+			  "   WHERE id BETWEEN ?1 AND ?2)"
+			  " > (SELECT count(*) FROM history"
+			  "   WHERE id BETWEEN ?1 AND ?2)",
+			  "ii", first, last);
+	if (st != FLO_OK)
+		return st;
+	some = sqlite3_column_int(stmt, 0) != 0;
+	sqlite3_finalize(stmt);
+	if (!some)
+		return FLO_OK;
+	return flo__cdb_run(
+		db, err,
+		"DELETE FROM body WHERE id IN (SELECT id FROM staged"
+		"  WHERE id BETWEEN ?1 AND ?2"
+		" EXCEPT SELECT id FROM history"
+		"  WHERE id BETWEEN ?1 AND ?2"
+		" EXCEPT SELECT c.after FROM plan p JOIN change c"
+		"  ON c.id BETWEEN p.no << 32"
+		"   AND p.no << 32 | 4294967295"
+		"  WHERE p.pull = ?3 AND c.after IS NOT NULL)",
+		"iii", first, last, no);
+}
+
+flo_status flo__stage_release(struct flo__cdb *db, int64_t no, flo_error *err)
+{
+	int64_t first = flo__cdb_first(no);
+	int64_t last = flo__cdb_last(no);
+	flo_status st;
+
+	TRY(release_bodies(db, no, err));
+	TRY(flo__cdb_run(db, err,
+			 "DELETE FROM staged WHERE id BETWEEN ?1 AND ?2", "ii",
+			 first, last));
+	TRY(flo__cdb_run(db, err, "DELETE FROM hit WHERE id BETWEEN ?1 AND ?2",
+			 "ii", first, last));
+	st = flo__cdb_run(db, err, "UPDATE pull SET staged = 0 WHERE no = ?1",
+			  "i", no);
+out:
+	return st;
+}
+
+/* Leave nothing behind. What fails here is done by the next apply. */
+static void discard(struct flo__stage *stage)
+{
+	struct flo__cdb *db = stage->db;
+
+	db->deaf = true;
+	if (flo__cdb_write(db, false, NULL) == FLO_OK &&
+	    flo__stage_release(db, stage->pull.no, NULL) == FLO_OK &&
+	    flo__cdb_run(db, NULL, "DELETE FROM pull WHERE no = ?1", "i",
+			 stage->pull.no) == FLO_OK)
+		(void)flo__cdb_commit(db, NULL);
+	flo__cdb_rollback(db);
+	db->deaf = false;
+}
+
+void flo__stage_close(struct flo__stage *stage)
+{
+	if (stage == NULL)
+		return;
+	if (stage->open)
+		discard(stage);
+	flo__spec_free(stage->spec);
+	flo__index_fini(&stage->index);
+	flo__free(stage->known);
+	flo__free(stage->waiting);
+	flo__strbuf_fini(&stage->texts);
+	flo__strbuf_fini(&stage->hits);
+	flo__strbuf_fini(&stage->scratch);
+	flo__free(stage);
+}

@@ -1,0 +1,64 @@
+/*
+ * A pull on its way into the database: records are staged in transactions of a
+ * few megabytes, so that other writers get their turn, and the pull becomes
+ * visible to a diff with the last of them, which marks it complete.
+ *
+ * A record whose very bytes the state holds already is not staged: only the
+ * digest of its bytes is kept.
+ */
+#ifndef FLO_CMDB_STAGE_H
+#define FLO_CMDB_STAGE_H
+
+#include "steps/cmdb/db.h"
+
+/* Bytes of a source's name: it becomes part of a file's name. */
+#define FLO__SOURCE_BYTES_MAX 128
+
+struct flo__stage;
+
+/* What a pull came to. */
+struct flo__pull {
+	int64_t no;
+	char id[FLO__DIGEST_TEXT_SIZE];
+	uint64_t rows;
+	uint64_t bytes;
+};
+
+/*
+ * FLO_INVALID unless @source may be part of a file's name: letters, digits,
+ * '_', '-' and '.', not beginning with a '.' or '-'.
+ */
+flo_status flo__source_check(const char *source, flo_error *err);
+
+/*
+ * The id of what the step @call makes of kind @kind: the same each time it is
+ * executed. FLO_NOMEM.
+ */
+flo_status flo__stage_id(const flo_step_call *call, const char *kind,
+			 char ret_id[FLO__DIGEST_TEXT_SIZE]);
+
+/*
+ * Begin the pull of the step that @db belongs to. One of the same id, from an
+ * attempt or an execution before, is replaced.
+ */
+flo_status flo__stage_open(struct flo__cdb *db, const char *source,
+			   flo_error *err, struct flo__stage **ret_stage);
+
+/* Stage a record. FLO_SYNTAX if its bytes are no JSON object. */
+flo_status flo__stage_add(struct flo__stage *stage, const char *text,
+			  size_t len, flo_error *err);
+
+/* Mark the pull complete; it was read from @bytes bytes. */
+flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
+			     flo_error *err, struct flo__pull *ret_pull);
+
+/* Free it; a pull that was not finished is taken out of the database. */
+void flo__stage_close(struct flo__stage *stage);
+
+/*
+ * Take out what is staged of the pull @no, keeping the bodies that the history
+ * or a plan points at. Within a write transaction.
+ */
+flo_status flo__stage_release(struct flo__cdb *db, int64_t no, flo_error *err);
+
+#endif

@@ -1,0 +1,253 @@
+/* Cutting a stream into records: whole, cut off, malformed; any window. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/strbuf.h"
+#include "steps/cmdb/split.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int memory_file(const char *bytes, size_t len)
+{
+	int fd = memfd_create("split", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, len), len);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+/* Split @text; the records, joined by '|', are added to @sb. */
+static flo_status split_with(const char *text, size_t len, size_t window,
+			     const char *const *records, size_t records_len,
+			     flo_error *err, struct flo__strbuf *sb)
+{
+	struct flo__split *split = NULL;
+	int fd = memory_file(text, len);
+	const char *record = NULL;
+	size_t record_len = 0;
+	flo_status st;
+
+	st = flo__split_new(fd, records, records_len, window, err, &split);
+	while (st == FLO_OK) {
+		st = flo__split_next(split, err, &record, &record_len);
+		if (st != FLO_OK || record == NULL)
+			break;
+		flo__strbuf_add(sb, record, record_len);
+		flo__strbuf_addc(sb, '|');
+	}
+	flo__split_free(split);
+	close(fd);
+	return st;
+}
+
+/* Split @text at one place or none, with several windows, expecting @want. */
+static void expect(const char *text, const char *place, const char *want)
+{
+	static const size_t windows[] = {1, 2, 3, 7, 64, 0};
+
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+		flo_error err = FLO_ERROR_INIT;
+
+		if (split_with(text, strlen(text), windows[i], &place,
+			       place != NULL, &err, &sb) != FLO_OK)
+			fail_msg("%s: %s", text, err.text);
+		assert_string_equal(sb.data, want);
+		flo__strbuf_fini(&sb);
+	}
+}
+
+static void refuse(const char *text, const char *place, flo_status want,
+		   const char *says)
+{
+	static const size_t windows[] = {1, 2, 0};
+
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+		flo_error err = FLO_ERROR_INIT;
+		flo_status st = split_with(text, strlen(text), windows[i],
+					   &place, place != NULL, &err, &sb);
+
+		if (st != want || strstr(err.text, says) == NULL)
+			fail_msg("%s: status %s: %s", text, flo_status_name(st),
+				 err.text);
+		flo__strbuf_fini(&sb);
+	}
+}
+
+static void lines_are_records(void **state)
+{
+	(void)state;
+	expect("", NULL, "");
+	expect(" \n\n", NULL, "");
+	expect("{}\n{\"a\":1}", NULL, "{}|{\"a\":1}|");
+	expect("\n{\"a\":\"}\\\"{\"} \r\n\n {\"b\":[{}]}\t\n", NULL,
+	       "{\"a\":\"}\\\"{\"}|{\"b\":[{}]}|");
+}
+
+static void an_array_holds_records(void **state)
+{
+	(void)state;
+	expect("[]", NULL, "");
+	expect(" [ {\"a\":1} , {\n\"b\" : [ ] } ]\n", NULL,
+	       "{\"a\":1}|{\n\"b\" : [ ] }|");
+	expect("[{}]", "", "{}|");
+}
+
+static void a_pointer_leads_to_the_records(void **state)
+{
+	(void)state;
+	expect("{\"n\":-1.5e+3,\"items\":[{\"a\":1},{}],\"z\":[[],{\"k\":[]}]}",
+	       "/items", "{\"a\":1}|{}|");
+	expect("{\"a\":{\"items\":[{}]},\"b\":{\"it~/ems\":[{\"x\":1}]}}",
+	       "/b/it~0~1ems", "{\"x\":1}|");
+	expect("[0,\"\\u00e9\\n\",{\"r\":[{}]},{\"r\":[{\"y\":2}]}]", "/3/r",
+	       "{\"y\":2}|");
+	expect("{\"\\u0069tems\":[{}],\"t\":true,\"f\":false,\"n\":null}",
+	       "/items", "{}|");
+}
+
+static void several_pointers_are_read_in_one_pass(void **state)
+{
+	static const char *const both[] = {"/a", "/b/c"};
+	const char *text = "{\"b\":{\"c\":[{\"n\":1}]},\"a\":[{\"n\":2}]}";
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(split_with(text, strlen(text), 0, both, 2, &err, &sb),
+			 FLO_OK);
+	assert_string_equal(sb.data, "{\"n\":1}|{\"n\":2}|");
+	flo__strbuf_fini(&sb);
+}
+
+static void what_is_no_document_is_refused(void **state)
+{
+	(void)state;
+	refuse("7", NULL, FLO_SYNTAX, "where a record");
+	refuse("[1]", NULL, FLO_SYNTAX, "where a record");
+	refuse("[{},]", NULL, FLO_SYNTAX, "where a record");
+	refuse("[{} {}]", NULL, FLO_SYNTAX, "',' or ']'");
+	refuse("[{}] x", NULL, FLO_SYNTAX, "the document's end");
+	refuse("[{}]]", NULL, FLO_SYNTAX, "the document's end");
+	refuse("{} {}", NULL, FLO_SYNTAX, "end of the record's line");
+	refuse("{\n}", NULL, FLO_SYNTAX, "name the place with \"records\"");
+	refuse("\xef\xbb\xbf{}", NULL, FLO_SYNTAX, "byte 0xef");
+	refuse("{\"a\":[{}],}", "/a", FLO_SYNTAX, "a key");
+	refuse("{\"a\":[{}],\"b\"}", "/a", FLO_SYNTAX, "':'");
+	refuse("{\"a\":[{}],\"b\":01}", "/a", FLO_SYNTAX, "',' or '}'");
+	refuse("{\"a\":[{}],\"b\":1.}", "/a", FLO_SYNTAX, "a digit");
+	refuse("{\"a\":[{}],\"b\":tru}", "/a", FLO_SYNTAX, "a value");
+	refuse("{\"a\":[{}],\"b\":\"\\x\"}", "/a", FLO_SYNTAX, "an escape");
+	refuse("{\"a\":[{}],\"b\":\"\n\"}", "/a", FLO_SYNTAX, "string's end");
+	refuse("{\"a\":[{}],\"b\":[}", "/a", FLO_SYNTAX, "a value");
+	refuse("{\"a\":[{}],\"a\":[{}]}", "/a", FLO_SYNTAX, "there twice");
+	refuse("{\"a\":{}}", "/a", FLO_SYNTAX, "the array of records");
+	refuse("{\"b\":[{}]}", "/a/b", FLO_NOTFOUND, "\"/a/b\"");
+	refuse("", "/a", FLO_SYNTAX, "cut off");
+	refuse("[]", "a", FLO_SYNTAX, "not a JSON pointer");
+	refuse("[]", "/~2", FLO_SYNTAX, "not a JSON pointer");
+}
+
+static void pointers_must_not_lie_inside_each_other(void **state)
+{
+	static const char *const both[] = {"/a", "/a/0/b"};
+	struct flo__split *split = NULL;
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(flo__split_new(0, both, 2, 0, &err, &split),
+			 FLO_INVALID);
+	assert_non_null(strstr(err.text, "\"/a\""));
+}
+
+/* A document that ends anywhere before its end is never taken for whole. */
+static void every_cut_is_noticed(void **state)
+{
+	const char *text =
+		"{\"h\":[1,{\"x\":\"\\u0041\"}],\"items\":[{\"a\":1},"
+		"{\"b\":\"]}\"}],\"t\":{\"n\":null}}";
+	const char *place = "/items";
+
+	(void)state;
+	for (size_t len = 0; len < strlen(text); len++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+		flo_error err = FLO_ERROR_INIT;
+
+		assert_int_equal(split_with(text, len, 3, &place, 1, &err, &sb),
+				 FLO_SYNTAX);
+		assert_non_null(strstr(err.text, "cut off"));
+		flo__strbuf_fini(&sb);
+	}
+}
+
+static void depth_has_a_limit(void **state)
+{
+	char text[2 * FLO__RECORD_DEPTH_MAX + 64];
+	int n;
+
+	(void)state;
+	n = sprintf(text, "{\"a\":");
+	memset(text + n, '[', FLO__RECORD_DEPTH_MAX - 1);
+	memset(text + n + FLO__RECORD_DEPTH_MAX - 1, ']',
+	       FLO__RECORD_DEPTH_MAX - 1);
+	strcpy(text + n + 2 * (FLO__RECORD_DEPTH_MAX - 1), "}");
+	refuse("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+	       "[[[[[[[[[[[[[[[[",
+	       "/0/x", FLO_LIMIT, "nests deeper");
+	memmove(text + 1, text, strlen(text) + 1);
+	text[0] = ' ';
+	{
+		char want[sizeof(text) + 2];
+
+		snprintf(want, sizeof(want), "%s|", text + 1);
+		expect(text, NULL, want);
+	}
+	memmove(text + n + 2, text + n + 1, strlen(text + n + 1) + 1);
+	text[n + 1] = '[';
+	refuse(text, NULL, FLO_LIMIT, "nests deeper");
+}
+
+static void a_record_has_a_largest_size(void **state)
+{
+	size_t len = FLO__RECORD_BYTES_MAX + 64;
+	struct flo__strbuf text = FLO__STRBUF_INIT;
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	flo__strbuf_adds(&text, "[{\"a\":\"");
+	assert_true(flo__strbuf_reserve(&text, len));
+	while (text.len < len)
+		flo__strbuf_addc(&text, 'x');
+	flo__strbuf_adds(&text, "\"}]");
+	assert_int_equal(split_with(text.data, text.len, 0, NULL, 0, &err, &sb),
+			 FLO_LIMIT);
+	assert_non_null(strstr(err.text, "larger than"));
+	flo__strbuf_fini(&text);
+	flo__strbuf_fini(&sb);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_are_records),
+		cmocka_unit_test(an_array_holds_records),
+		cmocka_unit_test(a_pointer_leads_to_the_records),
+		cmocka_unit_test(several_pointers_are_read_in_one_pass),
+		cmocka_unit_test(what_is_no_document_is_refused),
+		cmocka_unit_test(pointers_must_not_lie_inside_each_other),
+		cmocka_unit_test(every_cut_is_noticed),
+		cmocka_unit_test(depth_has_a_limit),
+		cmocka_unit_test(a_record_has_a_largest_size),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
