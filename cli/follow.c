@@ -56,6 +56,8 @@ static int start_error(const struct cli_follow *f, flo_status st,
 	case FLO_BUSY:
 	case FLO_CLOSED:
 		return CLI_USAGE;
+	case FLO_BLOCKED: /* waits for a person's word */
+		return CLI_INTERRUPTED;
 	default:
 		break;
 	}

@@ -41,7 +41,7 @@ static int load(const char *path, flo_pipeline **ret_pipeline)
 		return code;
 	if (flo_pipeline_load(NULL, file.text, file.len, file.name,
 			      print_diagnostic, NULL, &err, ret_pipeline)) {
-		cli_error("%s: %s", file.name,
+		cli_error("%s",
 			  *err.text ? err.text : flo_status_text(err.status));
 		code = err.status == FLO_NOMEM ? CLI_STORE : CLI_INVALID;
 	}

@@ -47,8 +47,7 @@ static int validate(struct validate_args *args, const char *path)
 				CLI_ONE_LINE);
 		puts(": valid");
 	} else if (st != FLO_OK && (st != FLO_INVALID || !args->json)) {
-		cli_error("%s: %s", file.name,
-			  *err.text ? err.text : flo_status_text(st));
+		cli_error("%s", *err.text ? err.text : flo_status_text(st));
 	}
 	flo_pipeline_free(pipeline);
 	cli_file_free(&file);

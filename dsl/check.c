@@ -5,11 +5,12 @@
 
 #include <string.h>
 
-#define BIT(t)	 FLO_TYPES(t)
-#define NUMBERS	 (BIT(INT) | BIT(UINT) | BIT(DOUBLE))
-#define ANY	 FLO__TYPES_ANY
-#define ORDERED	 (NUMBERS | BIT(BOOL) | BIT(STRING) | BIT(BYTES) |             \
-		  BIT(TIMESTAMP) | BIT(DURATION))
+#define BIT	FLO_TYPES
+#define NUMBERS (BIT(INT) | BIT(UINT) | BIT(DOUBLE))
+#define ANY	FLO__TYPES_ANY
+#define ORDERED                                                                \
+	(NUMBERS | BIT(BOOL) | BIT(STRING) | BIT(BYTES) | BIT(TIMESTAMP) |     \
+	 BIT(DURATION))
 
 struct check {
 	struct flo__code *code;
@@ -190,9 +191,8 @@ static uint32_t member_at(const struct check *c, uint32_t i,
 
 static int field_of(const char *name, size_t len)
 {
-	static const char *const fields[] = {"output",	 "status",
-					     "exit_code", "attempts",
-					     "error",	 "duration"};
+	static const char *const fields[] = {"output",	 "status", "exit_code",
+					     "attempts", "error",  "duration"};
 
 	for (int i = 0; i < 6; i++) {
 		if (strlen(fields[i]) == len &&
@@ -223,9 +223,8 @@ static unsigned field_types(enum flo__step_field field)
 static void unknown_field(struct check *c, const struct flo__ins *ins,
 			  const char *name, size_t len)
 {
-	static const char *const fields[] = {"output",	  "status",
-					     "exit_code", "attempts",
-					     "error",	  "duration"};
+	static const char *const fields[] = {"output",	 "status", "exit_code",
+					     "attempts", "error",  "duration"};
 	struct flo__expr_problem problem;
 	struct flo__nearest near;
 	char hint[96];
@@ -240,8 +239,8 @@ static void unknown_field(struct check *c, const struct flo__ins *ins,
 				 ? near_hint
 				 : "a step has output, status, exit_code, "
 				   "attempts, error and duration",
-			 "a step has no \"%.*s\"",
-			 (int)(len < 64 ? len : 64), name);
+			 "a step has no \"%.*s\"", (int)(len < 64 ? len : 64),
+			 name);
 	tell(c, &problem, ins);
 }
 
@@ -302,9 +301,9 @@ static unsigned check_step(struct check *c, uint32_t i, struct flo__ref *ref)
 
 static bool is_type_name(const char *name, size_t len)
 {
-	static const char *const names[] = {"int",    "uint", "double",
-					    "bool",   "list", "string",
-					    "bytes",  "map",  "null_type",
+	static const char *const names[] = {"int",   "uint", "double",
+					    "bool",  "list", "string",
+					    "bytes", "map",  "null_type",
 					    "type"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -318,7 +317,7 @@ static bool is_type_name(const char *name, size_t len)
 static void check_member(struct check *c, uint32_t i, struct flo__ref *ref)
 {
 	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_NAME};
-	const struct flo__ins *ins;
+	const struct flo__ins *ins = &c->code->ins[i];
 	const char *name = NULL;
 	size_t len = 0;
 
@@ -326,6 +325,8 @@ static void check_member(struct check *c, uint32_t i, struct flo__ref *ref)
 		return;
 	if (member_at(c, i + 1, &ins) != 0)
 		name = const_text(c, ins, &len);
+	else
+		ins = &c->code->ins[i];
 	if (c->names->member(c->names, name, len, ref, &problem) != FLO_OK)
 		tell(c, &problem, ins);
 }

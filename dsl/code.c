@@ -71,9 +71,8 @@ uint32_t flo__code_const(struct flo__code *code, flo_value *value)
 {
 	if (value == NULL)
 		code->nomem = true;
-	if (value == NULL ||
-	    !grow(code, &code->consts, code->consts_len, &code->consts_cap,
-		  sizeof(*code->consts))) {
+	if (value == NULL || !grow(code, &code->consts, code->consts_len,
+				   &code->consts_cap, sizeof(*code->consts))) {
 		flo_value_unref(value);
 		return 0;
 	}
@@ -109,9 +108,8 @@ void flo__code_source(struct flo__code *code, const char *text, size_t len,
 			len--;
 	}
 	copy = flo__arena_strndup(arena, text, len);
-	if (copy == NULL ||
-	    !grow(code, &code->sources, code->sources_len, &code->sources_cap,
-		  sizeof(*code->sources))) {
+	if (copy == NULL || !grow(code, &code->sources, code->sources_len,
+				  &code->sources_cap, sizeof(*code->sources))) {
 		code->nomem = true;
 		return;
 	}

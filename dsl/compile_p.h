@@ -127,6 +127,7 @@ struct flo__compiler {
 	uint32_t *reach_stack;
 	uint32_t reach_stamp;
 	uint32_t reach_from;
+	uint64_t reach_cost; /* edges walked */
 
 	struct flo__number default_timeout;
 	const struct flo__retry *default_retry;
@@ -153,8 +154,8 @@ const char *flo__compile_string(struct flo__compiler *c, uint32_t node);
 bool flo__compile_is(struct flo__compiler *c, uint32_t node,
 		     enum flo__doc_type type, const char *what);
 /* A boolean. *@ret keeps its value if @node is none. */
-void flo__compile_bool(struct flo__compiler *c, uint32_t node,
-		       const char *what, bool *ret);
+void flo__compile_bool(struct flo__compiler *c, uint32_t node, const char *what,
+		       bool *ret);
 /* A string without templates in it, as memory of the plan, or NULL. */
 const char *flo__compile_plain(struct flo__compiler *c, uint32_t node,
 			       const char *what);
@@ -185,8 +186,7 @@ const char *flo__names_hint(const struct flo__compiler *c, uint32_t parent,
 			    size_t size);
 
 /* tree.c: the root sequence and everything below it. */
-void flo__tree_build(struct flo__compiler *c, uint32_t steps,
-		     uint32_t finally);
+void flo__tree_build(struct flo__compiler *c, uint32_t steps, uint32_t finally);
 /* The array of steps in a `finally`, and its timeout (NONE: not given). */
 uint32_t flo__tree_finally(struct flo__compiler *c, uint32_t node,
 			   uint32_t *ret_timeout);
@@ -217,9 +217,8 @@ struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 			      unsigned sees);
 
 /* template.c. NULL after an error or without memory. */
-const struct flo__expr *flo__compile_expr(struct flo__view *view,
-					  uint32_t node, unsigned types,
-					  const char *what);
+const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
+					  unsigned types, const char *what);
 /* A string that becomes text. */
 const struct flo__expr *flo__compile_text(struct flo__view *view,
 					  uint32_t node);
@@ -234,17 +233,17 @@ const struct flo__expr *flo__compile_const(struct flo__compiler *c,
 					   flo_value *value);
 
 /* number.c */
-void flo__compile_count(struct flo__view *view, uint32_t node,
-			const char *what, struct flo__number *ret);
+void flo__compile_count(struct flo__view *view, uint32_t node, const char *what,
+			struct flo__number *ret);
 void flo__compile_duration(struct flo__view *view, uint32_t node,
 			   const char *what, struct flo__number *ret);
 /* Without templates. */
 bool flo__compile_ns(struct flo__compiler *c, uint32_t node, const char *what,
 		     uint64_t *ret_ns);
-bool flo__compile_size(struct flo__compiler *c, uint32_t node,
-		       const char *what, uint64_t *ret_bytes);
-bool flo__compile_real(struct flo__compiler *c, uint32_t node,
-		       const char *what, double min, double max, double *ret);
+bool flo__compile_size(struct flo__compiler *c, uint32_t node, const char *what,
+		       uint64_t *ret_bytes);
+bool flo__compile_real(struct flo__compiler *c, uint32_t node, const char *what,
+		       double min, double max, double *ret);
 
 /* attrs.c */
 void flo__compile_env(struct flo__view *view, uint32_t node,

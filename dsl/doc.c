@@ -259,9 +259,9 @@ flo_value *flo__doc_scalar(struct flo__doc *doc, uint32_t node)
 
 const char *flo__doc_type_text(enum flo__doc_type type)
 {
-	static const char *const texts[] = {"null",	"a boolean",
+	static const char *const texts[] = {"null",	 "a boolean",
 					    "a boolean", "a number",
-					    "a string", "an array",
+					    "a string",	 "an array",
 					    "an object"};
 
 	return texts[type];
@@ -297,7 +297,8 @@ void flo__doc_pointer(struct flo__doc *doc, uint32_t node,
 	uint32_t way[2 * FLO__DOC_DEPTH_MAX + 2];
 	size_t len = 0;
 
-	for (; node != FLO__DOC_NONE && doc->nodes[node].parent != FLO__DOC_NONE;
+	for (;
+	     node != FLO__DOC_NONE && doc->nodes[node].parent != FLO__DOC_NONE;
 	     node = doc->nodes[node].parent) {
 		const struct flo__doc_node *up;
 

@@ -69,7 +69,7 @@ struct flo__doc {
 	uint32_t lines_len;
 	uint32_t lines_cap;
 	struct flo__arena decoded; /* strings that had escapes */
-	bool nomem;		  /* something is missing: give up */
+	bool nomem;		   /* something is missing: give up */
 };
 
 void flo__doc_init(struct flo__doc *doc, const char *text, size_t len);

@@ -28,7 +28,7 @@ struct iteration {
 	const flo_value *item;
 	size_t i;
 	size_t len;
-	size_t hits;		/* exists_one */
+	size_t hits;		     /* exists_one */
 	struct flo__failure failure; /* first of all() and exists() */
 };
 
@@ -188,8 +188,7 @@ eval_ref(struct eval *e, const struct flo__ins *ins)
 	if (st != FLO_OK) {
 		value = NULL;
 		flo__fail(&failure, st, "%s",
-			  err.text[0] != '\0' ? err.text
-					      : flo_status_text(st));
+			  err.text[0] != '\0' ? err.text : flo_status_text(st));
 	}
 	push(e, value, &failure);
 }
@@ -229,9 +228,9 @@ static void eval_map(struct eval *e, uint32_t n)
 		    type != FLO_VALUE_UINT && type != FLO_VALUE_BOOL)
 			st = FLO_TYPE;
 		else
-			st = flo_value_map_add(
-				map, flo_value_ref(key),
-				flo_value_ref(e->slots[i + 1].value));
+			st = flo_value_map_add(map, flo_value_ref(key),
+					       flo_value_ref(
+						       e->slots[i + 1].value));
 		if (st == FLO_OK)
 			continue;
 		flo_value_unref(map);

@@ -29,16 +29,16 @@
 
 enum flo__op {
 	FLO__OP_NOP,
-	FLO__OP_CONST,	  /* push constant a */
-	FLO__OP_IDENT,	  /* a name (constant a); check makes it a REF */
-	FLO__OP_REF,	  /* push the variable of reference a */
-	FLO__OP_LOCAL,	  /* push macro variable a */
-	FLO__OP_FIELD,	  /* pop map, push its entry (constant a) */
-	FLO__OP_HAS,	  /* pop map, push whether it has the entry */
-	FLO__OP_INDEX,	  /* pop index and list or map, push the item */
-	FLO__OP_NOT,	  /* unary */
-	FLO__OP_NEG,	  /* unary */
-	FLO__OP_ADD,	  /* binary, up to IN */
+	FLO__OP_CONST, /* push constant a */
+	FLO__OP_IDENT, /* a name (constant a); check makes it a REF */
+	FLO__OP_REF,   /* push the variable of reference a */
+	FLO__OP_LOCAL, /* push macro variable a */
+	FLO__OP_FIELD, /* pop map, push its entry (constant a) */
+	FLO__OP_HAS,   /* pop map, push whether it has the entry */
+	FLO__OP_INDEX, /* pop index and list or map, push the item */
+	FLO__OP_NOT,   /* unary */
+	FLO__OP_NEG,   /* unary */
+	FLO__OP_ADD,   /* binary, up to IN */
 	FLO__OP_SUB,
 	FLO__OP_MUL,
 	FLO__OP_DIV,
@@ -163,7 +163,7 @@ struct flo__token {
 
 /* What is wrong in an expression; the place is an offset into its text. */
 struct flo__expr_problem {
-	enum flo__code code;
+	enum flo__problem_code code;
 	uint32_t at;
 	uint32_t len;
 	char message[192];
@@ -183,9 +183,10 @@ struct flo__lexer {
 
 /* Read the next token. False after an error, told in lexer->problem. */
 bool flo__lexer_next(struct flo__lexer *lexer, struct flo__token *ret_token);
-void flo__problem_set(struct flo__expr_problem *problem, enum flo__code code,
-		      size_t at, size_t len, const char *hint,
-		      const char *format, ...) FLO_PRINTF(6, 7);
+void flo__problem_set(struct flo__expr_problem *problem,
+		      enum flo__problem_code code, size_t at, size_t len,
+		      const char *hint, const char *format, ...)
+	FLO_PRINTF(6, 7);
 
 /*
  * Where the template that begins after "${{" at @at ends: the offset of its
@@ -273,10 +274,10 @@ struct flo__function {
 	const char *name;
 	uint8_t min; /* arguments, with the receiver */
 	uint8_t max;
-	bool global;	   /* f(x) */
-	bool method;	   /* x.f() */
-	unsigned receiver; /* types the first argument may have; 0: any */
-	unsigned result;   /* types; 0: any */
+	bool global;	     /* f(x) */
+	bool method;	     /* x.f() */
+	unsigned receiver;   /* types the first argument may have; 0: any */
+	unsigned result;     /* types; 0: any */
 	flo__function_fn fn; /* NULL: known to CEL, not to this version */
 };
 

@@ -204,8 +204,8 @@ static flo_value *fn_double(const flo_value *const *args, size_t n,
 static flo_value *fn_bool(const flo_value *const *args, size_t n,
 			  struct flo__failure *failure)
 {
-	static const char *const words[] = {"1",     "t",     "true", "True",
-					    "TRUE",  "0",     "f",    "false",
+	static const char *const words[] = {"1",     "t",    "true", "True",
+					    "TRUE",  "0",    "f",    "false",
 					    "False", "FALSE"};
 	const flo_value *v = args[0];
 
@@ -290,8 +290,7 @@ static flo_value *fn_contains(const flo_value *const *args, size_t n,
 	(void)n;
 	if (!two_strings("contains", args, &a, &a_len, &b, &b_len, failure))
 		return NULL;
-	return flo_value_bool(b_len == 0 ||
-			      memmem(a, a_len, b, b_len) != NULL);
+	return flo_value_bool(b_len == 0 || memmem(a, a_len, b, b_len) != NULL);
 }
 
 static flo_value *fn_starts_with(const flo_value *const *args, size_t n,

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void flo__problem_set(struct flo__expr_problem *problem, enum flo__code code,
-		      size_t at, size_t len, const char *hint,
-		      const char *format, ...)
+void flo__problem_set(struct flo__expr_problem *problem,
+		      enum flo__problem_code code, size_t at, size_t len,
+		      const char *hint, const char *format, ...)
 {
 	va_list args;
 
@@ -58,10 +58,10 @@ static char peek(const struct flo__lexer *lx, size_t ahead)
 bool flo__word_is_reserved(const char *text, size_t len)
 {
 	static const char *const words[] = {
-		"as",	     "break",  "const", "continue", "else", "false",
-		"for",	     "function", "if",	"import",   "in",   "let",
-		"loop",	     "namespace", "null", "package", "return", "true",
-		"var",	     "void",   "while",
+		"as",	"break",     "const", "continue", "else",   "false",
+		"for",	"function",  "if",    "import",	  "in",	    "let",
+		"loop", "namespace", "null",  "package",  "return", "true",
+		"var",	"void",	     "while",
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -97,8 +97,8 @@ static bool lex_hex(struct flo__lexer *lx, struct flo__token *tok)
 		if (tok->number >> 60 != 0)
 			return fail(lx, tok->at, lx->at + 1 - tok->at,
 				    "number beyond 64 bits");
-		tok->number = tok->number << 4 |
-			      (unsigned)hex_digit(peek(lx, 0));
+		tok->number =
+			tok->number << 4 | (unsigned)hex_digit(peek(lx, 0));
 	}
 	return true;
 }

@@ -153,10 +153,9 @@ static flo_value *concat_lists(const flo_value *a, const flo_value *b)
 	flo_value *list = flo_value_list(len);
 
 	for (size_t i = 0; list != NULL && i < len; i++) {
-		const flo_value *item = i < a_len
-						? flo_value_list_at(a, i)
-						: flo_value_list_at(b,
-								    i - a_len);
+		const flo_value *item =
+			i < a_len ? flo_value_list_at(a, i)
+				  : flo_value_list_at(b, i - a_len);
 
 		if (flo_value_list_add(list, flo_value_ref(item)) != FLO_OK) {
 			flo_value_unref(list);
@@ -256,7 +255,7 @@ static int compare_numbers(const flo_value *a, const flo_value *b)
 		double x = flo_value_get_double(a);
 		double y = flo_value_get_double(b);
 
-		return isnan(x) || isnan(y) ? 2 : order(x < y, x > y);
+		return isnan(x) || isnan(y) ? 2 : order(x<y, x> y);
 	}
 	if (tb == FLO_VALUE_DOUBLE)
 		return ta == FLO_VALUE_INT
@@ -267,14 +266,13 @@ static int compare_numbers(const flo_value *a, const flo_value *b)
 	if (ta == FLO_VALUE_UINT) {
 		uint64_t x = flo_value_get_uint(a);
 
-		return order(x < flo_value_get_uint(b),
-			     x > flo_value_get_uint(b));
+		return order(x<flo_value_get_uint(b), x> flo_value_get_uint(b));
 	}
 	if (tb == FLO_VALUE_UINT) {
 		int64_t x = flo_value_get_int(a);
 		uint64_t y = flo_value_get_uint(b);
 
-		return x < 0 ? -1 : order((uint64_t)x < y, (uint64_t)x > y);
+		return x < 0 ? -1 : order((uint64_t)x<y, (uint64_t)x> y);
 	}
 	return order(flo_value_get_int(a) < flo_value_get_int(b),
 		     flo_value_get_int(a) > flo_value_get_int(b));
@@ -289,8 +287,7 @@ static int compare_texts(const flo_value *a, const flo_value *b)
 	const char *b_text = flo_value_get_string(b, &b_len);
 	int c = memcmp(a_text, b_text, a_len < b_len ? a_len : b_len);
 
-	return c != 0 ? order(c < 0, c > 0)
-		      : order(a_len < b_len, a_len > b_len);
+	return c != 0 ? order(c<0, c> 0) : order(a_len<b_len, a_len> b_len);
 }
 
 static int compare_times(const flo_value *a, const flo_value *b)
@@ -299,7 +296,7 @@ static int compare_times(const flo_value *a, const flo_value *b)
 	int64_t y = flo_value_get_seconds(b);
 
 	if (x != y)
-		return order(x < y, x > y);
+		return order(x<y, x> y);
 	return order(flo_value_get_nanos(a) < flo_value_get_nanos(b),
 		     flo_value_get_nanos(a) > flo_value_get_nanos(b));
 }

@@ -34,9 +34,9 @@ struct flo__param {
 	double min;
 	double max;
 	uint64_t min_len;
-	uint64_t max_len;	   /* UINT64_MAX: none */
-	flo_value *default_;	   /* owned, or NULL */
-	flo_value *one_of;	   /* owned: the enum, or NULL */
+	uint64_t max_len;	  /* UINT64_MAX: none */
+	flo_value *default_;	  /* owned, or NULL */
+	flo_value *one_of;	  /* owned: the enum, or NULL */
 	struct flo__param *items; /* of an array, or NULL */
 };
 

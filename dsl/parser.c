@@ -138,8 +138,8 @@ static bool parse_list(struct parser *p, const char *close, uint32_t *ret)
 		++*ret;
 		if (is_op(p, close))
 			break;
-		if (!expect(p, ",", close[0] == ']' ? "',' or ']'"
-						    : "',' or ')'"))
+		if (!expect(p, ",",
+			    close[0] == ']' ? "',' or ']'" : "',' or ')'"))
 			return false;
 		if (close[0] == ')' && is_op(p, close))
 			return unexpected(p, "an argument");
@@ -180,7 +180,7 @@ static const struct flo__function *find_function(const char *name, size_t len,
 
 static bool unknown_function(struct parser *p, const struct flo__token *name)
 {
-	static const char *const macros[] = {"has", "all",  "exists",
+	static const char *const macros[] = {"has", "all",    "exists",
 					     "map", "filter", "exists_one"};
 	const char *text = p->lexer.text + name->at;
 	const struct flo__function *f;
@@ -233,8 +233,8 @@ static bool parse_call(struct parser *p, const struct flo__token *name,
 				 name->at, name->len, NULL,
 				 "\"%s\" takes %s%d argument%s, not %u",
 				 f->name, f->min != f->max ? "up to " : "",
-				 f->max - method, f->max - method == 1 ? "" : "s",
-				 n - method);
+				 f->max - method,
+				 f->max - method == 1 ? "" : "s", n - method);
 		return false;
 	}
 	at = emit(p, FLO__OP_CALL, number, name);
@@ -373,8 +373,8 @@ static bool parse_number(struct parser *p, bool minus)
 	} else {
 		if (!minus && tok.number > INT64_MAX)
 			return fail(p, &tok, NULL, "int beyond 64 bits");
-		value = flo_value_int((int64_t)(minus ? 0 - tok.number
-						      : tok.number));
+		value = flo_value_int(
+			(int64_t)(minus ? 0 - tok.number : tok.number));
 	}
 	return emit_const(p, value, &tok) && advance(p);
 }
@@ -501,7 +501,7 @@ static const struct binary *binary_here(const struct parser *p, unsigned power)
 		if (b->power < power)
 			continue;
 		if (word ? p->tok.type == FLO__TOKEN_IDENT && p->tok.len == 2 &&
-				   memcmp(text, "in", 2) == 0
+				    memcmp(text, "in", 2) == 0
 			 : is_op(p, b->text))
 			return b;
 	}

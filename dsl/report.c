@@ -15,7 +15,7 @@
 /* A line longer than this is not shown: nobody could read it. */
 #define LINE_MAX_SHOWN 4096
 
-const char *flo__code_text(enum flo__code code)
+const char *flo__code_text(enum flo__problem_code code)
 {
 	static const char *const texts[] = {
 #define FLO__CODE_X(code, text) text,
@@ -80,7 +80,7 @@ static void add(struct flo__report *report, struct flo__problem problem,
 	report->items[report->len++] = problem;
 }
 
-void flo__report_error(struct flo__report *report, enum flo__code code,
+void flo__report_error(struct flo__report *report, enum flo__problem_code code,
 		       struct flo__span span, uint32_t node, const char *hint,
 		       const char *format, ...)
 {
@@ -95,9 +95,10 @@ void flo__report_error(struct flo__report *report, enum flo__code code,
 	va_end(args);
 }
 
-void flo__report_warning(struct flo__report *report, enum flo__code code,
-			 struct flo__span span, uint32_t node,
-			 const char *hint, const char *format, ...)
+void flo__report_warning(struct flo__report *report,
+			 enum flo__problem_code code, struct flo__span span,
+			 uint32_t node, const char *hint, const char *format,
+			 ...)
 {
 	struct flo__problem problem = {.span = span,
 				       .node = node,

@@ -40,22 +40,23 @@
 	X(UNKNOWN_FUNCTION, "unknown-function")                                \
 	X(TYPE_MISMATCH, "type-mismatch")                                      \
 	X(UNUSED_PARAM, "unused-param")                                        \
-	X(IDLE_LIMIT, "idle-limit")
+	X(IDLE_LIMIT, "idle-limit")                                            \
+	X(CONSTANT_WHEN, "constant-when")
 
-enum flo__code {
+enum flo__problem_code {
 #define FLO__CODE_X(code, text) FLO__CODE_##code,
 	FLO__CODE_MAP(FLO__CODE_X)
 #undef FLO__CODE_X
 	FLO__CODES
 };
 
-const char *flo__code_text(enum flo__code code);
+const char *flo__code_text(enum flo__problem_code code);
 
 struct flo__problem {
 	struct flo__span span;
 	uint32_t node; /* for the pointer; FLO__DOC_NONE: the document */
 	uint32_t seq;  /* order of discovery, between equal places */
-	enum flo__code code;
+	enum flo__problem_code code;
 	flo_severity severity;
 	char *message; /* owned */
 	char *hint;    /* owned, or NULL */
@@ -74,13 +75,13 @@ void flo__report_init(struct flo__report *report, struct flo__doc *doc);
 void flo__report_fini(struct flo__report *report);
 
 /* Record an error; @hint may be NULL. */
-void flo__report_error(struct flo__report *report, enum flo__code code,
+void flo__report_error(struct flo__report *report, enum flo__problem_code code,
 		       struct flo__span span, uint32_t node, const char *hint,
 		       const char *format, ...) FLO_PRINTF(6, 7);
-void flo__report_warning(struct flo__report *report, enum flo__code code,
-			 struct flo__span span, uint32_t node,
-			 const char *hint, const char *format, ...)
-	FLO_PRINTF(6, 7);
+void flo__report_warning(struct flo__report *report,
+			 enum flo__problem_code code, struct flo__span span,
+			 uint32_t node, const char *hint, const char *format,
+			 ...) FLO_PRINTF(6, 7);
 
 /* Hand the first FLO__DSL_DIAGNOSTICS_MAX by place to @fn. FLO_NOMEM. */
 flo_status flo__report_emit(struct flo__report *report, const char *file,
@@ -97,8 +98,7 @@ struct flo__nearest {
 	char name[64];
 };
 
-void flo__nearest_init(struct flo__nearest *near, const char *want,
-		       size_t len);
+void flo__nearest_init(struct flo__nearest *near, const char *want, size_t len);
 void flo__nearest_offer(struct flo__nearest *near, const char *name,
 			size_t len);
 const char *flo__nearest_hint(const struct flo__nearest *near, char *buf,

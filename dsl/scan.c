@@ -34,6 +34,22 @@ static flo_status fail(struct scan *s, uint32_t begin, uint32_t end,
 	return FLO_INVALID;
 }
 
+/* The text ends inside what is open. */
+static flo_status ends_early(struct scan *s)
+{
+	struct flo__span span = {s->at, s->at + 1};
+	bool object;
+
+	if (s->open == FLO__DOC_NONE)
+		return fail(s, s->at, s->at, "the file is empty", NULL);
+	object = s->doc->nodes[s->open].type == FLO__DOC_OBJECT;
+	flo__report_error(s->report, FLO__CODE_SYNTAX, span, s->open, NULL,
+			  "the file ends before the %s of line %u is closed",
+			  object ? "object" : "array",
+			  flo__doc_line(s->doc, s->doc->nodes[s->open].begin));
+	return FLO_INVALID;
+}
+
 static bool add_line(struct flo__doc *doc, uint32_t offset)
 {
 	if (doc->lines_len == doc->lines_cap) {
@@ -402,9 +418,11 @@ static flo_status scan_key(struct scan *s)
 	bool escaped;
 	flo_status st;
 
-	if (s->at >= s->doc->len || s->doc->text[s->at] != '"')
+	if (s->at >= s->doc->len)
+		return ends_early(s);
+	if (s->doc->text[s->at] != '"')
 		return fail(s, begin, begin + 1, "a key is missing here",
-			    s->at < s->doc->len && s->doc->text[s->at] == '}'
+			    s->doc->text[s->at] == '}'
 				    ? "no comma before a closing brace"
 				    : "keys stand in double quotes");
 	st = skip_string(s, &escaped);
@@ -418,7 +436,9 @@ static flo_status scan_key(struct scan *s)
 	st = skip_space(s);
 	if (st != FLO_OK)
 		return st;
-	if (s->at >= s->doc->len || s->doc->text[s->at] != ':')
+	if (s->at >= s->doc->len)
+		return ends_early(s);
+	if (s->doc->text[s->at] != ':')
 		return fail(s, s->at, s->at + 1, "a colon is missing here",
 			    NULL);
 	s->at++;
@@ -503,7 +523,7 @@ static flo_status scan_value(struct scan *s, bool *ret_opened)
 		return st;
 	}
 	if (s->at >= s->doc->len)
-		return fail(s, s->at, s->at, "the file ends too early", NULL);
+		return ends_early(s);
 	if (c == '"') {
 		st = skip_string(s, &escaped);
 		if (st == FLO_OK)
@@ -528,19 +548,8 @@ static flo_status scan_between(struct scan *s, bool first, bool *ret_value)
 	char c;
 
 	*ret_value = false;
-	if (s->at >= s->doc->len) {
-		struct flo__span span = flo__doc_span(s->doc, s->open);
-		int line;
-		int column;
-
-		flo__doc_place(s->doc, span.begin, &line, &column);
-		span = (struct flo__span){s->at, s->at + 1};
-		flo__report_error(
-			s->report, FLO__CODE_SYNTAX, span, s->open, NULL,
-			"the file ends before the %s of line %d is closed",
-			object ? "object" : "array", line);
-		return FLO_INVALID;
-	}
+	if (s->at >= s->doc->len)
+		return ends_early(s);
 	c = s->doc->text[s->at];
 	if (c == close)
 		return close_container(s);

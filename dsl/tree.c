@@ -66,8 +66,7 @@ static bool enter_block(struct flo__compiler *c, uint32_t key)
 		return true;
 	}
 	flo__compile_error(c, TOO_DEEP, key, NULL,
-			   "blocks nested deeper than %d",
-			   FLO__PLAN_DEPTH_MAX);
+			   "blocks nested deeper than %d", FLO__PLAN_DEPTH_MAX);
 	return false;
 }
 
@@ -254,9 +253,30 @@ static void build_inside(struct flo__compiler *c, uint32_t node,
 	c->depth--;
 }
 
+/* What the item of a foreach is called. */
+static const char *as_of(struct flo__compiler *c, const struct flo__keys *keys)
+{
+	static const char *const taken[] = {"params", "env",  "run",	"steps",
+					    "index",  "step", "secrets"};
+	uint32_t at = keys->at[FLO__KEY_AS];
+
+	if (at == FLO__DOC_NONE)
+		return "item";
+	if (!flo__compile_is(c, at, FLO__DOC_STRING, "`as`") ||
+	    !flo__name_check(c, at, "an item"))
+		return "item";
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		if (flo__doc_is(&c->doc, at, taken[i]))
+			flo__compile_error(c, BAD_NAME, at, NULL,
+					   "\"%s\" is a variable already",
+					   taken[i]);
+	}
+	return flo__compile_string(c, at);
+}
+
 /* A foreach: the node of the whole, and below it that of every instance. */
 static uint32_t build_foreach(struct flo__compiler *c, uint32_t parent,
-			      uint32_t object, const char *name)
+			      uint32_t object, const struct flo__keys *keys)
 {
 	uint32_t node = new_node(c, parent, object, FLO__NODE_FOREACH);
 
@@ -265,7 +285,9 @@ static uint32_t build_foreach(struct flo__compiler *c, uint32_t parent,
 			       &c->children_cap, sizeof(*c->children)))
 		return FLO__NODE_NONE;
 	new_spec(c, node);
-	c->nodes[node].name = name;
+	if (c->nomem)
+		return FLO__NODE_NONE;
+	c->blocks[c->nodes[node].spec].as = as_of(c, keys);
 	c->nodes[node].first_child = c->children_len++;
 	c->nodes[node].children_len = 1;
 	return node;
@@ -319,7 +341,7 @@ static uint32_t build_step(struct flo__compiler *c, uint32_t parent,
 	foreach = body != FLO__DOC_NONE &&
 		  keys.at[FLO__KEY_FOREACH] != FLO__DOC_NONE;
 	if (foreach) {
-		node = build_foreach(c, parent, object, name);
+		node = build_foreach(c, parent, object, &keys);
 	} else {
 		node = new_node(c, parent, object, kind_of(key));
 		if (node != FLO__NODE_NONE)

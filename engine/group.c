@@ -31,6 +31,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #define USED_ONE    UINT64_C(1)
 #define USED_BITS   30
@@ -54,12 +55,13 @@ struct flo_group {
 	flo_error first; /* by error_lock; constant once failed */
 };
 
-/* What a member needs to start; owned by its coroutine. */
+/* What a member needs to start; its coroutine's record holds it. */
 struct member {
 	flo_group *group;
 	flo_group_fn fn;
 	void *arg;
 };
+_Static_assert(sizeof(struct member) <= sizeof(struct flo__room), "");
 
 static uint64_t used_of(uint64_t state)
 {
@@ -160,7 +162,7 @@ static void pump(flo_group *group)
 			w = flo__waitq_grant(&group->q);
 		flo__spin_unlock(&group->q.lock);
 		if (w != NULL)
-			flo__ready(w->g);
+			flo__ready_last(w->g);
 	} while (w != NULL);
 }
 
@@ -261,11 +263,11 @@ static void error_init(flo_error *err)
 
 static void run_member(void *arg)
 {
-	struct member m = *(struct member *)arg;
+	struct member m;
 	flo_status status;
 	flo_error err;
 
-	flo__free(arg);
+	memcpy(&m, arg, sizeof(m));
 	error_init(&err);
 	status = m.fn(m.group->context, m.arg, &err);
 	if (status != FLO_OK)
@@ -277,16 +279,11 @@ static void run_member(void *arg)
 static flo_status start(flo_group *group, flo_group_fn fn, void *arg,
 			size_t stack_size, const char *name)
 {
-	struct member *m = flo__malloc(sizeof(*m));
-	flo_status st;
+	struct member m = {.group = group, .fn = fn, .arg = arg};
+	struct flo__room room;
 
-	if (m == NULL)
-		return FLO_NOMEM;
-	*m = (struct member){.group = group, .fn = fn, .arg = arg};
-	st = flo_go_with(group->rt, run_member, m, stack_size, name);
-	if (st != FLO_OK)
-		flo__free(m);
-	return st;
+	memcpy(&room, &m, sizeof(m));
+	return flo__go_room(group->rt, run_member, &room, stack_size, name);
 }
 
 static flo_status start_with_slot(flo_group *group, flo_group_fn fn, void *arg)

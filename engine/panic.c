@@ -25,6 +25,7 @@ struct frame {
 	struct frame *outer;
 	struct flo_defer_node *defers; /* last registered first */
 	flo_error *err;		       /* borrowed; may be NULL */
+	unsigned blocking;	       /* regions that it lies in itself */
 	jmp_buf back;
 };
 
@@ -66,6 +67,9 @@ static void unwind(struct frame *f) FLO_NORETURN;
 /* Only the frame's own error and clean-ups are touched: no allocation. */
 static void unwind(struct frame *f)
 {
+	/* First of all: the clean-ups may park. */
+	while (flo__blocking_depth() > f->blocking)
+		flo_blocking_end();
 	run_defers(f, NULL);
 	INSIST(*frames() == f);
 	_longjmp(f->back, 1);
@@ -137,7 +141,11 @@ static bool call(struct frame *f, void (*fn)(void *arg), void *arg)
 flo_status flo_try(void (*fn)(void *arg), void *arg, flo_error *err)
 {
 	struct frame **top = frames();
-	struct frame f = {.outer = *top, .err = err};
+	struct frame f = {
+		.outer = *top,
+		.err = err,
+		.blocking = flo__blocking_depth(),
+	};
 	bool returned;
 
 	REQUIRE(fn != NULL);

@@ -9,10 +9,10 @@ flo_status flo__store_begin(struct flo__store *store, flo_error *err)
 	flo_status st;
 
 	REQUIRE(!store->writing);
-	TRY(flo__db_get(&store->db, FLO__SQL_BEGIN, err, &stmt));
+	TRY(flo__conn_get(&store->db, FLO__SQL_BEGIN, err, &stmt));
 	TRY(flo__lock_write(store->lock_fd, store->path, err));
 	store->writing = true;
-	TRY(flo__db_run(&store->db, stmt, err));
+	TRY(flo__conn_run(&store->db, stmt, err));
 out:
 	if (st != FLO_OK)
 		flo__store_rollback(store);
@@ -25,8 +25,8 @@ flo_status flo__store_commit(struct flo__store *store, flo_error *err)
 	flo_status st;
 
 	REQUIRE(store->writing);
-	TRY(flo__db_get(&store->db, FLO__SQL_COMMIT, err, &stmt));
-	TRY(flo__db_run(&store->db, stmt, err));
+	TRY(flo__conn_get(&store->db, FLO__SQL_COMMIT, err, &stmt));
+	TRY(flo__conn_run(&store->db, stmt, err));
 	flo__unlock_write(store->lock_fd);
 	store->writing = false;
 out:
@@ -41,8 +41,8 @@ void flo__store_rollback(struct flo__store *store)
 		return;
 	/* many failures of SQLite have rolled back already */
 	if (!sqlite3_get_autocommit(store->db.sqlite) &&
-	    flo__db_get(&store->db, FLO__SQL_ROLLBACK, NULL, &stmt) == FLO_OK)
-		flo__db_run(&store->db, stmt, NULL);
+	    flo__conn_get(&store->db, FLO__SQL_ROLLBACK, NULL, &stmt) == FLO_OK)
+		flo__conn_run(&store->db, stmt, NULL);
 	flo__unlock_write(store->lock_fd);
 	store->writing = false;
 }
@@ -55,11 +55,11 @@ static flo_status check_lease(struct flo__store *store,
 	bool ours = false;
 	flo_status st;
 
-	TRY(flo__db_get(&store->db, FLO__SQL_LEASE_CHECK, err, &stmt));
+	TRY(flo__conn_get(&store->db, FLO__SQL_LEASE_CHECK, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, run->row);
 	sqlite3_bind_text(stmt, 2, store->owner.id, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(stmt, 3, run->epoch);
-	st = flo__db_step(&store->db, stmt, err, &ours);
+	st = flo__conn_step(&store->db, stmt, err, &ours);
 	sqlite3_reset(stmt);
 	run->fenced = st == FLO_OK && !ours;
 out:
@@ -84,7 +84,7 @@ static flo_status insert_event(struct flo__store *store, sqlite3_stmt *stmt,
 	sqlite3_bind_text(stmt, 7, event->body, (int)event->body_len,
 			  SQLITE_STATIC);
 	sqlite3_bind_blob(stmt, 8, event->hash, FLO__HASH_SIZE, SQLITE_STATIC);
-	return flo__db_run(&store->db, stmt, err);
+	return flo__conn_run(&store->db, stmt, err);
 }
 
 static flo_status write_run(struct flo__store *store,
@@ -99,13 +99,13 @@ static flo_status write_run(struct flo__store *store,
 		TRY(check_lease(store, run, err));
 	if (run->fenced)
 		return FLO_OK;
-	TRY(flo__db_get(&store->db, FLO__SQL_EVENT_INSERT, err, &stmt));
+	TRY(flo__conn_get(&store->db, FLO__SQL_EVENT_INSERT, err, &stmt));
 	while (flo__queue_next(&run->drain, &at, &event)) {
 		TRY(insert_event(store, stmt, run->row, &event, err));
 		TRY(flo__fold_event(store, run, &event, err));
 	}
 out:
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	return st;
 }
 

@@ -1,5 +1,5 @@
 /* The hash chain of a run: schema.c has the argument. */
-#include "storage/db_p.h"
+#include "storage/conn_p.h"
 
 #include "base/strbuf.h"
 #include "engine/journal.h"

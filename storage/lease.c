@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
-#include "storage/db_p.h"
+#include "storage/conn_p.h"
 
 #include <errno.h>
 #include <fcntl.h>

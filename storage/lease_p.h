@@ -29,8 +29,10 @@ struct flo__owner {
 
 void flo__owner_init(struct flo__owner *owner);
 
-/* Open PATH.lock for reading; with @create make it, 0600, and open it for
- * both. Returns -1 on failure and sets @err and *@ret_status (or NULL). */
+/*
+ * Open PATH.lock for reading; with @create make it, 0600, and open it for
+ * both. Returns -1 on failure and sets @err and *@ret_status (may be NULL).
+ */
 int flo__lock_open(const char *store_path, bool create, flo_error *err,
 		   flo_status *ret_status);
 

@@ -92,20 +92,20 @@ static flo_status take_lease(struct flo__store *store,
 	bool row = false;
 	flo_status st;
 
-	TRY(flo__db_get(&store->db, FLO__SQL_LEASE_TAKE, err, &stmt));
+	TRY(flo__conn_get(&store->db, FLO__SQL_LEASE_TAKE, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, run->row);
 	sqlite3_bind_text(stmt, 2, owner->id, -1, SQLITE_STATIC);
 	sqlite3_bind_text(stmt, 3, owner->boot_id, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(stmt, 4, owner->pid);
 	sqlite3_bind_int64(stmt, 5, owner->starttime);
-	TRY(flo__db_step(&store->db, stmt, err, &row));
+	TRY(flo__conn_step(&store->db, stmt, err, &row));
 	INSIST(row);
 	run->epoch = sqlite3_column_int64(stmt, 0);
 	/* the row is written at the latest by the step that ends */
-	TRY(flo__db_step(&store->db, stmt, err, &row));
+	TRY(flo__conn_step(&store->db, stmt, err, &row));
 	INSIST(!row);
 out:
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	return st;
 }
 
@@ -156,7 +156,7 @@ static flo_status insert_run(struct flo__store *store,
 	flo_status st;
 	int rc;
 
-	TRY(flo__db_get(&store->db, FLO__SQL_RUN_INSERT, err, &stmt));
+	TRY(flo__conn_get(&store->db, FLO__SQL_RUN_INSERT, err, &stmt));
 	for (int i = 0; i < 6; i++)
 		sqlite3_bind_text(stmt, i + 1, columns[i], -1, SQLITE_STATIC);
 	sqlite3_bind_text64(stmt, 7, record->text, record->text_len,
@@ -172,9 +172,9 @@ static flo_status insert_run(struct flo__store *store,
 				   "another, or leave it out",
 				   record->id, store->path);
 	else if (rc != SQLITE_DONE)
-		st = flo__db_error(&store->db, rc, err);
+		st = flo__conn_error(&store->db, rc, err);
 out:
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	return st;
 }
 
@@ -218,10 +218,11 @@ static bool is_complete(const struct flo__run_record *record)
 	       record->params != NULL;
 }
 
-flo_status flo__run_create(struct flo__journal *journal,
-			   const struct flo__run_record *record,
-			   flo__journal_observer observer, void *arg,
-			   flo_error *err, struct flo__run_journal **ret_run)
+flo_status flo__store_run_create(struct flo__journal *journal,
+				 const struct flo__run_record *record,
+				 flo__journal_observer observer, void *arg,
+				 flo_error *err,
+				 struct flo__run_journal **ret_run)
 {
 	struct flo__store *store = (struct flo__store *)journal;
 	struct flo__run_journal *run = new_run(store, observer, arg);
@@ -264,9 +265,9 @@ static flo_status do_open(struct flo__store *store, void *arg, flo_error *err)
 	flo_status st;
 
 	TRY(flo__store_begin(store, err));
-	TRY(flo__db_get(&store->db, FLO__SQL_RUN_ENDED, err, &stmt));
+	TRY(flo__conn_get(&store->db, FLO__SQL_RUN_ENDED, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, run->row);
-	TRY(flo__db_step(&store->db, stmt, err, &row));
+	TRY(flo__conn_step(&store->db, stmt, err, &row));
 	if (!row) {
 		st = flo_error_set(err, FLO_NOTFOUND, "run %s was deleted",
 				   run->record.id);
@@ -276,12 +277,12 @@ static flo_status do_open(struct flo__store *store, void *arg, flo_error *err)
 		st = say_ended(run->record.id, err);
 		goto out;
 	}
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	stmt = NULL;
 	TRY(take_lease(store, run, err));
 	TRY(flo__store_commit(store, err));
 out:
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	if (st != FLO_OK)
 		flo__store_rollback(store);
 	return st;
@@ -334,10 +335,11 @@ static flo_status verify(struct flo__run_journal *run, flo_error *err)
 	return FLO_OK;
 }
 
-flo_status flo__run_open(struct flo__journal *journal, const char *id,
-			 flo__journal_observer observer, void *arg,
-			 flo_error *err, struct flo__run_journal **ret_run,
-			 const struct flo__run_record **ret_record)
+flo_status flo__store_run_open(struct flo__journal *journal, const char *id,
+			       flo__journal_observer observer, void *arg,
+			       flo_error *err,
+			       struct flo__run_journal **ret_run,
+			       const struct flo__run_record **ret_record)
 {
 	struct flo__store *store = (struct flo__store *)journal;
 	struct flo__run_journal *run = new_run(store, observer, arg);
@@ -373,29 +375,19 @@ out:
 
 /* --- close --- */
 
-/* Runs after everything that was queued is committed. */
-static flo_status do_close(struct flo__store *store, void *arg, flo_error *err)
-{
-	struct flo__run_journal *run = arg;
-
-	/* the fold repeats what is durable: without it nothing is lost */
-	if (run->ended && !run->fenced)
-		flo__fold_run(store, run, NULL);
-	(void)err;
-	return FLO_OK;
-}
-
-flo_status flo__run_close(struct flo__run_journal *run, flo_error *err)
+flo_status flo__store_run_close(struct flo__run_journal *run, flo_error *err)
 {
 	flo_status st;
 
-	flo__writer_call(run->store, do_close, run, NULL);
+	flo__writer_flush(run->store);
 	pthread_mutex_lock(&run->lock);
 	st = run->failure.status;
+	INSIST(st != FLO_OK || run->durable == run->seq);
+	/* a store that failed after the end has cost this run nothing */
+	if (run->ended && run->durable == run->seq)
+		st = FLO_OK;
 	if (st != FLO_OK)
 		flo_error_set(err, st, "%s", run->failure.text);
-	else
-		INSIST(run->durable == run->seq);
 	pthread_mutex_unlock(&run->lock);
 	unclaim(run);
 	free_run(run);

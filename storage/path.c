@@ -1,5 +1,5 @@
 /* Where a store is: names resolved once, directories made private. */
-#include "storage/db_p.h"
+#include "storage/conn_p.h"
 
 #include "base/alloc.h"
 #include "base/contract.h"

@@ -56,11 +56,12 @@ static flo_status connect(struct flo__reader *reader, const char *name,
 {
 	flo_status st;
 
-	TRY(flo__db_open(&reader->db, name, SQLITE_OPEN_READONLY | flags, err));
+	TRY(flo__conn_open(&reader->db, name, SQLITE_OPEN_READONLY | flags,
+			   err));
 	TRY(flo__schema_check(&reader->db, err, ret_version));
 out:
 	if (st != FLO_OK)
-		flo__db_close(&reader->db);
+		flo__conn_close(&reader->db);
 	return st;
 }
 
@@ -143,7 +144,7 @@ void flo__reader_close(struct flo__reader *reader)
 {
 	if (reader == NULL)
 		return;
-	flo__db_close(&reader->db);
+	flo__conn_close(&reader->db);
 	if (reader->lock_fd >= 0)
 		close(reader->lock_fd);
 	flo__free(reader->mem);
@@ -256,9 +257,9 @@ flo_status flo__reader_row(struct flo__reader *reader, const char *id,
 	bool found = false;
 	flo_status st;
 
-	TRY(flo__db_get(&reader->db, FLO__SQL_RUN_BY_ID, err, &stmt));
+	TRY(flo__conn_get(&reader->db, FLO__SQL_RUN_BY_ID, err, &stmt));
 	sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
-	TRY(flo__db_step(&reader->db, stmt, err, &found));
+	TRY(flo__conn_step(&reader->db, stmt, err, &found));
 	if (!found) {
 		st = flo_error_set(err, FLO_NOTFOUND,
 				   "there is no run %s in %s; `flowctl runs` "
@@ -269,7 +270,7 @@ flo_status flo__reader_row(struct flo__reader *reader, const char *id,
 	TRY(flo__reader_copy(reader, stmt, err, ret, ret_mem));
 	*ret_row = sqlite3_column_int64(stmt, COL_ROW);
 out:
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	return st;
 }
 
@@ -294,13 +295,13 @@ static flo_status find_prefix(struct flo__reader *reader, const char *prefix,
 	bool row = false;
 	flo_status st;
 
-	TRY(flo__db_get(&reader->db, FLO__SQL_RUN_PREFIX, err, &stmt));
+	TRY(flo__conn_get(&reader->db, FLO__SQL_RUN_PREFIX, err, &stmt));
 	sqlite3_bind_text(stmt, 1, prefix, (int)len, SQLITE_STATIC);
 	sqlite3_bind_int(stmt, 2, 6);
 	for (;; count++) {
 		const char *id;
 
-		TRY(flo__db_step(&reader->db, stmt, err, &row));
+		TRY(flo__conn_step(&reader->db, stmt, err, &row));
 		id = row ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
 		if (id == NULL || strncmp(id, prefix, len) != 0)
 			break;
@@ -323,7 +324,7 @@ static flo_status find_prefix(struct flo__reader *reader, const char *prefix,
 			st = flo_error_set(err, FLO_NOMEM, "out of memory");
 	}
 out:
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	flo__strbuf_fini(&ids);
 	return st;
 }

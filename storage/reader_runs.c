@@ -35,13 +35,13 @@ static flo_status read_runs(struct flo__reader *reader, struct run_page *page,
 	bool row = false;
 	flo_status st;
 
-	TRY(flo__db_get(&reader->db, FLO__SQL_RUN_PAGE, err, &stmt));
+	TRY(flo__conn_get(&reader->db, FLO__SQL_RUN_PAGE, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, page->before);
 	sqlite3_bind_int64(stmt, 2, (int64_t)max);
 	for (;;) {
 		struct listed *at = &page->runs[page->count];
 
-		TRY(flo__db_step(&reader->db, stmt, err, &row));
+		TRY(flo__conn_step(&reader->db, stmt, err, &row));
 		if (!row)
 			break;
 		INSIST(page->count < PAGE_RUNS);
@@ -57,7 +57,7 @@ static flo_status read_runs(struct flo__reader *reader, struct run_page *page,
 	page->last = page->count < max;
 	st = FLO_OK;
 out:
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	return st;
 }
 

@@ -92,7 +92,8 @@ static struct flo__waiter *detach(struct flo__run_journal *run, uint64_t seq)
 	return due;
 }
 
-struct flo__waiter *flo__run_advance(struct flo__run_journal *run, uint64_t seq)
+struct flo__waiter *flo__store_run_advance(struct flo__run_journal *run,
+					   uint64_t seq)
 {
 	struct flo__waiter *due;
 
@@ -104,8 +105,8 @@ struct flo__waiter *flo__run_advance(struct flo__run_journal *run, uint64_t seq)
 	return due;
 }
 
-struct flo__waiter *flo__run_fail(struct flo__run_journal *run,
-				  const flo_error *error)
+struct flo__waiter *flo__store_run_fail(struct flo__run_journal *run,
+					const flo_error *error)
 {
 	struct flo__waiter *due;
 
@@ -168,14 +169,6 @@ static void run_failure(struct flo__run_journal *run, flo_error *ret_err)
 	pthread_mutex_unlock(&run->lock);
 }
 
-static flo_status nothing(struct flo__store *store, void *arg, flo_error *err)
-{
-	(void)store;
-	(void)arg;
-	(void)err;
-	return FLO_OK;
-}
-
 static flo_status run_replay(struct flo__run_journal *run,
 			     flo_status (*fn)(void *arg, const char *json,
 					      size_t len, flo_error *err),
@@ -189,7 +182,7 @@ static flo_status run_replay(struct flo__run_journal *run,
 	behind = run->durable < run->seq;
 	pthread_mutex_unlock(&run->lock);
 	if (behind)
-		TRY(flo__writer_call(run->store, nothing, NULL, err));
+		flo__writer_flush(run->store);
 	if (run->reader == NULL)
 		TRY(flo__reader_open(run->store->path, err, &run->reader));
 	TRY(flo__reader_walk(run->reader, &walk, err));
@@ -198,11 +191,11 @@ out:
 }
 
 const struct flo__journal_ops flo__store_journal_ops = {
-	.create = flo__run_create,
-	.open = flo__run_open,
+	.create = flo__store_run_create,
+	.open = flo__store_run_open,
 	.replay = run_replay,
 	.append = run_append,
 	.notify = run_notify,
 	.failure = run_failure,
-	.close = flo__run_close,
+	.close = flo__store_run_close,
 };

@@ -6,20 +6,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-/*
- * Make the file, empty and private, without opening it: a descriptor of ours
- * on it would, when closed, drop the locks of SQLite's.
- */
-static flo_status make_file(const char *path, flo_error *err)
-{
-	if (mknod(path, S_IFREG | 0600, 0) == 0 || errno == EEXIST)
-		return FLO_OK;
-	return flo_error_sys(err, errno, "cannot make the store %s", path);
-}
 
 /* SQLite opens a file that it may only read without a word. */
 static flo_status check_writable(struct flo__store *store, flo_error *err)
@@ -45,10 +33,10 @@ static flo_status set_pragmas(struct flo__store *store, flo_error *err)
 	};
 	flo_status st;
 
-	TRY(flo__db_exec(&store->db, synchronous[store->durability], err));
+	TRY(flo__conn_exec(&store->db, synchronous[store->durability], err));
 	/* a WAL that one busy hour made large shrinks when it begins anew */
-	TRY(flo__db_exec(&store->db, "PRAGMA journal_size_limit = 67108864",
-			 err));
+	TRY(flo__conn_exec(&store->db, "PRAGMA journal_size_limit = 67108864",
+			   err));
 out:
 	return st;
 }
@@ -58,12 +46,14 @@ static flo_status open_database(struct flo__store *store, flo_error *err)
 {
 	flo_status st;
 
-	TRY(make_file(store->path, err));
-	TRY(flo__db_open(&store->db, store->path,
-			 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, err));
+	TRY(flo__store_create(store->path, err));
+	TRY(flo__conn_open(&store->db, store->path,
+			   SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, err));
 	TRY(check_writable(store, err));
 	TRY(set_pragmas(store, err));
 	TRY(flo__schema_migrate(&store->db, err));
+	/* the file remembers it, unless somebody has changed it by hand */
+	TRY(flo__conn_exec(&store->db, "PRAGMA journal_mode = WAL", err));
 	TRY(flo__path_mkdir(store->files, err));
 	st = flo__ballast_make(store, err);
 	if (st != FLO_FULL) {
@@ -103,7 +93,7 @@ static void free_store(struct flo__store *store)
 		bool locked = flo__lock_write(store->lock_fd, store->path,
 					      NULL) == FLO_OK;
 
-		flo__db_close(&store->db);
+		flo__conn_close(&store->db);
 		if (locked)
 			flo__unlock_write(store->lock_fd);
 	}

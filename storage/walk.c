@@ -68,7 +68,7 @@ static flo_status take_row(struct flo__walk *walk, sqlite3_stmt *stmt,
 	return FLO_OK;
 }
 
-static flo_status read_page(struct flo__db *db, struct flo__walk *walk,
+static flo_status read_page(struct flo__conn *db, struct flo__walk *walk,
 			    struct page *page, flo_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -77,19 +77,19 @@ static flo_status read_page(struct flo__db *db, struct flo__walk *walk,
 
 	flo__strbuf_reset(&page->bytes);
 	page->count = 0;
-	TRY(flo__db_get(db, FLO__SQL_EVENT_WALK, err, &stmt));
+	TRY(flo__conn_get(db, FLO__SQL_EVENT_WALK, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, FLO__EVENT_ID(walk->row, walk->seq + 1));
 	sqlite3_bind_int64(stmt, 2,
 			   FLO__EVENT_ID(walk->row, FLO__EVENT_SEQ_MAX));
 	do {
-		TRY(flo__db_step(db, stmt, err, &row));
+		TRY(flo__conn_step(db, stmt, err, &row));
 		if (row)
 			TRY(take_row(walk, stmt, page, err));
 	} while (row && page->count < PAGE_EVENTS &&
 		 page->bytes.len < PAGE_BYTES);
 	page->last = !row;
 out:
-	flo__db_done(stmt);
+	flo__conn_done(stmt);
 	return st;
 }
 

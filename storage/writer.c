@@ -63,10 +63,10 @@ static void publish(struct flo__run_journal *run)
 		flo_error_set(&lost, FLO_BUSY,
 			      "run %s was taken over by another engine",
 			      run->record.id);
-		flo__waiters_tell(flo__run_fail(run, &lost), lost.status);
+		flo__waiters_tell(flo__store_run_fail(run, &lost), lost.status);
 	} else {
 		show_observer(run);
-		flo__waiters_tell(flo__run_advance(run, run->drain.last),
+		flo__waiters_tell(flo__store_run_advance(run, run->drain.last),
 				  FLO_OK);
 	}
 }
@@ -85,7 +85,7 @@ static void fail(struct flo__store *store, const flo_error *error)
 		store->failure = *error;
 	for (struct flo__run_journal *run = store->runs; run != NULL;
 	     run = run->next) {
-		*end = flo__run_fail(run, error);
+		*end = flo__store_run_fail(run, error);
 		while (*end != NULL)
 			end = &(*end)->next;
 	}
@@ -168,12 +168,18 @@ static int on_wal(void *arg, sqlite3 *sqlite, const char *name, int pages)
 	if (pages < store->wal_pages)
 		store->wal_copied = 0; /* it began anew */
 	store->wal_pages = pages;
+	store->wal_commits++;
 	return SQLITE_OK;
 }
 
-static bool checkpoint_due(const struct flo__store *store, int pages)
+static bool checkpoint_due(const struct flo__store *store, bool idle)
 {
-	return store->wal_pages - store->wal_copied >= pages;
+	int pages = store->wal_pages - store->wal_copied;
+
+	if (pages >= FLO__WAL_BUSY_PAGES)
+		return true;
+	return pages >= FLO__WAL_IDLE_PAGES &&
+	       (idle || pages / FLO__WAL_COMMIT_PAGES < store->wal_commits);
 }
 
 /*
@@ -190,8 +196,9 @@ static void checkpoint(struct flo__store *store)
 				       SQLITE_CHECKPOINT_PASSIVE, &pages,
 				       &copied);
 	store->wal_copied = store->wal_pages;
+	store->wal_commits = 0;
 	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY &&
-	    flo__db_error(&store->db, rc, &err) != FLO_FULL)
+	    flo__conn_error(&store->db, rc, &err) != FLO_FULL)
 		fail(store, &err);
 }
 
@@ -212,12 +219,37 @@ static bool wait_work(struct flo__store *store, uint64_t deadline_ns)
 	return true;
 }
 
+static bool has_caller(const struct flo__store *store)
+{
+	return store->ops != NULL || (store->urgent && store->dirty != NULL);
+}
+
+/*
+ * Stay awake for a moment if callers come one right after the other: a wake-up
+ * costs about as much as a commit without a sync. Holds the lock, but not
+ * while it spins.
+ */
+static void spin(struct flo__store *store)
+{
+	unsigned calls =
+		atomic_load_explicit(&store->calls, memory_order_relaxed);
+	uint64_t until = flo__time_mono_ns() + FLO__SPIN_NS;
+
+	store->hot = false; /* until somebody came */
+	pthread_mutex_unlock(&store->lock);
+	while (atomic_load_explicit(&store->calls, memory_order_relaxed) ==
+		       calls &&
+	       flo__time_mono_ns() < until)
+		;
+	pthread_mutex_lock(&store->lock);
+}
+
 /* With nothing to do: checkpoint if it is worth it and stays quiet. */
 static void idle(struct flo__store *store)
 {
 	uint64_t quiet = flo__time_mono_ns() + FLO__IDLE_NS;
 
-	if (!checkpoint_due(store, FLO__WAL_IDLE_PAGES)) {
+	if (!checkpoint_due(store, true)) {
 		wait_work(store, 0);
 	} else if (!wait_work(store, quiet) && store->dirty == NULL) {
 		pthread_mutex_unlock(&store->lock);
@@ -232,11 +264,16 @@ static bool next_work(struct flo__store *store)
 	for (;;) {
 		uint64_t deadline = store->dirty_since_ns + FLO__LINGER_NS;
 
-		if (store->ops != NULL)
+		if (has_caller(store)) {
+			store->hot =
+				flo__time_mono_ns() - store->idle_since_ns <
+				FLO__SPIN_SOON_NS;
 			return true;
-		if (store->dirty != NULL) {
-			if (store->urgent || store->stopping ||
-			    flo__time_mono_ns() >= deadline)
+		}
+		if (store->hot) {
+			spin(store);
+		} else if (store->dirty != NULL) {
+			if (store->stopping || flo__time_mono_ns() >= deadline)
 				return true;
 			wait_work(store, deadline);
 		} else if (store->stopping) {
@@ -276,8 +313,9 @@ static void *writer_main(void *arg)
 			commit(store, dirty);
 		if (op != NULL)
 			run_op(store, op);
-		if (checkpoint_due(store, FLO__WAL_BUSY_PAGES))
+		if (checkpoint_due(store, false))
 			checkpoint(store);
+		store->idle_since_ns = flo__time_mono_ns();
 		pthread_mutex_lock(&store->lock);
 	}
 	pthread_mutex_unlock(&store->lock);
@@ -300,8 +338,11 @@ void flo__writer_wake(struct flo__store *store, struct flo__run_journal *dirty,
 		*store->dirty_end = dirty;
 		store->dirty_end = &dirty->dirty_next;
 	}
-	if (urgent)
+	if (urgent) {
 		store->urgent = true;
+		atomic_fetch_add_explicit(&store->calls, 1,
+					  memory_order_relaxed);
+	}
 	if (wake)
 		pthread_cond_signal(&store->work);
 	pthread_mutex_unlock(&store->lock);
@@ -318,11 +359,25 @@ flo_status flo__writer_call(struct flo__store *store,
 	REQUIRE(!store->stopping);
 	*store->ops_end = &op;
 	store->ops_end = &op.next;
+	atomic_fetch_add_explicit(&store->calls, 1, memory_order_relaxed);
 	pthread_cond_signal(&store->work);
 	while (!op.done)
 		pthread_cond_wait(&store->done, &store->lock);
 	pthread_mutex_unlock(&store->lock);
 	return op.status;
+}
+
+static flo_status nothing(struct flo__store *store, void *arg, flo_error *err)
+{
+	(void)store;
+	(void)arg;
+	(void)err;
+	return FLO_OK;
+}
+
+void flo__writer_flush(struct flo__store *store)
+{
+	flo__writer_call(store, nothing, NULL, NULL);
 }
 
 flo_status flo__writer_start(struct flo__store *store, flo_error *err)

@@ -199,7 +199,7 @@ static void stop(struct run *run, flo_status why)
 	if (run->stopped != FLO_OK)
 		return;
 	run->stopped = why;
-	if (!run->exited)
+	if (!run->exited && !run->gone)
 		command(run, FLO__MINDER_STOP);
 }
 

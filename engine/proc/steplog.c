@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 
+#include <flo/runtime.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -170,7 +172,7 @@ out:
  * Moves them down; they never overlap what they overwrite before it is read,
  * because we go upwards.
  */
-static flo_status cut_middle(struct flo__steplog *log, flo_error *err)
+static flo_status move_tail(struct flo__steplog *log, flo_error *err)
 {
 	flo_status st = FLO_OK;
 	char *buf = flo__malloc(COPY_SIZE), remark[REMARK_LEN + 32];
@@ -202,6 +204,16 @@ static flo_status cut_middle(struct flo__steplog *log, flo_error *err)
 	log->size = to;
 out:
 	flo__free(buf);
+	return st;
+}
+
+static flo_status cut_middle(struct flo__steplog *log, flo_error *err)
+{
+	flo_status st;
+
+	flo_blocking_begin(); /* megabytes: milliseconds */
+	st = move_tail(log, err);
+	flo_blocking_end();
 	return st;
 }
 

@@ -441,7 +441,8 @@ static void replay(struct crew *crew)
 		flo__free(path);
 		if (crew->states[i] != FLO__STATE_NONE)
 			continue;
-		if (ended || (begun && crew->stop == STOP_CANCEL))
+		if (ended ||
+		    (begun && (crew->run->frozen || crew->stop == STOP_CANCEL)))
 			run_inline(crew, i);
 		else if (begun)
 			admit(crew, i);
@@ -618,7 +619,7 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 	}
 	if (poison != NULL)
 		stop_by(&crew, poison->mode, NULL);
-	if (run->resumed)
+	if (run->resumed || run->frozen)
 		replay(&crew);
 	admit_all(&crew);
 	flo_group_wait(crew.group, NULL);

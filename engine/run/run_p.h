@@ -118,7 +118,7 @@ struct flo__run {
 		bool cancelled; /* a cancel was asked for */
 		bool killed;
 		bool recorded; /* run.cancelling is in the record */
-		bool began; /* contexts and the record exist */
+		bool began;    /* contexts and the record exist */
 		char why[256];
 	} shared;
 

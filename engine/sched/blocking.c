@@ -98,6 +98,13 @@ void flo_blocking_end(void)
 		flo__g_leave(m, FLO__OP_UNBLOCK);
 }
 
+unsigned flo__blocking_depth(void)
+{
+	struct flo__m *m = flo__m();
+
+	return m != NULL && m->g != NULL ? m->block_depth : 0;
+}
+
 /* On the M's own stack: @g has no P to go on with. */
 void flo__blocking_return(struct flo__m *m, struct flo__g *g)
 {

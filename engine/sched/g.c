@@ -401,7 +401,8 @@ static void ready_foreign(flo_runtime *rt, struct flo__g *g, bool external)
 	atomic_fetch_sub(&rt->foreign, 1);
 }
 
-void flo__ready(struct flo__g *g)
+/* @front: before what is queued, unless it comes from outside. */
+static void ready(struct flo__g *g, bool front)
 {
 	struct flo__m *m = flo__m();
 	flo_runtime *rt = g->rt;
@@ -417,10 +418,21 @@ void flo__ready(struct flo__g *g)
 		m->batch_external += external;
 		return;
 	}
-	flo__sched_push(m, g, true);
+	flo__sched_push(m, g, front);
 	if (external)
 		atomic_fetch_sub(&rt->externals, 1);
-	flo__sched_wake(rt);
+	if (atomic_load_explicit(&rt->nactive, memory_order_relaxed) > 1)
+		flo__sched_wake(rt);
+}
+
+void flo__ready(struct flo__g *g)
+{
+	ready(g, true);
+}
+
+void flo__ready_last(struct flo__g *g)
+{
+	ready(g, false);
 }
 
 struct flo__g *flo__g_current(void)

@@ -71,6 +71,7 @@
 #define FLO__RELIEF_MAX	 4u    /* P's that exist only while others are stuck */
 #define FLO__SPIN_ROUNDS 4
 #define FLO__HOG_NS	 10000000ull
+#define FLO__POLL_NS	 20000ull
 #define FLO__NEVER	 UINT64_MAX
 
 struct flo__p;
@@ -94,6 +95,7 @@ struct flo__g {
 	struct flo__stack *stack; /* owner; NULL until first run */
 	void *sp;		  /* owner; valid while not running */
 	void *local;		  /* the coroutine's own: flo__g_local() */
+	struct flo__room room;	  /* the coroutine's own: flo__go_room() */
 	void *fiber;		  /* ThreadSanitizer's */
 	/* atomic: release by the owner who gives it up, acquire by the next */
 	_Atomic uint32_t state;
@@ -112,7 +114,7 @@ enum flo__p_status {
 	FLO__P_IDLE, /* the idle list, under rt->lock; its queues are empty */
 	FLO__P_RUNNING, /* the M it belongs to */
 	FLO__P_BLOCKED, /* whoever changes this by compare-and-swap */
-	FLO__P_ABSENT,	/* nobody: a relief P without work */
+	FLO__P_ABSENT,	/* nobody: a relief P that is not needed */
 };
 
 struct flo__p {
@@ -127,6 +129,7 @@ struct flo__p {
 	_Atomic(struct flo__g *) runnext;
 	uint32_t next_streak;	     /* owner M only */
 	uint32_t tick;		     /* owner M only */
+	uint64_t polled_ns;	     /* owner M only: when it last polled */
 	_Atomic uint32_t shown_tick; /* relaxed: tick for the monitor */
 	uint32_t rng;		     /* owner M only */
 	/* relaxed, owner writes; exact to who sees the P idle under rt->lock */
@@ -142,6 +145,7 @@ struct flo__p {
 	 * takes it */
 	_Atomic uint32_t status;
 	uint32_t mon_tick;  /* monitor only: what it saw last */
+	uint64_t mon_seen;  /* monitor only: progress at the last change */
 	bool mon_blocked;   /* monitor only: and that it was blocked */
 	uint64_t mon_since; /* monitor only: since when */
 	bool relief;	    /* constant */
@@ -213,7 +217,9 @@ struct flo_runtime {
 	char pad0[64];
 	/* atomic, seq_cst; the two sides of the park protocol (proc.c) */
 	_Atomic uint32_t spinning;
-	_Atomic uint32_t nidle; /* ordinary P's in idle_p; written under lock */
+	_Atomic uint32_t nidle;	  /* P's in idle_p; written under lock */
+	_Atomic uint32_t nactive; /* nprocs and relief; written under lock */
+	_Atomic uint32_t nstuck;  /* relaxed: P's that need relief; monitor */
 	char pad1[64];
 	uint32_t nblocked; /* by lock: blocking regions without a P */
 	uint64_t spawned;  /* by lock: G's not started on a P */
@@ -262,6 +268,13 @@ void flo__sched_idle_put(flo_runtime *rt, struct flo__p *p);
 bool flo__sched_work_waits(flo_runtime *rt, const struct flo__p *p);
 void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning);
 bool flo__sched_work_anywhere(flo_runtime *rt);
+bool flo__sched_all_idle(flo_runtime *rt);
+bool flo__sched_regain(struct flo__m *m);
+void flo__sched_spill(flo_runtime *rt, struct flo__p *p);
+
+/* relief.c: P's for the time that others are stuck */
+void flo__relief_retire(struct flo__m *m);
+void flo__relief_set(flo_runtime *rt, uint32_t stuck);
 
 /* runq.c: the ring of a P */
 bool flo__runq_put(struct flo__p *p, struct flo__g *g,

@@ -1,6 +1,7 @@
 /*
  * The monitor: a thread without a P that looks after those who cannot.
  *
+ *  - A P that ran the same G for 10 ms gets a relief P beside it (proc.c).
  *  - A P whose M has been in a blocking region for two looks is retaken.
  *  - While no M is idle, nobody drives the poller: it polls every 10 ms.
  *  - While an M runs one G for long, its timers and the poller are late, even
@@ -20,11 +21,6 @@
 #define DRIVE_NS   1000000ull
 #define SLOW_NS	   10000000ull
 #define FAST_LOOKS 4 /* in vain, before it slows down */
-
-static bool all_idle(flo_runtime *rt)
-{
-	return atomic_load(&rt->nidle) == rt->nprocs;
-}
 
 static bool outside_awaited(flo_runtime *rt)
 {
@@ -55,6 +51,30 @@ static bool look_at_blocked(flo_runtime *rt)
 		any = true;
 	}
 	return any;
+}
+
+/* How many P's have run one G for too long? Starting others is progress. */
+static uint32_t count_stuck(flo_runtime *rt)
+{
+	uint64_t now = flo__clock(), progress;
+	uint32_t stuck = 0;
+
+	for (uint32_t i = 0; i < rt->np; i++) {
+		struct flo__p *p = &rt->ps[i];
+
+		progress =
+			atomic_load_explicit(&p->shown_tick,
+					     memory_order_relaxed) +
+			atomic_load_explicit(&p->spawned, memory_order_relaxed);
+		if (progress != p->mon_seen ||
+		    atomic_load(&p->status) != FLO__P_RUNNING) {
+			p->mon_seen = progress;
+			p->mon_since = now;
+		} else if (now - p->mon_since >= FLO__HOG_NS) {
+			stuck++;
+		}
+	}
+	return stuck < FLO__RELIEF_MAX ? stuck : FLO__RELIEF_MAX;
 }
 
 /* An idle P and nobody drives: have an M find that out and drive. */
@@ -90,8 +110,13 @@ static uint64_t pause_ns(flo_runtime *rt, unsigned vain)
 {
 	if (vain < FAST_LOOKS)
 		return FAST_NS;
-	if (all_idle(rt))
+	if (flo__sched_all_idle(rt)) {
+		/* Again, in case we were the thread not yet counted. */
+		flo__tlock_take(&rt->lock);
+		flo__deadlock_check(rt);
+		flo__tlock_give(&rt->lock);
 		return FLO__NEVER;
+	}
 	if (atomic_load(&rt->nidle) > 0 && outside_awaited(rt) &&
 	    !flo__poller_driven(rt))
 		return DRIVE_NS;
@@ -105,7 +130,7 @@ static void pause_for(flo_runtime *rt, uint64_t ns)
 	else if (ns > FAST_NS)
 		atomic_store(&rt->mon_sleep, FLO__MON_LONG);
 	/* Who made a P busy or blocked before this store has not seen it. */
-	if (ns == FLO__NEVER && !all_idle(rt))
+	if (ns == FLO__NEVER && !flo__sched_all_idle(rt))
 		ns = SLOW_NS;
 	if (ns > FAST_NS)
 		for (uint32_t i = 0; i < rt->np; i++)
@@ -121,17 +146,20 @@ static void *monitor_main(void *arg)
 	flo_runtime *rt = arg;
 	unsigned vain = FAST_LOOKS;
 
+	flo__thread_known(1);
 	for (;;) {
 		pause_for(rt, pause_ns(rt, vain));
 		if (atomic_load(&rt->stopping))
-			return NULL;
+			break;
 		vain = look_at_blocked(rt) ? 0 : vain + (vain < FAST_LOOKS);
+		flo__relief_set(rt, count_stuck(rt));
 		look_outside(rt);
-		/* Where no thread could be had for a P, try again. */
-		if (atomic_load(&rt->nidle) > 0 &&
-		    atomic_load(&rt->global_len) > 0)
+		/* For relief, and where no thread could be had for a P. */
+		if (atomic_load(&rt->nidle) > 0 && flo__sched_work_anywhere(rt))
 			flo__sched_wake(rt);
 	}
+	flo__thread_known(-1);
+	return NULL;
 }
 
 void flo__monitor_wake(flo_runtime *rt)

@@ -92,7 +92,7 @@ void flo__sched_idle_put(flo_runtime *rt, struct flo__p *p)
 	/* seq_cst: step 1 of who stops looking */
 	atomic_fetch_add(&rt->nidle, 1);
 	INSIST(atomic_load_explicit(&rt->nidle, memory_order_relaxed) <=
-	       rt->nprocs);
+	       atomic_load_explicit(&rt->nactive, memory_order_relaxed));
 }
 
 void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list)
@@ -189,6 +189,17 @@ static struct flo__g *get_local(struct flo__p *p)
 					memory_order_acquire);
 }
 
+/* A poll costs as much as a hundred switches: not more often than pays. */
+static void poll_at_times(struct flo__m *m)
+{
+	uint64_t now = flo__clock();
+
+	if (now - m->p->polled_ns < FLO__POLL_NS)
+		return;
+	m->p->polled_ns = now;
+	flo__poller_try(m->rt);
+}
+
 /* What is looked at only every so often while the ring is never empty. */
 static struct flo__g *get_by_tick(struct flo__m *m)
 {
@@ -200,7 +211,7 @@ static struct flo__g *get_by_tick(struct flo__m *m)
 	if (p->tick % FLO__GLOBAL_TICK != 0)
 		return NULL;
 	if (atomic_load_explicit(&m->rt->externals, memory_order_relaxed) > 0)
-		flo__poller_try(m->rt);
+		poll_at_times(m);
 	return get_global(m->rt, p, 1);
 }
 
@@ -259,11 +270,11 @@ static bool may_spin(struct flo__m *m)
 	flo_runtime *rt = m->rt;
 	uint32_t busy;
 
-	if (rt->np == 1)
+	if (atomic_load_explicit(&rt->nactive, memory_order_relaxed) == 1)
 		return false;
 	if (m->spinning)
 		return true;
-	busy = rt->nprocs - atomic_load(&rt->nidle);
+	busy = atomic_load(&rt->nactive) - atomic_load(&rt->nidle);
 	if (2 * atomic_load(&rt->spinning) >= busy)
 		return false;
 	m->spinning = true;
@@ -299,7 +310,9 @@ static struct flo__g *look(struct flo__m *m)
 	if (g != NULL)
 		return g;
 	run_all_timers(rt);
-	if (atomic_load_explicit(&rt->externals, memory_order_relaxed) > 0)
+	/* Before spinning, but not if we shall drive in a moment anyway. */
+	if (atomic_load_explicit(&rt->externals, memory_order_relaxed) > 0 &&
+	    atomic_load_explicit(&rt->nactive, memory_order_relaxed) > 1)
 		flo__poller_try(rt);
 	g = get_local(m->p);
 	if (g == NULL)
@@ -366,14 +379,21 @@ static void stop_spinning(struct flo__m *m)
 		flo__sched_wake(rt); /* R1 */
 }
 
-/* No M for @p, which the caller owns: its work becomes everybody's. */
-void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning)
+/* Move the queue of @p, which the caller owns, to the global one. The lock is
+ * held. */
+void flo__sched_spill(flo_runtime *rt, struct flo__p *p)
 {
 	struct flo__g *g;
 
 	while ((g = get_local(p)) != NULL)
 		flo__glist_push(&rt->global, g);
 	atomic_store(&rt->global_len, rt->global.len);
+}
+
+/* No M for @p, which the caller owns: its work becomes everybody's. */
+void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning)
+{
+	flo__sched_spill(rt, p);
 	flo__sched_idle_put(rt, p);
 	if (spinning)
 		atomic_fetch_sub(&rt->spinning, 1);
@@ -432,14 +452,14 @@ static bool drop_p(struct flo__m *m)
 }
 
 /* Take an idle P, as a spinner. */
-static bool regain_p(struct flo__m *m)
+bool flo__sched_regain(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 
 	INSIST(m->p == NULL && !m->spinning);
 	flo__tlock_take(&rt->lock);
 	m->p = flo__sched_idle_get(rt);
-	if (m->p != NULL && rt->np > 1) {
+	if (m->p != NULL && atomic_load(&rt->nactive) > 1) {
 		m->spinning = true;
 		atomic_fetch_add(&rt->spinning, 1);
 	}
@@ -475,18 +495,25 @@ static bool drive(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 
+	if (atomic_load(&rt->stopping))
+		return false;
 	if (atomic_load(&rt->externals) == 0 && atomic_load(&rt->timers) == 0)
 		return false;
 	if (!flo__poller_drive(m))
 		return false;
-	regain_p(m);
+	flo__sched_regain(m);
 	if (m->p == NULL && m->batch.len > 0) {
 		flush_batch(m);
 		flo__sched_wake(rt);
-		return regain_p(m);
+		return flo__sched_regain(m);
 	}
 	flush_batch(m);
 	return m->p != NULL;
+}
+
+bool flo__sched_all_idle(flo_runtime *rt)
+{
+	return atomic_load(&rt->nidle) == atomic_load(&rt->nactive);
 }
 
 /* The next G to run, waiting for it. NULL: the runtime ends. */
@@ -504,7 +531,7 @@ static struct flo__g *find(struct flo__m *m)
 			continue;
 		/* Steps 2 and 3 of who stops looking. */
 		atomic_thread_fence(memory_order_seq_cst);
-		if (flo__sched_work_anywhere(rt) && regain_p(m))
+		if (flo__sched_work_anywhere(rt) && flo__sched_regain(m))
 			continue;
 		if (drive(m))
 			continue;
@@ -519,6 +546,7 @@ void flo__sched_loop(struct flo__m *m)
 	struct flo__g *g;
 
 	for (;;) {
+		flo__relief_retire(m);
 		if (m->picked != NULL) {
 			g = m->picked;
 			m->picked = NULL;

@@ -78,7 +78,11 @@ static void p_init(flo_runtime *rt, struct flo__p *p, uint32_t id)
 	if (p->rng == 0)
 		p->rng = 1;
 	atomic_init(&p->timer_next, FLO__NEVER);
-	flo__sched_idle_put(rt, p);
+	p->relief = id >= rt->nprocs;
+	if (p->relief)
+		atomic_init(&p->status, FLO__P_ABSENT);
+	else
+		flo__sched_idle_put(rt, p);
 }
 
 /* Everything but the threads. */
@@ -167,7 +171,8 @@ flo_status flo_runtime_new(const struct flo_runtime_options *options,
 	rt->nprocs = options->procs > 0 ? options->procs : count_cores();
 	if (rt->nprocs > PROCS_MAX)
 		rt->nprocs = PROCS_MAX;
-	rt->np = rt->nprocs;
+	rt->np = rt->nprocs + FLO__RELIEF_MAX;
+	atomic_init(&rt->nactive, rt->nprocs);
 	rt->shuffle_seed = options->shuffle_seed;
 	rt->creator = pthread_self();
 	if (!flo__stack_class(options->stack_size, &rt->default_class)) {
@@ -229,7 +234,10 @@ static void enqueue(flo_runtime *rt, struct flo__m *m, struct flo__g *g)
 				1,
 			memory_order_relaxed);
 		flo__sched_push(m, g, false);
-		if (rt->np > 1)
+		/* The only P is ours; should relief come, the monitor
+		 * looks for work after that. */
+		if (atomic_load_explicit(&rt->nactive, memory_order_relaxed) >
+		    1)
 			flo__sched_wake(rt);
 		return;
 	}
@@ -243,15 +251,19 @@ static void enqueue(flo_runtime *rt, struct flo__m *m, struct flo__g *g)
 	atomic_fetch_sub(&rt->foreign, 1);
 }
 
+/* @room, if not NULL, is copied and takes the place of @arg. */
 static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
-			unsigned class, const char *name)
+			const struct flo__room *room, unsigned class,
+			const char *name)
 {
 	struct flo__g *g = flo__g_new(rt, m != NULL ? m->p : NULL);
 
 	if (g == NULL)
 		return FLO_NOMEM;
 	g->fn = fn;
-	g->arg = arg;
+	if (room != NULL)
+		g->room = *room;
+	g->arg = room != NULL ? &g->room : arg;
 	g->name = name;
 	g->stack_class = (uint8_t) class;
 	flo__g_publish(g);
@@ -259,8 +271,9 @@ static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
 	return FLO_OK;
 }
 
-flo_status flo_go_with(flo_runtime *rt, flo_fn fn, void *arg, size_t stack_size,
-		       const char *name)
+static flo_status go(flo_runtime *rt, flo_fn fn, void *arg,
+		     const struct flo__room *room, size_t stack_size,
+		     const char *name)
 {
 	struct flo__m *m = flo__m();
 	unsigned class;
@@ -277,7 +290,21 @@ flo_status flo_go_with(flo_runtime *rt, flo_fn fn, void *arg, size_t stack_size,
 		return FLO_INVALID;
 	if (class < rt->default_class)
 		class = rt->default_class;
-	return spawn(rt, m, fn, arg, class, name);
+	return spawn(rt, m, fn, arg, room, class, name);
+}
+
+flo_status flo_go_with(flo_runtime *rt, flo_fn fn, void *arg, size_t stack_size,
+		       const char *name)
+{
+	return go(rt, fn, arg, NULL, stack_size, name);
+}
+
+flo_status flo__go_room(flo_runtime *rt, flo_fn fn,
+			const struct flo__room *room, size_t stack_size,
+			const char *name)
+{
+	REQUIRE(room != NULL);
+	return go(rt, fn, NULL, room, stack_size, name);
 }
 
 flo_status flo_go(flo_runtime *rt, flo_fn fn, void *arg)
@@ -321,7 +348,7 @@ flo_status flo_runtime_run(flo_runtime *rt, flo_fn fn, void *arg)
 	REQUIRE(flo__m() == NULL);
 	note_thread(rt);
 	creator_waits(rt, 1);
-	st = spawn(rt, NULL, run_main, &run, rt->default_class, "main");
+	st = spawn(rt, NULL, run_main, &run, NULL, rt->default_class, "main");
 	if (st == FLO_OK)
 		while (atomic_load_explicit(&run.done, memory_order_acquire) ==
 		       0)

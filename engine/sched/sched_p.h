@@ -25,6 +25,23 @@ void **flo__g_local(struct flo__g *g);
 flo_runtime *flo__g_runtime(const struct flo__g *g);
 
 /*
+ * As flo_go_with(), with a copy of *@room in the coroutine's record as @fn's
+ * argument: three words that need no memory of their own.
+ */
+struct flo__room {
+	void *words[3];
+};
+flo_status flo__go_room(flo_runtime *rt, flo_fn fn,
+			const struct flo__room *room, size_t stack_size,
+			const char *name);
+
+/*
+ * How many blocking regions the calling coroutine is in: a panic leaves those
+ * it began in.
+ */
+unsigned flo__blocking_depth(void);
+
+/*
  * Take the calling coroutine off its thread until someone calls flo__ready().
  *
  * @commit, if not NULL, runs on the scheduler's own stack once the coroutine's
@@ -47,6 +64,13 @@ void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
  * that its @commit releases.
  */
 void flo__ready(struct flo__g *g);
+
+/*
+ * As flo__ready(), but behind all that is queued where it is readied, for who
+ * has work to give rather than to do (a group's spawner at its limit: by its
+ * turn many slots are free, and one switch serves for all of them).
+ */
+void flo__ready_last(struct flo__g *g);
 
 /*
  * A timer, embedded in what it is for. @fn runs on a scheduler thread's own
@@ -80,5 +104,13 @@ uint64_t flo__runtime_now(flo_runtime *rt);
  */
 void flo__runtime_hold(flo_runtime *rt);
 void flo__runtime_release(flo_runtime *rt);
+
+/*
+ * Say that the calling ordinary thread of ours wakes coroutines only in ways
+ * that are counted (notes, holds), or (-1), at its end, that this is over.
+ * While the process has threads that are not known, any of which might cancel
+ * a context, no deadlock is reported.
+ */
+void flo__thread_known(int by);
 
 #endif

@@ -5,7 +5,8 @@
  * LIFO order and ends what flo_try() began, which returns FLO_PANIC with the
  * message. A panic outside flo_try() ends the process with a report: there is
  * nobody to tell. Broken contracts (REQUIRE and friends) inside a flo_try()
- * are panics too. Panics are recorded where they happen and never carried to
+ * are panics too. Blocking regions (flo_blocking_begin()) that began inside the
+ * flo_try() are left before the clean-ups run. Panics are recorded where they happen and never carried to
  * another coroutine's wait.
  */
 #ifndef FLO_PANIC_H

@@ -286,6 +286,43 @@ static void every_coroutine_has_its_own_body(void *arg)
 }
 CORO_TEST(every_coroutine_has_its_own);
 
+static void yield_once(void *arg)
+{
+	(void)arg;
+	flo_yield();
+}
+
+static void panic_in_a_blocking_region(void *arg)
+{
+	flo_blocking_begin();
+	flo_blocking_begin();
+	flo_defer(arg, yield_once, NULL);
+	flo_panic("while blocked");
+}
+
+static void try_in_a_blocking_region(void *arg)
+{
+	flo_blocking_begin();
+	EXPECT(flo_try(panic_with, arg, NULL) == FLO_PANIC);
+	flo_blocking_end();
+}
+
+static void blocking_regions_are_left_body(void *arg)
+{
+	struct flo_defer_node node;
+	char milk[] = "milk";
+
+	(void)arg;
+	for (int i = 0; i < 100; i++) {
+		EXPECT(flo_try(panic_in_a_blocking_region, &node, NULL) ==
+		       FLO_PANIC);
+		flo_yield();
+		try_in_a_blocking_region(milk);
+		flo_yield();
+	}
+}
+CORO_TEST(blocking_regions_are_left);
+
 /* --- with nobody to tell ------------------------------------------------- */
 
 static bool aborts(void (*fn)(void *arg), void *arg)
@@ -337,6 +374,7 @@ int main(void)
 		cmocka_unit_test(defer_run_runs_down_to_its_node),
 		cmocka_unit_test(they_nest),
 		cmocka_unit_test(every_coroutine_has_its_own),
+		cmocka_unit_test(blocking_regions_are_left),
 		cmocka_unit_test(outside_a_try_the_process_ends),
 	};
 

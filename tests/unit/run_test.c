@@ -70,7 +70,7 @@ static void failed_step_stops_its_sequence(void **state)
 	assert_string_equal(fake_error(&result, "path"), "a");
 	assert_string_equal(fake_error(&result, "kind"), "exit");
 	assert_string_equal(fake_error(&result, "message"), "exit code 3");
-	assert_string_equal(fake_error(&result, "stderr_tail"), "boom\n");
+	assert_string_equal(fake_error(&result, "stderr_tail"), "boom");
 	assert_int_equal(fake_order(&fake, "b"), -1);
 	assert_int_equal(fake_count(&result, "cancelled"), 1);
 	assert_false(fake_has(&fake, FLO__EVENT_STEP_FINISHED, "b"));
@@ -324,12 +324,11 @@ static void finally_sees_how_the_body_ended(void **state)
 	(void)state;
 	run("{'name':'p','steps':[{'name':'a','exec':['exit','1']},"
 	    "{'name':'b','exec':['ok']}],'finally':["
-	    "{'name':'f','when':'run.status == \"failed\" && "
-	    "run.error.path == \"a\" && steps.b.status == \"cancelled\"',"
+	    "{'name':'f','when':'run.status == \\\"failed\\\" && "
+	    "run.error.path == \\\"a\\\" && steps.b.status == \\\"cancelled\\\"',"
 	    "'exec':['ok']},"
-	    "{'name':'g','when':'run.status == \"succeeded\"',"
-	    "'exec':['ok']}]}" +
-	    0);
+	    "{'name':'g','when':'run.status == \\\"succeeded\\\"',"
+	    "'exec':['ok']}]}");
 	assert_int_equal(fake_state(&fake, "finally.f"), FLO__STATE_SUCCEEDED);
 	assert_int_equal(fake_state(&fake, "finally.g"), FLO__STATE_SKIPPED);
 	assert_string_equal(fake_error(&result, "path"), "a");

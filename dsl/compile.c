@@ -1,0 +1,494 @@
+#include "dsl/compile_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+#include "base/strbuf.h"
+#include "json/json_p.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool flo__compile_grow(struct flo__compiler *c, void *items, uint32_t len,
+		       uint32_t *cap, size_t size)
+{
+	uint32_t want = *cap != 0 ? *cap * 2 : 16;
+	void *old;
+	void *grown;
+
+	if (len < *cap)
+		return true;
+	memcpy(&old, items, sizeof(old));
+	grown = want > *cap ? flo__reallocarray(old, want, size) : NULL;
+	if (grown == NULL) {
+		c->nomem = true;
+		return false;
+	}
+	memcpy(items, &grown, sizeof(grown));
+	*cap = want;
+	return true;
+}
+
+void *flo__compile_alloc(struct flo__compiler *c, size_t count, size_t size)
+{
+	void *mem = flo__arena_calloc(c->arena, count, size);
+
+	if (mem == NULL)
+		c->nomem = true;
+	return mem;
+}
+
+const char *flo__compile_string(struct flo__compiler *c, uint32_t node)
+{
+	size_t len;
+	const char *text = flo__doc_string(&c->doc, node, &len);
+	char *copy = flo__arena_strndup(c->arena, text, len);
+
+	if (copy == NULL)
+		c->nomem = true;
+	return copy;
+}
+
+bool flo__compile_is(struct flo__compiler *c, uint32_t node,
+		     enum flo__doc_type type, const char *what)
+{
+	enum flo__doc_type have = (enum flo__doc_type)c->doc.nodes[node].type;
+
+	if (have == type)
+		return true;
+	flo__compile_error(c, WRONG_TYPE, node, NULL, "%s must be %s, not %s",
+			   what, flo__doc_type_text(type),
+			   flo__doc_type_text(have));
+	return false;
+}
+
+void flo__compile_bool(struct flo__compiler *c, uint32_t node, const char *what,
+		       bool *ret)
+{
+	if (node == FLO__DOC_NONE)
+		return;
+	if (c->doc.nodes[node].type == FLO__DOC_FALSE)
+		*ret = false;
+	else if (flo__compile_is(c, node, FLO__DOC_TRUE, what))
+		*ret = true;
+}
+
+const char *flo__compile_plain(struct flo__compiler *c, uint32_t node,
+			       const char *what)
+{
+	size_t at;
+
+	if (!flo__compile_is(c, node, FLO__DOC_STRING, what))
+		return NULL;
+	if (flo__compile_has_template(c, node, &at)) {
+		flo__report_error(&c->report, FLO__CODE_TEMPLATE_PLACE,
+				  flo__doc_inside(&c->doc, node, at, 3), node,
+				  NULL, "%s cannot have templates in it", what);
+		return NULL;
+	}
+	return flo__compile_string(c, node);
+}
+
+static void compile_node(struct flo__compiler *c, uint32_t node)
+{
+	struct flo__keys keys;
+
+	if (c->places[node] == FLO__DOC_NONE)
+		return;
+	flo__keys_read(c, c->places[node], false, &keys);
+	flo__compile_attrs(c, node, &keys);
+	if (flo__node_is_block(&c->nodes[node]))
+		flo__compile_block(c, node, &keys);
+	else
+		flo__compile_leaf(c, node, &keys);
+}
+
+static void compile_defaults(struct flo__compiler *c, uint32_t node)
+{
+	static const char *const names[] = {"timeout", "retry", "grace", "env",
+					    "dir"};
+	struct flo__view view =
+		flo__view_of(c, 0, SEES_PARAMS | SEES_ENV | SEES_RUN);
+	struct flo__attrs *root = &c->attrs[1];
+	uint32_t at;
+
+	if (node == FLO__DOC_NONE ||
+	    !flo__compile_is(c, node, FLO__DOC_OBJECT, "`defaults`"))
+		return;
+	flo__keys_only(c, node, names, 5, "`defaults`");
+	flo__compile_duration(&view, flo__doc_get(&c->doc, node, "timeout"),
+			      "`timeout`", &c->default_timeout);
+	at = flo__doc_get(&c->doc, node, "retry");
+	if (at != FLO__DOC_NONE)
+		c->default_retry = flo__compile_retry(&view, at);
+	flo__compile_ns(c, flo__doc_get(&c->doc, node, "grace"), "`grace`",
+			&root->grace_ns);
+	flo__compile_env(&view, flo__doc_get(&c->doc, node, "env"), &root->env,
+			 &root->env_len);
+	at = flo__doc_get(&c->doc, node, "dir");
+	if (at != FLO__DOC_NONE &&
+	    flo__compile_is(c, at, FLO__DOC_STRING, "`dir`"))
+		root->dir = flo__compile_text(&view, at);
+}
+
+static void check_labels(struct flo__compiler *c, uint32_t node)
+{
+	if (node == FLO__DOC_NONE ||
+	    !flo__compile_is(c, node, FLO__DOC_OBJECT, "`labels`"))
+		return;
+	for (uint32_t key = flo__doc_first(&c->doc, node); key != FLO__DOC_NONE;
+	     key = c->doc.nodes[key].next)
+		flo__compile_plain(c, flo__doc_value(key), "a label");
+}
+
+static void check_schedule(struct flo__compiler *c, uint32_t node)
+{
+	static const char *const names[] = {"cron",	"timezone", "overlap",
+					    "catch_up", "jitter",   "params"};
+	uint32_t cron;
+
+	if (!flo__compile_is(c, node, FLO__DOC_OBJECT, "a schedule"))
+		return;
+	flo__keys_only(c, node, names, sizeof(names) / sizeof(names[0]),
+		       "a schedule");
+	cron = flo__doc_get(&c->doc, node, "cron");
+	if (cron == FLO__DOC_NONE)
+		flo__compile_error(c, MISSING_KEY, node, NULL,
+				   "a schedule needs `cron`");
+	for (int i = 0; i < 4; i++) {
+		uint32_t at = flo__doc_get(&c->doc, node, names[i]);
+
+		if (at != FLO__DOC_NONE)
+			flo__compile_plain(c, at, names[i]);
+	}
+}
+
+static void check_schedules(struct flo__compiler *c, uint32_t node)
+{
+	if (node == FLO__DOC_NONE)
+		return;
+	if (c->doc.nodes[node].type != FLO__DOC_ARRAY) {
+		check_schedule(c, node);
+		return;
+	}
+	for (uint32_t item = flo__doc_first(&c->doc, node);
+	     item != FLO__DOC_NONE; item = c->doc.nodes[item].next)
+		check_schedule(c, item);
+}
+
+enum top {
+	TOP_SCHEMA,
+	TOP_NAME,
+	TOP_DESCRIPTION,
+	TOP_LABELS,
+	TOP_PARAMS,
+	TOP_ENV,
+	TOP_SECRETS,
+	TOP_DEFAULTS,
+	TOP_LIMIT,
+	TOP_TIMEOUT,
+	TOP_ON_ERROR,
+	TOP_MAX_FAILURES,
+	TOP_SCHEDULE,
+	TOP_STEPS,
+	TOP_FINALLY,
+	TOP_OUTPUT,
+	TOPS
+};
+
+static const char *const top_names[TOPS] = {
+	"$schema",  "name",    "description", "labels",
+	"params",   "env",     "secrets",     "defaults",
+	"limit",    "timeout", "on_error",    "max_failures",
+	"schedule", "steps",   "finally",     "output",
+};
+
+/* Keys that are only checked here. */
+static void check_words(struct flo__compiler *c, const uint32_t *top)
+{
+	struct flo__plan *plan = &c->out->plan;
+	struct flo__span brace = {c->doc.nodes[0].begin,
+				  c->doc.nodes[0].begin + 1};
+
+	if (top[TOP_NAME] == FLO__DOC_NONE)
+		flo__report_error(&c->report, FLO__CODE_MISSING_KEY, brace, 0,
+				  NULL, "the pipeline has no `name`");
+	else if (flo__compile_is(c, top[TOP_NAME], FLO__DOC_STRING, "`name`") &&
+		 flo__name_check(c, top[TOP_NAME], "a pipeline"))
+		plan->name = flo__compile_string(c, top[TOP_NAME]);
+	if (top[TOP_STEPS] == FLO__DOC_NONE)
+		flo__report_error(&c->report, FLO__CODE_MISSING_KEY, brace, 0,
+				  NULL, "the pipeline has no `steps`");
+	if (top[TOP_SCHEMA] != FLO__DOC_NONE)
+		flo__compile_plain(c, top[TOP_SCHEMA], "`$schema`");
+	if (top[TOP_DESCRIPTION] != FLO__DOC_NONE)
+		plan->description = flo__compile_plain(c, top[TOP_DESCRIPTION],
+						       "`description`");
+	if (top[TOP_SECRETS] != FLO__DOC_NONE)
+		flo__compile_error(
+			c, UNSUPPORTED, top[TOP_SECRETS] - 1, NULL,
+			"`secrets` is not supported by this version");
+	check_labels(c, top[TOP_LABELS]);
+	check_schedules(c, top[TOP_SCHEDULE]);
+}
+
+/* The tree, and the edges in it. */
+static void build_tree(struct flo__compiler *c, const uint32_t *top)
+{
+	uint32_t steps = top[TOP_STEPS];
+
+	if (steps != FLO__DOC_NONE &&
+	    !flo__compile_is(c, steps, FLO__DOC_ARRAY, "`steps`"))
+		steps = FLO__DOC_NONE;
+	/* Record 0 is shared by nodes without attributes, 1 is the root's. */
+	for (int i = 0; i < 2; i++) {
+		if (flo__compile_grow(c, &c->attrs, c->attrs_len, &c->attrs_cap,
+				      sizeof(*c->attrs)))
+			c->attrs[c->attrs_len++] =
+				(struct flo__attrs){.grace_ns = UINT64_MAX};
+	}
+	flo__tree_build(c, steps, top[TOP_FINALLY]);
+	if (!c->nomem)
+		c->nodes[0].attrs = 1;
+	if (!c->nomem)
+		flo__needs_link(c);
+}
+
+/* What the top level says beyond its steps. */
+static void compile_top(struct flo__compiler *c, const uint32_t *top)
+{
+	struct flo__plan *plan = &c->out->plan;
+	struct flo__view env = flo__view_of(c, 0, SEES_PARAMS | SEES_RUN);
+	struct flo__view output =
+		flo__view_of(c, 0,
+			     SEES_PARAMS | SEES_ENV | SEES_RUN | SEES_STEPS);
+	struct flo__block *root = &c->blocks[0];
+
+	output.after = true;
+	flo__compile_env(&env, top[TOP_ENV], &plan->env, &plan->env_len);
+	flo__compile_count(&env, top[TOP_LIMIT], "`limit`", &plan->limit);
+	flo__compile_duration(&env, top[TOP_TIMEOUT], "`timeout`",
+			      &plan->timeout);
+	flo__compile_errors(&env, top[TOP_ON_ERROR], top[TOP_MAX_FAILURES],
+			    false, root);
+	if (top[TOP_FINALLY] != FLO__DOC_NONE &&
+	    c->doc.nodes[top[TOP_FINALLY]].type == FLO__DOC_OBJECT)
+		flo__compile_ns(c,
+				flo__doc_get(&c->doc, top[TOP_FINALLY],
+					     "timeout"),
+				"`timeout`", &root->finally_timeout_ns);
+	compile_defaults(c, top[TOP_DEFAULTS]);
+	for (uint32_t i = 1; i < c->nodes_len && !c->nomem; i++)
+		compile_node(c, i);
+	if (top[TOP_OUTPUT] != FLO__DOC_NONE)
+		plan->output = flo__compile_value(&output, top[TOP_OUTPUT]);
+}
+
+static void warn_unused(struct flo__compiler *c)
+{
+	const struct flo__params *params = &c->out->params;
+
+	for (uint32_t i = 0; i < params->len; i++) {
+		if (params->list[i].used)
+			continue;
+		flo__report_warning(&c->report, FLO__CODE_UNUSED_PARAM,
+				    flo__doc_span(&c->doc,
+						  params->list[i].place),
+				    params->list[i].place, NULL,
+				    "param \"%s\" is not used",
+				    params->list[i].name);
+	}
+}
+
+static void compile_document(struct flo__compiler *c)
+{
+	uint32_t top[TOPS];
+
+	if (!flo__compile_is(c, 0, FLO__DOC_OBJECT, "a pipeline"))
+		return;
+	flo__keys_only(c, 0, top_names, TOPS, "a pipeline");
+	for (int i = 0; i < TOPS; i++)
+		top[i] = flo__doc_get(&c->doc, 0, top_names[i]);
+	if (top[TOP_ENV] != FLO__DOC_NONE &&
+	    c->doc.nodes[top[TOP_ENV]].type == FLO__DOC_OBJECT)
+		c->env = top[TOP_ENV];
+	check_words(c, top);
+	flo__params_declare(c, top[TOP_PARAMS]);
+	if (!c->nomem)
+		build_tree(c, top);
+	if (!c->nomem)
+		compile_top(c, top);
+	if (!c->nomem && c->report.errors == 0)
+		warn_unused(c);
+}
+
+/* The directory of the file, absolute, in memory of the plan. */
+static const char *directory_of(struct flo__compiler *c, const char *file)
+{
+	char cwd[PATH_MAX];
+	char real[PATH_MAX];
+	const char *slash = strrchr(file, '/');
+	char *dir;
+	char *copy;
+
+	if (getcwd(cwd, sizeof(cwd)) == NULL)
+		memcpy(cwd, "/", 2);
+	dir = slash == NULL ? flo__strdup(".")
+			    : flo__strndup(file, (size_t)(slash - file) + 1);
+	if (dir == NULL) {
+		c->nomem = true;
+		return NULL;
+	}
+	copy = flo__arena_strdup(c->arena,
+				 realpath(dir, real) != NULL ? real : cwd);
+	flo__free(dir);
+	c->nomem |= copy == NULL;
+	return copy;
+}
+
+static void plan_free(struct flo__plan *plan)
+{
+	struct flo__dsl_plan *own = (struct flo__dsl_plan *)plan;
+
+	if (own == NULL)
+		return;
+	for (struct flo__expr *expr = own->exprs; expr != NULL;
+	     expr = expr->next)
+		flo__expr_release(expr);
+	flo__params_release(&own->params);
+	/* The cast takes the const off: the arrays are the plan's own. */
+	flo__free((void *)(uintptr_t)plan->nodes);
+	flo__free((void *)(uintptr_t)plan->children);
+	flo__free((void *)(uintptr_t)plan->edges);
+	flo__free((void *)(uintptr_t)plan->leaves);
+	flo__free((void *)(uintptr_t)plan->blocks);
+	flo__free((void *)(uintptr_t)plan->attrs);
+	flo__arena_fini(&own->arena);
+	flo__free(own);
+}
+
+static const struct flo__language language = {.eval = flo__expr_eval};
+
+/* Give the arrays to the plan. */
+static struct flo__plan *hand_over(struct flo__compiler *c)
+{
+	struct flo__plan *plan = &c->out->plan;
+
+	plan->file = flo__arena_strdup(c->arena, c->options->file);
+	plan->dir = c->options->dir != NULL
+			    ? flo__arena_strdup(c->arena, c->options->dir)
+			    : directory_of(c, c->options->file);
+	if (plan->file == NULL || plan->dir == NULL || c->nomem)
+		return NULL;
+	plan->nodes = c->nodes;
+	plan->nodes_len = c->nodes_len;
+	plan->children = c->children;
+	plan->edges = c->edges;
+	plan->leaves = c->leaves;
+	plan->blocks = c->blocks;
+	plan->attrs = c->attrs;
+	plan->language = &language;
+	plan->free = plan_free;
+	c->nodes = NULL;
+	c->children = NULL;
+	c->edges = NULL;
+	c->leaves = NULL;
+	c->blocks = NULL;
+	c->attrs = NULL;
+	c->out = NULL;
+	return plan;
+}
+
+static void compiler_fini(struct flo__compiler *c)
+{
+	if (c->out != NULL)
+		plan_free(&c->out->plan);
+	flo__free(c->nodes);
+	flo__free(c->places);
+	flo__free(c->children);
+	flo__free(c->edges);
+	flo__free(c->leaves);
+	flo__free(c->blocks);
+	flo__free(c->attrs);
+	flo__free(c->table);
+	flo__free(c->reach);
+	flo__free(c->reach_stack);
+	flo__code_fini(&c->code);
+	flo__report_fini(&c->report);
+	flo__doc_fini(&c->doc);
+}
+
+/*
+ * The parser of record has the last word: what it refuses is no JSON, even
+ * where our scan found nothing.
+ */
+static flo_status check_record(struct flo__compiler *c)
+{
+	flo_error err = FLO_ERROR_INIT;
+	json_t *json = NULL;
+	struct flo__span span = {0, 1};
+	flo_status st;
+
+	st = flo__json_load(c->doc.text, c->doc.len, JSON_DECODE_ANY, &err,
+			    &json);
+	flo__json_free(json);
+	if (st == FLO_OK || st == FLO_NOMEM || c->report.errors != 0)
+		return st == FLO_NOMEM ? FLO_NOMEM : FLO_OK;
+	if (err.line > 0 && (uint32_t)err.line <= c->doc.lines_len)
+		span.begin = c->doc.lines[err.line - 1];
+	span.end = span.begin + 1;
+	flo__report_error(&c->report, FLO__CODE_SYNTAX, span, FLO__DOC_NONE,
+			  NULL, "%s", err.text);
+	return FLO_INVALID;
+}
+
+static flo_status run(struct flo__compiler *c)
+{
+	flo_status st = flo__doc_scan(&c->doc, &c->report);
+
+	if (st == FLO_OK)
+		st = check_record(c);
+	if (st == FLO_OK)
+		compile_document(c);
+	if (st == FLO_NOMEM || c->nomem || c->doc.nomem || c->report.nomem)
+		return FLO_NOMEM;
+	return FLO_OK;
+}
+
+flo_status flo__dsl_compile(const char *text, size_t len,
+			    const struct flo__dsl_options *options,
+			    flo_error *err, struct flo__plan **ret_plan)
+{
+	struct flo__compiler c = {.options = options, .env = FLO__DOC_NONE};
+	struct flo__plan *plan = NULL;
+	flo_status st = FLO_NOMEM;
+
+	REQUIRE(options != NULL && options->file != NULL);
+	flo__doc_init(&c.doc, text, len);
+	flo__report_init(&c.report, &c.doc);
+	flo__code_init(&c.code);
+	c.out = flo__calloc(1, sizeof(*c.out));
+	if (c.out == NULL)
+		goto out;
+	c.arena = &c.out->arena;
+	flo__arena_init(c.arena);
+	TRY(run(&c));
+	TRY(flo__report_emit(&c.report, options->file, options->fn,
+			     options->arg));
+	if (c.report.errors != 0) {
+		st = flo_error_set(err, FLO_INVALID, "%s: %zu error%s",
+				   options->file, c.report.errors,
+				   c.report.errors == 1 ? "" : "s");
+		goto out;
+	}
+	plan = hand_over(&c);
+	st = plan != NULL ? FLO_OK : FLO_NOMEM;
+	if (plan != NULL)
+		*ret_plan = plan;
+out:
+	if (st == FLO_NOMEM)
+		flo_error_set(err, FLO_NOMEM, "out of memory");
+	compiler_fini(&c);
+	return st;
+}

@@ -1,0 +1,224 @@
+#include "dsl/compile_p.h"
+
+#include <string.h>
+
+#define ITEMS_DEPTH_MAX 16
+
+static const char *const types[] = {"string",  "integer", "number",
+				    "boolean", "array",	  "object"};
+
+static void declare(struct flo__compiler *c, uint32_t node, const char *what,
+		    unsigned depth, struct flo__param *param);
+
+/* The word in `type`. */
+static void read_type(struct flo__compiler *c, uint32_t node,
+		      struct flo__param *param)
+{
+	struct flo__nearest near;
+	const char *text;
+	size_t len;
+	char hint[96];
+
+	if (!flo__compile_is(c, node, FLO__DOC_STRING, "`type`"))
+		return;
+	text = flo__doc_string(&c->doc, node, &len);
+	flo__nearest_init(&near, text, len);
+	for (int i = 0; i < 6; i++) {
+		if (flo__doc_is(&c->doc, node, types[i])) {
+			param->type = (enum flo__param_type)i;
+			return;
+		}
+		flo__nearest_offer(&near, types[i], strlen(types[i]));
+	}
+	flo__nearest_hint(&near, hint, sizeof(hint));
+	flo__compile_error(c, BAD_VALUE, node,
+			   near.name[0] != '\0'
+				   ? hint
+				   : "it is string, integer, number, boolean, "
+				     "array or object",
+			   "`type` cannot be \"%.*s\"",
+			   (int)(len < 40 ? len : 40), text);
+}
+
+static flo_value *literal(struct flo__compiler *c, uint32_t node)
+{
+	const struct flo__expr *expr = flo__compile_literal(c, node);
+
+	return expr != NULL ? flo_value_ref(expr->constant) : NULL;
+}
+
+/* A word of JSON Schema that only suits some types. */
+static void suits(struct flo__compiler *c, uint32_t value, bool fits,
+		  const struct flo__param *param)
+{
+	size_t len;
+	const char *text;
+
+	if (value == FLO__DOC_NONE || fits)
+		return;
+	text = flo__doc_string(&c->doc, value - 1, &len);
+	flo__compile_error(c, MISPLACED_KEY, value - 1, NULL,
+			   "`%.*s` does not belong to a param of type %s",
+			   (int)len, text, flo__param_type_text(param->type));
+}
+
+static void read_numbers(struct flo__compiler *c, uint32_t node,
+			 struct flo__param *param)
+{
+	uint32_t min = flo__doc_get(&c->doc, node, "minimum");
+	uint32_t max = flo__doc_get(&c->doc, node, "maximum");
+	bool number = param->type == FLO__PARAM_INTEGER ||
+		      param->type == FLO__PARAM_NUMBER;
+
+	suits(c, min, number, param);
+	suits(c, max, number, param);
+	param->has_min = flo__compile_real(c, min, "`minimum`", -1e308, 1e308,
+					   &param->min);
+	param->has_max = flo__compile_real(c, max, "`maximum`", -1e308, 1e308,
+					   &param->max);
+}
+
+static void read_lengths(struct flo__compiler *c, uint32_t node,
+			 struct flo__param *param)
+{
+	struct flo__view view = flo__view_of(c, 0, 0);
+	uint32_t min = flo__doc_get(&c->doc, node, "minLength");
+	uint32_t max = flo__doc_get(&c->doc, node, "maxLength");
+	struct flo__number n = {0};
+
+	suits(c, min, param->type == FLO__PARAM_STRING, param);
+	suits(c, max, param->type == FLO__PARAM_STRING, param);
+	flo__compile_count(&view, min, "`minLength`", &n);
+	param->min_len = n.fixed;
+	n.fixed = UINT64_MAX;
+	flo__compile_count(&view, max, "`maxLength`", &n);
+	param->max_len = n.fixed;
+}
+
+static void read_items(struct flo__compiler *c, uint32_t node, unsigned depth,
+		       struct flo__param *param)
+{
+	uint32_t items = flo__doc_get(&c->doc, node, "items");
+
+	suits(c, items, param->type == FLO__PARAM_ARRAY, param);
+	if (items == FLO__DOC_NONE ||
+	    !flo__compile_is(c, items, FLO__DOC_OBJECT, "`items`"))
+		return;
+	if (depth == ITEMS_DEPTH_MAX) {
+		flo__compile_error(c, TOO_DEEP, items, NULL,
+				   "`items` nested deeper than %d",
+				   ITEMS_DEPTH_MAX);
+		return;
+	}
+	param->items = flo__compile_alloc(c, 1, sizeof(*param->items));
+	if (param->items == NULL)
+		return;
+	param->items->type = FLO__PARAM_ANY;
+	param->items->name = "item";
+	declare(c, items, "`items`", depth + 1, param->items);
+}
+
+/* `default`, which must fit what is declared. */
+static void read_default(struct flo__compiler *c, uint32_t node,
+			 struct flo__param *param)
+{
+	struct flo__strbuf why = FLO__STRBUF_INIT;
+	uint32_t at = flo__doc_get(&c->doc, node, "default");
+
+	if (at == FLO__DOC_NONE)
+		return;
+	param->default_ = literal(c, at);
+	if (param->default_ != NULL &&
+	    !flo__param_fits(param, param->default_, &why))
+		flo__compile_error(c, BAD_DEFAULT, at, NULL, "`default` %s",
+				   why.data);
+	c->nomem |= why.failed;
+	flo__strbuf_fini(&why);
+}
+
+static void read_enum(struct flo__compiler *c, uint32_t node,
+		      struct flo__param *param)
+{
+	uint32_t at = flo__doc_get(&c->doc, node, "enum");
+	flo_value *one_of;
+
+	if (at == FLO__DOC_NONE ||
+	    !flo__compile_is(c, at, FLO__DOC_ARRAY, "`enum`"))
+		return;
+	if (c->doc.nodes[at].len == 0)
+		flo__compile_error(c, BAD_VALUE, at, NULL,
+				   "`enum` allows no value at all");
+	one_of = literal(c, at);
+	for (uint32_t item = flo__doc_first(&c->doc, at), i = 0;
+	     one_of != NULL && item != FLO__DOC_NONE;
+	     item = c->doc.nodes[item].next, i++) {
+		struct flo__strbuf why = FLO__STRBUF_INIT;
+
+		if (!flo__param_fits(param, flo_value_list_at(one_of, i), &why))
+			flo__compile_error(c, BAD_VALUE, item, NULL,
+					   "this value of `enum` %s", why.data);
+		c->nomem |= why.failed;
+		flo__strbuf_fini(&why);
+	}
+	param->one_of = one_of;
+}
+
+/* The schema at @node, of a param or of the items of one. */
+static void declare(struct flo__compiler *c, uint32_t node, const char *what,
+		    unsigned depth, struct flo__param *param)
+{
+	static const char *const words[] = {"type",	  "default",
+					    "required",	  "enum",
+					    "minimum",	  "maximum",
+					    "minLength",  "maxLength",
+					    "pattern",	  "items",
+					    "description"};
+	uint32_t type = flo__doc_get(&c->doc, node, "type");
+	uint32_t pattern = flo__doc_get(&c->doc, node, "pattern");
+	uint32_t text = flo__doc_get(&c->doc, node, "description");
+
+	flo__keys_only(c, node, words, sizeof(words) / sizeof(words[0]), what);
+	param->max_len = UINT64_MAX;
+	if (type != FLO__DOC_NONE)
+		read_type(c, type, param);
+	if (text != FLO__DOC_NONE)
+		flo__compile_plain(c, text, "`description`");
+	if (pattern != FLO__DOC_NONE)
+		flo__compile_error(
+			c, UNSUPPORTED, pattern - 1, NULL,
+			"`pattern` is not supported by this version");
+	read_numbers(c, node, param);
+	read_lengths(c, node, param);
+	read_items(c, node, depth, param);
+	read_enum(c, node, param);
+	read_default(c, node, param);
+	flo__compile_bool(c, flo__doc_get(&c->doc, node, "required"),
+			  "`required`", &param->required);
+}
+
+void flo__params_declare(struct flo__compiler *c, uint32_t node)
+{
+	struct flo__params *params = &c->out->params;
+
+	if (node == FLO__DOC_NONE ||
+	    !flo__compile_is(c, node, FLO__DOC_OBJECT, "`params`"))
+		return;
+	params->list = flo__compile_alloc(c, c->doc.nodes[node].len,
+					  sizeof(*params->list));
+	for (uint32_t key = flo__doc_first(&c->doc, node);
+	     params->list != NULL && key != FLO__DOC_NONE;
+	     key = c->doc.nodes[key].next) {
+		struct flo__param *param = &params->list[params->len];
+		uint32_t value = flo__doc_value(key);
+
+		if (!flo__name_check(c, key, "a param"))
+			continue;
+		param->name = flo__compile_string(c, key);
+		if (param->name == NULL)
+			return;
+		param->place = key;
+		params->len++;
+		if (flo__compile_is(c, value, FLO__DOC_OBJECT, "a param"))
+			declare(c, value, "a param", 0, param);
+	}
+}

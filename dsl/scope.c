@@ -1,0 +1,385 @@
+#include "dsl/compile_p.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is(const char *name, size_t len, const char *text)
+{
+	return strlen(text) == len && memcmp(text, name, len) == 0;
+}
+
+/* Edges walked in one compilation to find out who needs whom indirectly. */
+#define WALK_MAX UINT64_C(300000000)
+
+/*
+ * Whether @node needs @target, directly or through others. Nodes found from
+ * one target are remembered until another is asked for: references to the
+ * same step cost one walk together. Past WALK_MAX only direct needs count, so
+ * that a hostile file cannot keep us busy for hours.
+ */
+static bool needs(struct flo__compiler *c, uint32_t node, uint32_t target)
+{
+	const struct flo__node *n = &c->nodes[node];
+	uint32_t len = 0;
+
+	for (uint32_t i = 0; i < n->deps_len; i++) {
+		if (c->edges[n->first_dep + i] == target)
+			return true;
+	}
+	if (c->reach == NULL) {
+		c->reach = flo__calloc(c->nodes_len, sizeof(*c->reach));
+		c->reach_stack =
+			flo__calloc(c->nodes_len, sizeof(*c->reach_stack));
+		c->reach_from = FLO__NODE_NONE;
+	}
+	if (c->reach == NULL || c->reach_stack == NULL) {
+		c->nomem = true;
+		return true;
+	}
+	if (c->reach_from == target)
+		return c->reach[node] == c->reach_stamp;
+	if (c->reach_cost > WALK_MAX)
+		return false;
+	c->reach_from = target;
+	c->reach_stamp++;
+	c->reach_stack[len++] = target;
+	while (len > 0) {
+		n = &c->nodes[c->reach_stack[--len]];
+		c->reach_cost += n->succs_len;
+		for (uint32_t i = 0; i < n->succs_len; i++) {
+			uint32_t succ = c->edges[n->first_succ + i];
+
+			if (c->reach[succ] == c->reach_stamp)
+				continue;
+			c->reach[succ] = c->reach_stamp;
+			c->reach_stack[len++] = succ;
+		}
+	}
+	return c->reach[node] == c->reach_stamp;
+}
+
+/* Whether the step @found has always ended before its sibling @cur starts. */
+static bool has_ended(struct flo__compiler *c, uint32_t found, uint32_t cur,
+		      struct flo__expr_problem *problem)
+{
+	const struct flo__node *f = &c->nodes[found];
+	const struct flo__node *n = &c->nodes[cur];
+	char hint[160];
+
+	if (found == cur) {
+		flo__problem_set(problem, FLO__CODE_STEP_ORDER, 0, 0, NULL,
+				 "step \"%s\" has not ended yet: this is part "
+				 "of it",
+				 f->name);
+		return false;
+	}
+	if (c->nodes[n->parent].kind == FLO__NODE_GROUP) {
+		if (needs(c, cur, found))
+			return true;
+		snprintf(hint, sizeof(hint),
+			 "add \"%s\" to the `needs` of \"%s\"", f->name,
+			 n->name);
+		flo__problem_set(problem, FLO__CODE_STEP_ORDER, 0, 0, hint,
+				 "step \"%s\" may not have ended yet: \"%s\" "
+				 "does not need it",
+				 f->name, n->name);
+		return false;
+	}
+	if (f->pos < n->pos)
+		return true;
+	flo__problem_set(problem, FLO__CODE_STEP_ORDER, 0, 0, NULL,
+			 "step \"%s\" has not run yet: it comes after \"%s\"",
+			 f->name, n->name);
+	return false;
+}
+
+static void unknown_step(struct flo__view *view, const char *name, size_t len,
+			 struct flo__expr_problem *problem)
+{
+	struct flo__compiler *c = view->c;
+	uint32_t parent = view->node;
+	const char *hint = NULL;
+	char buf[160];
+
+	for (; parent != FLO__NODE_NONE && hint == NULL;
+	     parent = c->nodes[parent].parent)
+		hint = flo__names_hint(c, parent, name, len, buf, sizeof(buf));
+	flo__problem_set(problem, FLO__CODE_UNKNOWN_STEP, 0, 0, hint,
+			 "there is no step \"%.*s\" in this scope",
+			 (int)(len < 64 ? len : 64), name);
+}
+
+/* The step of that name in the nearest scope around the view. */
+static flo_status find_step(struct flo__view *view, const char *name,
+			    size_t len, uint32_t *ret_node,
+			    struct flo__expr_problem *problem)
+{
+	struct flo__compiler *c = view->c;
+	uint32_t cur = view->node;
+	uint32_t found;
+
+	if (view->after) {
+		*ret_node = flo__names_find(c, cur, name, len);
+		if (*ret_node != FLO__NODE_NONE)
+			return FLO_OK;
+	}
+	for (uint32_t parent = c->nodes[cur].parent; parent != FLO__NODE_NONE;
+	     cur = parent, parent = c->nodes[cur].parent) {
+		/* The instances of a foreach are not steps of their own. */
+		if (c->nodes[parent].kind == FLO__NODE_FOREACH)
+			continue;
+		found = flo__names_find(c, parent, name, len);
+		if (found == FLO__NODE_NONE)
+			continue;
+		*ret_node = found;
+		if (c->nodes[cur].is_finally ||
+		    has_ended(c, found, cur, problem))
+			return FLO_OK;
+		return FLO_NOTFOUND;
+	}
+	unknown_step(view, name, len, problem);
+	return FLO_NOTFOUND;
+}
+
+/* The foreach whose item @name is, or with @name NULL the innermost one. */
+static uint32_t find_item(const struct flo__view *view, const char *name,
+			  size_t len)
+{
+	const struct flo__compiler *c = view->c;
+
+	for (uint32_t cur = view->node; c->nodes[cur].parent != FLO__NODE_NONE;
+	     cur = c->nodes[cur].parent) {
+		uint32_t parent = c->nodes[cur].parent;
+		const char *as;
+
+		if (!c->nodes[cur].is_body)
+			continue;
+		as = c->blocks[c->nodes[parent].spec].as;
+		if (name == NULL || is(name, len, as != NULL ? as : "item"))
+			return parent;
+	}
+	return FLO__NODE_NONE;
+}
+
+static const struct {
+	const char *name;
+	enum flo__var var;
+	unsigned sees;
+} variables[] = {
+	{"params", FLO__VAR_PARAMS, SEES_PARAMS},
+	{"env", FLO__VAR_ENV, SEES_ENV},
+	{"run", FLO__VAR_RUN, SEES_RUN},
+	{"steps", FLO__VAR_STEP, SEES_STEPS},
+	{"index", FLO__VAR_INDEX, SEES_ITEM},
+	{"step", FLO__VAR_ATTEMPT, SEES_ATTEMPT},
+};
+
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
+static flo_status unknown_var(const struct flo__view *view, const char *name,
+			      size_t len, struct flo__expr_problem *problem)
+{
+	const struct flo__compiler *c = view->c;
+	struct flo__nearest near;
+	char hint[160];
+	const char *text;
+	int shown = (int)(len < 64 ? len : 64);
+
+	flo__nearest_init(&near, name, len);
+	for (size_t i = 0; i < VARIABLES; i++) {
+		if ((variables[i].sees & view->sees) != 0)
+			flo__nearest_offer(&near, variables[i].name,
+					   strlen(variables[i].name));
+	}
+	for (uint32_t cur = view->node; c->nodes[cur].parent != FLO__NODE_NONE;
+	     cur = c->nodes[cur].parent) {
+		const struct flo__node *up = &c->nodes[c->nodes[cur].parent];
+		const char *as;
+
+		if (!c->nodes[cur].is_body)
+			continue;
+		as = c->blocks[up->spec].as;
+		as = as != NULL ? as : "item";
+		flo__nearest_offer(&near, as, strlen(as));
+	}
+	text = flo__nearest_hint(&near, hint, sizeof(hint));
+	if (text == NULL && flo__params_find(&c->out->params, name, len)) {
+		snprintf(hint, sizeof(hint), "write params.%.*s", shown, name);
+		text = hint;
+	} else if (text == NULL) {
+		for (uint32_t cur = view->node; cur != FLO__NODE_NONE;
+		     cur = c->nodes[cur].parent) {
+			if (flo__names_find(c, cur, name, len) ==
+			    FLO__NODE_NONE)
+				continue;
+			snprintf(hint, sizeof(hint), "write steps.%.*s.output",
+				 shown, name);
+			text = hint;
+			break;
+		}
+	}
+	flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0, text,
+			 "there is no variable \"%.*s\" here", shown, name);
+	return FLO_NOTFOUND;
+}
+
+static flo_status view_var(struct flo__names *names, const char *name,
+			   size_t len, struct flo__ref *ret_ref,
+			   struct flo__expr_problem *problem)
+{
+	struct flo__view *view = (struct flo__view *)names;
+
+	if ((view->sees & SEES_ITEM) != 0) {
+		ret_ref->node = find_item(view, name, len);
+		ret_ref->var = FLO__VAR_ITEM;
+		if (ret_ref->node != FLO__NODE_NONE)
+			return FLO_OK;
+	}
+	for (size_t i = 0; i < VARIABLES; i++) {
+		if (!is(name, len, variables[i].name))
+			continue;
+		if ((variables[i].sees & view->sees) == 0) {
+			flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0,
+					 NULL, "`%s` cannot be used here",
+					 variables[i].name);
+			return FLO_NOTFOUND;
+		}
+		ret_ref->var = variables[i].var;
+		if (ret_ref->var != FLO__VAR_INDEX)
+			return FLO_OK;
+		ret_ref->node = find_item(view, NULL, 0);
+		if (ret_ref->node != FLO__NODE_NONE)
+			return FLO_OK;
+		flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0, NULL,
+				 "`index` exists inside a foreach only");
+		return FLO_NOTFOUND;
+	}
+	if (is(name, len, "secrets")) {
+		flo__problem_set(problem, FLO__CODE_UNSUPPORTED, 0, 0, NULL,
+				 "`secrets` is not supported by this version");
+		return FLO_NOTFOUND;
+	}
+	return unknown_var(view, name, len, problem);
+}
+
+static flo_status find_param(struct flo__view *view, const char *name,
+			     size_t len, struct flo__expr_problem *problem)
+{
+	struct flo__params *params = &view->c->out->params;
+	struct flo__param *param;
+	struct flo__nearest near;
+	char hint[96];
+
+	if (name == NULL) {
+		for (uint32_t i = 0; i < params->len; i++)
+			params->list[i].used = true;
+		return FLO_OK;
+	}
+	param = flo__params_find(params, name, len);
+	if (param != NULL) {
+		param->used = true;
+		return FLO_OK;
+	}
+	flo__nearest_init(&near, name, len);
+	for (uint32_t i = 0; i < params->len; i++)
+		flo__nearest_offer(&near, params->list[i].name,
+				   strlen(params->list[i].name));
+	flo__problem_set(problem, FLO__CODE_UNKNOWN_PARAM, 0, 0,
+			 flo__nearest_hint(&near, hint, sizeof(hint)),
+			 "there is no param \"%.*s\"",
+			 (int)(len < 64 ? len : 64), name);
+	return FLO_NOTFOUND;
+}
+
+static flo_status find_env(struct flo__view *view, const char *name, size_t len,
+			   struct flo__expr_problem *problem)
+{
+	struct flo__doc *doc = &view->c->doc;
+	uint32_t env = view->c->env;
+	struct flo__nearest near;
+	char hint[96];
+
+	flo__nearest_init(&near, name, len);
+	for (uint32_t key = env != FLO__DOC_NONE ? flo__doc_first(doc, env)
+						 : FLO__DOC_NONE;
+	     key != FLO__DOC_NONE; key = doc->nodes[key].next) {
+		size_t key_len;
+		const char *text = flo__doc_string(doc, key, &key_len);
+
+		if (key_len == len && memcmp(text, name, len) == 0)
+			return FLO_OK;
+		flo__nearest_offer(&near, text, key_len);
+	}
+	flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0,
+			 flo__nearest_hint(&near, hint, sizeof(hint)),
+			 "the pipeline's `env` has no \"%.*s\"",
+			 (int)(len < 64 ? len : 64), name);
+	return FLO_NOTFOUND;
+}
+
+static flo_status find_field(const char *const *fields, size_t n,
+			     const char *what, const char *name, size_t len,
+			     struct flo__expr_problem *problem)
+{
+	struct flo__nearest near;
+	char hint[96];
+
+	flo__nearest_init(&near, name, len);
+	for (size_t i = 0; i < n; i++) {
+		if (is(name, len, fields[i]))
+			return FLO_OK;
+		flo__nearest_offer(&near, fields[i], strlen(fields[i]));
+	}
+	flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0,
+			 flo__nearest_hint(&near, hint, sizeof(hint)),
+			 "`%s` has no \"%.*s\"", what,
+			 (int)(len < 64 ? len : 64), name);
+	return FLO_NOTFOUND;
+}
+
+static flo_status view_member(struct flo__names *names, const char *name,
+			      size_t len, struct flo__ref *ref,
+			      struct flo__expr_problem *problem)
+{
+	static const char *const run[] = {"id",		 "name",  "trace_id",
+					  "status",	 "error", "started_at",
+					  "scheduled_at"};
+	static const char *const step[] = {"exit_code", "signal", "kind",
+					   "attempt", "stderr_tail"};
+	struct flo__view *view = (struct flo__view *)names;
+
+	switch (ref->var) {
+	case FLO__VAR_STEP:
+		return find_step(view, name, len, &ref->node, problem);
+	case FLO__VAR_PARAMS:
+		return find_param(view, name, len, problem);
+	case FLO__VAR_ENV:
+		return name == NULL ? FLO_OK
+				    : find_env(view, name, len, problem);
+	case FLO__VAR_RUN:
+		return name == NULL
+			       ? FLO_OK
+			       : find_field(run, 7, "run", name, len, problem);
+	case FLO__VAR_ATTEMPT:
+		return name == NULL ? FLO_OK
+				    : find_field(step, 5, "step", name, len,
+						 problem);
+	default:
+		return FLO_OK;
+	}
+}
+
+struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
+			      unsigned sees)
+{
+	struct flo__view view = {
+		.names = {.var = view_var, .member = view_member},
+		.c = c,
+		.node = node,
+		.sees = sees,
+	};
+
+	return view;
+}

@@ -1,0 +1,85 @@
+/*
+ * Relief: P's beyond the ordinary ones, for as long as a G sits on its P.
+ *
+ * A hog needs no signal and pays nothing: what is queued behind it is stolen.
+ * A relief P lies in the idle list like any other, so work wakes an M for it;
+ * when fewer P's are stuck the excess goes, from the idle list at once, or when
+ * its M next comes to look for work.
+ */
+#include "engine/sched/gmp_p.h"
+
+#include "base/contract.h"
+
+static bool in_excess(flo_runtime *rt)
+{
+	return atomic_load_explicit(&rt->nactive, memory_order_relaxed) >
+	       rt->nprocs +
+		       atomic_load_explicit(&rt->nstuck, memory_order_relaxed);
+}
+
+/* Give up a relief P that is no longer needed, and leave its work to all. */
+void flo__relief_retire(struct flo__m *m)
+{
+	flo_runtime *rt = m->rt;
+
+	if (m->p == NULL || !m->p->relief || m->spinning || !in_excess(rt))
+		return;
+	flo__tlock_take(&rt->lock);
+	if (m->picked != NULL)
+		flo__glist_push(&rt->global, m->picked);
+	m->picked = NULL;
+	flo__sched_spill(rt, m->p);
+	atomic_store_explicit(&m->p->status, FLO__P_ABSENT,
+			      memory_order_release);
+	m->p = NULL;
+	atomic_fetch_sub(&rt->nactive, 1);
+	flo__tlock_give(&rt->lock);
+	/* With an idle P we go on as if it had been ours: who gives up the last
+	 * P has duties (find() in proc.c). Without one others have them. */
+	flo__sched_regain(m);
+}
+
+/* Take an unneeded relief P off the idle list. The lock is held. */
+static void dismiss(flo_runtime *rt)
+{
+	struct flo__p **link = &rt->idle_p, *p;
+
+	while (*link != NULL && !(*link)->relief)
+		link = &(*link)->link;
+	p = *link;
+	if (p == NULL)
+		return;
+	*link = p->link;
+	p->link = NULL;
+	atomic_store_explicit(&p->status, FLO__P_ABSENT, memory_order_release);
+	atomic_fetch_sub(&rt->nidle, 1);
+	atomic_fetch_sub(&rt->nactive, 1);
+}
+
+/* Add an absent relief P to the idle list. The lock is held. */
+static void engage(flo_runtime *rt)
+{
+	for (uint32_t i = rt->nprocs; i < rt->np; i++) {
+		struct flo__p *p = &rt->ps[i];
+
+		if (atomic_load_explicit(&p->status, memory_order_acquire) !=
+		    FLO__P_ABSENT)
+			continue;
+		atomic_fetch_add(&rt->nactive, 1);
+		flo__sched_idle_put(rt, p);
+		return;
+	}
+}
+
+/* The monitor saw @stuck P's: bring relief, or send it away. */
+void flo__relief_set(flo_runtime *rt, uint32_t stuck)
+{
+	atomic_store_explicit(&rt->nstuck, stuck, memory_order_relaxed);
+	flo__tlock_take(&rt->lock);
+	if (in_excess(rt))
+		dismiss(rt);
+	else if (stuck > 0 && atomic_load(&rt->nidle) == 0 &&
+		 atomic_load(&rt->nactive) < rt->nprocs + stuck)
+		engage(rt);
+	flo__tlock_give(&rt->lock);
+}

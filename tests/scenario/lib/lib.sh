@@ -1,0 +1,149 @@
+# Words that scenarios are told in. Sourced by bash.
+
+# A value of a JSON document of one line: json_get /steps/0/path <FILE
+json_get() {
+	awk -v at="$1" -f "$LIB/json.awk" -f <(echo '
+		{ flatten($0) } END { print value[at] }')
+}
+
+# Every step of a run and its state, as "path state" lines, sorted.
+states() {
+	"$FLOWCTL" show "$1" --json | awk -f "$LIB/json.awk" -f <(echo '
+		{
+			flatten($0)
+			for (i = 0; ("/steps/" i "/path") in value; i++)
+				print value["/steps/" i "/path"], \
+					value["/steps/" i "/status"]
+		}') | LC_ALL=C sort
+}
+
+# A field of what `show --json` says about a step: step_field RUN PATH FIELD
+step_field() {
+	"$FLOWCTL" show "$1" --json | awk -v path="$2" -v field="$3" \
+		-f "$LIB/json.awk" -f <(echo '
+		{
+			flatten($0)
+			for (i = 0; ("/steps/" i "/path") in value; i++)
+				if (value["/steps/" i "/path"] == path)
+					print value["/steps/" i "/" field]
+		}')
+}
+
+# A field of the run: run_field RUN /error/path
+run_field() {
+	"$FLOWCTL" show "$1" --json | json_get "$2"
+}
+
+# The most attempts at one instant: max_running RUN [PATHS-REGEX]
+max_running() {
+	"$FLOWCTL" events "$1" | awk -v what=max -v paths="${2:-}" \
+		-f "$LIB/json.awk" -f "$LIB/events.awk"
+}
+
+# "kind path" of the steps' events, in order.
+order() {
+	"$FLOWCTL" events "$1" | awk -v what=order \
+		-f "$LIB/json.awk" -f "$LIB/events.awk"
+}
+
+# Fails unless the events are numbered without gaps.
+dense() {
+	"$FLOWCTL" events "$1" | awk -v what=dense \
+		-f "$LIB/json.awk" -f "$LIB/events.awk" >"$WORK/dense" || {
+		cat "$WORK/dense"
+		return 1
+	}
+}
+
+# Run a command and print its exit code: code_of flowctl ...
+code_of() {
+	local code=0
+	"$@" || code=$?
+	echo "exit $code"
+}
+
+# Let other processes go on for a moment: a look every 10 ms, not a wait.
+breathe() {
+	local nothing
+	[ -p "$WORK/never" ] || mkfifo "$WORK/never"
+	read -r -t 0.01 nothing <>"$WORK/never" || :
+}
+
+# Wait until a command succeeds, 20 s at most: eventually test -e FILE
+eventually() {
+	local end=$((SECONDS + 20))
+	until "$@"; do
+		if ((SECONDS > end)); then
+			echo "waited in vain: $*" >&2
+			return 1
+		fi
+		breathe
+	done
+}
+
+# Processes of this scenario but the caller's own line of ancestors.
+processes_left() {
+	local env pid mine=" $$ $BASHPID $PPID "
+	for env in /proc/[0-9]*/environ; do
+		pid=${env#/proc/}
+		pid=${pid%/environ}
+		[[ $mine == *" $pid "* ]] && continue
+		if { tr '\0' '\n' <"$env"; } 2>/dev/null |
+			grep -qxF "FLOW_STORE=$FLOW_STORE"; then
+			[ "$(readlink "/proc/$pid/exe" 2>/dev/null)" ] &&
+				! is_bash_of_ours "$pid" && echo "$pid"
+		fi
+	done
+	return 0
+}
+
+# The scenario's own shells are no leftovers.
+is_bash_of_ours() {
+	local line
+	line=$(tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null) || return 0
+	case "$line" in
+	bash\ *tests/scenario/run*|*/bash\ *tests/scenario/run*) return 0 ;;
+	"bash -eu -c . "*) return 0 ;;
+	"") return 0 ;;
+	esac
+	return 1
+}
+
+# Wait at most $1 s until nothing of the scenario is alive, else print what is.
+wait_nobody() {
+	local end=$((SECONDS + $1 + 1)) left
+	while left=$(processes_left) && [ -n "$left" ]; do
+		if ((SECONDS >= end)); then
+			ps -o pid=,args= -p "$(echo $left | tr ' ' ,)"
+			return 1
+		fi
+		breathe
+	done
+}
+
+kill_all_left() {
+	local pid
+	for pid in $(processes_left); do
+		kill -KILL "$pid" 2>/dev/null
+	done
+}
+
+# Leave with a reason that the test's log shows.
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+
+# Start flowctl in the background as a terminal would, with SIGINT at its
+# default, which a shell's background jobs do not have. Sets $flow_pid.
+start_flow() {
+	env --default-signal=INT "$FLOWCTL" "$@" &
+	flow_pid=$!
+}
+
+# The exit code of what start_flow started.
+flow_code() {
+	local code=0
+	wait "$flow_pid" || code=$?
+	echo "exit $code"
+}

@@ -1,0 +1,128 @@
+/*
+ * The two ways to find descendants: what the kernel lists for each thread, and
+ * the scan of /proc where it does not. Includes the source to reach both.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "engine/proc/minder_tree.c"
+#include "proc_util.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+
+/* Start the tree below us and wait until all of it is there. */
+static void tree_start(const char *mark)
+{
+	char text[64] = "";
+	size_t len = 0;
+	int up[2];
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	assert_int_equal(pipe2(up, O_CLOEXEC), 0);
+	if (fork() == 0) {
+		dup2(up[1], 1);
+		execlp("sh", "sh", "-c", TREE_OF_SEVEN, mark, NULL);
+		_exit(127);
+	}
+	close(up[1]);
+	while (len < strlen(TREE_IS_UP)) {
+		ssize_t n;
+
+		assert_true(readable(up[0], DEADLINE_MS));
+		n = read(up[0], text + len, sizeof(text) - 1 - len);
+		assert_true(n > 0);
+		len += (size_t)n;
+	}
+	close(up[0]);
+}
+
+/* Reap all; a process that cannot be reaped hangs us, and meson ends that. */
+static void tree_reap(const char *mark)
+{
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	assert_int_equal(errno, ECHILD);
+	assert_int_equal(alive_with(mark), 0);
+}
+
+static void the_kernels_lists_find_the_tree(void **state)
+{
+	const char *mark = fresh_mark();
+	struct minder_pids pids = {NULL, 0, 0};
+
+	(void)state;
+	tree_start(mark);
+	tree_collect(&pids);
+	assert_true(pids.len >= 7);
+	minder_pids_fini(&pids);
+	minder_tree_kill();
+	tree_reap(mark);
+}
+
+static void the_scan_finds_the_tree(void **state)
+{
+	const char *mark = fresh_mark();
+	struct minder_pids pids = {NULL, 0, 0};
+
+	(void)state;
+	tree_start(mark);
+	add_by_scan(&pids);
+	assert_true(pids.len >= 7);
+	for (size_t i = 0; i < pids.len; i++)
+		kill(pids.at[i], SIGKILL);
+	minder_pids_fini(&pids);
+	tree_reap(mark);
+}
+
+static void without_children_there_is_nothing(void **state)
+{
+	struct minder_pids lists = {NULL, 0, 0}, scan = {NULL, 0, 0};
+
+	(void)state;
+	tree_collect(&lists);
+	add_by_scan(&scan);
+	assert_int_equal(lists.len, 0);
+	assert_int_equal(scan.len, 0);
+}
+
+static void who_was_told_is_not_told_again(void **state)
+{
+	struct minder_pids told = {NULL, 0, 0};
+	char byte;
+	int p[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(p[1]);
+		_exit(read(p[0], &byte, 1) != 0);
+	}
+	/* Signal 0 only looks, so the first time nothing happens either. */
+	minder_tree_stop(0, &told);
+	assert_int_equal(told.len, 1);
+	assert_int_equal(told.at[0], pid);
+	minder_tree_stop(SIGKILL, &told);
+	close(p[0]);
+	close(p[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	minder_pids_fini(&told);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_children_there_is_nothing),
+		cmocka_unit_test(the_kernels_lists_find_the_tree),
+		cmocka_unit_test(the_scan_finds_the_tree),
+		cmocka_unit_test(who_was_told_is_not_told_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
