@@ -186,7 +186,7 @@ const struct flo__retry *flo__compile_retry(struct flo__view *view,
 		flo__compile_error(c, MISSING_KEY, node, NULL,
 				   "`retry` needs `limit`: how many extra "
 				   "attempts there may be");
-	flo__compile_count(view, limit, "`limit`", &retry->limit);
+	flo__compile_count(view, limit, "`limit`", 0, &retry->limit);
 	flo__compile_ns(c, flo__doc_get(&c->doc, node, "backoff"), "`backoff`",
 			&retry->backoff_ns);
 	flo__compile_real(c, flo__doc_get(&c->doc, node, "factor"), "`factor`",

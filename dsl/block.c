@@ -78,7 +78,7 @@ void flo__compile_errors(struct flo__view *view, uint32_t on_error,
 	if (c->doc.nodes[max_failures].type == FLO__DOC_STRING)
 		flo__compile_plain(c, max_failures, "`max_failures`");
 	else
-		flo__compile_count(view, max_failures, "`max_failures`",
+		flo__compile_count(view, max_failures, "`max_failures`", 0,
 				   &block->max_failures);
 }
 
@@ -150,7 +150,7 @@ void flo__compile_block(struct flo__compiler *c, uint32_t node,
 		return;
 	if (foreach)
 		compile_items(c, node, keys, &block);
-	flo__compile_count(&view, limit, "`limit`", &block.limit);
+	flo__compile_count(&view, limit, "`limit`", 1, &block.limit);
 	flo__compile_errors(&view, keys->at[FLO__KEY_ON_ERROR],
 			    keys->at[FLO__KEY_MAX_FAILURES], foreach, &block);
 	compile_finally(c, keys->at[FLO__KEY_FINALLY], &block);

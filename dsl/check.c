@@ -317,7 +317,7 @@ static bool is_type_name(const char *name, size_t len)
 static void check_member(struct check *c, uint32_t i, struct flo__ref *ref)
 {
 	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_NAME};
-	const struct flo__ins *ins;
+	const struct flo__ins *ins = &c->code->ins[i];
 	const char *name = NULL;
 	size_t len = 0;
 
@@ -325,6 +325,8 @@ static void check_member(struct check *c, uint32_t i, struct flo__ref *ref)
 		return;
 	if (member_at(c, i + 1, &ins) != 0)
 		name = const_text(c, ins, &len);
+	else
+		ins = &c->code->ins[i];
 	if (c->names->member(c->names, name, len, ref, &problem) != FLO_OK)
 		tell(c, &problem, ins);
 }

@@ -267,7 +267,7 @@ static void compile_top(struct flo__compiler *c, const uint32_t *top)
 
 	output.after = true;
 	flo__compile_env(&env, top[TOP_ENV], &plan->env, &plan->env_len);
-	flo__compile_count(&env, top[TOP_LIMIT], "`limit`", &plan->limit);
+	flo__compile_count(&env, top[TOP_LIMIT], "`limit`", 1, &plan->limit);
 	flo__compile_duration(&env, top[TOP_TIMEOUT], "`timeout`",
 			      &plan->timeout);
 	flo__compile_errors(&env, top[TOP_ON_ERROR], top[TOP_MAX_FAILURES],

@@ -127,6 +127,7 @@ struct flo__compiler {
 	uint32_t *reach_stack;
 	uint32_t reach_stamp;
 	uint32_t reach_from;
+	uint64_t reach_cost; /* edges walked */
 
 	struct flo__number default_timeout;
 	const struct flo__retry *default_retry;
@@ -167,8 +168,7 @@ const char *flo__key_text(enum flo__key key);
 void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		    struct flo__keys *ret_keys);
 /* Report keys that do not belong to the kind of step they are in. */
-void flo__keys_check(struct flo__compiler *c, uint32_t object,
-		     const struct flo__keys *keys);
+void flo__keys_check(struct flo__compiler *c, const struct flo__keys *keys);
 /* Report the keys of @object that are not among @names. */
 void flo__keys_only(struct flo__compiler *c, uint32_t object,
 		    const char *const *names, size_t n, const char *what);
@@ -233,7 +233,7 @@ const struct flo__expr *flo__compile_const(struct flo__compiler *c,
 
 /* number.c */
 void flo__compile_count(struct flo__view *view, uint32_t node, const char *what,
-			struct flo__number *ret);
+			uint64_t min, struct flo__number *ret);
 void flo__compile_duration(struct flo__view *view, uint32_t node,
 			   const char *what, struct flo__number *ret);
 /* Without templates. */

@@ -55,13 +55,39 @@ uint32_t flo__doc_first(const struct flo__doc *doc, uint32_t node)
 	return doc->nodes[node].len != 0 ? node + 1 : FLO__DOC_NONE;
 }
 
+static bool is(struct flo__doc *doc, uint32_t node, const char *text,
+	       size_t want)
+{
+	const struct flo__doc_node *n = &doc->nodes[node];
+	size_t len;
+	const char *have;
+
+	/* A byte takes six at most when it is escaped. */
+	if (n->escaped ? n->end - n->begin - 2 > want * 6
+		       : n->end - n->begin != want + 2)
+		return false;
+	have = flo__doc_string(doc, node, &len);
+	return len == want && memcmp(have, text, len) == 0;
+}
+
+bool flo__doc_is(struct flo__doc *doc, uint32_t node, const char *text)
+{
+	return is(doc, node, text, strlen(text));
+}
+
 uint32_t flo__doc_get(struct flo__doc *doc, uint32_t node, const char *name)
+{
+	return flo__doc_getn(doc, node, name, strlen(name));
+}
+
+uint32_t flo__doc_getn(struct flo__doc *doc, uint32_t node, const char *name,
+		       size_t len)
 {
 	if (doc->nodes[node].type != FLO__DOC_OBJECT)
 		return FLO__DOC_NONE;
 	for (uint32_t key = flo__doc_first(doc, node); key != FLO__DOC_NONE;
 	     key = doc->nodes[key].next) {
-		if (flo__doc_is(doc, key, name))
+		if (is(doc, key, name, len))
 			return flo__doc_value(key);
 	}
 	return FLO__DOC_NONE;
@@ -159,19 +185,6 @@ const char *flo__doc_string(struct flo__doc *doc, uint32_t node,
 	}
 	*ret_len = len;
 	return out;
-}
-
-bool flo__doc_is(struct flo__doc *doc, uint32_t node, const char *text)
-{
-	const struct flo__doc_node *n = &doc->nodes[node];
-	size_t want = strlen(text);
-	size_t len;
-	const char *have;
-
-	if (!n->escaped && n->end - n->begin != want + 2)
-		return false;
-	have = flo__doc_string(doc, node, &len);
-	return len == want && memcmp(have, text, len) == 0;
 }
 
 struct flo__span flo__doc_inside(const struct flo__doc *doc, uint32_t node,

@@ -81,6 +81,11 @@ void flo__doc_fini(struct flo__doc *doc);
  */
 flo_status flo__doc_scan(struct flo__doc *doc, struct flo__report *report);
 
+/* Report the keys that the object @node has twice (they are decoded first:
+ * "a" and "\\u0061" are one key). FLO_NOMEM. */
+flo_status flo__doc_check_keys(struct flo__doc *doc, uint32_t node,
+			       struct flo__report *report);
+
 /* The line, from 1, of an offset. */
 uint32_t flo__doc_line(const struct flo__doc *doc, uint32_t offset);
 
@@ -99,6 +104,8 @@ static inline uint32_t flo__doc_value(uint32_t key)
 
 /* The value under @name in the object @node, or NONE. */
 uint32_t flo__doc_get(struct flo__doc *doc, uint32_t node, const char *name);
+uint32_t flo__doc_getn(struct flo__doc *doc, uint32_t node, const char *name,
+		       size_t len);
 
 /*
  * The text of a string or key, decoded; not NUL-terminated; borrowed as long

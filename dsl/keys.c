@@ -119,10 +119,8 @@ static const char *home_of(unsigned where)
 	}
 }
 
-void flo__keys_check(struct flo__compiler *c, uint32_t object,
-		     const struct flo__keys *found)
+void flo__keys_check(struct flo__compiler *c, const struct flo__keys *found)
 {
-	(void)object;
 	for (int i = 0; i < FLO__KEYS; i++) {
 		if (found->at[i] == FLO__DOC_NONE ||
 		    (keys[i].where & found->where) != 0)
@@ -143,16 +141,17 @@ void flo__keys_only(struct flo__compiler *c, uint32_t object,
 	     key != FLO__DOC_NONE; key = nodes[key].next) {
 		struct flo__nearest near;
 		size_t len;
-		const char *text = flo__doc_string(&c->doc, key, &len);
+		const char *text;
 		bool known = false;
 
+		for (size_t i = 0; i < n && !known; i++)
+			known = flo__doc_is(&c->doc, key, names[i]);
+		if (known)
+			continue;
+		text = flo__doc_string(&c->doc, key, &len);
 		flo__nearest_init(&near, text, len);
-		for (size_t i = 0; i < n && !known; i++) {
-			known = strlen(names[i]) == len &&
-				memcmp(names[i], text, len) == 0;
+		for (size_t i = 0; i < n; i++)
 			flo__nearest_offer(&near, names[i], strlen(names[i]));
-		}
-		if (!known)
-			unknown_key(c, key, &near, what);
+		unknown_key(c, key, &near, what);
 	}
 }

@@ -1,7 +1,6 @@
 #include "dsl/compile_p.h"
 
 #include "base/strbuf.h"
-#include "engine/event.h"
 
 #include <stdio.h>
 #include <string.h>

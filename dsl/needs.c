@@ -82,7 +82,7 @@ static void read_needs(struct flo__compiler *c, uint32_t node)
 		return;
 	for (uint32_t item = flo__doc_first(&c->doc, needs);
 	     item != FLO__DOC_NONE; item = c->doc.nodes[item].next)
-		read_need(c, node, item, c->doc.nodes[needs].len > 1000);
+		read_need(c, node, item, c->doc.nodes[needs].len > 200);
 }
 
 /* The same edges from the other end, in the order of the nodes. */

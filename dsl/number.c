@@ -29,9 +29,9 @@ static void template_number(struct flo__view *view, uint32_t node,
 		ret->expr = expr;
 }
 
-/* A whole number of at least 0, or report what is wrong. */
+/* A whole number of at least @min, or report what is wrong. */
 static bool whole(struct flo__compiler *c, uint32_t node, const char *what,
-		  uint64_t *ret)
+		  uint64_t min, uint64_t *ret)
 {
 	flo_value *value;
 	bool ok;
@@ -50,19 +50,19 @@ static bool whole(struct flo__compiler *c, uint32_t node, const char *what,
 		return false;
 	}
 	ok = flo_value_typeof(value) == FLO_VALUE_INT &&
-	     flo_value_get_int(value) >= 0;
+	     flo_value_get_int(value) >= (int64_t)min;
 	if (ok)
 		*ret = (uint64_t)flo_value_get_int(value);
 	else
 		flo__compile_error(c, BAD_VALUE, node, NULL,
-				   "%s must be a whole number of at least 0",
-				   what);
+				   "%s must be a whole number of at least %u",
+				   what, (unsigned)min);
 	flo_value_unref(value);
 	return ok;
 }
 
 void flo__compile_count(struct flo__view *view, uint32_t node, const char *what,
-			struct flo__number *ret)
+			uint64_t min, struct flo__number *ret)
 {
 	struct flo__compiler *c = view->c;
 	size_t at;
@@ -74,7 +74,7 @@ void flo__compile_count(struct flo__view *view, uint32_t node, const char *what,
 		template_number(view, node, what, ret);
 		return;
 	}
-	whole(c, node, what, &ret->fixed);
+	whole(c, node, what, min, &ret->fixed);
 }
 
 /* Read a duration or size, which @parse understands. */

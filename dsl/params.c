@@ -88,10 +88,10 @@ static void read_lengths(struct flo__compiler *c, uint32_t node,
 
 	suits(c, min, param->type == FLO__PARAM_STRING, param);
 	suits(c, max, param->type == FLO__PARAM_STRING, param);
-	flo__compile_count(&view, min, "`minLength`", &n);
+	flo__compile_count(&view, min, "`minLength`", 0, &n);
 	param->min_len = n.fixed;
 	n.fixed = UINT64_MAX;
-	flo__compile_count(&view, max, "`maxLength`", &n);
+	flo__compile_count(&view, max, "`maxLength`", 0, &n);
 	param->max_len = n.fixed;
 }
 

@@ -1,7 +1,6 @@
 #include "dsl/doc_p.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "base/utf8.h"
 #include "dsl/report_p.h"
 
@@ -31,6 +30,22 @@ static flo_status fail(struct scan *s, uint32_t begin, uint32_t end,
 
 	flo__report_error(s->report, FLO__CODE_SYNTAX, span, s->open, hint,
 			  "%s", message);
+	return FLO_INVALID;
+}
+
+/* The text ends inside what is open. */
+static flo_status ends_early(struct scan *s)
+{
+	struct flo__span span = {s->at, s->at + 1};
+	bool object;
+
+	if (s->open == FLO__DOC_NONE)
+		return fail(s, s->at, s->at, "the file is empty", NULL);
+	object = s->doc->nodes[s->open].type == FLO__DOC_OBJECT;
+	flo__report_error(s->report, FLO__CODE_SYNTAX, span, s->open, NULL,
+			  "the file ends before the %s of line %u is closed",
+			  object ? "object" : "array",
+			  flo__doc_line(s->doc, s->doc->nodes[s->open].begin));
 	return FLO_INVALID;
 }
 
@@ -313,88 +328,6 @@ static flo_status scan_word(struct scan *s)
 		    "strings stand in double quotes");
 }
 
-/* Whether the decoded keys @a and @b are the same. */
-static bool same_key(struct flo__doc *doc, uint32_t a, uint32_t b)
-{
-	size_t a_len;
-	size_t b_len;
-	const char *a_text = flo__doc_string(doc, a, &a_len);
-	const char *b_text = flo__doc_string(doc, b, &b_len);
-
-	return a_len == b_len && memcmp(a_text, b_text, a_len) == 0;
-}
-
-static uint64_t hash_key(struct flo__doc *doc, uint32_t key)
-{
-	size_t len;
-	const char *text = flo__doc_string(doc, key, &len);
-
-	return flo__hash_bytes(text, len);
-}
-
-static void report_duplicate(struct scan *s, uint32_t first, uint32_t again)
-{
-	struct flo__doc *doc = s->doc;
-	size_t len;
-	const char *text = flo__doc_string(doc, again, &len);
-	int line;
-	int column;
-
-	flo__doc_place(doc, doc->nodes[first].begin, &line, &column);
-	flo__report_error(s->report, FLO__CODE_DUPLICATE_KEY,
-			  flo__doc_span(doc, again), again, NULL,
-			  "key \"%.*s\" appears twice; first on line %d",
-			  (int)(len < 64 ? len : 64), text, line);
-}
-
-/* Look for duplicates among many keys with a table of their own. */
-static flo_status check_many(struct scan *s, uint32_t object)
-{
-	struct flo__doc *doc = s->doc;
-	size_t mask = 64;
-	uint32_t *table;
-
-	while (mask < (size_t)doc->nodes[object].len * 2)
-		mask *= 2;
-	table = flo__calloc(mask, sizeof(*table));
-	if (table == NULL)
-		return FLO_NOMEM;
-	mask--;
-	for (uint32_t key = flo__doc_first(doc, object); key != FLO__DOC_NONE;
-	     key = doc->nodes[key].next) {
-		size_t i = hash_key(doc, key) & mask;
-
-		while (table[i] != 0 && !same_key(doc, table[i], key))
-			i = (i + 1) & mask;
-		if (table[i] != 0)
-			report_duplicate(s, table[i], key);
-		else
-			table[i] = key;
-	}
-	flo__free(table);
-	return doc->nomem ? FLO_NOMEM : FLO_OK;
-}
-
-static flo_status check_duplicates(struct scan *s, uint32_t object)
-{
-	struct flo__doc *doc = s->doc;
-	uint32_t first = flo__doc_first(doc, object);
-
-	if (doc->nodes[object].len > 16)
-		return check_many(s, object);
-	for (uint32_t key = first; key != FLO__DOC_NONE;
-	     key = doc->nodes[key].next) {
-		for (uint32_t seen = first; seen != key;
-		     seen = doc->nodes[seen].next) {
-			if (same_key(doc, seen, key)) {
-				report_duplicate(s, seen, key);
-				break;
-			}
-		}
-	}
-	return doc->nomem ? FLO_NOMEM : FLO_OK;
-}
-
 static flo_status scan_key(struct scan *s)
 {
 	uint32_t begin = s->at;
@@ -402,9 +335,11 @@ static flo_status scan_key(struct scan *s)
 	bool escaped;
 	flo_status st;
 
-	if (s->at >= s->doc->len || s->doc->text[s->at] != '"')
+	if (s->at >= s->doc->len)
+		return ends_early(s);
+	if (s->doc->text[s->at] != '"')
 		return fail(s, begin, begin + 1, "a key is missing here",
-			    s->at < s->doc->len && s->doc->text[s->at] == '}'
+			    s->doc->text[s->at] == '}'
 				    ? "no comma before a closing brace"
 				    : "keys stand in double quotes");
 	st = skip_string(s, &escaped);
@@ -418,7 +353,9 @@ static flo_status scan_key(struct scan *s)
 	st = skip_space(s);
 	if (st != FLO_OK)
 		return st;
-	if (s->at >= s->doc->len || s->doc->text[s->at] != ':')
+	if (s->at >= s->doc->len)
+		return ends_early(s);
+	if (s->doc->text[s->at] != ':')
 		return fail(s, s->at, s->at + 1, "a colon is missing here",
 			    NULL);
 	s->at++;
@@ -474,7 +411,7 @@ static flo_status close_container(struct scan *s)
 
 	doc->nodes[node].end = ++s->at;
 	if (doc->nodes[node].type == FLO__DOC_OBJECT)
-		st = check_duplicates(s, node);
+		st = flo__doc_check_keys(doc, node, s->report);
 	s->depth--;
 	/* The parent was the container that was open when this one began;
 	 * doc->nodes[node].next held nothing yet, so it kept `last`. */
@@ -503,7 +440,7 @@ static flo_status scan_value(struct scan *s, bool *ret_opened)
 		return st;
 	}
 	if (s->at >= s->doc->len)
-		return fail(s, s->at, s->at, "the file ends too early", NULL);
+		return ends_early(s);
 	if (c == '"') {
 		st = skip_string(s, &escaped);
 		if (st == FLO_OK)
@@ -528,19 +465,8 @@ static flo_status scan_between(struct scan *s, bool first, bool *ret_value)
 	char c;
 
 	*ret_value = false;
-	if (s->at >= s->doc->len) {
-		struct flo__span span = flo__doc_span(s->doc, s->open);
-		int line;
-		int column;
-
-		flo__doc_place(s->doc, span.begin, &line, &column);
-		span = (struct flo__span){s->at, s->at + 1};
-		flo__report_error(
-			s->report, FLO__CODE_SYNTAX, span, s->open, NULL,
-			"the file ends before the %s of line %d is closed",
-			object ? "object" : "array", line);
-		return FLO_INVALID;
-	}
+	if (s->at >= s->doc->len)
+		return ends_early(s);
 	c = s->doc->text[s->at];
 	if (c == close)
 		return close_container(s);

@@ -10,10 +10,14 @@ static bool is(const char *name, size_t len, const char *text)
 	return strlen(text) == len && memcmp(text, name, len) == 0;
 }
 
+/* Edges walked in one compilation to find out who needs whom indirectly. */
+#define WALK_MAX UINT64_C(300000000)
+
 /*
  * Whether @node needs @target, directly or through others. Nodes found from
  * one target are remembered until another is asked for: references to the
- * same step cost one walk together.
+ * same step cost one walk together. Past WALK_MAX only direct needs count, so
+ * that a hostile file cannot keep us busy for hours.
  */
 static bool needs(struct flo__compiler *c, uint32_t node, uint32_t target)
 {
@@ -36,11 +40,14 @@ static bool needs(struct flo__compiler *c, uint32_t node, uint32_t target)
 	}
 	if (c->reach_from == target)
 		return c->reach[node] == c->reach_stamp;
+	if (c->reach_cost > WALK_MAX)
+		return false;
 	c->reach_from = target;
 	c->reach_stamp++;
 	c->reach_stack[len++] = target;
 	while (len > 0) {
 		n = &c->nodes[c->reach_stack[--len]];
+		c->reach_cost += n->succs_len;
 		for (uint32_t i = 0; i < n->succs_len; i++) {
 			uint32_t succ = c->edges[n->first_succ + i];
 
@@ -294,6 +301,9 @@ static flo_status find_env(struct flo__view *view, const char *name, size_t len,
 	struct flo__nearest near;
 	char hint[96];
 
+	if (env != FLO__DOC_NONE &&
+	    flo__doc_getn(doc, env, name, len) != FLO__DOC_NONE)
+		return FLO_OK;
 	flo__nearest_init(&near, name, len);
 	for (uint32_t key = env != FLO__DOC_NONE ? flo__doc_first(doc, env)
 						 : FLO__DOC_NONE;
@@ -301,8 +311,6 @@ static flo_status find_env(struct flo__view *view, const char *name, size_t len,
 		size_t key_len;
 		const char *text = flo__doc_string(doc, key, &key_len);
 
-		if (key_len == len && memcmp(text, name, len) == 0)
-			return FLO_OK;
 		flo__nearest_offer(&near, text, key_len);
 	}
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0,

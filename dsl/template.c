@@ -7,6 +7,10 @@
 /* How deep a literal JSON value may nest: bounds the recursion over it. */
 #define VALUE_DEPTH_MAX 128
 
+/* Templates of one string that are reported: finding their places costs a walk
+ * over the string each. */
+#define FAILED_MAX 20
+
 /* The string being compiled, so that problems in it find their place. */
 struct place {
 	struct flo__compiler *c;
@@ -88,7 +92,7 @@ struct pieces {
 	struct flo__strbuf text; /* literal text not yet emitted */
 	uint32_t n;		 /* pieces emitted */
 	bool whole;		 /* the string is one template and no more */
-	bool failed;
+	unsigned failed;	 /* templates with something wrong */
 };
 
 static void flush(struct flo__compiler *c, struct pieces *p)
@@ -121,11 +125,11 @@ static size_t emit_template(struct flo__view *view, uint32_t node,
 				  "a template ends with }}; a literal ${{ is "
 				  "written $${{",
 				  "this template is not closed");
-		p->failed = true;
+		p->failed++;
 		return len;
 	}
 	if (!emit_expr(view, node, text, at + 3, end - at - 3, &types))
-		p->failed = true;
+		p->failed++;
 	p->n++;
 	p->whole = at == 0 && end + 2 == len;
 	return end + 2;
@@ -144,7 +148,8 @@ static bool emit_string(struct flo__view *view, uint32_t node, bool keep)
 	size_t at = 0;
 	size_t mark;
 
-	while ((mark = next_marker(text, len, at)) != SIZE_MAX) {
+	while ((mark = next_marker(text, len, at)) != SIZE_MAX &&
+	       p.failed < FAILED_MAX) {
 		if (mark > at && text[mark - 1] == '$') {
 			flo__strbuf_add(&p.text, text + at, mark - 1 - at);
 			flo__strbuf_adds(&p.text, "${{");
@@ -164,7 +169,7 @@ static bool emit_string(struct flo__view *view, uint32_t node, bool keep)
 	else if (p.n > 1 || (p.whole && !keep))
 		flo__code_emit(&c->code, FLO__OP_TEXT, p.n, 0, 0);
 	flo__strbuf_fini(&p.text);
-	return !p.failed;
+	return p.failed == 0;
 }
 
 static bool emit_value(struct flo__view *view, uint32_t node, unsigned depth);

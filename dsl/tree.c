@@ -337,7 +337,7 @@ static uint32_t build_step(struct flo__compiler *c, uint32_t parent,
 	if (!unsupported(c, &keys))
 		body = body_of(c, object, &keys, &key);
 	if (body != FLO__DOC_NONE)
-		flo__keys_check(c, object, &keys);
+		flo__keys_check(c, &keys);
 	foreach = body != FLO__DOC_NONE &&
 		  keys.at[FLO__KEY_FOREACH] != FLO__DOC_NONE;
 	if (foreach) {

@@ -91,10 +91,7 @@ flo_status flo__conn_error(struct flo__conn *db, int rc, flo_error *err);
 /* Whether the file is ours and of a version we know. Reads only. */
 flo_status flo__schema_check(struct flo__conn *db, flo_error *err,
 			     int *ret_version);
-/*
- * Bring a file to the version we write, and to WAL mode if it is an empty one.
- * Requires: the right to write.
- */
+/* Bring a file to the version we write. Requires: the right to write. */
 flo_status flo__schema_migrate(struct flo__conn *db, flo_error *err);
 #define FLO__SCHEMA_VERSION 1
 

@@ -44,6 +44,7 @@ static flo_status fill(const char *made, flo_error *err)
 			   "PRAGMA journal_mode = MEMORY",
 			   err));
 	TRY(flo__schema_migrate(&db, err));
+	TRY(flo__conn_exec(&db, "PRAGMA journal_mode = WAL", err));
 out:
 	flo__conn_close(&db);
 	return st;

@@ -189,14 +189,10 @@ flo_status flo__schema_migrate(struct flo__conn *db, flo_error *err)
 {
 	int version = 0;
 	flo_status st;
-	bool empty;
 
 	TRY(flo__schema_check(db, err, &version));
-	empty = version == 0;
 	for (; version < FLO__SCHEMA_VERSION; version++)
 		TRY(apply(db, version, err));
-	if (empty)
-		TRY(flo__conn_exec(db, "PRAGMA journal_mode = WAL", err));
 	ENSURE(version == FLO__SCHEMA_VERSION);
 out:
 	return st;

@@ -52,6 +52,8 @@ static flo_status open_database(struct flo__store *store, flo_error *err)
 	TRY(check_writable(store, err));
 	TRY(set_pragmas(store, err));
 	TRY(flo__schema_migrate(&store->db, err));
+	/* the file remembers it, unless somebody has changed it by hand */
+	TRY(flo__conn_exec(&store->db, "PRAGMA journal_mode = WAL", err));
 	TRY(flo__path_mkdir(store->files, err));
 	st = flo__ballast_make(store, err);
 	if (st != FLO_FULL) {

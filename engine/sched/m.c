@@ -28,6 +28,7 @@ static void *thread_main(void *arg)
 	struct flo__m *m = arg;
 
 	current = m;
+	flo__thread_known(1);
 #ifdef FLO__TSAN
 	m->fiber = __tsan_get_current_fiber();
 #endif
@@ -35,6 +36,7 @@ static void *thread_main(void *arg)
 	m->nextp = NULL;
 	flo__sched_loop(m);
 	INSIST(m->g == NULL && m->p == NULL);
+	flo__thread_known(-1);
 	current = NULL;
 	return NULL;
 }

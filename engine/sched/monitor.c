@@ -110,8 +110,13 @@ static uint64_t pause_ns(flo_runtime *rt, unsigned vain)
 {
 	if (vain < FAST_LOOKS)
 		return FAST_NS;
-	if (flo__sched_all_idle(rt))
+	if (flo__sched_all_idle(rt)) {
+		/* Again, in case we were the thread not yet counted. */
+		flo__tlock_take(&rt->lock);
+		flo__deadlock_check(rt);
+		flo__tlock_give(&rt->lock);
 		return FLO__NEVER;
+	}
 	if (atomic_load(&rt->nidle) > 0 && outside_awaited(rt) &&
 	    !flo__poller_driven(rt))
 		return DRIVE_NS;
@@ -141,10 +146,11 @@ static void *monitor_main(void *arg)
 	flo_runtime *rt = arg;
 	unsigned vain = FAST_LOOKS;
 
+	flo__thread_known(1);
 	for (;;) {
 		pause_for(rt, pause_ns(rt, vain));
 		if (atomic_load(&rt->stopping))
-			return NULL;
+			break;
 		vain = look_at_blocked(rt) ? 0 : vain + (vain < FAST_LOOKS);
 		flo__relief_set(rt, count_stuck(rt));
 		look_outside(rt);
@@ -152,6 +158,8 @@ static void *monitor_main(void *arg)
 		if (atomic_load(&rt->nidle) > 0 && flo__sched_work_anywhere(rt))
 			flo__sched_wake(rt);
 	}
+	flo__thread_known(-1);
+	return NULL;
 }
 
 void flo__monitor_wake(flo_runtime *rt)

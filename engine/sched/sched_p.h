@@ -105,4 +105,12 @@ uint64_t flo__runtime_now(flo_runtime *rt);
 void flo__runtime_hold(flo_runtime *rt);
 void flo__runtime_release(flo_runtime *rt);
 
+/*
+ * Say that the calling ordinary thread of ours wakes coroutines only in ways
+ * that are counted (notes, holds), or (-1), at its end, that this is over.
+ * While the process has threads that are not known, any of which might cancel
+ * a context, no deadlock is reported.
+ */
+void flo__thread_known(int by);
+
 #endif

@@ -235,8 +235,9 @@ static flo_status find_applied(struct diff *diff, struct flo__cdb *db,
 	struct flo__cmdb_plan plan;
 	flo_status st;
 
-	flo__stage_id(db->call, "plan", diff->plan.id);
-	st = flo__plan_read(db, diff->plan.id, NULL, &plan);
+	st = flo__stage_id(db->call, "plan", diff->plan.id);
+	if (st == FLO_OK)
+		st = flo__plan_read(db, diff->plan.id, NULL, &plan);
 	if (st == FLO_NOTFOUND)
 		return FLO_OK;
 	if (st != FLO_OK)

@@ -74,24 +74,16 @@ static flo_status read_setting(const char *name, const flo_value *value,
 			     name);
 }
 
-flo_status flo__guard_read(const flo_value *with, flo_error *err,
-			   struct flo__guard *ret_guard)
+static flo_status read_settings(const flo_value *given, flo_error *err,
+				struct flo__guard *guard)
 {
-	const flo_value *given = flo__args_get(with, "guard");
-	struct flo__guard guard = {true, true, 20, 10, 90};
 	flo_status st = FLO_OK;
 
-	if (given != NULL && flo_value_typeof(given) == FLO_VALUE_BOOL &&
-	    !flo_value_get_bool(given))
-		guard = (struct flo__guard){false, false, 100, 0, 101};
-	else if (given != NULL && flo_value_typeof(given) != FLO_VALUE_MAP)
+	if (flo_value_typeof(given) != FLO_VALUE_MAP)
 		return flo_error_set(err, FLO_TYPE,
 				     "\"guard\" must be an object of settings, "
 				     "or false");
-	for (size_t i = 0; given != NULL && st == FLO_OK &&
-			   flo_value_typeof(given) == FLO_VALUE_MAP &&
-			   i < flo_value_len(given);
-	     i++) {
+	for (size_t i = 0; st == FLO_OK && i < flo_value_len(given); i++) {
 		const flo_value *key = NULL;
 		const flo_value *value = flo_value_map_at(given, i, &key);
 
@@ -100,7 +92,23 @@ flo_status flo__guard_read(const flo_value *with, flo_error *err,
 					     "guard: a setting's name must be "
 					     "a string");
 		st = read_setting(flo_value_get_string(key, NULL), value, err,
-				  &guard);
+				  guard);
+	}
+	return st;
+}
+
+flo_status flo__guard_read(const flo_value *with, flo_error *err,
+			   struct flo__guard *ret_guard)
+{
+	const flo_value *given = flo__args_get(with, "guard");
+	struct flo__guard guard = {true, true, 20, 10, 90};
+	flo_status st = FLO_OK;
+
+	if (given != NULL && flo_value_typeof(given) == FLO_VALUE_BOOL) {
+		if (!flo_value_get_bool(given))
+			guard = (struct flo__guard){false, false, 100, 0, 101};
+	} else if (given != NULL) {
+		st = read_settings(given, err, &guard);
 	}
 	if (st == FLO_OK)
 		*ret_guard = guard;

@@ -58,16 +58,20 @@ flo_status flo__source_check(const char *source, flo_error *err)
 	return FLO_OK;
 }
 
-void flo__stage_id(const flo_step_call *call, const char *kind,
-		   char ret_id[FLO__DIGEST_TEXT_SIZE])
+flo_status flo__stage_id(const flo_step_call *call, const char *kind,
+			 char ret_id[FLO__DIGEST_TEXT_SIZE])
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	struct flo__digest digest;
+	flo_status st;
 
 	flo__strbuf_addf(&sb, "%s\n%s", kind, flo_step_idempotency_key(call));
+	st = flo__strbuf_status(&sb);
 	digest = flo__digest_of(sb.data, sb.len);
 	flo__strbuf_fini(&sb);
-	flo__digest_text(&digest, ret_id);
+	if (st == FLO_OK)
+		flo__digest_text(&digest, ret_id);
+	return st;
 }
 
 /* Open */
@@ -223,12 +227,12 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 	flo__strbuf_init(&stage->texts);
 	flo__strbuf_init(&stage->hits);
 	flo__strbuf_init(&stage->scratch);
-	flo__stage_id(db->call, "pull", stage->pull.id);
+	st = flo__stage_id(db->call, "pull", stage->pull.id);
 	stage->waiting =
 		flo__reallocarray(NULL, FLUSH_RECORDS, sizeof(*stage->waiting));
 	if (stage->waiting == NULL)
-		st = flo_error_set(err, FLO_NOMEM, "out of memory");
-	else
+		st = FLO_NOMEM;
+	if (st == FLO_OK)
 		st = begin_pull(stage, source, err);
 	if (st == FLO_OK)
 		st = load_known(stage, err);

@@ -30,9 +30,12 @@ struct flo__pull {
  */
 flo_status flo__source_check(const char *source, flo_error *err);
 
-/* The id of what the step @call makes of kind @kind: the same each time. */
-void flo__stage_id(const flo_step_call *call, const char *kind,
-		   char ret_id[FLO__DIGEST_TEXT_SIZE]);
+/*
+ * The id of what the step @call makes of kind @kind: the same each time it is
+ * executed. FLO_NOMEM.
+ */
+flo_status flo__stage_id(const flo_step_call *call, const char *kind,
+			 char ret_id[FLO__DIGEST_TEXT_SIZE]);
 
 /*
  * Begin the pull of the step that @db belongs to. One of the same id, from an

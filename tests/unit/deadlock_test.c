@@ -8,6 +8,7 @@
 #include <flo/runtime.h>
 #include <flo/sync.h>
 
+#include "engine/context_p.h"
 #include "engine/sched/sched_p.h"
 
 #include <pthread.h>
@@ -100,6 +101,67 @@ static void freeing_a_runtime_that_cannot_end_is_a_deadlock(void **state)
 	assert_non_null(strstr(text, "deadlock: all 1 coroutines"));
 }
 
+static void *cancel_late(void *arg)
+{
+	usleep(20000);
+	flo_context_cancel(arg, NULL);
+	return NULL;
+}
+
+static void cancelled(struct flo__context_watch *watch)
+{
+	flo__ready(*(struct flo__g **)(watch + 1));
+}
+
+/* A wait that only its context can end, which another thread will cancel. */
+struct cancellable {
+	struct flo__context_watch watch;
+	struct flo__g *g;
+	flo_context *context;
+};
+
+static bool watch_context(struct flo__g *g, void *arg)
+{
+	struct cancellable *c = arg;
+
+	c->g = g;
+	return flo__context_watch_add(c->context, &c->watch);
+}
+
+static void wait_for_cancel(void *arg)
+{
+	struct cancellable *c = arg;
+
+	flo__park(watch_context, c, "context", false);
+	flo__context_watch_del(c->context, &c->watch);
+}
+
+static void a_thread_that_may_cancel_keeps_the_detector_quiet(void **state)
+{
+	flo_runtime *rt = runtime(1);
+	struct cancellable c = {.watch.fn = cancelled,
+				.context = flo_context_new(rt)};
+	pthread_t thread;
+
+	(void)state;
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+	/* Its own thread makes counting threads impossible. */
+	flo__runtime_hold(rt);
+#endif
+#endif
+	pthread_create(&thread, NULL, cancel_late, c.context);
+	flo_runtime_run(rt, wait_for_cancel, &c);
+	pthread_join(thread, NULL);
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+	flo__runtime_release(rt);
+#endif
+#endif
+	flo_context_unref(c.context);
+	flo_runtime_free(rt);
+}
+
 static bool show(struct flo__g *g, void *arg)
 {
 	__atomic_store_n((struct flo__g **)arg, g, __ATOMIC_RELEASE);
@@ -190,6 +252,8 @@ int main(void)
 		cmocka_unit_test(a_deadlock_is_reported_with_names_and_reasons),
 		cmocka_unit_test(
 			freeing_a_runtime_that_cannot_end_is_a_deadlock),
+		cmocka_unit_test(
+			a_thread_that_may_cancel_keeps_the_detector_quiet),
 		cmocka_unit_test(a_hold_keeps_the_detector_quiet),
 		cmocka_unit_test(notes_regions_and_sleeps_are_no_deadlock),
 	};

@@ -334,27 +334,133 @@ static void finally_sees_the_whole_body(void **state)
 	plan->free(plan);
 }
 
-static void out_of_memory_anywhere_is_an_error(void **state)
+/* Fail each allocation in turn; without a failure it must end in @end. */
+static void fail_each_allocation(const char *text, flo_status end)
 {
 	flo_status st = FLO_NOMEM;
 
-	(void)state;
-	flo__json_guard_install();
 	for (long n = 1; st == FLO_NOMEM; n++) {
 		struct flo__strbuf said = FLO__STRBUF_INIT;
 		struct flo__plan *plan = NULL;
 
 		flo__alloc_fail_at(n, 0);
-		st = compile_n(example, strlen(example), NULL, &plan);
+		st = compile_n(text, strlen(text), &said, &plan);
 		flo__alloc_fail_at(0, 0);
-		if (st == FLO_OK)
+		assert_int_equal(st == FLO_OK, plan != NULL);
+		if (plan != NULL)
 			plan->free(plan);
-		else
-			assert_int_equal(st, FLO_NOMEM);
 		flo__strbuf_fini(&said);
 		assert_true(n < 100000);
 	}
-	assert_int_equal(st, FLO_OK);
+	assert_int_equal(st, end);
+}
+
+static void out_of_memory_anywhere_is_an_error(void **state)
+{
+	(void)state;
+	flo__json_guard_install();
+	fail_each_allocation(example, FLO_OK);
+}
+
+static void out_of_memory_while_reporting_is_an_error(void **state)
+{
+	(void)state;
+	flo__json_guard_install();
+	fail_each_allocation(
+		"{\"name\": \"p\", \"nmae\": 1, \"params\": {\"a\": {"
+		"\"type\": \"integer\", \"default\": \"x\"}}, \"steps\": [{"
+		"\"name\": \"g\", \"group\": [{\"name\": \"x\", \"sh\": "
+		"\"${{ a }}\", \"needs\": [\"y\"]}, {\"name\": \"y\", "
+		"\"exec\": [\"${{ steps.z + [1].map(q, 'a' }}\", \"${{ "
+		"stirng(1) + params.b }}\"], \"needs\": [\"x\", "
+		"\"xx\"]}]}]}",
+		FLO_INVALID);
+}
+
+/* Compile and forget: whatever comes out, nothing may break. */
+static void survives(const char *text, size_t len)
+{
+	struct flo__strbuf said = FLO__STRBUF_INIT;
+	struct flo__plan *plan = NULL;
+	flo_status st = compile_n(text, len, &said, &plan);
+
+	assert_true(st == FLO_OK || st == FLO_INVALID);
+	assert_int_equal(st == FLO_OK, plan != NULL);
+	if (st == FLO_INVALID)
+		assert_int_not_equal(said.len, 0);
+	if (plan != NULL)
+		plan->free(plan);
+	flo__strbuf_fini(&said);
+}
+
+static void a_file_cut_anywhere_is_no_crash(void **state)
+{
+	(void)state;
+	for (size_t len = 0; len < sizeof(example); len++) {
+		/* A copy of exactly that size, so that ASan sees the end. */
+		char *text = flo__malloc(len);
+
+		assert_non_null(text);
+		memcpy(text, example, len);
+		survives(text, len);
+		flo__free(text);
+	}
+}
+
+static void a_changed_byte_is_no_crash(void **state)
+{
+	static const char bytes[] = "\"}{0\\\xff.";
+	size_t len = sizeof(example) - 1;
+	char *text = flo__strdup(example);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < len; i++) {
+		for (size_t k = i % 2; k < sizeof(bytes) - 1; k += 2) {
+			text[i] = bytes[k];
+			survives(text, len);
+		}
+		text[i] = example[i];
+	}
+	flo__free(text);
+}
+
+/* A group of @n steps, each of which uses the one before; with @cycle the
+ * first needs the second. */
+static char *many_steps(int n, bool cycle)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	flo__strbuf_addf(&sb,
+			 "{\"name\": \"p\", \"steps\": [{\"name\": \"g\", "
+			 "\"group\": [\n{\"name\": \"s0\", \"needs\": [%s], "
+			 "\"exec\": [\"x\"]}",
+			 cycle ? "\"s1\"" : "");
+	for (int i = 1; i < n; i++)
+		flo__strbuf_addf(&sb,
+				 ",\n{\"name\": \"s%d\", \"exec\": [\"x\", "
+				 "\"${{ steps.s%d.output }}\"], \"needs\": "
+				 "[\"s%d\"]}",
+				 i, i - 1, i - 1);
+	flo__strbuf_adds(&sb, "]}]}");
+	return flo__strbuf_take(&sb);
+}
+
+static void a_hundred_thousand_steps_are_feasible(void **state)
+{
+	char *text = many_steps(100000, true);
+	struct flo__plan *plan;
+
+	(void)state;
+	/* One cycle, and everything hangs on it: one problem. */
+	assert_says(text, "2:26: error: [cycle] steps need each other in a "
+			  "cycle: s0 -> s1 -> s0\n");
+	flo__free(text);
+	text = many_steps(100000, false);
+	plan = plan_of(text);
+	assert_int_equal(plan->nodes_len, 100002);
+	plan->free(plan);
+	flo__free(text);
 }
 
 int main(void)
@@ -367,6 +473,10 @@ int main(void)
 		cmocka_unit_test(defaults_reach_every_leaf),
 		cmocka_unit_test(finally_sees_the_whole_body),
 		cmocka_unit_test(out_of_memory_anywhere_is_an_error),
+		cmocka_unit_test(out_of_memory_while_reporting_is_an_error),
+		cmocka_unit_test(a_file_cut_anywhere_is_no_crash),
+		cmocka_unit_test(a_changed_byte_is_no_crash),
+		cmocka_unit_test(a_hundred_thousand_steps_are_feasible),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

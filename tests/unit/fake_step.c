@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "fake_step.h"
 
 #include <fcntl.h>
@@ -119,7 +120,13 @@ static void run(void *arg)
 {
 	flo_step_call *call = arg;
 
+	if (call->fs->alloc_fail_at != 0)
+		flo__alloc_fail_at(call->fs->alloc_fail_at, 0);
 	call->st = call->type->run(call, call->with, call->err, &call->output);
+	if (call->fs->alloc_fail_at != 0) {
+		call->fs->allocs = flo__alloc_count();
+		flo__alloc_fail_at(0, 0);
+	}
 	pthread_mutex_lock(&call->lock);
 	call->done = true;
 	pthread_cond_signal(&call->ended);

@@ -16,6 +16,8 @@ struct fake_steps {
 	const char *run_id;
 	flo_error err; /* of the last step */
 	char log[4096];
+	long alloc_fail_at; /* not 0: this allocation of a step fails */
+	long allocs;	    /* how many the last such step made */
 };
 
 /* Group set-up and tear-down: the directory and all in it goes at the end. */

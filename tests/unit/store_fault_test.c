@@ -8,9 +8,7 @@
 
 #include "base/alloc.h"
 
-#include <sys/stat.h>
-
-#define GROUPS 4
+#define GROUPS 3
 
 struct outcome {
 	bool opened;
@@ -119,12 +117,6 @@ static void check_file(struct fixture *f, const struct outcome *o)
 	flo__reader_close(reader);
 }
 
-static void clear_dir(struct fixture *f)
-{
-	nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	assert_int_equal(mkdir(f->dir, 0700), 0);
-}
-
 /* Fail call 1, 2, 3 ... until one run does not come so far. */
 static void fail_everywhere(struct fixture *f, enum fault_where where, int code,
 			    bool forever, flo_status expected)
@@ -136,7 +128,7 @@ static void fail_everywhere(struct fixture *f, enum fault_where where, int code,
 	do {
 		struct outcome o;
 
-		clear_dir(f);
+		remove_store(f);
 		fault_plan(where, code, forever, ++cases);
 		o = write_run(f, durability);
 		fired = atomic_load(&fault.fired);
@@ -224,7 +216,7 @@ static void memory_that_runs_out(void **state)
 	do {
 		struct outcome o;
 
-		clear_dir(f);
+		remove_store(f);
 		flo__alloc_fail_at(++nth, 0);
 		o = write_run(f, FLO__STORE_PROCESS);
 		calls = flo__alloc_count();

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
@@ -48,6 +49,13 @@ static inline int make_fixture(void **state)
 	snprintf(f->path, sizeof(f->path), "%s/flow.db", f->dir);
 	*state = f;
 	return 0;
+}
+
+/* An empty directory again. */
+static inline void remove_store(struct fixture *f)
+{
+	nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	assert_int_equal(mkdir(f->dir, 0700), 0);
 }
 
 static inline int remove_fixture(void **state)

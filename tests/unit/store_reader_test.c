@@ -301,6 +301,101 @@ static void no_store_is_not_found(void **state)
 	flo__reader_close(open_reader(f));
 }
 
+/* --- damage --- */
+
+/* Overwrite @len bytes somewhere; the store is closed. */
+static void scribble(const struct fixture *f, long size, int len)
+{
+	FILE *file = fopen(f->path, "r+");
+
+	assert_non_null(file);
+	assert_int_equal(fseek(file, rand() % size, SEEK_SET), 0);
+	while (len-- > 0)
+		fputc(rand(), file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Everything a reader can do; whatever it says, it says something. */
+static void read_everything(const struct fixture *f)
+{
+	struct collected events = {0};
+	struct list list = {0};
+	struct flo__reader *reader;
+	struct flo__run_row row;
+
+	if (flo__reader_open(f->path, NULL, &reader) != FLO_OK)
+		return;
+	(void)flo__reader_runs(reader, 0, list_row, &list, NULL);
+	(void)flo__reader_run(reader, "r1", NULL, &row);
+	(void)flo__reader_events(reader, "r1", collect_event, &events, NULL);
+	(void)flo__reader_verify(reader, "r2", NULL);
+	flo__reader_close(reader);
+}
+
+static void write_something(const struct fixture *f)
+{
+	const struct flo__run_record *record;
+	struct flo__run_journal *run;
+	struct flo__journal *j;
+
+	if (flo__store_open(f->path, FLO__STORE_NONE, NULL, &j) != FLO_OK)
+		return;
+	if (j->ops->open(j, "r2", NULL, NULL, NULL, &run, &record) == FLO_OK) {
+		(void)append(j, run, FLO__EVENT_STEP_LOST);
+		(void)j->ops->close(run, NULL);
+	}
+	flo__store_close(j);
+}
+
+/* A store with two runs that have ended and one that has not, as bytes. */
+static char *make_sound(struct fixture *f, size_t *ret_size)
+{
+	static const char *const ids[] = {"r0", "r1"};
+	struct flo__run_journal *run;
+	struct flo__journal *j;
+	struct stat info;
+	char *bytes;
+	FILE *file;
+
+	make_runs(f, ids, 2);
+	j = open_store(f, FLO__STORE_NONE);
+	run = create_run(j, "r2");
+	for (int n = 0; n < 50; n++)
+		assert_int_equal(append(j, run, FLO__EVENT_STEP_LOST), FLO_OK);
+	assert_int_equal(j->ops->close(run, NULL), FLO_OK);
+	flo__store_close(j);
+	assert_int_equal(stat(f->path, &info), 0);
+	*ret_size = (size_t)info.st_size;
+	bytes = malloc(*ret_size);
+	file = fopen(f->path, "r");
+	assert_int_equal(fread(bytes, 1, *ret_size, file), *ret_size);
+	fclose(file);
+	return bytes;
+}
+
+static void damaged_files_do_no_harm(void **state)
+{
+	struct fixture *f = *state;
+	size_t size;
+	char *sound = make_sound(f, &size);
+
+	for (int i = 0; i < 100; i++) {
+		FILE *file;
+
+		remove_store(f);
+		file = fopen(f->path, "w");
+		assert_non_null(file);
+		assert_int_equal(fwrite(sound, 1, size, file), size);
+		assert_int_equal(fclose(file), 0);
+		for (int n = 0; n < 3; n++) {
+			scribble(f, (long)size, 1 + rand() % 200);
+			read_everything(f);
+			write_something(f);
+		}
+	}
+	free(sound);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +408,7 @@ int main(void)
 		STORE_TEST(a_read_only_directory_can_be_read),
 		STORE_TEST(a_wal_that_cannot_be_read_is_not_ignored),
 		STORE_TEST(no_store_is_not_found),
+		STORE_TEST(damaged_files_do_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,273 @@
+/* cmdb.export: whole files, in their place, once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cmdb_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static flo_status export(const char *db, const char *plan, const char *more,
+			 flo_value **ret_output)
+{
+	return fake_step(&fs, &flo__cmdb_export, "export", ret_output,
+			 "{\"db\":\"%s\",\"plan\":\"%s\",\"format\":\"ndjson\","
+			 "\"root\":\"out\"%s}",
+			 db, plan, more);
+}
+
+static char *read_all(const char *path)
+{
+	static char text[8192];
+	FILE *file = fopen(path, "r");
+	size_t len;
+
+	if (file == NULL)
+		fail_msg("cannot open %s", path);
+	len = fread(text, 1, sizeof(text) - 1, file);
+	text[len] = '\0';
+	fclose(file);
+	return text;
+}
+
+static void write_all(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* A member of the line's object, as JSON; the caller frees it. */
+static char *member(const char *line, const char *name)
+{
+	flo_value *value = NULL;
+	char *text;
+
+	assert_int_equal(flo_value_from_json(line, strlen(line), 0, NULL,
+					     &value),
+			 FLO_OK);
+	assert_non_null(flo_value_map_get(value, name));
+	text = flo_value_to_json(flo_value_map_get(value, name));
+	flo_value_unref(value);
+	return text;
+}
+
+static void expect_member(const char *line, const char *name, const char *want)
+{
+	char *text = member(line, name);
+
+	assert_string_equal(text, want);
+	flo_free(text);
+}
+
+static void changes_are_lines_of_json(void **state)
+{
+	flo_value *diff = NULL, *output = NULL;
+	char want[256], date[16], *line;
+
+	(void)state;
+	sync_text("c.db", "1", "[{\"id\":1,\"tags\":{\"a\":\"x\"}}]");
+	fake_ok(&fs,
+		diff_text("c.db", "2", "[{\"id\":1,\n\"tags\": {\"a\":\"y\"}}]",
+			  "", &diff));
+	fake_ok(&fs, export("c.db", out_text(diff, "plan"), "", &output));
+	snprintf(date, sizeof(date), "%s",
+		 query_text("c.db", "SELECT date(ts / 1000000, 'unixepoch')"
+				    " FROM plan ORDER BY no DESC LIMIT 1"));
+	snprintf(want, sizeof(want), "%s/out/vm/changes/dt=%s/%s.ndjson",
+		 fs.dir, date,
+		 query_text("c.db", "SELECT pull_id FROM plan"
+				    " ORDER BY no DESC LIMIT 1"));
+	assert_string_equal(out_text(output, "path"), want);
+	assert_int_equal(out_int(output, "rows"), 1);
+	line = read_all(want);
+	assert_int_equal(out_int(output, "bytes"), strlen(line));
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	expect_member(line, "op", "\"u\"");
+	expect_member(line, "key", "[1]");
+	expect_member(line, "source", "\"vm\"");
+	expect_member(line, "run_id", "\"run-1\"");
+	expect_member(line, "fields", "[\"/tags/a\"]");
+	expect_member(line, "before", "{\"id\":1,\"tags\":{\"a\":\"x\"}}");
+	expect_member(line, "after", "{\"id\":1,\"tags\":{\"a\":\"y\"}}");
+	flo_value_unref(diff);
+	flo_value_unref(output);
+}
+
+static void a_file_is_written_once(void **state)
+{
+	flo_value *diff = NULL, *output = NULL;
+	char path[256];
+
+	(void)state;
+	fake_ok(&fs, diff_text("o.db", "1", "[{\"id\":1}]", "", &diff));
+	fake_ok(&fs, export("o.db", out_text(diff, "plan"), "", &output));
+	snprintf(path, sizeof(path), "%s", out_text(output, "path"));
+	flo_value_unref(output);
+	/* Somebody has taken it: it does not come back. */
+	assert_int_equal(unlink(path), 0);
+	fake_ok(&fs, export("o.db", out_text(diff, "plan"), "", &output));
+	assert_string_equal(out_text(output, "path"), path);
+	assert_int_equal(out_int(output, "rows"), 1);
+	assert_int_not_equal(access(path, F_OK), 0);
+	flo_value_unref(output);
+	flo_value_unref(diff);
+}
+
+static void a_crash_before_the_mark_is_made_good(void **state)
+{
+	flo_value *diff = NULL, *output = NULL;
+	char path[256], temp[300], *text;
+
+	(void)state;
+	fake_ok(&fs, diff_text("r.db", "1", "[{\"id\":1}]", "", &diff));
+	fake_ok(&fs, export("r.db", out_text(diff, "plan"), "", &output));
+	snprintf(path, sizeof(path), "%s", out_text(output, "path"));
+	snprintf(temp, sizeof(temp), "%s.tmp", path);
+	assert_int_not_equal(access(temp, F_OK), 0);
+	text = strdup(read_all(path));
+	flo_value_unref(output);
+	/* Renamed but not marked; and half of a file from another time. */
+	query("r.db", "DELETE FROM export");
+	write_all(temp, "half of a fi");
+	fake_ok(&fs, export("r.db", out_text(diff, "plan"), "", &output));
+	assert_string_equal(read_all(path), text);
+	assert_int_not_equal(access(temp, F_OK), 0);
+	assert_int_equal(query("r.db", "SELECT count(*) FROM export"), 1);
+	free(text);
+	flo_value_unref(output);
+	flo_value_unref(diff);
+}
+
+static void no_changes_are_an_empty_file(void **state)
+{
+	flo_value *diff = NULL, *output = NULL;
+
+	(void)state;
+	fake_ok(&fs, diff_text("e.db", "1", "[]", "", &diff));
+	fake_ok(&fs, export("e.db", out_text(diff, "plan"), "", &output));
+	assert_int_equal(out_int(output, "rows"), 0);
+	assert_int_equal(out_int(output, "bytes"), 0);
+	assert_string_equal(read_all(out_text(output, "path")), "");
+	flo_value_unref(output);
+	flo_value_unref(diff);
+}
+
+static void a_snapshot_is_of_the_state_after_its_plan(void **state)
+{
+	flo_value *diff = NULL, *output = NULL;
+	const char *what = ",\"what\":\"snapshot\"";
+	char *text;
+
+	(void)state;
+	fake_ok(&fs,
+		diff_text("s.db", "1", "[{\"id\":1},{\"id\":2}]", "", &diff));
+	assert_int_equal(export("s.db", out_text(diff, "plan"), what, NULL),
+			 FLO_INVALID);
+	assert_non_null(strstr(fs.err.text, "apply it first"));
+	flo_value_unref(apply_plan("s.db", diff));
+	/* The state moves on; the snapshot is still of then. */
+	sync_text("s.db", "2", "[{\"id\":2,\"n\":1},{\"id\":3}]");
+	fake_ok(&fs, export("s.db", out_text(diff, "plan"), what, &output));
+	assert_int_equal(out_int(output, "rows"), 2);
+	assert_non_null(strstr(out_text(output, "path"), "/vm/snapshot/dt="));
+	text = read_all(out_text(output, "path"));
+	expect_member(strtok(text, "\n"), "record", "{\"id\":1}");
+	expect_member(strtok(NULL, "\n"), "record", "{\"id\":2}");
+	flo_value_unref(output);
+	flo_value_unref(diff);
+}
+
+static void a_blocked_plan_is_not_exported(void **state)
+{
+	flo_value *diff = NULL;
+
+	(void)state;
+	sync_text("b.db", "1", "[{\"id\":1}]");
+	assert_int_equal(diff_text("b.db", "2", "[]", "", &diff), FLO_BLOCKED);
+	assert_int_equal(export("b.db",
+				query_text("b.db", "SELECT id FROM plan"
+						   " WHERE state = 'blocked'"),
+				"", NULL),
+			 FLO_BLOCKED);
+}
+
+static void another_plan_of_the_pull_does_not_overwrite(void **state)
+{
+	flo_value *pull = pull_text("p.db", "1", "[{\"id\":1}]");
+	flo_value *diff = NULL, *again = NULL;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		fake_ok(&fs, fake_step(&fs, &flo__cmdb_diff, i == 0 ? "a" : "b",
+				       i == 0 ? &diff : &again,
+				       "{\"db\":\"p.db\",\"pull\":\"%s\","
+				       "\"key\":[\"/id\"]}",
+				       out_text(pull, "pull")));
+	fake_ok(&fs, export("p.db", out_text(diff, "plan"), "", NULL));
+	assert_int_equal(export("p.db", out_text(again, "plan"), "", NULL),
+			 FLO_EXISTS);
+	flo_value_unref(diff);
+	flo_value_unref(again);
+	flo_value_unref(pull);
+}
+
+static void links_below_the_root_are_not_followed(void **state)
+{
+	flo_value *diff = NULL;
+	char link[128];
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s/linked", fs.dir);
+	assert_int_equal(mkdir(link, 0700), 0);
+	snprintf(link, sizeof(link), "%s/linked/vm", fs.dir);
+	assert_int_equal(symlink("/tmp", link), 0);
+	fake_ok(&fs, diff_text("l.db", "1", "[{\"id\":1}]", "", &diff));
+	assert_int_equal(fake_step(&fs, &flo__cmdb_export, "export", NULL,
+				   "{\"db\":\"l.db\",\"plan\":\"%s\","
+				   "\"format\":\"ndjson\",\"root\":\"linked\"}",
+				   out_text(diff, "plan")),
+			 FLO_SYSTEM);
+	flo_value_unref(diff);
+}
+
+static void other_formats_are_named(void **state)
+{
+	static const char *const formats[] = {"parquet", "csv", "xml"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(
+			fake_step(&fs, &flo__cmdb_export, "export", NULL,
+				  "{\"db\":\"f.db\",\"plan\":\"x\",\"format\":"
+				  "\"%s\",\"root\":\"out\"}",
+				  formats[i]),
+			i < 2 ? FLO_VERSION : FLO_INVALID);
+		assert_non_null(strstr(fs.err.text, formats[i]));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(changes_are_lines_of_json),
+		cmocka_unit_test(a_file_is_written_once),
+		cmocka_unit_test(a_crash_before_the_mark_is_made_good),
+		cmocka_unit_test(no_changes_are_an_empty_file),
+		cmocka_unit_test(a_snapshot_is_of_the_state_after_its_plan),
+		cmocka_unit_test(a_blocked_plan_is_not_exported),
+		cmocka_unit_test(another_plan_of_the_pull_does_not_overwrite),
+		cmocka_unit_test(links_below_the_root_are_not_followed),
+		cmocka_unit_test(other_formats_are_named),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

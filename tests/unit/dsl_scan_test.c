@@ -1,0 +1,274 @@
+#include "dsl_fixture.h"
+
+#include "dsl/doc_p.h"
+#include "dsl/report_p.h"
+
+/* What the scan and the parser of record each say of a text. */
+static void assert_agree(const char *text, size_t len)
+{
+	struct flo__doc doc;
+	struct flo__report report;
+	json_t *json = NULL;
+	bool ours;
+	bool theirs;
+
+	flo__doc_init(&doc, text, len);
+	flo__report_init(&report, &doc);
+	ours = flo__doc_scan(&doc, &report) == FLO_OK && report.errors == 0;
+	theirs = flo__json_load(text, len, JSON_DECODE_ANY, NULL, &json) ==
+		 FLO_OK;
+	flo__json_free(json);
+	flo__report_fini(&report);
+	flo__doc_fini(&doc);
+	if (ours != theirs)
+		fail_msg("scan %d, parser of record %d: %.*s", ours, theirs,
+			 (int)(len < 300 ? len : 300), text);
+}
+
+static const char *const samples[] = {
+	"null",
+	"true",
+	"false",
+	"0",
+	"-0",
+	"-1",
+	"12.50",
+	"1e5",
+	"1E+5",
+	"1e-5",
+	"-0.0e0",
+	"01",
+	"-",
+	"1.",
+	".5",
+	"1e",
+	"+1",
+	"0x10",
+	"1e400",
+	"-1e400",
+	"1e-400",
+	"\"\"",
+	"\"a\"",
+	"\"\\u00e9\"",
+	"\"\\ud83d\\ude00\"",
+	"\"\\ud83d\"",
+	"\"\\ude00\"",
+	"\"\\u12\"",
+	"\"\\x\"",
+	"\"\t\"",
+	"\"\\t\"",
+	"\"a",
+	"[]",
+	"[1]",
+	"[1,]",
+	"[,1]",
+	"[1 2]",
+	"[[],[[]]]",
+	"[",
+	"]",
+	"{}",
+	"{\"a\":1}",
+	"{\"a\":1,}",
+	"{\"a\" 1}",
+	"{a:1}",
+	"{\"a\":}",
+	"{\"a\":1,\"a\":2}",
+	"{\"a\":1,\"\\u0061\":2}",
+	"{",
+	"}",
+	"",
+	" ",
+	"1 2",
+	"nul",
+	"nulll",
+	"True",
+	"NaN",
+	"Infinity",
+	"\"\\u0000\"",
+	"\"\x7f\"",
+	"\"\xc3\xbc\"",
+	"\"\xc3\"",
+	"\"\xc0\x80\"",
+	"\"\xed\xa0\x80\"",
+	"\"\xf4\x90\x80\x80\"",
+	"\xef\xbb\xbf{}",
+	"{\"a\":{\"b\":[1,{\"c\":null}]}} ",
+	"\"\\/\\b\\f\\n\\r\\\"\\\\\"",
+	"123456789012345678901234567890",
+	"-123456789012345678901234567890",
+	"[1]//",
+	"/**/1",
+	"\f1",
+	"\v1",
+	"\r\n1\r\n",
+	"'a'",
+};
+
+static void the_scan_and_the_parser_of_record_agree(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+		assert_agree(samples[i], strlen(samples[i]));
+	assert_agree("1\0", 2);
+	assert_agree("\"a\0b\"", 5);
+}
+
+static const char seed[] = "{\"a\": [1, -2.5e3, \"\\u00e9\\n\xc3\xbc\", "
+			   "true], \"b\": {\"c\": null}}";
+
+static void they_agree_on_every_mutation(void **state)
+{
+	static const char bytes[] = "{}[]\",:\\0-e.tu\x01\x80\xc3 a";
+	char text[sizeof(seed)];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(seed); i++)
+		assert_agree(seed, i);
+	for (size_t i = 0; i < sizeof(seed) - 1; i++) {
+		for (size_t k = 0; k < sizeof(bytes); k++) {
+			memcpy(text, seed, sizeof(seed));
+			text[i] = bytes[k];
+			assert_agree(text, sizeof(seed) - 1);
+		}
+	}
+}
+
+static void places_are_exact(void **state)
+{
+	static const char text[] = "{\n  \"\xc3\xbc\": [1, {\"x/y~\": \"\\u00e4"
+				   "bc\"}]\n}\n";
+	struct flo__strbuf pointer = FLO__STRBUF_INIT;
+	struct flo__doc doc;
+	struct flo__report report;
+	struct flo__span span;
+	uint32_t list;
+	uint32_t value;
+	size_t len;
+	int line;
+	int column;
+
+	(void)state;
+	flo__doc_init(&doc, text, strlen(text));
+	flo__report_init(&report, &doc);
+	assert_int_equal(flo__doc_scan(&doc, &report), FLO_OK);
+	list = flo__doc_get(&doc, 0, "\xc3\xbc");
+	assert_int_equal(doc.nodes[list].len, 2);
+	value = flo__doc_get(&doc, doc.nodes[flo__doc_first(&doc, list)].next,
+			     "x/y~");
+	flo__doc_place(&doc, doc.nodes[value].begin, &line, &column);
+	assert_int_equal(line, 2);
+	assert_int_equal(column, 21);
+	flo__doc_pointer(&doc, value, &pointer);
+	assert_string_equal(pointer.data, "/\xc3\xbc/1/x~1y~0");
+	assert_memory_equal(flo__doc_string(&doc, value, &len),
+			    "\xc3\xa4"
+			    "bc",
+			    4);
+	assert_int_equal(len, 4);
+	/* "b" is the third byte of the text, and behind an escape of six. */
+	span = flo__doc_inside(&doc, value, 2, 1);
+	flo__doc_place(&doc, span.begin, &line, &column);
+	assert_int_equal(column, 28);
+	flo__strbuf_fini(&pointer);
+	flo__report_fini(&report);
+	flo__doc_fini(&doc);
+}
+
+static char *repeat(const char *open, size_t n, const char *close)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	for (size_t i = 0; i < n; i++)
+		flo__strbuf_adds(&sb, open);
+	for (size_t i = 0; i < n; i++)
+		flo__strbuf_adds(&sb, close);
+	return flo__strbuf_take(&sb);
+}
+
+static void deep_json_is_an_error_with_a_place(void **state)
+{
+	char *text = repeat("[", 10000, "]");
+
+	(void)state;
+	assert_says(text, "1:2049: error: [too-deep] JSON nested deeper than "
+			  "2048 levels\n");
+	flo__free(text);
+	text = repeat("{\"a\":", 10000, "}");
+	assert_says(text, "1:10241: error: [too-deep] JSON nested deeper than "
+			  "2048 levels\n");
+	flo__free(text);
+}
+
+/* A pipeline with @n groups inside each other. */
+static char *nested_blocks(int n)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	flo__strbuf_adds(&sb, "{\"name\": \"p\", \"steps\": [\n");
+	for (int i = 0; i < n; i++)
+		flo__strbuf_adds(&sb, "{\"name\": \"g\", \"group\": [\n");
+	for (int i = 0; i < n; i++)
+		flo__strbuf_adds(&sb, "]}");
+	flo__strbuf_adds(&sb, "]}");
+	return flo__strbuf_take(&sb);
+}
+
+static void blocks_nest_64_deep_and_no_deeper(void **state)
+{
+	char *text = nested_blocks(64);
+
+	(void)state;
+	assert_says(text, "");
+	flo__free(text);
+	text = nested_blocks(65);
+	assert_says(text, "66:15: error: [too-deep] blocks nested deeper than "
+			  "64\n");
+	flo__free(text);
+}
+
+static void a_deep_argument_is_an_error(void **state)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	struct flo__strbuf said = FLO__STRBUF_INIT;
+	struct flo__plan *plan = NULL;
+	char *deep = repeat("[", 1000, "]");
+
+	(void)state;
+	flo__strbuf_addf(&sb,
+			 "{\"name\": \"p\", \"steps\": [{\"name\": \"a\", "
+			 "\"use\": \"core.set\", \"with\": {\"x\": %s}}]}",
+			 deep);
+	assert_int_equal(compile_n(sb.data, sb.len, &said, &plan), FLO_INVALID);
+	assert_non_null(strstr(said.data, "[too-deep] value nested deeper"));
+	flo__strbuf_fini(&sb);
+	flo__strbuf_fini(&said);
+	flo__free(deep);
+}
+
+static void more_than_a_gibibyte_is_refused(void **state)
+{
+	struct flo__strbuf said = FLO__STRBUF_INIT;
+	struct flo__plan *plan = NULL;
+
+	(void)state;
+	assert_int_equal(compile_n("{}", ((size_t)1 << 30) + 1, &said, &plan),
+			 FLO_INVALID);
+	assert_string_equal(said.data, "1:1: error: [too-large] a pipeline's "
+				       "file may have 1 GiB at most\n");
+	flo__strbuf_fini(&said);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_scan_and_the_parser_of_record_agree),
+		cmocka_unit_test(they_agree_on_every_mutation),
+		cmocka_unit_test(places_are_exact),
+		cmocka_unit_test(deep_json_is_an_error_with_a_place),
+		cmocka_unit_test(blocks_nest_64_deep_and_no_deeper),
+		cmocka_unit_test(a_deep_argument_is_an_error),
+		cmocka_unit_test(more_than_a_gibibyte_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

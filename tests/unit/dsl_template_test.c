@@ -1,0 +1,115 @@
+#include "dsl_fixture.h"
+
+/* Compute @with, JSON, as the argument of a step; params are in scope. */
+static void computes(const char *with, const char *want)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	struct flo__plan *plan;
+	struct test_scope scope = {0};
+
+	flo__strbuf_addf(&sb,
+			 "{\"name\": \"p\", \"params\": {\"n\": {}, \"s\": {}, "
+			 "\"l\": {}}, \"labels\": {}, \"env\": {\"X\": "
+			 "\"${{ params.n }}${{ params.s }}${{ params.l }}\"}, "
+			 "\"steps\": [{\"name\": \"a\", \"use\": \"core.set\", "
+			 "\"with\": {\"v\": %s}}]}",
+			 with);
+	plan = plan_of(sb.data);
+	flo__strbuf_reset(&sb);
+	flo__strbuf_addf(&sb, "{\"v\":%s}", want);
+	scope.plan = plan;
+	scope.params = json_value("{\"n\": 7, \"s\": \"a\\\"b\", "
+				  "\"l\": [1, {\"k\": null}]}");
+	assert_computes(plan->leaves[plan->nodes[1].spec].with, &scope,
+			sb.data);
+	flo_value_unref(scope.params);
+	plan->free(plan);
+	flo__strbuf_fini(&sb);
+}
+
+static void a_whole_template_keeps_its_type(void **state)
+{
+	(void)state;
+	computes("\"${{ params.n }}\"", "7");
+	computes("\"${{params.l}}\"", "[1,{\"k\":null}]");
+	computes("\"${{ params.n > 3 }}\"", "true");
+	computes("\"${{ null }}\"", "null");
+}
+
+static void a_part_becomes_text(void **state)
+{
+	(void)state;
+	computes("\" ${{ params.n }}\"", "\" 7\"");
+	computes("\"${{ params.n }}${{ params.n }}\"", "\"77\"");
+	computes("\"<${{ params.l }}>\"", "\"<[1,{\\\"k\\\":null}]>\"");
+	computes("\"${{ params.s }}!\"", "\"a\\\"b!\"");
+	computes("\"x${{ null }}${{ true }}${{ 1.0 }}\"", "\"xnulltrue1.0\"");
+}
+
+static void braces_and_strings_inside_do_not_end_it(void **state)
+{
+	(void)state;
+	computes("\"${{ {'a': {'b': 1}} }}\"", "{\"a\":{\"b\":1}}");
+	computes("\"${{ '}}' }}\"", "\"}}\"");
+	computes("\"${{ \\\"}}\\\" + r'\\\\' + '''}}''' }}\"", "\"}}\\\\}}\"");
+	computes("\"${{ {'a': {}}.a}} }}\"", "\"{} }}\"");
+	computes("\"${{ '\\\\'}}' }}\"", "\"'}}\"");
+	computes("\"${{ [[1]][0][0] }}}}\"", "\"1}}\"");
+}
+
+static void a_double_dollar_is_literal(void **state)
+{
+	(void)state;
+	computes("\"$${{ params.n }}\"", "\"${{ params.n }}\"");
+	computes("\"$${{ ${{ params.n }}\"", "\"${{ 7\"");
+	computes("\"$$ ${ {{ }} $\"", "\"$$ ${ {{ }} $\"");
+	computes("\"$$${{ params.n }}\"", "\"$${{ params.n }}\"");
+	computes("\"\"", "\"\"");
+}
+
+static void values_nest(void **state)
+{
+	(void)state;
+	computes("{\"a\": [\"${{ params.n }}\", 1, {\"b\": \"x${{ params.n "
+		 "}}\"}], \"c\": {\"d\": []}, \"e\": -1.5e2}",
+		 "{\"a\":[7,1,{\"b\":\"x7\"}],\"c\":{\"d\":[]},\"e\":-150.0}");
+	computes("[true, false, null, \"\\u00e9\", 123456789012345678901]",
+		 "[true,false,null,\"\xc3\xa9\",1.2345678901234568e+20]");
+}
+
+static void an_error_names_the_expression_and_line(void **state)
+{
+	struct flo__plan *plan =
+		plan_of("{\"name\": \"p\",\n\"steps\": [{\"name\": \"a\", "
+			"\"exec\": [\"x\"]},\n {\"name\": \"b\", \"exec\": "
+			"[\"y\",\n\"- ${{ 1 + 1 }} ${{ steps.a.output.foo "
+			"}}\"]}]}");
+	struct test_scope scope = {.scope = {test_get}, .plan = plan};
+	const struct flo__leaf *leaf = &plan->leaves[plan->nodes[2].spec];
+	flo_error err = FLO_ERROR_INIT;
+	flo_value *value = NULL;
+
+	(void)state;
+	assert_int_equal(plan->language->eval(leaf->argv[1], &scope.scope, &err,
+					      &value),
+			 FLO_TYPE);
+	assert_string_equal(err.text,
+			    "`steps.a.output.foo`: cannot select \"foo\" from "
+			    "null: the step had no output, or was skipped");
+	assert_int_equal(err.line, 4);
+	plan->free(plan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_whole_template_keeps_its_type),
+		cmocka_unit_test(a_part_becomes_text),
+		cmocka_unit_test(braces_and_strings_inside_do_not_end_it),
+		cmocka_unit_test(a_double_dollar_is_literal),
+		cmocka_unit_test(values_nest),
+		cmocka_unit_test(an_error_names_the_expression_and_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
