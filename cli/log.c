@@ -170,7 +170,6 @@ static void find_start(const char *json, size_t len, void *arg)
 static int print_earlier(const struct cli_log *log, flo_store *store,
 			 const char *run_id, unsigned long *count)
 {
-	const char *slash = strrchr(log->last_file, '/');
 	struct search search = {.log = log};
 	flo_error err = FLO_ERROR_INIT;
 	char *name = NULL;
@@ -180,10 +179,9 @@ static int print_earlier(const struct cli_log *log, flo_store *store,
 		cli_error("%s", err.text);
 		return CLI_STORE;
 	}
-	if (!*search.text || !slash)
+	if (!*search.text)
 		return CLI_OK;
-	if (asprintf(&name, "%.*s/%s.log", (int)(slash - log->last_file),
-		     log->last_file, search.text) < 0)
+	if (asprintf(&name, "%s/%s.log", log->directory, search.text) < 0)
 		return CLI_STORE;
 	code = print_named(log, name, count);
 	free(name);
@@ -193,7 +191,9 @@ static int print_earlier(const struct cli_log *log, flo_store *store,
 int cli_log_print(const struct cli_log *log, flo_store *store,
 		  const char *run_id, unsigned long *count)
 {
-	if (log->is_last)
-		return print_named(log, log->last_file, count);
-	return print_earlier(log, store, run_id, count);
+	if (!log->is_last)
+		return print_earlier(log, store, run_id, count);
+	if (!*log->last_file)
+		return CLI_OK;
+	return print_named(log, log->last_file, count);
 }

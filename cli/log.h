@@ -13,7 +13,8 @@
 struct cli_log {
 	const char *path; /* of the step */
 	unsigned long attempt;
-	const char *last_file; /* the log of its last attempt */
+	const char *last_file; /* the log of its last attempt, "" if none */
+	const char *directory; /* where the logs of its run are */
 	bool is_last;	       /* @attempt is that one */
 	bool has_header;       /* "==> path <==" before it */
 	bool json;

@@ -28,6 +28,7 @@ struct logs {
 	flo_store *store;
 	const flo_value *run;
 	const char *only; /* a step's path, or NULL for all */
+	char *directory;  /* owned */
 	unsigned long matched, printed;
 };
 
@@ -56,13 +57,14 @@ static int print_log(struct logs *logs, const flo_value *step)
 		.path = cli_map_text(step, "path"),
 		.attempt = logs->args->attempt ? logs->args->attempt : last,
 		.last_file = cli_map_text(step, "log"),
+		.directory = logs->directory,
 		.is_last = !logs->args->attempt || logs->args->attempt == last,
 		.has_header = !logs->only ||
 			      strcmp(logs->only, cli_map_text(step, "path")),
 		.json = logs->args->json,
 	};
 
-	if (!*log.last_file || log.attempt > last)
+	if (log.attempt > last)
 		return CLI_OK;
 	return cli_log_print(&log, logs->store, cli_map_text(logs->run, "run"),
 			     &logs->printed);
@@ -102,6 +104,20 @@ static int print_logs(struct logs *logs)
 	return code;
 }
 
+/* Beside the store: PATH.d/logs/RUN. NULL without memory. */
+static char *directory_of(const char *store, const char *run_id)
+{
+	char *standard = store ? NULL : flo_store_default_path();
+	char *directory = NULL;
+
+	if ((store || standard) &&
+	    asprintf(&directory, "%s.d/logs/%s", store ? store : standard,
+		     run_id) < 0)
+		directory = NULL;
+	flo_free(standard);
+	return directory;
+}
+
 static int verb_run(const struct cli_verb *verb, int argc, char **argv)
 {
 	struct logs_args args = {0};
@@ -120,7 +136,9 @@ static int verb_run(const struct cli_verb *verb, int argc, char **argv)
 		return code;
 	logs.run = run;
 	logs.only = argv[1];
-	code = print_logs(&logs);
+	logs.directory = directory_of(args.store, cli_map_text(run, "run"));
+	code = logs.directory ? print_logs(&logs) : CLI_STORE;
+	free(logs.directory);
 	flo_value_unref(run);
 	flo_store_close(logs.store);
 	return code;

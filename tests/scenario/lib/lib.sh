@@ -72,7 +72,7 @@ breathe() {
 # Wait until a command succeeds, 20 s at most: eventually test -e FILE
 eventually() {
 	local end=$((SECONDS + 20))
-	until "$@"; do
+	until "$@" 2>/dev/null; do
 		if ((SECONDS > end)); then
 			echo "waited in vain: $*" >&2
 			return 1
@@ -81,30 +81,26 @@ eventually() {
 	done
 }
 
-# Processes of this scenario but the caller's own line of ancestors.
+# Processes of this scenario but its own shells.
 processes_left() {
-	local env pid mine=" $$ $BASHPID $PPID "
-	for env in /proc/[0-9]*/environ; do
-		pid=${env#/proc/}
+	local file pid
+	for file in $(grep -lzxsF "FLOW_STORE=$FLOW_STORE" \
+		/proc/[0-9]*/environ); do
+		pid=${file#/proc/}
 		pid=${pid%/environ}
-		[[ $mine == *" $pid "* ]] && continue
-		if { tr '\0' '\n' <"$env"; } 2>/dev/null |
-			grep -qxF "FLOW_STORE=$FLOW_STORE"; then
-			[ "$(readlink "/proc/$pid/exe" 2>/dev/null)" ] &&
-				! is_bash_of_ours "$pid" && echo "$pid"
-		fi
+		is_ours "$pid" || echo "$pid"
 	done
-	return 0
 }
 
-# The scenario's own shells are no leftovers.
-is_bash_of_ours() {
+# Our shells, and what has just gone or is about to (a zombie has no words).
+is_ours() {
 	local line
-	line=$(tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null) || return 0
+	line=$(cat "/proc/$1/cmdline" 2>/dev/null | tr '\0' ' ') || return 0
 	case "$line" in
-	bash\ *tests/scenario/run*|*/bash\ *tests/scenario/run*) return 0 ;;
-	"bash -eu -c . "*) return 0 ;;
-	"") return 0 ;;
+	"" | grep\ * | bash\ *scenario/run* | */bash\ *scenario/run* | \
+		"bash -eu -c . "* | bash\ *tools/crash* | */bash\ *tools/crash*)
+		return 0
+		;;
 	esac
 	return 1
 }
@@ -139,6 +135,11 @@ skip() {
 start_flow() {
 	env --default-signal=INT "$FLOWCTL" "$@" &
 	flow_pid=$!
+}
+
+# Kill a background job with SIGKILL, without the shell's remark about it.
+kill_job() {
+	{ kill -KILL "$1" && wait "$1"; } 2>/dev/null || :
 }
 
 # The exit code of what start_flow started.
