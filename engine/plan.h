@@ -205,13 +205,6 @@ static inline bool flo__node_is_block(const struct flo__node *node)
 	return node->kind >= FLO__NODE_SEQUENCE;
 }
 
-/*
- * The number of a signal called "SIGTERM" or "TERM" (stop_signal), 0 if there
- * is none: engine/event.h's, declared here too because a compiler sees no more
- * of engine than this header.
- */
-int flo__signal_parse(const char *name);
-
 /* The step types a compiler may resolve `use` against. */
 struct flo__registry {
 	/* The type named @name (not NUL-terminated), or NULL. */
