@@ -168,6 +168,10 @@ struct show {
 	struct flo__run *run;
 	flo_runtime *runtime;
 	flo_value *steps;
+	/* places in steps of the blocks that are open, outermost first; a
+	 * foreach, its body and a finally are levels too */
+	size_t open[3 * FLO__PLAN_DEPTH_MAX + 4];
+	size_t open_len;
 	struct flo__run_summary summary;
 	flo_status st;
 };
@@ -198,9 +202,9 @@ static flo_value *log_value(const struct show *show,
 	return value;
 }
 
-static void add_step(void *arg, const struct flo__run_step *step)
+static flo_value *step_value(const struct show *show,
+			     const struct flo__run_step *step)
 {
-	struct show *show = arg;
 	flo_value *map = flo_value_map(12);
 	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
 
@@ -224,11 +228,37 @@ static void add_step(void *arg, const struct flo__run_step *step)
 	put(map, "output", ref_or_null(step->output), &st);
 	put(map, "log", log_value(show, step), &st);
 	if (st == FLO_OK)
-		st = flo_value_list_add(show->steps, map);
-	else
-		flo_value_unref(map);
-	if (st != FLO_OK)
-		show->st = st;
+		return map;
+	flo_value_unref(map);
+	return NULL;
+}
+
+/* A block stands before what is in it: its place is kept while it is open. */
+static void add_step(void *arg, const struct flo__run_step *step)
+{
+	struct show *show = arg;
+	bool block = flo__node_is_block(step->node);
+	flo_value *value;
+
+	if (show->st != FLO_OK)
+		return;
+	if (block && step->state == FLO__STATE_NONE) {
+		INSIST(show->open_len <
+		       sizeof(show->open) / sizeof(show->open[0]));
+		show->open[show->open_len++] = flo_value_len(show->steps);
+		show->st = flo_value_list_add(show->steps, flo_value_null());
+		return;
+	}
+	value = step_value(show, step);
+	if (value == NULL) {
+		show->st = FLO_NOMEM;
+	} else if (block) {
+		INSIST(show->open_len > 0);
+		flo_value_list_set(show->steps, show->open[--show->open_len],
+				   value);
+	} else {
+		show->st = flo_value_list_add(show->steps, value);
+	}
 }
 
 static void inspect_coroutine(void *arg)

@@ -1,5 +1,6 @@
 #include "dsl/compile_p.h"
 
+#include "base/signal_name.h"
 #include "base/strbuf.h"
 
 #include <stdio.h>

@@ -154,7 +154,9 @@ void flo__compile_use(struct flo__view *view, const struct flo__keys *keys,
 	uint32_t with = keys->at[FLO__KEY_WITH];
 
 	leaf->type = find_type(c, keys->at[FLO__KEY_USE]);
+	/* A type that declares no arguments takes any value (core.set). */
 	if (with != FLO__DOC_NONE &&
+	    (leaf->type == NULL || leaf->type->params != NULL) &&
 	    !flo__compile_is(c, with, FLO__DOC_OBJECT, "`with`"))
 		return;
 	if (leaf->type != NULL)

@@ -10,6 +10,7 @@
 #include <flo/error.h>
 #include <flo/value.h>
 
+#include "base/signal_name.h"
 #include "base/strbuf.h"
 
 #include <stdbool.h>
@@ -100,10 +101,5 @@ void flo__event_json(const struct flo__event *event, const char *run_id,
  */
 flo_status flo__event_parse(const char *json, size_t len, flo_error *err,
 			    flo_value **ret_doc, struct flo__event *ret_event);
-
-/* "SIGSEGV" for 11; "SIG99" for a number without a name. */
-const char *flo__signal_name(int signal);
-/* 15 for "SIGTERM" (or "TERM"); 0 if there is no such signal. */
-int flo__signal_parse(const char *name);
 
 #endif

@@ -150,7 +150,7 @@ flo_status flo__run_durable(struct flo__run *run, uint64_t seq);
 /* The run's own directory for steps, made at the first call. */
 flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
 			    flo_error *err);
-/* Tell an inspection's visitor, if there is one. */
+/* Tell an inspection's visitor, if there is one: see flo__run_inspect(). */
 void flo__run_visit(struct flo__run *run, const char *path, uint32_t node,
 		    const struct flo__result *result);
 /* Count a leaf's end. */

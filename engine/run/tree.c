@@ -108,8 +108,8 @@ void flo__tree_settle_children(struct flo__run *run, uint32_t id,
 		char *finally_path = flo__path_child(path, "finally");
 
 		if (finally_path != NULL)
-			flo__tree_settle_children(run, block->finally,
-						  finally_path, state);
+			flo__tree_settle(run, block->finally, finally_path,
+					 state);
 		flo__free(finally_path);
 	}
 }
@@ -120,13 +120,15 @@ void flo__tree_settle(struct flo__run *run, uint32_t id, const char *path,
 	const struct flo__node *node = &run->plan->nodes[id];
 	struct flo__result result = FLO__RESULT_INIT;
 
+	if (flo__node_is_block(node))
+		flo__run_visit(run, path, id, &result);
 	result.state = state;
-	flo__run_visit(run, path, id, &result);
 	if (!flo__node_is_block(node))
 		flo__run_count(run, state, 1);
 	else if (node->kind != FLO__NODE_FOREACH)
 		flo__tree_settle_children(run, id, path, state);
 	/* A foreach that never began has no instances to speak of. */
+	flo__run_visit(run, path, id, &result);
 }
 
 /* ---- sequences ---- */
@@ -335,9 +337,11 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 					   .node = body,
 					   .results = results};
 
+		flo__run_visit(run, finally_path, body, &result);
 		body_run(&frame, body, finally_path, ctx, ret->end_seq,
 			 &result);
 		judge_end(run, finally_path, run->base, ctx, &result);
+		flo__run_visit(run, finally_path, body, &result);
 	}
 	if (ret->end_seq < result.end_seq)
 		ret->end_seq = result.end_seq;
@@ -461,6 +465,7 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 		flo__run_visit(run, path, id, ret);
 		return;
 	}
+	flo__run_visit(run, path, id, ret);
 	if (flo_context_status(ctx) != FLO_OK && !began) {
 		ret->state = FLO__STATE_CANCELLED;
 	} else if (run->frozen && !run->frozen_ended && !began) {

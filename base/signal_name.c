@@ -1,5 +1,5 @@
 /* Signals by name, as people and pipelines write them. */
-#include "engine/event.h"
+#include "base/signal_name.h"
 
 #include "base/contract.h"
 
