@@ -6,7 +6,6 @@
 struct events_args {
 	const char *store;
 	bool json;
-	bool quiet;
 };
 
 static const struct cli_option options[] = {
@@ -30,7 +29,7 @@ static int events(const struct events_args *args, const char *run_id)
 	flo_store *store = NULL;
 	flo_value *run = NULL;
 	flo_status st;
-	int code = cli_store_find(args->store, run_id, &store, &run);
+	int code = cli_store_find_row(args->store, run_id, &store, &run);
 
 	if (code != CLI_GO_ON)
 		return code;

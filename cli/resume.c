@@ -55,7 +55,7 @@ static int resume(const struct resume_args *args, const char *run_id)
 {
 	flo_store *store = NULL;
 	flo_value *run = NULL;
-	int code = cli_store_find(args->follow.store, run_id, &store, &run);
+	int code = cli_store_find_row(args->follow.store, run_id, &store, &run);
 
 	if (code != CLI_GO_ON)
 		return code;

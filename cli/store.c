@@ -24,27 +24,86 @@ int cli_store_error(const flo_error *err)
 	return CLI_STORE;
 }
 
+static int open_for(const char *path, const char *run_id, flo_store **ret_store)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_status st = flo_store_open(path, &err, ret_store);
+
+	if (st == FLO_NOTFOUND)
+		return no_store(path, run_id);
+	return st == FLO_OK ? CLI_GO_ON : cli_store_error(&err);
+}
+
+/* The row of @run_id, or of the only run whose id begins so. Borrowed. */
+static int pick_row(const flo_value *runs, const char *run_id,
+		    const flo_value **ret_row)
+{
+	size_t len = strlen(run_id), found = 0;
+
+	for (size_t i = 0; i < flo_value_len(runs); i++) {
+		const flo_value *row = flo_value_list_at(runs, i);
+		const char *id = cli_map_text(row, "run");
+
+		if (strncmp(id, run_id, len) != 0)
+			continue;
+		*ret_row = row;
+		found++;
+		if (id[len] == '\0')
+			return CLI_GO_ON;
+	}
+	if (found == 1)
+		return CLI_GO_ON;
+	if (found > 1)
+		cli_error("%zu runs begin with %s: write more of it", found,
+			  run_id);
+	else
+		cli_error("there is no run %s: 'flowctl runs' lists those "
+			  "there are",
+			  run_id);
+	return CLI_USAGE;
+}
+
+int cli_store_find_row(const char *path, const char *run_id,
+		       flo_store **ret_store, flo_value **ret_row)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_store *store = NULL;
+	flo_value *runs = NULL;
+	const flo_value *row = NULL;
+	int code = open_for(path, run_id, &store);
+
+	if (code != CLI_GO_ON)
+		return code;
+	if (flo_store_runs(store, 0, &err, &runs))
+		code = cli_store_error(&err);
+	else
+		code = pick_row(runs, run_id, &row);
+	if (code == CLI_GO_ON) {
+		*ret_row = flo_value_ref(row);
+		*ret_store = store;
+	} else {
+		flo_store_close(store);
+	}
+	flo_value_unref(runs);
+	return code;
+}
+
 int cli_store_find(const char *path, const char *run_id, flo_store **ret_store,
 		   flo_value **ret_run)
 {
 	flo_error err = FLO_ERROR_INIT;
-	flo_store *store = NULL;
-	flo_status st = flo_store_open(path, &err, &store);
+	flo_value *row = NULL;
+	int code = cli_store_find_row(path, run_id, ret_store, &row);
 
-	if (st == FLO_NOTFOUND)
-		return no_store(path, run_id);
-	if (st != FLO_OK)
-		return cli_store_error(&err);
-	st = flo_store_run(store, run_id, &err, ret_run);
-	if (st == FLO_OK) {
-		*ret_store = store;
-		return CLI_GO_ON;
+	if (code != CLI_GO_ON)
+		return code;
+	if (flo_store_run(*ret_store, cli_map_text(row, "run"), &err,
+			  ret_run)) {
+		code = cli_store_error(&err);
+		flo_store_close(*ret_store);
 	}
-	flo_store_close(store);
-	if (st != FLO_NOTFOUND)
-		return cli_store_error(&err);
-	cli_error("%s\n'flowctl runs' lists the runs of a store.", err.text);
-	return CLI_USAGE;
+	flo_value_unref(row);
+	return code;
 }
 
 /* A cancelled run says in its error what asked for it. */

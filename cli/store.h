@@ -25,6 +25,13 @@
 int cli_store_find(const char *path, const char *run_id, flo_store **ret_store,
 		   flo_value **ret_run);
 
+/*
+ * The same without the run's steps, which is cheap however many there are:
+ * *@ret_row gets what `runs --json` prints.
+ */
+int cli_store_find_row(const char *path, const char *run_id,
+		       flo_store **ret_store, flo_value **ret_row);
+
 /* The exit code that the run ended with; CLI_GO_ON if it has not ended. */
 int cli_store_code(const flo_value *run);
 
