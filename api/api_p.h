@@ -37,6 +37,24 @@ struct flo_pipeline {
 	size_t len;
 };
 
+struct flo_store {
+	struct flo__reader *reader;
+};
+
+/* A point of time as RFC 3339; null for 0. NULL: no memory (likewise below). */
+flo_value *flo__api_time(int64_t us);
+/* A reference to @value, or null for NULL. */
+flo_value *flo__api_ref(const flo_value *value);
+/* Maps are filled entry by entry; the first failure stays in *@st. */
+void flo__api_put(flo_value *map, const char *key, flo_value *value,
+		  flo_status *st);
+/* What run.finished says, as a map; an empty one while there is none. */
+flo_status flo__api_finished(const struct flo__run_row *row, flo_error *err,
+			     flo_value **ret);
+/* Add the keys that `runs` and `show` have in common. */
+flo_status flo__api_row(flo_value *map, const struct flo__run_row *row,
+			const flo_value *finished);
+
 /* The environment at this moment, for children to inherit; NULL: no memory. */
 const char **flo__environ_copy(void);
 void flo__environ_free(const char **env);

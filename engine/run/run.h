@@ -89,9 +89,7 @@ struct flo__run_summary {
  * Derive the state of every leaf and block instance of a run from its events
  * (given with flo__run_preset()), by the very rules that run it, with nothing
  * started. Called in a coroutine. @ended: whether the run has ended.
- *
- * @fn is told of a block twice: before what is in it, with FLO__STATE_NONE, and
- * after it; of a leaf once. The calls nest, on one thread.
+ * The order of the steps is not that of the pipeline.
  */
 flo_status flo__run_inspect(struct flo__run *run, bool ended,
 			    void (*fn)(void *arg,

@@ -120,8 +120,6 @@ void flo__tree_settle(struct flo__run *run, uint32_t id, const char *path,
 	const struct flo__node *node = &run->plan->nodes[id];
 	struct flo__result result = FLO__RESULT_INIT;
 
-	if (flo__node_is_block(node))
-		flo__run_visit(run, path, id, &result);
 	result.state = state;
 	if (!flo__node_is_block(node))
 		flo__run_count(run, state, 1);
@@ -337,7 +335,6 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 					   .node = body,
 					   .results = results};
 
-		flo__run_visit(run, finally_path, body, &result);
 		body_run(&frame, body, finally_path, ctx, ret->end_seq,
 			 &result);
 		judge_end(run, finally_path, run->base, ctx, &result);
@@ -465,7 +462,6 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 		flo__run_visit(run, path, id, ret);
 		return;
 	}
-	flo__run_visit(run, path, id, ret);
 	if (flo_context_status(ctx) != FLO_OK && !began) {
 		ret->state = FLO__STATE_CANCELLED;
 	} else if (run->frozen && !run->frozen_ended && !began) {
