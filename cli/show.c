@@ -76,51 +76,19 @@ static void print_step(const flo_value *step)
 	cli_check_stdout();
 }
 
-/* Whether @path lies in the block @block. */
-static bool is_inside(const char *path, const char *block)
-{
-	size_t len = strlen(block);
-
-	return !strncmp(path, block, len) &&
-	       (path[len] == '.' || path[len] == '[');
-}
-
-/*
- * The steps as people read a tree: they come as they ended, so a block comes
- * right after all that is in it, and is put before that. Memory for free(),
- * NULL without it.
- */
-static const flo_value **arrange(const flo_value *steps, size_t len)
-{
-	const flo_value **order = calloc(len + 1, sizeof(*order));
-
-	for (size_t i = 0; order && i < len; i++) {
-		const flo_value *step = flo_value_list_at(steps, i);
-		const char *path = cli_map_text(step, "path");
-		size_t at = i;
-
-		while (at > 0 &&
-		       is_inside(cli_map_text(order[at - 1], "path"), path))
-			at--;
-		memmove(order + at + 1, order + at, (i - at) * sizeof(*order));
-		order[at] = step;
-	}
-	return order;
-}
-
 static void print_steps(const flo_value *steps, bool all)
 {
 	size_t len = steps ? flo_value_len(steps) : 0, hidden = 0;
-	const flo_value **order = arrange(steps, len);
 
-	for (size_t i = 0; order && i < len; i++) {
+	for (size_t i = 0; i < len; i++) {
+		const flo_value *step = flo_value_list_at(steps, i);
+
 		if (all || len <= STEPS_SHOWN ||
-		    strcmp(cli_map_text(order[i], "status"), "succeeded") != 0)
-			print_step(order[i]);
+		    strcmp(cli_map_text(step, "status"), "succeeded") != 0)
+			print_step(step);
 		else
 			hidden++;
 	}
-	free(order);
 	if (hidden)
 		printf("  (and %zu that succeeded: --all shows them)\n",
 		       hidden);
