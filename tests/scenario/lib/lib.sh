@@ -105,12 +105,20 @@ is_ours() {
 	return 1
 }
 
+# "pid words" of each process, from /proc: ps is not everywhere.
+describe() {
+	local pid
+	for pid; do
+		echo "$pid $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+	done 2>/dev/null
+}
+
 # Wait at most $1 s until nothing of the scenario is alive, else print what is.
 wait_nobody() {
 	local end=$((SECONDS + $1 + 1)) left
 	while left=$(processes_left) && [ -n "$left" ]; do
 		if ((SECONDS >= end)); then
-			ps -o pid=,args= -p "$(echo $left | tr ' ' ,)"
+			describe $left
 			return 1
 		fi
 		breathe
