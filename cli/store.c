@@ -41,9 +41,10 @@ int cli_store_find(const char *path, const char *run_id, flo_store **ret_store,
 		return CLI_GO_ON;
 	}
 	flo_store_close(store);
-	if (st != FLO_NOTFOUND)
+	/* Invalid: the beginning of several ids. */
+	if (st != FLO_NOTFOUND && st != FLO_INVALID)
 		return cli_store_error(&err);
-	cli_error("%s\n'flowctl runs' lists the runs of a store.", err.text);
+	cli_error("%s", err.text);
 	return CLI_USAGE;
 }
 
