@@ -8,6 +8,7 @@
 
 /* Looking a step up means reading the run's whole state. */
 #define LOOK_UP_MAX 200000
+#define OTHERS_MAX  10
 
 static void put_store(const char *store_path)
 {
@@ -135,16 +136,25 @@ static void put_log(const char *store_path, const char *run_id,
 	}
 }
 
+static int64_t attempts_of(const flo_value *step)
+{
+	const flo_value *n = flo_value_map_get(step, "attempts");
+
+	return n && flo_value_typeof(n) == FLO_VALUE_INT ? flo_value_get_int(n)
+							 : 0;
+}
+
 static void put_step(const char *store_path, const char *run_id,
-		     const flo_value *result, const flo_value *error)
+		     const flo_value *run, const flo_value *error)
 {
 	const char *path = cli_map_text(error, "path");
-	flo_value *run = read_run(store_path, run_id, result);
 	const flo_value *step = run ? step_at(run, path) : NULL;
 
 	put_field("step", path);
-	if (step) {
+	/* A block that exceeded its time limit made no attempt. */
+	if (step && attempts_of(step) > 0)
 		put_number("attempt", step, "attempts");
+	if (step) {
 		put_command(step);
 		put_number("exit code", step, "exit_code");
 		if (*cli_map_text(step, "signal"))
@@ -152,7 +162,48 @@ static void put_step(const char *store_path, const char *run_id,
 	}
 	put_tail(cli_map_text(error, "stderr_tail"));
 	put_log(store_path, run_id, path, step);
-	flo_value_unref(run);
+}
+
+/* Whether the step failed of itself, not because of a step inside it. */
+static bool failed_itself(const flo_value *step)
+{
+	const flo_value *error = flo_value_map_get(step, "error");
+
+	return !strcmp(cli_map_text(step, "status"), "failed") && error &&
+	       !strcmp(cli_map_text(error, "path"), cli_map_text(step, "path"));
+}
+
+/*
+ * The other failures, those of `finally` among them: mending the first and
+ * running again would only lead to the next.
+ */
+static void put_others(const flo_value *run, const char *first)
+{
+	const flo_value *steps = run ? flo_value_map_get(run, "steps") : NULL;
+	size_t len = steps ? flo_value_len(steps) : 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		const flo_value *step = flo_value_list_at(steps, i);
+		const char *path = cli_map_text(step, "path");
+		const char *message;
+
+		if (!failed_itself(step) || !strcmp(path, first))
+			continue;
+		if (n++ == 0)
+			fputs("  also failed:\n", stderr);
+		if (n > OTHERS_MAX)
+			continue;
+		message = cli_map_text(flo_value_map_get(step, "error"),
+				       "message");
+		fputs("  | ", stderr);
+		cli_put_escaped(stderr, path, strlen(path), CLI_ONE_LINE);
+		fputs(": ", stderr);
+		cli_put_escaped(stderr, message, strlen(message), CLI_ONE_LINE);
+		putc('\n', stderr);
+	}
+	if (n > OTHERS_MAX)
+		fprintf(stderr, "  | and %zu more\n", n - OTHERS_MAX);
 }
 
 void cli_print_failure(const char *store_path, const char *run_id,
@@ -162,14 +213,20 @@ void cli_print_failure(const char *store_path, const char *run_id,
 	const flo_value *error = flo_value_map_get(result, "error");
 	const char *path = cli_map_text(error, "path");
 	const char *message = cli_map_text(error, "message");
+	flo_value *run;
 
 	cli_error("run %s %s%s%s%s", run_id,
 		  strcmp(status, "failed") ? "was " : "", status,
 		  *path ? ": " : "", path);
 	if (*message)
 		put_field("error", message);
-	if (!strcmp(status, "failed") && *path)
-		put_step(store_path, run_id, result, error);
-	if (!strcmp(status, "interrupted"))
+	if (!strcmp(status, "interrupted")) {
 		cli_print_resume(store_path, run_id);
+		return;
+	}
+	run = read_run(store_path, run_id, result);
+	if (!strcmp(status, "failed") && *path)
+		put_step(store_path, run_id, run, error);
+	put_others(run, path);
+	flo_value_unref(run);
 }

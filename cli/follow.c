@@ -44,10 +44,23 @@ int cli_follow_check(const struct cli_verb *verb,
 	return CLI_GO_ON;
 }
 
+/* Each line of an error by itself: params are complained about one a line. */
+static void put_error(const flo_error *err, flo_status st)
+{
+	const char *text = *err->text ? err->text : flo_status_text(st);
+
+	while (*text) {
+		int len = (int)strcspn(text, "\n");
+
+		cli_error("%.*s", len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
 static int start_error(const struct cli_follow *f, flo_status st,
 		       const flo_error *err)
 {
-	cli_error("%s", *err->text ? err->text : flo_status_text(st));
+	put_error(err, st);
 	switch (st) {
 	case FLO_INVALID:
 		return CLI_INVALID;

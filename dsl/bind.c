@@ -1,6 +1,7 @@
 #include "dsl/compile_p.h"
 
 #include "base/contract.h"
+#include "base/utf8.h"
 #include "base/value_p.h"
 
 #include <math.h>
@@ -114,6 +115,24 @@ static bool number_fits(const struct flo__param *param, const flo_value *value,
 	return true;
 }
 
+/*
+ * Bytes that are no text would be stored, and printed in JSON that nobody can
+ * read. A list or map comes out of a JSON reader, which has looked.
+ */
+static bool text_fits(const flo_value *value, struct flo__strbuf *why)
+{
+	const char *text;
+	size_t len;
+
+	if (flo_value_typeof(value) != FLO_VALUE_STRING)
+		return true;
+	text = flo_value_get_string(value, &len);
+	if (flo__utf8_valid(text, len))
+		return true;
+	flo__strbuf_adds(why, "is not valid UTF-8");
+	return false;
+}
+
 static bool length_fits(const struct flo__param *param, const flo_value *value,
 			struct flo__strbuf *why)
 {
@@ -164,7 +183,7 @@ bool flo__param_fits(const struct flo__param *param, const flo_value *value,
 				 json_type(value));
 		return false;
 	}
-	if (!number_fits(param, value, why) ||
+	if (!text_fits(value, why) || !number_fits(param, value, why) ||
 	    !length_fits(param, value, why) || !enum_fits(param, value, why))
 		return false;
 	for (size_t i = 0;

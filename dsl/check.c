@@ -20,6 +20,8 @@ struct check {
 	unsigned *types; /* the stack */
 	uint32_t len;
 	uint32_t cap;
+	unsigned member_types; /* of what instruction member_ins selects */
+	uint32_t member_ins;
 	bool failed;
 	bool nomem;
 };
@@ -56,14 +58,19 @@ static void tell(struct check *c, struct flo__expr_problem *problem,
 	c->fn(problem, c->arg);
 }
 
-/* What a set of types is called: one type's name, or NULL for several. */
+/*
+ * What a set of types is called: one type's name, or NULL for several. Where
+ * a value may also be null, it is the other type that is worth a word.
+ */
 static const char *name_of(unsigned types)
 {
+	if (types != BIT(NULL))
+		types &= ~BIT(NULL);
 	for (int t = FLO_VALUE_NULL; t <= FLO_VALUE_TYPE; t++) {
 		if (types == 1u << t)
 			return flo__value_type_name((flo_value_type)t);
 	}
-	return types == NUMBERS ? "number" : NULL;
+	return types != 0 && (types & ~NUMBERS) == 0 ? "number" : NULL;
 }
 
 static void mismatch(struct check *c, const struct flo__ins *ins,
@@ -136,6 +143,7 @@ static unsigned check_arithmetic(struct check *c, const struct flo__ins *ins,
 
 static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 {
+	static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
 	unsigned b = pop(c);
 	unsigned a = pop(c);
 
@@ -144,14 +152,14 @@ static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 	case FLO__OP_NE:
 		if ((comparable(a) & comparable(b)) == 0 &&
 		    ((a | b) & BIT(NULL)) == 0)
-			check_pair(c, ins, a, b, "comparison");
+			check_pair(c, ins, a, b, signs[ins->op - FLO__OP_EQ]);
 		return BIT(BOOL);
 	case FLO__OP_LT:
 	case FLO__OP_LE:
 	case FLO__OP_GT:
 	case FLO__OP_GE:
 		if ((comparable(a) & comparable(b) & ORDERED) == 0)
-			check_pair(c, ins, a, b, "order");
+			check_pair(c, ins, a, b, signs[ins->op - FLO__OP_EQ]);
 		return BIT(BOOL);
 	case FLO__OP_IN:
 		want(c, ins, b, BIT(LIST) | BIT(MAP), "what `in` looks into");
@@ -258,6 +266,7 @@ static unsigned check_step(struct check *c, uint32_t i, struct flo__ref *ref)
 	const struct flo__ins *field_ins = name_ins;
 	uint32_t n = member_at(c, i + 1, &name_ins);
 	uint32_t m = 0;
+	unsigned types = ANY;
 	const char *name;
 	size_t len;
 	int field;
@@ -270,7 +279,8 @@ static unsigned check_step(struct check *c, uint32_t i, struct flo__ref *ref)
 		return ANY;
 	}
 	name = const_text(c, name_ins, &len);
-	if (c->names->member(c->names, name, len, ref, &problem) != FLO_OK) {
+	if (c->names->member(c->names, name, len, ref, &types, &problem) !=
+	    FLO_OK) {
 		tell(c, &problem, name_ins);
 		return ANY;
 	}
@@ -313,22 +323,31 @@ static bool is_type_name(const char *name, size_t len)
 	return false;
 }
 
-/* Ask whether the variable has the member that is selected from it. */
+/*
+ * Ask whether the variable has the member that is selected from it, and of
+ * which types that is.
+ */
 static void check_member(struct check *c, uint32_t i, struct flo__ref *ref)
 {
 	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_NAME};
 	const struct flo__ins *ins = &c->code->ins[i];
 	const char *name = NULL;
+	unsigned types = ANY;
 	size_t len = 0;
+	uint32_t n;
 
 	if (c->names->member == NULL)
 		return;
-	if (member_at(c, i + 1, &ins) != 0)
+	n = member_at(c, i + 1, &ins);
+	if (n != 0)
 		name = const_text(c, ins, &len);
 	else
 		ins = &c->code->ins[i];
-	if (c->names->member(c->names, name, len, ref, &problem) != FLO_OK)
+	if (c->names->member(c->names, name, len, ref, &types, &problem) !=
+	    FLO_OK)
 		tell(c, &problem, ins);
+	c->member_types = types;
+	c->member_ins = i + n;
 }
 
 /* A name becomes the reference that it means. */
@@ -374,11 +393,15 @@ static unsigned check_call(struct check *c, const struct flo__ins *ins)
 	unsigned first = ANY;
 	char what[64] = "the argument of ";
 
-	for (unsigned n = ins->n; n > 0; n--)
-		first = pop(c);
 	strncat(what, f->name, sizeof(what) - strlen(what) - 1);
+	for (unsigned n = ins->n; n > 0; n--) {
+		first = pop(c);
+		if (n > 1 && f->others != 0)
+			want(c, ins, first, f->others, what);
+	}
 	if (f->receiver != 0)
-		want(c, ins, first, f->receiver, what);
+		want(c, ins, first, f->receiver,
+		     ins->n > 1 ? "the value before the dot" : what);
 	return f->result != 0 ? f->result : ANY;
 }
 
@@ -403,6 +426,29 @@ static void pop_n(struct check *c, uint32_t n)
 		pop(c);
 }
 
+/* The types that a selection by instruction @i can result in. */
+static unsigned selected(const struct check *c, uint32_t i)
+{
+	return c->member_ins == i && i != 0 ? c->member_types : ANY;
+}
+
+static void check_index(struct check *c, const struct flo__ins *ins)
+{
+	unsigned index = pop(c);
+	unsigned from = pop(c);
+	unsigned keys = 0;
+
+	want(c, ins, from, BIT(LIST) | BIT(MAP), "what is indexed");
+	if ((from & BIT(LIST)) != 0)
+		keys |= NUMBERS;
+	if ((from & BIT(MAP)) != 0)
+		keys |= NUMBERS | BIT(BOOL) | BIT(STRING);
+	if (keys != 0)
+		want(c, ins, index, keys,
+		     (from & BIT(MAP)) == 0 ? "the index of a list"
+					    : "the key of a map");
+}
+
 static void check_one(struct check *c, uint32_t i)
 {
 	const struct flo__ins *ins = &c->code->ins[i];
@@ -425,12 +471,11 @@ static void check_one(struct check *c, uint32_t i)
 	case FLO__OP_FIELD:
 	case FLO__OP_HAS:
 		want(c, ins, pop(c), BIT(MAP), "what a field is selected from");
-		push(c, ins->op == FLO__OP_HAS ? BIT(BOOL) : ANY);
+		push(c, ins->op == FLO__OP_HAS ? BIT(BOOL) : selected(c, i));
 		return;
 	case FLO__OP_INDEX:
-		pop(c);
-		want(c, ins, pop(c), BIT(LIST) | BIT(MAP), "what is indexed");
-		push(c, ANY);
+		check_index(c, ins);
+		push(c, selected(c, i));
 		return;
 	case FLO__OP_NOT:
 		want(c, ins, pop(c), BIT(BOOL), "the operand of !");

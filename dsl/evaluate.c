@@ -1,6 +1,7 @@
 #include "dsl/compile_p.h"
 
 #include "base/contract.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -107,6 +108,22 @@ static flo_status compile(const char *text, size_t len, struct given *given,
 			       &types);
 }
 
+/* How many bytes of @text are UTF-8. */
+static size_t valid_len(const char *text, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		uint32_t code;
+		size_t n = flo__utf8_next(text + at, len - at, &code);
+
+		if (n == 0)
+			break;
+		at += n;
+	}
+	return at;
+}
+
 flo_status flo__dsl_eval(const char *expr, size_t len, const flo_value *vars,
 			 flo_error *err, flo_value **ret_value)
 {
@@ -126,6 +143,12 @@ flo_status flo__dsl_eval(const char *expr, size_t len, const flo_value *vars,
 	flo__arena_init(&arena);
 	if (len > FLO__DOC_LEN_MAX) {
 		st = flo_error_set(err, FLO_LIMIT, "expression too long");
+		goto out;
+	}
+	if (valid_len(expr, len) < len) {
+		st = flo_error_set(err, FLO_SYNTAX,
+				   "the expression is not valid UTF-8");
+		place(err, expr, len, valid_len(expr, len));
 		goto out;
 	}
 	st = compile(expr, len, &given, &code, &arena, &first);

@@ -217,9 +217,10 @@ struct flo__names {
 			  struct flo__expr_problem *problem);
 	/* What `variable.name` is: *@ref is the variable and, for steps,
 	 * becomes the step. Params, env, run and step are only asked whether
-	 * they have it; @name NULL: the whole variable is used. */
+	 * they have it; @name NULL: the whole variable is used. *@types, any
+	 * before, may be narrowed to those that the member can have. */
 	flo_status (*member)(struct flo__names *names, const char *name,
-			     size_t len, struct flo__ref *ref,
+			     size_t len, struct flo__ref *ref, unsigned *types,
 			     struct flo__expr_problem *problem);
 };
 
@@ -277,6 +278,7 @@ struct flo__function {
 	bool global;	     /* f(x) */
 	bool method;	     /* x.f() */
 	unsigned receiver;   /* types the first argument may have; 0: any */
+	unsigned others;     /* types the others may have; 0: any */
 	unsigned result;     /* types; 0: any */
 	flo__function_fn fn; /* NULL: known to CEL, not to this version */
 };

@@ -12,8 +12,10 @@
 static flo_value *no_conversion(const char *to, const flo_value *v,
 				struct flo__failure *failure)
 {
-	return flo__fail(failure, FLO_TYPE, "%s() does not take a %s", to,
-			 flo__value_type_name(flo_value_typeof(v)));
+	const char *name = flo__value_type_name(flo_value_typeof(v));
+
+	return flo__fail(failure, FLO_TYPE, "%s() does not take %s %s", to,
+			 strcmp(name, "int") == 0 ? "an" : "a", name);
 }
 
 static flo_value *bad_text(const char *to, const flo_value *v,
@@ -360,33 +362,35 @@ static flo_value *fn_from_json(const flo_value *const *args, size_t n,
 
 static const struct flo__function functions[] = {
 	{"size", 1, 1, true, true,
-	 TEXT | FLO_TYPES(BYTES) | FLO_TYPES(LIST) | FLO_TYPES(MAP),
+	 TEXT | FLO_TYPES(BYTES) | FLO_TYPES(LIST) | FLO_TYPES(MAP), 0,
 	 FLO_TYPES(INT), fn_size},
-	{"string", 1, 1, true, false, 0, TEXT, fn_string},
-	{"int", 1, 1, true, false, 0, FLO_TYPES(INT), fn_int},
-	{"uint", 1, 1, true, false, 0, FLO_TYPES(UINT), fn_uint},
-	{"double", 1, 1, true, false, 0, FLO_TYPES(DOUBLE), fn_double},
-	{"bool", 1, 1, true, false, 0, FLO_TYPES(BOOL), fn_bool},
-	{"bytes", 1, 1, true, false, 0, FLO_TYPES(BYTES), fn_bytes},
-	{"type", 1, 1, true, false, 0, FLO_TYPES(TYPE), fn_type},
-	{"dyn", 1, 1, true, false, 0, 0, fn_dyn},
-	{"contains", 2, 2, false, true, TEXT, FLO_TYPES(BOOL), fn_contains},
-	{"startsWith", 2, 2, false, true, TEXT, FLO_TYPES(BOOL),
+	{"string", 1, 1, true, false, 0, 0, TEXT, fn_string},
+	{"int", 1, 1, true, false, 0, 0, FLO_TYPES(INT), fn_int},
+	{"uint", 1, 1, true, false, 0, 0, FLO_TYPES(UINT), fn_uint},
+	{"double", 1, 1, true, false, 0, 0, FLO_TYPES(DOUBLE), fn_double},
+	{"bool", 1, 1, true, false, 0, 0, FLO_TYPES(BOOL), fn_bool},
+	{"bytes", 1, 1, true, false, 0, 0, FLO_TYPES(BYTES), fn_bytes},
+	{"type", 1, 1, true, false, 0, 0, FLO_TYPES(TYPE), fn_type},
+	{"dyn", 1, 1, true, false, 0, 0, 0, fn_dyn},
+	{"contains", 2, 2, false, true, TEXT, TEXT, FLO_TYPES(BOOL),
+	 fn_contains},
+	{"startsWith", 2, 2, false, true, TEXT, TEXT, FLO_TYPES(BOOL),
 	 fn_starts_with},
-	{"endsWith", 2, 2, false, true, TEXT, FLO_TYPES(BOOL), fn_ends_with},
-	{"toJson", 1, 1, true, true, 0, TEXT, fn_to_json},
-	{"fromJson", 1, 1, true, true, TEXT, 0, fn_from_json},
-	{"matches", 2, 2, true, true, 0, 0, NULL},
-	{"timestamp", 1, 1, true, false, 0, 0, NULL},
-	{"duration", 1, 1, true, false, 0, 0, NULL},
-	{"lowerAscii", 1, 1, false, true, 0, 0, NULL},
-	{"upperAscii", 1, 1, false, true, 0, 0, NULL},
-	{"trim", 1, 1, false, true, 0, 0, NULL},
-	{"split", 2, 3, false, true, 0, 0, NULL},
-	{"join", 1, 2, false, true, 0, 0, NULL},
-	{"replace", 3, 4, false, true, 0, 0, NULL},
-	{"substring", 2, 3, false, true, 0, 0, NULL},
-	{"indexOf", 2, 3, false, true, 0, 0, NULL},
+	{"endsWith", 2, 2, false, true, TEXT, TEXT, FLO_TYPES(BOOL),
+	 fn_ends_with},
+	{"toJson", 1, 1, true, true, 0, 0, TEXT, fn_to_json},
+	{"fromJson", 1, 1, true, true, TEXT, 0, 0, fn_from_json},
+	{"matches", 2, 2, true, true, 0, 0, 0, NULL},
+	{"timestamp", 1, 1, true, false, 0, 0, 0, NULL},
+	{"duration", 1, 1, true, false, 0, 0, 0, NULL},
+	{"lowerAscii", 1, 1, false, true, 0, 0, 0, NULL},
+	{"upperAscii", 1, 1, false, true, 0, 0, 0, NULL},
+	{"trim", 1, 1, false, true, 0, 0, 0, NULL},
+	{"split", 2, 3, false, true, 0, 0, 0, NULL},
+	{"join", 1, 2, false, true, 0, 0, 0, NULL},
+	{"replace", 3, 4, false, true, 0, 0, 0, NULL},
+	{"substring", 2, 3, false, true, 0, 0, 0, NULL},
+	{"indexOf", 2, 3, false, true, 0, 0, 0, NULL},
 };
 
 const struct flo__function *flo__function_at(size_t i)

@@ -404,11 +404,15 @@ static flo_value *at_index(const flo_value *a, const flo_value *b,
 	if (flo_value_typeof(a) != FLO_VALUE_LIST || !is_number(b))
 		return no_overload(failure, "[]", a, b);
 	i = index_of(b);
+	if (flo_value_typeof(b) == FLO_VALUE_DOUBLE && i < 0)
+		return flo__fail(failure, FLO_RANGE,
+				 "index %g is no whole number from 0 on",
+				 flo_value_get_double(b));
 	if (i < 0 || (uint64_t)i >= len)
 		return flo__fail(failure, FLO_RANGE,
 				 "index %lld is out of range: the list has "
-				 "%zu items",
-				 (long long)i, len);
+				 "%zu item%s",
+				 (long long)i, len, len == 1 ? "" : "s");
 	return flo_value_ref(flo_value_list_at(a, (size_t)i));
 }
 

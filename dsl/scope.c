@@ -264,8 +264,26 @@ static flo_status view_var(struct flo__names *names, const char *name,
 	return unknown_var(view, name, len, problem);
 }
 
+/* A param that is neither given nor required and has no default is null. */
+static unsigned param_types(const struct flo__param *param)
+{
+	static const unsigned types[] = {
+		FLO_TYPES(STRING),
+		FLO_TYPES(INT),
+		FLO_TYPES(INT) | FLO_TYPES(DOUBLE),
+		FLO_TYPES(BOOL),
+		FLO_TYPES(LIST),
+		FLO_TYPES(MAP),
+		FLO__TYPES_ANY,
+	};
+	bool given = param->required || param->default_ != NULL;
+
+	return types[param->type] | (given ? 0 : FLO_TYPES(NULL));
+}
+
 static flo_status find_param(struct flo__view *view, const char *name,
-			     size_t len, struct flo__expr_problem *problem)
+			     size_t len, unsigned *types,
+			     struct flo__expr_problem *problem)
 {
 	struct flo__params *params = &view->c->out->params;
 	struct flo__param *param;
@@ -280,6 +298,7 @@ static flo_status find_param(struct flo__view *view, const char *name,
 	param = flo__params_find(params, name, len);
 	if (param != NULL) {
 		param->used = true;
+		*types = param_types(param);
 		return FLO_OK;
 	}
 	flo__nearest_init(&near, name, len);
@@ -341,7 +360,7 @@ static flo_status find_field(const char *const *fields, size_t n,
 }
 
 static flo_status view_member(struct flo__names *names, const char *name,
-			      size_t len, struct flo__ref *ref,
+			      size_t len, struct flo__ref *ref, unsigned *types,
 			      struct flo__expr_problem *problem)
 {
 	static const char *const run[] = {"id",		 "name",  "trace_id",
@@ -355,7 +374,7 @@ static flo_status view_member(struct flo__names *names, const char *name,
 	case FLO__VAR_STEP:
 		return find_step(view, name, len, &ref->node, problem);
 	case FLO__VAR_PARAMS:
-		return find_param(view, name, len, problem);
+		return find_param(view, name, len, types, problem);
 	case FLO__VAR_ENV:
 		return name == NULL ? FLO_OK
 				    : find_env(view, name, len, problem);

@@ -130,6 +130,8 @@ static void selection_and_index(void **state)
 	fails("m.b", 3, "no such key \"b\"");
 	fails("l[3]", 2, "index 3 is out of range: the list has 3 items");
 	fails("l[-1]", 2, "out of range");
+	fails("l[1.5]", 2, "index 1.5 is no whole number from 0 on");
+	fails("[1][1]", 4, "the list has 1 item");
 	fails("z.a", 3, "cannot select \"a\" from null");
 	fails("n.a", 3, "cannot select \"a\" from int");
 	fails("m[z]", 2, "no such key null");
@@ -219,7 +221,7 @@ static void functions_convert(void **state)
 	fails("string(m)", 1, "toJson() does");
 	fails("string(b'\\xff')", 1, "not UTF-8");
 	fails("fromJson('{')", 1, "fromJson()");
-	fails("size(n)", 1, "size() does not take a int");
+	fails("size(n)", 1, "size() does not take an int");
 }
 
 static void mistakes_have_a_place(void **state)

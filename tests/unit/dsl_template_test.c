@@ -8,8 +8,9 @@ static void computes(const char *with, const char *want)
 	struct test_scope scope = {0};
 
 	flo__strbuf_addf(&sb,
-			 "{\"name\": \"p\", \"params\": {\"n\": {}, \"s\": {}, "
-			 "\"l\": {}}, \"labels\": {}, \"env\": {\"X\": "
+			 "{\"name\": \"p\", \"params\": {\"n\": {\"type\": "
+			 "\"integer\"}, \"s\": {}, \"l\": {\"type\": "
+			 "\"array\"}}, \"labels\": {}, \"env\": {\"X\": "
 			 "\"${{ params.n }}${{ params.s }}${{ params.l }}\"}, "
 			 "\"steps\": [{\"name\": \"a\", \"use\": \"core.set\", "
 			 "\"with\": {\"v\": %s}}]}",
