@@ -292,8 +292,8 @@ static flo_status say_busy(struct flo__run_journal *run, flo_error *err)
 {
 	return flo_error_set(err, FLO_BUSY,
 			     "run %s is owned by a running engine; wait for "
-			     "it, or cancel the run with `flowctl cancel %s`",
-			     run->record.id, run->record.id);
+			     "its end, or stop that engine",
+			     run->record.id);
 }
 
 /* Enter the list and lock the byte. */
