@@ -43,6 +43,8 @@ static const char *const texts[] = {
 	[FLO__SQL_LEASE_CHECK] =
 		"SELECT 1 FROM leases"
 		" WHERE run = ?1 AND owner = ?2 AND epoch = ?3",
+	[FLO__SQL_LEASE_OWNER] =
+		"SELECT boot_id, pid, starttime FROM leases WHERE run = ?1",
 	[FLO__SQL_LEASE_DROP] = "DELETE FROM leases WHERE run = ?1",
 	[FLO__SQL_EVENT_INSERT] =
 		"INSERT INTO events (id, kind, path, attempt, ts_us, state,"

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/time.h"
 #include "storage/conn_p.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The first @size - 1 bytes of a file, as a string; "" without it. */
@@ -25,17 +27,28 @@ static void read_small(const char *path, char *ret, size_t size)
 	ret[n > 0 ? n : 0] = '\0';
 }
 
-/* Field 22 of /proc/self/stat; the name in field 2 may hold anything. */
-static int64_t process_starttime(void)
+/*
+ * Field 22 of @path, a /proc/PID/stat; 0: no such process, or it has ended and
+ * waits for its parent. The name in field 2 may hold anything.
+ */
+static int64_t process_starttime(const char *path)
 {
 	char text[1024];
 	const char *at;
 
-	read_small("/proc/self/stat", text, sizeof(text));
+	read_small(path, text, sizeof(text));
 	at = strrchr(text, ')');
+	if (at != NULL && (at[1] != ' ' || at[2] == 'Z' || at[2] == 'X'))
+		return 0;
 	for (int field = 2; at != NULL && field < 22; field++)
 		at = strchr(at + 1, ' ');
 	return at != NULL ? strtoll(at, NULL, 10) : 0;
+}
+
+static void read_boot_id(char *ret, size_t size)
+{
+	read_small("/proc/sys/kernel/random/boot_id", ret, size);
+	ret[strcspn(ret, "\n")] = '\0';
 }
 
 void flo__owner_init(struct flo__owner *owner)
@@ -46,11 +59,49 @@ void flo__owner_init(struct flo__owner *owner)
 	INSIST(n == (ssize_t)sizeof(bytes)); /* up to 256 bytes never fail */
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		snprintf(owner->id + 2 * i, 3, "%02x", bytes[i]);
-	read_small("/proc/sys/kernel/random/boot_id", owner->boot_id,
-		   sizeof(owner->boot_id));
-	owner->boot_id[strcspn(owner->boot_id, "\n")] = '\0';
+	read_boot_id(owner->boot_id, sizeof(owner->boot_id));
 	owner->pid = getpid();
-	owner->starttime = process_starttime();
+	owner->starttime = process_starttime("/proc/self/stat");
+}
+
+/* Whether the owner that the lease of @row names has ended. */
+static bool owner_is_gone(struct flo__conn *db, int64_t row)
+{
+	char boot_id[sizeof((struct flo__owner *)NULL)->boot_id], path[64];
+	sqlite3_stmt *stmt = NULL;
+	bool found = false, gone = false;
+
+	if (flo__conn_get(db, FLO__SQL_LEASE_OWNER, NULL, &stmt) != FLO_OK)
+		return false;
+	sqlite3_bind_int64(stmt, 1, row);
+	if (flo__conn_step(db, stmt, NULL, &found) == FLO_OK && found) {
+		const char *boot = (const char *)sqlite3_column_text(stmt, 0);
+
+		read_boot_id(boot_id, sizeof(boot_id));
+		snprintf(path, sizeof(path), "/proc/%lld/stat",
+			 (long long)sqlite3_column_int64(stmt, 1));
+		gone = (boot != NULL && strcmp(boot, boot_id) != 0) ||
+		       process_starttime(path) != sqlite3_column_int64(stmt, 2);
+	}
+	flo__conn_done(stmt);
+	return gone;
+}
+
+bool flo__lease_is_held(struct flo__conn *db, int fd, int64_t row)
+{
+	const struct timespec pause = {.tv_nsec = 2 * FLO__NS_PER_MS};
+	uint64_t until = 0;
+
+	while (flo__run_is_held(fd, row)) {
+		uint64_t now = flo__time_mono_ns();
+
+		if (until == 0)
+			until = now + FLO__DYING_NS;
+		if (now >= until || !owner_is_gone(db, row))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }
 
 int flo__lock_open(const char *store_path, bool create, flo_error *err,

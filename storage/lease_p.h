@@ -19,6 +19,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct flo__conn;
+
+#define FLO__DYING_NS (500 * FLO__NS_PER_MS)
+
 /* Who holds a lease, in words that mean something after a reboot too. */
 struct flo__owner {
 	char id[33];	  /* random, one a handle: what fences */
@@ -45,5 +49,14 @@ flo_status flo__lock_run(int fd, int64_t row, flo_error *err);
 void flo__unlock_run(int fd, int64_t row);
 /* Whether any other handle holds the run. @fd may be read-only, or -1. */
 bool flo__run_is_held(int fd, int64_t row);
+
+/*
+ * As flo__run_is_held(), but one who has ended does not count: a child that a
+ * killed engine was just starting has the engine's descriptors until it runs
+ * its program, and the locks with them. So while the process that the lease
+ * names is gone, wait up to FLO__DYING_NS for the kernel; the lock has the last
+ * word, since a process of another container cannot be seen.
+ */
+bool flo__lease_is_held(struct flo__conn *db, int fd, int64_t row);
 
 #endif

@@ -292,8 +292,8 @@ static flo_status say_busy(struct flo__run_journal *run, flo_error *err)
 {
 	return flo_error_set(err, FLO_BUSY,
 			     "run %s is owned by a running engine; wait for "
-			     "it, or cancel the run with `flowctl cancel %s`",
-			     run->record.id, run->record.id);
+			     "its end, or stop that engine",
+			     run->record.id);
 }
 
 /* Enter the list and lock the byte. */
@@ -304,7 +304,11 @@ static flo_status claim(struct flo__run_journal *run, flo_error *err)
 	st = enlist(run, err);
 	if (st != FLO_OK)
 		return st == FLO_BUSY ? say_busy(run, err) : st;
-	st = flo__lock_run(run->store->lock_fd, run->row, err);
+	do
+		st = flo__lock_run(run->store->lock_fd, run->row, err);
+	while (st == FLO_BUSY &&
+	       !flo__lease_is_held(&run->reader->db, run->store->lock_fd,
+				   run->row));
 	if (st == FLO_OK)
 		return FLO_OK;
 	delist(run);

@@ -111,6 +111,11 @@ flo_status flo__path_resolve(const char *path, bool make_dirs, flo_error *err,
 			      path, path);
 		return FLO_SYSTEM;
 	}
+	if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+		return flo_error_set(err, FLO_SYSTEM,
+				     "%s is no regular file; name another one "
+				     "with --store",
+				     path);
 	if (realpath(path, real) != NULL) {
 		*ret_path = flo__strdup(real);
 		if (*ret_path == NULL)

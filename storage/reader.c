@@ -279,7 +279,7 @@ bool flo__reader_held(struct flo__reader *reader, int64_t row)
 	if (reader->lock_fd < 0)
 		reader->lock_fd =
 			flo__lock_open(reader->path, false, NULL, NULL);
-	return flo__run_is_held(reader->lock_fd, row);
+	return flo__lease_is_held(&reader->db, reader->lock_fd, row);
 }
 
 /* --- one run --- */

@@ -69,10 +69,11 @@ void flo__minders_kill_all(struct flo__local *local);
 void flo__minders_fini(struct flo__local *local);
 
 /*
- * After a minder's death: end what is left of the session of @program, as far
- * as that can be seen from outside. Blocks. No @program (0): nothing to do.
+ * After a minder's death: end what is left of @program, as far as that can be
+ * seen from outside: its session, and what has all FLOW_ variables of @env (an
+ * attempt's are its own). Blocks. @program 0: the minder had not named it yet.
  */
-void flo__orphans_kill(pid_t program);
+void flo__orphans_kill(pid_t program, const char *const *env);
 
 /*
  * Make what becomes the standard input; *@ret_fd is the caller's, -1: it is

@@ -382,13 +382,13 @@ static flo_status bury_lost(struct run *run)
 	int status = flo__minders_drop(run->local, minder);
 
 	run->minder = NULL;
-	flo__orphans_kill(program);
+	flo__orphans_kill(program, run->request->env);
 	if (status != -1 && WIFSIGNALED(status))
 		return flo_error_set(
 			run->err, FLO_SYSTEM,
 			"flo-minder (process %d) was ended by signal %d while "
-			"it ran \"%s\"; what left the program's session may "
-			"be alive",
+			"it ran \"%s\"; what left the program's session and "
+			"emptied its environment may be alive",
 			pid, WTERMSIG(status), run->request->argv[0]);
 	return flo_error_set(run->err, FLO_SYSTEM,
 			     "flo-minder (process %d) ended while it ran "

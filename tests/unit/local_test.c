@@ -581,6 +581,38 @@ static void a_lost_minder_is_reported(void **state)
 	job_fini(&job);
 }
 
+/* What has left the session is known by the attempt's own variables. */
+static void a_lost_minder_takes_daemons_with_it(void **state)
+{
+	const char *env[] = {plain_env[0], "FLOW_RUN_ID=local_test",
+			     "FLOW_ATTEMPT=7", NULL};
+	struct job job = job_sh("setsid sleep $0 >/dev/null & sleep 0.1; "
+				"echo $PPID $!; sleep $0; :",
+				fresh_mark());
+	pid_t other = fork();
+
+	(void)state;
+	assert_true(other >= 0);
+	if (other == 0) {
+		execle("/bin/sleep", "sleep", "60", NULL,
+		       (const char *const[]){env[1], "FLOW_ATTEMPT=77", NULL});
+		_exit(127);
+	}
+	job.request.env = env;
+	job.until = "\n";
+	job.then = kill_minder;
+	run(&job);
+	assert_int_equal(job.status, FLO_SYSTEM);
+	assert_non_null(strchr(job.out.data, ' '));
+	assert_true(ends_in_time((pid_t)atoi(strchr(job.out.data, ' ')),
+				 DEADLINE_MS));
+	/* another attempt's is not touched */
+	assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
+	kill(other, SIGKILL);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	job_fini(&job);
+}
+
 static void a_minder_that_died_idle_is_replaced(void **state)
 {
 	struct job job = job_sh("echo $PPID", NULL);
@@ -848,6 +880,7 @@ int main(void)
 		TEST(long_environments_arrive_or_are_refused),
 		TEST(kill_all_ends_programs_and_not_the_executor),
 		TEST(a_lost_minder_is_reported),
+		TEST(a_lost_minder_takes_daemons_with_it),
 		TEST(a_minder_that_died_idle_is_replaced),
 		TEST(without_a_minder_the_error_says_so),
 		TEST(programs_of_the_host_are_not_reaped),

@@ -37,6 +37,45 @@ static void a_killed_owner_leaves_a_run_to_resume(void **state)
 	flo__store_close(j);
 }
 
+/*
+ * A child that a killed engine was just starting has copies of its descriptors
+ * for a moment, and with them the run's lock.
+ */
+static void a_lock_that_outlives_its_owner_is_waited_for(void **state)
+{
+	struct timespec moment = {.tv_nsec = 150000000};
+	struct flo__run_journal *run = NULL;
+	flo_error err = FLO_ERROR_INIT;
+	struct flo__journal *j;
+	char told;
+	int fds[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		j = open_store(*state, FLO__STORE_PROCESS);
+		child_own(j);
+		if (fork() == 0) {
+			(void)!write(fds[1], "x", 1);
+			nanosleep(&moment, NULL);
+			_exit(0);
+		}
+		pause();
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &told, 1), 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(status_of(*state, "r"), FLO__STATE_INTERRUPTED);
+	j = open_store(*state, FLO__STORE_PROCESS);
+	OK(open_run(j, &err, &run));
+	OK(j->ops->close(run, &err));
+	flo__store_close(j);
+	close(fds[0]);
+}
+
 static void one_process_owns_a_run_once(void **state)
 {
 	struct flo__journal *a = open_store(*state, FLO__STORE_PROCESS);
@@ -149,6 +188,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(a_killed_owner_leaves_a_run_to_resume),
+		STORE_TEST(a_lock_that_outlives_its_owner_is_waited_for),
 		STORE_TEST(one_process_owns_a_run_once),
 		STORE_TEST(a_lost_lease_ends_that_run_alone),
 		STORE_TEST(what_was_durable_survives_kill),

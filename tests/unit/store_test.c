@@ -374,6 +374,16 @@ static void what_is_no_store_is_named(void **state)
 	assert_int_equal(try_open(f->dir, &err), FLO_SYSTEM);
 	assert_contains(err.text, "is a directory");
 
+	/* nothing is left beside it, and nobody waits for a FIFO's writer */
+	assert_int_equal(mkfifo(f->path, 0600), 0);
+	flo_error_clear(&err);
+	assert_int_equal(try_open(f->path, &err), FLO_SYSTEM);
+	assert_contains(err.text, "is no regular file");
+	flo_error_clear(&err);
+	assert_int_equal(flo__reader_open(f->path, &err, &reader), FLO_SYSTEM);
+	assert_contains(err.text, "is no regular file");
+	unlink(f->path);
+
 	write_file(f->path, "no database");
 	flo_error_clear(&err);
 	assert_int_equal(try_open(f->path, &err), FLO_CORRUPT);
