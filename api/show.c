@@ -254,7 +254,9 @@ static flo_value *summary_value(const struct show *show,
 static flo_status prepare(struct show *show,
 			  const struct flo__run_record *record, flo_error *err)
 {
-	struct flo_runtime_options rt_options = {.procs = 1};
+	/* The walk nests as deep as the plan, on one stack. */
+	struct flo_runtime_options rt_options = {.procs = 1,
+						 .stack_size = 256 * 1024};
 	struct flo__run_deps deps = {
 		.files = flo__reader_files(show->store->reader)};
 	struct flo__types types;

@@ -37,10 +37,13 @@ flo_status flo__work_fail(struct flo__work *w, flo_status st, const char *kind,
 	return st;
 }
 
-static flo_status fail_err(struct flo__work *w, const char *kind,
+/* Without memory not even @err may tell of it: @st counts. */
+static flo_status fail_err(struct flo__work *w, flo_status st, const char *kind,
 			   const flo_error *err)
 {
-	return flo__work_fail(w, err->status, kind, err->text);
+	return flo__work_fail(w, st, kind,
+			      err->text[0] != '\0' ? err->text
+						   : flo_status_text(st));
 }
 
 /* ---- the sink: log and capture ---- */
@@ -208,8 +211,17 @@ static flo_status output_file(struct flo__work *w, flo_error *err,
 
 	if (fd < 0)
 		return FLO_OK;
-	while (st == FLO_OK && (n = read(fd, buf, sizeof(buf))) > 0) {
+	while (st == FLO_OK && (n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			st = flo_error_sys(err, errno,
+					   "cannot read $FLOW_OUTPUT");
+			break;
+		}
 		flo__strbuf_add(&text, buf, (size_t)n);
+		if (flo__strbuf_status(&text) != FLO_OK)
+			st = flo_error_set(err, FLO_NOMEM, "out of memory");
 		if (text.len > w->leaf->output_limit)
 			st = flo_error_set(err, FLO_LIMIT,
 					   "$FLOW_OUTPUT is larger than "
@@ -239,7 +251,7 @@ static flo_status collect_output(struct flo__work *w)
 	if (st == FLO_OK && w->attempt->output == NULL &&
 	    w->leaf->output != FLO__OUTPUT_NONE)
 		st = output_value(w, &err, &w->attempt->output);
-	return st == FLO_OK ? FLO_OK : fail_err(w, "output", &err);
+	return st == FLO_OK ? FLO_OK : fail_err(w, st, "output", &err);
 }
 
 /* ---- programs ---- */
@@ -298,7 +310,7 @@ static flo_status run_program(struct flo__work *w)
 	if (st == FLO_OK)
 		st = build_input(w, &err);
 	if (st != FLO_OK)
-		return fail_err(w, "expression", &err);
+		return fail_err(w, st, "expression", &err);
 	request.argv = (const char *const *)w->argv;
 	request.env = (const char *const *)w->env;
 	request.dir = w->dir.data;
@@ -307,13 +319,13 @@ static flo_status run_program(struct flo__work *w)
 	st = run->deps.executor->ops->run(run->deps.executor, &request,
 					  w->attempt->ctx, &err, &result);
 	if (st == FLO_SPAWN)
-		return fail_err(w, "spawn", &err);
+		return fail_err(w, st, "spawn", &err);
 	take_result(w->attempt, &result);
 	if (st == FLO_OK)
 		return judge_program(w, &result);
 	if (st == FLO_CANCELED || st == FLO_TIMEOUT)
 		return flo__work_fail(w, st, flo__failure_kind(st), err.text);
-	return fail_err(w, w->over_limit ? "output" : "native", &err);
+	return fail_err(w, st, w->over_limit ? "output" : "native", &err);
 }
 
 /* ---- native steps ---- */
@@ -373,7 +385,7 @@ static flo_status run_native(struct flo__work *w)
 		st = check_with(w->leaf->type, with, &n.err);
 	if (st != FLO_OK) {
 		flo_value_unref(with);
-		return fail_err(w, "expression", &n.err);
+		return fail_err(w, st, "expression", &n.err);
 	}
 	n.with = with;
 	if (flo_try(call_native, &n, &panic) == FLO_PANIC) {
@@ -449,7 +461,7 @@ flo_status flo__attempt_run(struct flo__attempt *attempt)
 	flo_status st = open_work(&w, &err);
 
 	if (st != FLO_OK)
-		fail_err(&w, "expression", &err);
+		fail_err(&w, st, "expression", &err);
 	else if (node->kind == FLO__NODE_USE)
 		st = run_native(&w);
 	else

@@ -11,6 +11,11 @@
  * By crew->lock: results, pending, the ready queue, failures, stop. A member's
  * result is written under it before its dependents are queued, which is what
  * lets them read it without the lock.
+ *
+ * What the record of an interrupted run says had been admitted comes first and
+ * is admitted even though the crew has stopped, since its members have ends to
+ * record or to be replayed. In a group with needs it too waits for what it
+ * needs: a block evaluates its expressions anew, with the outputs of those.
  */
 #include "engine/run/run_p.h"
 
@@ -38,8 +43,9 @@ struct crew {
 	flo_group *group;
 	uint64_t need_seq;
 	uint64_t n;
-	uint64_t tolerance;
 	const flo_value *items; /* of a foreach, borrowed */
+	bool passed;		/* FLO__RECORDED_PASSED */
+	uint8_t *recorded;	/* owned; constant; NULL: no record */
 
 	flo_mutex lock;
 	flo_cond change;	     /* a member ended */
@@ -51,7 +57,8 @@ struct crew {
 	uint64_t ready_head, ready_tail;
 	uint64_t next; /* without needs: the next to admit */
 	uint64_t running;
-	uint64_t failures;
+	uint64_t replays; /* of a group with needs: recorded, not started */
+	struct flo__tally tally;
 	enum stop stop;
 	struct flo__result *ret;
 	uint64_t end_seq;
@@ -87,11 +94,14 @@ static char *member_path(const struct crew *crew, uint64_t index)
 static __attribute__((noinline)) void cancel_with(struct crew *crew,
 						  const flo_value *error)
 {
-	const flo_value *path =
-		error != NULL ? flo_value_map_get(error, "path") : NULL;
+	const flo_value *path = flo_value_map_get(error, "path");
+	const flo_value *message = flo_value_map_get(error, "message");
 	flo_error cause = FLO_ERROR_INIT;
 
-	if (path != NULL && flo_value_typeof(path) == FLO_VALUE_STRING)
+	if (flo__tree_is_limit(error) && crew->ret->state != FLO__STATE_FAILED)
+		flo_error_set(&cause, FLO_CANCELED, "%s",
+			      flo_value_get_string(message, NULL));
+	else if (path != NULL && flo_value_typeof(path) == FLO_VALUE_STRING)
 		flo_error_set(&cause, FLO_CANCELED, "%s failed",
 			      flo_value_get_string(path, NULL));
 	else
@@ -165,19 +175,21 @@ static bool ended_well(struct crew *crew, uint32_t id,
 		return false;
 	if (!flo__tree_fails(crew->run, id, result))
 		return true;
-	if (++crew->failures <= crew->tolerance)
+	if (!flo__tally_add(&crew->tally, result->error, result->error_seq,
+			    crew->ret))
 		return true;
-	flo__result_fail(crew->ret, result->error, result->error_seq);
 	stop_by(crew, crew->block->on_error, result->error);
 	return false;
 }
 
-static void note_unended(struct crew *crew, enum flo__state state)
+/* A member did not come to an end of its own. Where the record says that a
+ * time limit ended it, which is not this engine's, nothing new starts. */
+static void member_unended(struct crew *crew, const struct flo__result *result)
 {
-	if (crew->ret->state == FLO__STATE_NONE ||
-	    (crew->ret->state == FLO__STATE_PENDING &&
-	     state == FLO__STATE_RUNNING))
-		crew->ret->state = state;
+	flo__result_unended(crew->ret, result);
+	if (result->state == FLO__STATE_CANCELLED && crew->recorded != NULL &&
+	    flo__tree_is_limit(result->error))
+		stop_by(crew, FLO__ON_ERROR_CANCEL, result->error);
 }
 
 /* Take in the end of member @index; @result is moved from. */
@@ -187,6 +199,16 @@ static void member_ended(struct crew *crew, uint64_t index,
 	bool well = ended_well(crew, member_node(crew, index), result);
 
 	crew->states[index] = (uint8_t)result->state;
+	switch (result->state) {
+	case FLO__STATE_CANCELLED:
+	case FLO__STATE_PENDING:
+	case FLO__STATE_RUNNING:
+	case FLO__STATE_RETRYING:
+		member_unended(crew, result);
+		break;
+	default:
+		break;
+	}
 	if (crew->end_seq < result->end_seq)
 		crew->end_seq = result->end_seq;
 	if (crew->node->kind == FLO__NODE_FOREACH) {
@@ -203,13 +225,6 @@ static void member_ended(struct crew *crew, uint64_t index,
 		else if (crew->block->on_error == FLO__ON_ERROR_CONTINUE &&
 			 crew->states[index] == FLO__STATE_FAILED)
 			block_successors(crew, index);
-	}
-	switch (crew->states[index]) {
-	case FLO__STATE_CANCELLED:
-	case FLO__STATE_PENDING:
-	case FLO__STATE_RUNNING:
-	case FLO__STATE_RETRYING:
-		note_unended(crew, crew->states[index]);
 	}
 }
 
@@ -242,6 +257,9 @@ static struct member *member_new(struct crew *crew, uint64_t index)
 			.run = crew->run,
 			.parent = crew->frame,
 			.node = (uint32_t)(crew->node - crew->run->plan->nodes),
+			.recorded = crew->recorded != NULL
+					    ? &crew->recorded[index]
+					    : NULL,
 			.item = flo_value_list_at(crew->items, index),
 			.index = index};
 	}
@@ -304,12 +322,16 @@ static void out_of_memory(struct crew *crew)
 		flo__failure("native", crew->path, "out of memory", NULL, NULL);
 
 	flo_mutex_lock(&crew->lock);
-	flo__result_fail(crew->ret, error,
-			 atomic_load_explicit(&crew->run->last_seq,
-					      memory_order_relaxed));
+	flo__result_fail(crew->ret, error, flo__run_seq(crew->run));
 	stop_by(crew, FLO__ON_ERROR_CANCEL, error);
 	flo_mutex_unlock(&crew->lock);
 	flo_value_unref(error);
+}
+
+static enum flo__recorded recorded(const struct crew *crew, uint64_t index)
+{
+	return crew->recorded != NULL ? crew->recorded[index]
+				      : FLO__RECORDED_NOT;
 }
 
 /* Take the run's slot and start the member; the group's slot is held. */
@@ -326,7 +348,7 @@ static bool admit_slotted(struct crew *crew, struct member *member)
 	}
 	flo_mutex_lock(&crew->lock);
 	if (crew->stop != STOP_NONE &&
-	    !flo__preset_begun(crew->run, member->path)) {
+	    recorded(crew, member->index) == FLO__RECORDED_NOT) {
 		flo_mutex_unlock(&crew->lock);
 		goto refused;
 	}
@@ -378,9 +400,88 @@ static void run_inline(struct crew *crew, uint64_t index)
 		return;
 	}
 	member->need_seq = needs_seq(crew, index);
+	flo_mutex_lock(&crew->lock);
 	crew->states[index] = FLO__STATE_RUNNING;
+	flo_mutex_unlock(&crew->lock);
 	member_run(member, NULL);
 	member_free(member);
+}
+
+/* ---- what the record says had been admitted ---- */
+
+/* Whether member @index is recorded and waits; by crew->lock. */
+static bool may_replay(const struct crew *crew, uint64_t index)
+{
+	if (crew->states[index] != FLO__STATE_NONE)
+		return false;
+	/* Of those without an event it is not known that they had begun:
+	 * where nothing new may start, none of them does. */
+	return recorded(crew, index) == FLO__RECORDED_BEGUN ||
+	       (recorded(crew, index) == FLO__RECORDED_PASSED &&
+		(crew->pending != NULL || crew->stop != STOP_DRAIN));
+}
+
+/* The next recorded member of a group with needs; by crew->lock. */
+static bool next_recorded_need(struct crew *crew, uint64_t *seen,
+			       uint64_t *ret_index)
+{
+	for (;;) {
+		while (*seen < crew->ready_tail) {
+			*ret_index = crew->ready[(*seen)++];
+			if (may_replay(crew, *ret_index)) {
+				crew->replays--;
+				return true;
+			}
+		}
+		if (crew->replays == 0 || crew->running == 0)
+			return false;
+		/* What ends may release another one. */
+		flo_cond_wait(&crew->change, &crew->lock, NULL);
+	}
+}
+
+static bool next_recorded(struct crew *crew, uint64_t *seen,
+			  uint64_t *ret_index)
+{
+	bool found = false;
+
+	flo_mutex_lock(&crew->lock);
+	if (crew->pending != NULL) {
+		found = next_recorded_need(crew, seen, ret_index);
+	} else {
+		while (!found && *seen < crew->n) {
+			*ret_index = (*seen)++;
+			found = may_replay(crew, *ret_index);
+		}
+	}
+	flo_mutex_unlock(&crew->lock);
+	return found;
+}
+
+/* Whether the leaf that member @index is has an end in the record. */
+static bool has_ended(const struct crew *crew, uint64_t index)
+{
+	char *path = member_path(crew, index);
+	const struct flo__preset *preset =
+		path != NULL ? flo__preset_find(crew->run, path) : NULL;
+
+	flo__free(path);
+	return preset != NULL && preset->result.state != FLO__STATE_RUNNING &&
+	       preset->result.state != FLO__STATE_RETRYING;
+}
+
+static void replay(struct crew *crew)
+{
+	flo_context *ctx = flo_group_context(crew->group);
+	uint64_t seen = 0, index;
+
+	while (next_recorded(crew, &seen, &index)) {
+		/* In a context that has ended nobody is admitted any more, and
+		 * what is under way there does not go on for long. */
+		if (crew->run->frozen || has_ended(crew, index) ||
+		    flo_context_status(ctx) != FLO_OK || !admit(crew, index))
+			run_inline(crew, index);
+	}
 }
 
 /* ---- admission ---- */
@@ -421,34 +522,6 @@ static bool next_ready(struct crew *crew, uint64_t *ret_index)
 	return found;
 }
 
-/* What had ended, or had begun, when the record of a resumed run stops. */
-static void replay(struct crew *crew)
-{
-	for (uint64_t i = 0; i < crew->n; i++) {
-		char *path = member_path(crew, i);
-		const struct flo__preset *preset;
-		bool begun, ended;
-
-		if (path == NULL) {
-			out_of_memory(crew);
-			return;
-		}
-		preset = flo__preset_find(crew->run, path);
-		begun = flo__preset_begun(crew->run, path);
-		ended = preset != NULL &&
-			preset->result.state != FLO__STATE_RUNNING &&
-			preset->result.state != FLO__STATE_RETRYING;
-		flo__free(path);
-		if (crew->states[i] != FLO__STATE_NONE)
-			continue;
-		if (ended ||
-		    (begun && (crew->run->frozen || crew->stop == STOP_CANCEL)))
-			run_inline(crew, i);
-		else if (begun)
-			admit(crew, i);
-	}
-}
-
 static void admit_all(struct crew *crew)
 {
 	uint64_t index;
@@ -473,14 +546,15 @@ static void settle_rest(struct crew *crew)
 	    flo_context_status(crew->ctx) == FLO_OK)
 		rest = FLO__STATE_PENDING;
 	for (uint64_t i = 0; i < crew->n; i++) {
+		struct flo__result result = FLO__RESULT_INIT;
 		enum flo__state state = crew->states[i];
 		char *path;
 
 		if (state != FLO__STATE_NONE && state != FLO__STATE_BLOCKED)
 			continue;
 		if (state == FLO__STATE_NONE) {
-			state = rest;
-			note_unended(crew, rest);
+			result.state = state = rest;
+			flo__result_unended(crew->ret, &result);
 		}
 		if (crew->node->kind != FLO__NODE_FOREACH)
 			crew->results[i].state = state;
@@ -523,6 +597,7 @@ static flo_status prepare(struct crew *crew)
 		crew->pending[i] = plan->nodes[member_node(crew, i)].deps_len;
 		if (crew->pending[i] == 0)
 			crew->ready[crew->ready_tail++] = (uint32_t)i;
+		crew->replays += recorded(crew, i) != FLO__RECORDED_NOT;
 	}
 	return FLO_OK;
 }
@@ -551,7 +626,10 @@ evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
 	TRY(flo__scope_number(crew->frame, &crew->block->limit, false, err,
 			      ret_limit));
 	TRY(flo__tree_tolerance(crew->frame, id, crew->n, err,
-				&crew->tolerance));
+				&crew->tally.tolerance));
+	if (flo__preset_recorded(crew->run, id, crew->path, crew->n,
+				 crew->passed, &crew->recorded) != FLO_OK)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
 out:
 	return st;
 }
@@ -562,9 +640,7 @@ could_not_begin(struct crew *crew, const char *path, const flo_error *err)
 	flo_value *error =
 		flo__failure("expression", path, err->text, NULL, NULL);
 
-	flo__result_fail(crew->ret, error,
-			 atomic_load_explicit(&crew->run->last_seq,
-					      memory_order_relaxed));
+	flo__result_fail(crew->ret, error, flo__run_seq(crew->run));
 	flo_value_unref(error);
 }
 
@@ -578,9 +654,10 @@ static __attribute__((noinline)) flo_status begin(struct crew *crew,
 	flo_status st;
 
 	TRY(evaluate(crew, id, &err, ret_items, &limit));
-	st = flo_group_new(ctx, &crew->group);
+	st = prepare(crew);
+	/* Last: a group that exists is waited for. */
 	if (st == FLO_OK)
-		st = prepare(crew);
+		st = flo_group_new(ctx, &crew->group);
 	if (st != FLO_OK)
 		flo_error_set(&err, st, "out of memory");
 	else if (limit > 0)
@@ -594,7 +671,8 @@ out:
 }
 
 void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
-		   flo_context *ctx, uint64_t need_seq, struct flo__result *ret)
+		   flo_context *ctx, uint64_t need_seq, bool passed,
+		   struct flo__result *ret)
 {
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
@@ -607,19 +685,20 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 			    .path = path,
 			    .ctx = ctx,
 			    .need_seq = need_seq,
+			    .passed = passed,
 			    .results = frame->results,
 			    .ret = ret,
 			    .end_seq = need_seq};
 
 	if (begin(&crew, id, path, ctx, &items) != FLO_OK) {
-		if (node->kind != FLO__NODE_FOREACH)
-			flo__tree_settle_children(run, id, path,
-						  FLO__STATE_CANCELLED);
+		flo__tree_settle_body(run, id, path, FLO__STATE_CANCELLED);
 		goto out;
 	}
+	if (node->kind != FLO__NODE_FOREACH)
+		frame->recorded = crew.recorded;
 	if (poison != NULL)
 		stop_by(&crew, poison->mode, NULL);
-	if (run->resumed || run->frozen)
+	if (crew.recorded != NULL)
 		replay(&crew);
 	admit_all(&crew);
 	flo_group_wait(crew.group, NULL);
@@ -631,8 +710,12 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 	}
 	ret->end_seq = crew.end_seq;
 out:
+	if (node->kind != FLO__NODE_FOREACH)
+		frame->recorded = NULL;
 	flo_group_free(crew.group);
+	flo__tally_fini(&crew.tally);
 	flo_value_unref(crew.outputs);
+	flo__free(crew.recorded);
 	flo_value_unref(items);
 	flo__free(crew.states);
 	flo__free(crew.pending);

@@ -51,11 +51,10 @@ static uint64_t random_id(void)
 
 /* ---- recording ---- */
 
-static uint64_t append(struct leaf_run *l, struct flo__event *event)
+static flo_status append(struct leaf_run *l, struct flo__event *event)
 {
 	event->path = l->path;
-	flo__run_append(l->run, event);
-	return event->seq;
+	return flo__run_append(l->run, event);
 }
 
 static void record_end(struct leaf_run *l, const struct flo__attempt *attempt,
@@ -74,9 +73,10 @@ static void record_end(struct leaf_run *l, const struct flo__attempt *attempt,
 		event.exit_code = attempt->exit_code;
 		event.signal = attempt->signal;
 	}
+	append(l, &event);
 	l->ret->state = state;
-	l->ret->end_seq = append(l, &event);
-	l->ret->error_seq = l->ret->end_seq;
+	l->ret->end_seq = event.seq;
+	l->ret->error_seq = event.seq;
 	flo__run_count(l->run, state, 1);
 }
 
@@ -156,8 +156,9 @@ static __attribute__((noinline)) bool wanted(struct leaf_run *l)
 	}
 	if (yes)
 		return true;
+	append(l, &event);
 	l->ret->state = FLO__STATE_SKIPPED;
-	l->ret->end_seq = append(l, &event);
+	l->ret->end_seq = event.seq;
 	flo__run_count(l->run, FLO__STATE_SKIPPED, 1);
 	return false;
 }
@@ -219,10 +220,12 @@ static flo_status record_start(struct leaf_run *l, struct flo__attempt *attempt)
 	attempt->span_id = random_id();
 	event.attempt = l->number;
 	event.span_id = attempt->span_id;
-	attempt->start_seq = append(l, &event);
-	st = flo__run_durable(l->run, l->node->not_idempotent
-					      ? attempt->start_seq
-					      : l->need_seq);
+	st = append(l, &event);
+	attempt->start_seq = event.seq;
+	if (st == FLO_OK)
+		st = flo__run_durable(l->run, l->node->not_idempotent
+						      ? event.seq
+						      : l->need_seq);
 	l->need_seq = 0;
 	l->ret->attempts = l->number;
 	l->ret->log_seq = attempt->start_seq;
@@ -372,6 +375,9 @@ static uint64_t delay_ns(const struct leaf_run *l)
 	double ns = (double)retry->backoff_ns *
 		    pow(retry->factor, (double)(l->tries - 1));
 
+	/* The power of many tries is infinite, and 0 times that no number. */
+	if (retry->backoff_ns == 0)
+		return 0;
 	if (retry->max_ns != 0 && ns > (double)retry->max_ns)
 		ns = (double)retry->max_ns;
 	if (retry->jitter > 0) {
@@ -392,7 +398,6 @@ static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 {
 	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_RETRYING);
 	uint64_t wait_ns = delay_ns(l);
-	flo_status st;
 
 	event.attempt = l->number;
 	event.span_id = attempt->span_id;
@@ -406,11 +411,12 @@ static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 	give_run_slot(l);
 	if (l->group != NULL)
 		flo__group_slot_give(l->group);
-	st = flo_sleep(l->ctx, wait_ns);
+	/* Without memory to wait with it goes on at once. */
+	flo_sleep(l->ctx, wait_ns);
 	/* Cancelled or not: the member's end gives it back. */
 	if (l->group != NULL)
 		flo__group_slot_retake(l->group);
-	return st == FLO_OK && take_run_slot(l, true);
+	return flo_context_status(l->ctx) == FLO_OK && take_run_slot(l, true);
 }
 
 static void run_attempts(struct leaf_run *l)

@@ -53,20 +53,6 @@ const struct flo__poison *flo__preset_poison(const struct flo__run *run,
 	return lookup(&run->poisons, path);
 }
 
-bool flo__preset_ended_by(const struct flo__run *run, const char *path)
-{
-	const flo_value *kind, *where;
-
-	if (run->final_error == NULL)
-		return false;
-	kind = flo_value_map_get(run->final_error, "kind");
-	where = flo_value_map_get(run->final_error, "path");
-	return kind != NULL && flo_value_typeof(kind) == FLO_VALUE_STRING &&
-	       strcmp(flo_value_get_string(kind, NULL), "timeout") == 0 &&
-	       where != NULL && flo_value_typeof(where) == FLO_VALUE_STRING &&
-	       strcmp(flo_value_get_string(where, NULL), path) == 0;
-}
-
 /* ---- taking events in ---- */
 
 /* Cut the last part off @path: "a[2].b" -> "a[2]" -> "a" -> "". */
@@ -191,14 +177,12 @@ static flo_status take_step(struct flo__run *run,
 
 static void take_run(struct flo__run *run, const struct flo__event *event)
 {
-	if (event->kind == FLO__EVENT_RUN_STARTED)
+	if (event->kind == FLO__EVENT_RUN_QUEUED)
+		run->preset_queued = true;
+	else if (event->kind == FLO__EVENT_RUN_STARTED)
 		run->started_us = event->ts_us;
 	else if (event->kind == FLO__EVENT_RUN_CANCELLING)
 		run->preset_cancelling = true;
-	else if (event->kind == FLO__EVENT_RUN_FINISHED &&
-		 event->error != NULL &&
-		 flo_value_typeof(event->error) == FLO_VALUE_MAP)
-		run->final_error = flo_value_ref(event->error);
 }
 
 /* ---- what failures have done to the blocks around them ---- */
@@ -305,6 +289,9 @@ static flo_status spread(struct flo__run *run, const char *path)
 			break;
 		id = node->parent;
 		block = &plan->blocks[plan->nodes[id].spec];
+		/* It fails once, however many fail in it. */
+		if (lookup(&run->poisons, p) != NULL)
+			break;
 		if (tolerates(block, count_failure(run, p)) ||
 		    block->on_error == FLO__ON_ERROR_CONTINUE)
 			break;
@@ -334,6 +321,117 @@ flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
 	if (event.seq > run->last_seq)
 		run->last_seq = event.seq;
 	flo_value_unref(doc);
+	return st;
+}
+
+/* ---- what the record says of a block's children ---- */
+
+static char *child_path(const struct flo__run *run, uint32_t id,
+			const char *path, uint64_t i)
+{
+	const struct flo__plan *plan = run->plan;
+	const struct flo__node *node = &plan->nodes[id];
+
+	if (node->kind == FLO__NODE_FOREACH)
+		return flo__path_item(path, i);
+	return flo__path_child(
+		path, plan->nodes[plan->children[node->first_child + i]].name);
+}
+
+static flo_status mark_those_begun(const struct flo__run *run, uint32_t id,
+				   const char *path, uint64_t n, uint8_t *marks)
+{
+	if (!flo__preset_begun(run, path))
+		return FLO_OK;
+	for (uint64_t i = 0; i < n; i++) {
+		char *p = child_path(run, id, path, i);
+
+		if (p == NULL)
+			return FLO_NOMEM;
+		if (flo__preset_begun(run, p))
+			marks[i] = FLO__RECORDED_BEGUN;
+		flo__free(p);
+	}
+	return FLO_OK;
+}
+
+static void mark_passed(const struct flo__run *run, uint32_t id, uint64_t i,
+			uint8_t *marks)
+{
+	const struct flo__plan *plan = run->plan;
+	const struct flo__node *node = &plan->nodes[id];
+	uint64_t pos = node->kind == FLO__NODE_FOREACH ? 0 : i;
+	uint32_t child = plan->children[node->first_child + pos];
+
+	/* A leaf that the run came by has an event. */
+	if (marks[i] == FLO__RECORDED_NOT &&
+	    flo__node_is_block(&plan->nodes[child]))
+		marks[i] = FLO__RECORDED_PASSED;
+}
+
+/* What a member that began needs has ended. Returns whether there are needs.
+ * Bounded: a member is put on the stack once. */
+static flo_status mark_needs(const struct flo__run *run, uint32_t id,
+			     uint64_t n, uint8_t *marks, bool *ret_needs)
+{
+	const struct flo__plan *plan = run->plan;
+	const uint32_t *children = &plan->children[plan->nodes[id].first_child];
+	uint32_t *todo = flo__calloc(n, sizeof(*todo));
+	uint64_t len = 0;
+
+	if (todo == NULL)
+		return FLO_NOMEM;
+	for (uint64_t i = 0; i < n; i++) {
+		*ret_needs |= plan->nodes[children[i]].deps_len > 0;
+		if (marks[i] == FLO__RECORDED_BEGUN)
+			todo[len++] = (uint32_t)i;
+	}
+	while (len > 0) {
+		const struct flo__node *node =
+			&plan->nodes[children[todo[--len]]];
+
+		for (uint32_t i = 0; i < node->deps_len; i++) {
+			uint32_t dep = plan->edges[node->first_dep + i];
+			uint32_t pos = plan->nodes[dep].pos;
+			bool new = marks[pos] == FLO__RECORDED_NOT;
+
+			mark_passed(run, id, pos, marks);
+			if (new &&marks[pos] != FLO__RECORDED_NOT)
+				todo[len++] = pos;
+		}
+	}
+	flo__free(todo);
+	return FLO_OK;
+}
+
+flo_status flo__preset_recorded(const struct flo__run *run, uint32_t id,
+				const char *path, uint64_t n, bool passed,
+				uint8_t **ret)
+{
+	uint64_t before = 0; /* children that start in order were passed */
+	bool needs = false;
+	uint8_t *marks;
+	flo_status st;
+
+	*ret = NULL;
+	if (!run->resumed && !run->frozen)
+		return FLO_OK;
+	marks = flo__calloc(n, 1);
+	if (marks == NULL)
+		return FLO_NOMEM;
+	TRY(mark_those_begun(run, id, path, n, marks));
+	if (run->plan->nodes[id].kind == FLO__NODE_GROUP)
+		TRY(mark_needs(run, id, n, marks, &needs));
+	for (uint64_t i = 0; i < n && !needs; i++) {
+		if (marks[i] == FLO__RECORDED_BEGUN)
+			before = i;
+	}
+	for (uint64_t i = 0; i < (passed ? n : before); i++)
+		mark_passed(run, id, i, marks);
+	*ret = marks;
+	marks = NULL;
+out:
+	flo__free(marks);
 	return st;
 }
 
@@ -385,5 +483,4 @@ void flo__preset_fini(struct flo__run *run)
 	flo__map_fini(&run->begun);
 	flo__map_fini(&run->poisons);
 	flo__map_fini(&run->failures);
-	flo_value_unref(run->final_error);
 }

@@ -156,26 +156,53 @@ flo_status flo__run_durable(struct flo__run *run, uint64_t seq)
 	return st;
 }
 
-flo_status flo__run_append(struct flo__run *run, struct flo__event *event)
+uint64_t flo__run_seq(const struct flo__run *run)
+{
+	return atomic_load_explicit(&run->last_seq, memory_order_relaxed);
+}
+
+static void note_seq(struct flo__run *run, uint64_t seq)
+{
+	uint64_t last = flo__run_seq(run);
+
+	while (last < seq &&
+	       !atomic_compare_exchange_weak_explicit(&run->last_seq, &last,
+						      seq, memory_order_relaxed,
+						      memory_order_relaxed))
+		;
+}
+
+static flo_status store_status(struct flo__run *run)
 {
 	flo_status st;
 
+	lock(run);
+	st = run->shared.store;
+	unlock(run);
+	return st;
+}
+
+flo_status flo__run_append(struct flo__run *run, struct flo__event *event)
+{
+	flo_status st = store_status(run);
+
 	INSIST(!run->frozen);
+	/* Not even where the store lives on and only memory was short: what
+	 * that cancels must not be recorded as if someone had wanted it. */
+	if (st != FLO_OK)
+		return st;
 	do {
 		event->ts_us = flo__time_now_us();
 		st = run->journal->ops->append(run->run_journal, event);
 		/* Its queue is full: wait until the last one is written. */
 		if (st == FLO_AGAIN &&
-		    wait_seq(run, atomic_load_explicit(&run->last_seq,
-						       memory_order_relaxed)) !=
-			    FLO_OK)
+		    wait_seq(run, flo__run_seq(run)) != FLO_OK)
 			st = FLO_STORE;
 	} while (st == FLO_AGAIN);
 	if (st != FLO_OK)
 		store_failed(run, st);
 	else
-		atomic_store_explicit(&run->last_seq, event->seq,
-				      memory_order_relaxed);
+		note_seq(run, event->seq);
 	return st;
 }
 
@@ -288,12 +315,15 @@ static void apply_cancel(struct flo__run *run)
 
 	lock(run);
 	kill = run->shared.killed;
-	record = !run->shared.recorded && !run->preset_cancelling;
+	record = !run->shared.recorded && !run->shared.over &&
+		 !run->preset_cancelling;
 	run->shared.recorded = true;
 	flo_error_set(&cause, FLO_CANCELED, "%s", run->shared.why);
-	unlock(run);
+	/* Under the lock, so that the run cannot end and its journal be closed
+	 * meanwhile; append() does not wait. */
 	if (record)
 		record_cancelling(run);
+	unlock(run);
 	flo_context_cancel(run->ctx, &cause);
 	if (kill) {
 		flo_context_cancel(run->base, &cause);
@@ -323,10 +353,14 @@ static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
 {
 	char why[96], text[32];
 	uint64_t timeout_ns = 0;
-	flo_status st;
+	/* Without a valid limit there are contexts all the same: the run is
+	 * recorded, as one that failed. */
+	flo_status st = flo__scope_number(frame, &run->plan->timeout, true, err,
+					  &timeout_ns);
 
-	TRY(flo__scope_number(frame, &run->plan->timeout, true, err,
-			      &timeout_ns));
+	if (st != FLO_OK)
+		flo_error_prefix(err, "timeout");
+	run->timeout_ns = timeout_ns;
 	flo__duration_text(timeout_ns, text, sizeof(text));
 	snprintf(why, sizeof(why), "time limit of %s of the run exceeded",
 		 text);
@@ -338,7 +372,6 @@ static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
 							 why);
 	if (run->ctx == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-out:
 	return st;
 }
 
@@ -434,10 +467,10 @@ static void record_begin(struct flo__run *run)
 {
 	bool cancelled;
 
-	if (!run->resumed || run->started_us == 0) {
+	if (!run->preset_queued && run->started_us == 0)
 		record_kind(run, FLO__EVENT_RUN_QUEUED);
+	if (run->started_us == 0)
 		record_kind(run, FLO__EVENT_RUN_STARTED);
-	}
 	if (run->resumed) {
 		record_kind(run, FLO__EVENT_RUN_RESUMED);
 		record_lost(run);
@@ -491,7 +524,7 @@ static void evaluate_output(struct flo__run *run, struct flo__frame *frame,
 		return;
 	flo_error_prefix(&err, "output");
 	error = flo__failure("expression", "", err.text, NULL, NULL);
-	flo__result_fail(result, error, run->last_seq);
+	flo__result_fail(result, error, flo__run_seq(run));
 	flo_value_unref(error);
 }
 
@@ -514,7 +547,12 @@ static enum flo__state end_state(struct flo__run *run,
 
 static flo_value *cancelled_error(struct flo__run *run)
 {
-	return flo__failure("cancelled", "", run->shared.why, NULL, NULL);
+	char why[sizeof(run->shared.why)];
+
+	lock(run);
+	memcpy(why, run->shared.why, sizeof(why));
+	unlock(run);
+	return flo__failure("cancelled", "", why, NULL, NULL);
 }
 
 static flo_value *ref_or_null(const flo_value *value)
@@ -627,7 +665,10 @@ flo_status flo__run_main(struct flo__run *run, struct flo__journal *journal,
 		st = begin(run, &root, &begin_err);
 	if (run->ctx == NULL) {
 		free_root(&root);
-		return flo_error_set(err, st, "%s", flo_status_text(st));
+		return flo_error_set(err, st, "%s",
+				     begin_err.text[0] != '\0'
+					     ? begin_err.text
+					     : flo_status_text(st));
 	}
 	record_begin(run);
 	if (st == FLO_OK) {
@@ -639,10 +680,13 @@ flo_status flo__run_main(struct flo__run *run, struct flo__journal *journal,
 					    NULL, NULL);
 		flo__tree_settle_children(run, 0, "", FLO__STATE_CANCELLED);
 	}
-	st = run->shared.store;
+	lock(run);
+	run->shared.over = true;
+	unlock(run);
+	st = store_status(run);
 	if (st == FLO_OK)
 		st = record_finished(run, &result, err, ret_result);
-	if (run->shared.store != FLO_OK)
+	if (store_status(run) != FLO_OK)
 		st = give_up(run, err);
 	flo__result_fini(&result);
 	free_root(&root);
@@ -672,6 +716,10 @@ flo_status flo__run_inspect(struct flo__run *run, bool ended,
 			flo_context_cancel(run->ctx, &cause);
 		}
 		flo__tree_run_root(&root, run->ctx, &result);
+	} else if (run->ctx != NULL && st != FLO_NOMEM) {
+		/* As flo__run_main(): it failed before its first step. */
+		flo__tree_settle_children(run, 0, "", FLO__STATE_CANCELLED);
+		st = FLO_OK;
 	}
 	for (size_t i = 0; i < FLO__STATES; i++)
 		ret_summary->counts[i] =

@@ -6,6 +6,7 @@
  *	crew.c	  concurrent blocks: groups and foreach
  *	leaf.c	  one leaf: attempts, retries, slots
  *	attempt.c what one attempt does: a program or native code
+ *	tally.c	  failures against what a block tolerates
  *	scope.c	  variables of expressions
  *	preset.c  what an earlier engine recorded
  *	failure.c error objects
@@ -30,6 +31,7 @@
 /* How a node ended, or how far it is. Owns output and error. */
 struct flo__result {
 	enum flo__state state; /* NONE: not looked at yet */
+	bool begun;	       /* of a block: something in it has begun */
 	int32_t exit_code;
 	int32_t signal;
 	uint32_t attempts;
@@ -50,6 +52,14 @@ struct flo__result {
 
 void flo__result_fini(struct flo__result *result);
 
+/* What the record of an interrupted run says of a child. */
+enum flo__recorded {
+	FLO__RECORDED_NOT,
+	FLO__RECORDED_BEGUN,  /* something in it has an event */
+	FLO__RECORDED_PASSED, /* a block: nothing in it has, and yet the run
+				 had come by: it was skipped, or is empty */
+};
+
 enum flo__frame_kind {
 	FLO__FRAME_BLOCK, /* a sequence or group: has its children's results */
 	FLO__FRAME_ITEM,  /* an instance of a foreach: has item and index */
@@ -68,6 +78,9 @@ struct flo__frame {
 	/* BLOCK: by position. A slot is written once, by whoever ran that
 	 * child, and read by those that were started after it ended. */
 	struct flo__result *results;
+	/* BLOCK, ITEM: enum flo__recorded of the children by position; NULL:
+	 * there is no record. Constant once a child runs. */
+	const uint8_t *recorded;
 	/* ITEM */
 	const flo_value *item;
 	uint64_t index;
@@ -101,13 +114,14 @@ struct flo__run {
 
 	flo_context *base; /* ended by a kill or a broken store only */
 	flo_context *ctx;  /* of the body: ended by cancel and the time limit */
+	uint64_t timeout_ns; /* of the run; 0: none */
 
 	flo_sem slots;	     /* of leaves in the whole run */
 	bool slots_programs; /* programs take one */
 	bool slots_native;   /* native steps take one */
 
 	_Atomic(uint64_t) counts[FLO__STATES]; /* relaxed; read at the end */
-	_Atomic(uint64_t) last_seq; /* relaxed: a bound for back-pressure */
+	_Atomic(uint64_t) last_seq; /* relaxed: the highest event so far */
 	atomic_bool work_made; /* the work directory: see flo__run_workdir() */
 
 	/* by lock, a plain mutex held for moments, from any thread */
@@ -119,14 +133,16 @@ struct flo__run {
 		bool killed;
 		bool recorded; /* run.cancelling is in the record */
 		bool began;    /* contexts and the record exist */
+		bool over;     /* how it ends is settled: nothing is to be
+				  recorded by cancellers any more */
 		char why[256];
 	} shared;
 
 	/* From the record of an interrupted run; read-only once it runs. */
 	bool resumed;
 	bool preset_cancelling;
+	bool preset_queued; /* run.queued is in the record */
 	int64_t started_us;
-	flo_value *final_error;	  /* of run.finished, or NULL */
 	struct flo__arena paths;  /* the keys of these maps */
 	struct flo__map presets;  /* path -> struct flo__preset, owned */
 	struct flo__map begun;	  /* paths of nodes in which something began */
@@ -145,6 +161,8 @@ struct flo__run {
 /* Record @event (its ts and seq are set here). After a failure of the store
  * everything is cancelled and its status comes back, always. */
 flo_status flo__run_append(struct flo__run *run, struct flo__event *event);
+/* Where the run's record is: a failure of ours comes after that. */
+uint64_t flo__run_seq(const struct flo__run *run);
 /* Park until event @seq is durable; 0 returns at once. */
 flo_status flo__run_durable(struct flo__run *run, uint64_t seq);
 /* The run's own directory for steps, made at the first call. */
@@ -176,7 +194,11 @@ void flo__tree_run_root(struct flo__frame *root, flo_context *ctx,
 void flo__tree_settle(struct flo__run *run, uint32_t id, const char *path,
 		      enum flo__state state);
 
-/* The same for the children (and the finally) of a block. */
+/* The same for what is in the body of a block that has begun, which has a
+ * finally still to come. */
+void flo__tree_settle_body(struct flo__run *run, uint32_t id, const char *path,
+			   enum flo__state state);
+/* The same for all there is in a block: body and finally. */
 void flo__tree_settle_children(struct flo__run *run, uint32_t id,
 			       const char *path, enum flo__state state);
 
@@ -188,6 +210,9 @@ char *flo__path_item(const char *path, uint64_t index);
 bool flo__tree_fails(const struct flo__run *run, uint32_t id,
 		     const struct flo__result *result);
 
+/* Whether @error tells of a time limit that ended. */
+bool flo__tree_is_limit(const flo_value *error);
+
 /* The failures a block tolerates, out of @n children. */
 flo_status flo__tree_tolerance(struct flo__frame *frame, uint32_t id,
 			       uint64_t n, flo_error *err, uint64_t *ret);
@@ -196,10 +221,32 @@ flo_status flo__tree_tolerance(struct flo__frame *frame, uint32_t id,
 void flo__result_fail(struct flo__result *ret, const flo_value *error,
 		      uint64_t seq);
 
-/* crew.c: a group or foreach; fills state, output and error of *@ret. */
+/* Take into a block's result that @child has not ended, or was cancelled (then
+ * the first to say why is the block's error, until judged). */
+void flo__result_unended(struct flo__result *ret,
+			 const struct flo__result *child);
+
+/* crew.c: a group or foreach; fills state, output and error of *@ret. @passed:
+ * see FLO__RECORDED_PASSED. */
 void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
-		   flo_context *ctx, uint64_t need_seq,
+		   flo_context *ctx, uint64_t need_seq, bool passed,
 		   struct flo__result *ret);
+
+/* tally.c */
+
+/* The failures of a block. All zero but its tolerance at first; by whatever
+ * guards the block's result. */
+struct flo__tally {
+	uint64_t tolerance;
+	struct flo__failure *heap; /* owned */
+	size_t len, cap;
+};
+
+/* Count a failure. Returns whether there are more than tolerated; then the
+ * first one beyond is @ret's error. */
+bool flo__tally_add(struct flo__tally *tally, const flo_value *error,
+		    uint64_t seq, struct flo__result *ret);
+void flo__tally_fini(struct flo__tally *tally);
 
 /* leaf.c */
 void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
@@ -256,8 +303,14 @@ const struct flo__preset *flo__preset_find(const struct flo__run *run,
 bool flo__preset_begun(const struct flo__run *run, const char *path);
 const struct flo__poison *flo__preset_poison(const struct flo__run *run,
 					     const char *path);
-/* Whether the recorded end of the run names a time limit of @path. */
-bool flo__preset_ended_by(const struct flo__run *run, const char *path);
+/*
+ * What the record says of @n children of block @id at @path, or *@ret NULL if
+ * there is no record. @passed: the block itself is FLO__RECORDED_PASSED.
+ * The caller frees *@ret. FLO_NOMEM.
+ */
+flo_status flo__preset_recorded(const struct flo__run *run, uint32_t id,
+				const char *path, uint64_t n, bool passed,
+				uint8_t **ret);
 void flo__preset_fini(struct flo__run *run);
 
 /* failure.c */

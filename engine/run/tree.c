@@ -34,6 +34,30 @@ void flo__result_fail(struct flo__result *ret, const flo_value *error,
 	ret->error_seq = seq;
 }
 
+void flo__result_unended(struct flo__result *ret,
+			 const struct flo__result *child)
+{
+	enum flo__state state = child->state;
+
+	/* A block is not what its leaf is: it runs while anything in it does,
+	 * and waits for its turn only before anything has begun. */
+	if (state == FLO__STATE_RETRYING ||
+	    (state == FLO__STATE_PENDING && ret->begun))
+		state = FLO__STATE_RUNNING;
+	if (ret->state == FLO__STATE_FAILED)
+		return;
+	if (state == FLO__STATE_CANCELLED && child->error != NULL &&
+	    (ret->error == NULL || child->error_seq < ret->error_seq)) {
+		flo_value_unref(ret->error);
+		ret->error = flo_value_ref(child->error);
+		ret->error_seq = child->error_seq;
+	}
+	if (ret->state == FLO__STATE_NONE ||
+	    ret->state == FLO__STATE_SUCCEEDED ||
+	    (ret->state == FLO__STATE_PENDING && state == FLO__STATE_RUNNING))
+		ret->state = state;
+}
+
 char *flo__path_child(const char *parent, const char *name)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
@@ -81,20 +105,20 @@ static void fail_here(struct flo__run *run, const char *path, const char *kind,
 {
 	flo_value *error = flo__failure(kind, path, message, NULL, NULL);
 
-	flo__result_fail(ret, error,
-			 atomic_load_explicit(&run->last_seq,
-					      memory_order_relaxed));
+	flo__result_fail(ret, error, flo__run_seq(run));
 	flo_value_unref(error);
 }
 
 /* ---- nodes that never ran ---- */
 
-void flo__tree_settle_children(struct flo__run *run, uint32_t id,
-			       const char *path, enum flo__state state)
+void flo__tree_settle_body(struct flo__run *run, uint32_t id, const char *path,
+			   enum flo__state state)
 {
 	const struct flo__node *node = &run->plan->nodes[id];
-	const struct flo__block *block = &run->plan->blocks[node->spec];
 
+	/* A foreach that never began has no instances to speak of. */
+	if (node->kind == FLO__NODE_FOREACH)
+		return;
 	for (uint32_t i = 0; i < node->children_len; i++) {
 		uint32_t child = run->plan->children[node->first_child + i];
 		char *child_path =
@@ -104,6 +128,15 @@ void flo__tree_settle_children(struct flo__run *run, uint32_t id,
 			flo__tree_settle(run, child, child_path, state);
 		flo__free(child_path);
 	}
+}
+
+void flo__tree_settle_children(struct flo__run *run, uint32_t id,
+			       const char *path, enum flo__state state)
+{
+	const struct flo__block *block =
+		&run->plan->blocks[run->plan->nodes[id].spec];
+
+	flo__tree_settle_body(run, id, path, state);
 	if (block->finally != FLO__NODE_NONE) {
 		char *finally_path = flo__path_child(path, "finally");
 
@@ -123,9 +156,8 @@ void flo__tree_settle(struct flo__run *run, uint32_t id, const char *path,
 	result.state = state;
 	if (!flo__node_is_block(node))
 		flo__run_count(run, state, 1);
-	else if (node->kind != FLO__NODE_FOREACH)
+	else
 		flo__tree_settle_children(run, id, path, state);
-	/* A foreach that never began has no instances to speak of. */
 	flo__run_visit(run, path, id, &result);
 }
 
@@ -137,8 +169,7 @@ struct sequence {
 	const char *path;
 	flo_context *ctx;
 	uint64_t need_seq;
-	uint64_t failures;
-	uint64_t tolerance;
+	struct flo__tally tally;
 	struct flo__result *ret;
 };
 
@@ -152,9 +183,10 @@ static enum flo__state rest_state(const struct sequence *s)
 	if (run->frozen && s->ret->state != FLO__STATE_FAILED &&
 	    s->ret->state != FLO__STATE_CANCELLED)
 		return FLO__STATE_PENDING;
+	/* Whether @ctx has ended by now does not matter, or it would depend on
+	 * when one looks. */
 	if (s->ret->state == FLO__STATE_FAILED &&
-	    block->on_error == FLO__ON_ERROR_CONTINUE &&
-	    flo_context_status(s->ctx) == FLO_OK)
+	    block->on_error == FLO__ON_ERROR_CONTINUE)
 		return FLO__STATE_BLOCKED;
 	return FLO__STATE_CANCELLED;
 }
@@ -165,19 +197,16 @@ static bool sequence_took(struct sequence *s, uint32_t id,
 {
 	if (s->need_seq < result->end_seq)
 		s->need_seq = result->end_seq;
-	if (flo__tree_fails(s->frame->run, id, result)) {
-		if (++s->failures <= s->tolerance)
-			return true;
-		flo__result_fail(s->ret, result->error, result->error_seq);
-		return false;
-	}
+	if (flo__tree_fails(s->frame->run, id, result))
+		return !flo__tally_add(&s->tally, result->error,
+				       result->error_seq, s->ret);
 	switch (result->state) {
 	case FLO__STATE_SUCCEEDED:
 	case FLO__STATE_SKIPPED:
 	case FLO__STATE_FAILED: /* allowed to */
 		return true;
 	default:
-		s->ret->state = result->state;
+		flo__result_unended(s->ret, result);
 		return false;
 	}
 }
@@ -211,6 +240,31 @@ static void sequence_run(struct sequence *s)
 	if (s->ret->state == FLO__STATE_NONE)
 		s->ret->state = FLO__STATE_SUCCEEDED;
 	s->ret->end_seq = s->need_seq;
+	flo__tally_fini(&s->tally);
+}
+
+/* Begin a sequence and run it. @passed: see FLO__RECORDED_PASSED. */
+static void sequence_begin(struct sequence *s, bool passed)
+{
+	struct flo__run *run = s->frame->run;
+	uint32_t n = run->plan->nodes[s->id].children_len;
+	uint8_t *recorded = NULL;
+
+	if (flo__tree_tolerance(s->frame, s->id, n, NULL,
+				&s->tally.tolerance) != FLO_OK) {
+		fail_here(run, s->path, "expression",
+			  "max_failures is not a number", s->ret);
+	} else if (flo__preset_recorded(run, s->id, s->path, n, passed,
+					&recorded) != FLO_OK) {
+		fail_here(run, s->path, "native", "out of memory", s->ret);
+	} else {
+		s->frame->recorded = recorded;
+		sequence_run(s);
+		s->frame->recorded = NULL;
+		flo__free(recorded);
+		return;
+	}
+	flo__tree_settle_body(run, s->id, s->path, FLO__STATE_CANCELLED);
 }
 
 /* ---- blocks ---- */
@@ -238,27 +292,74 @@ static flo_value *outputs_of(const struct flo__run *run,
 }
 
 static void body_run(struct flo__frame *frame, uint32_t id, const char *path,
-		     flo_context *ctx, uint64_t need_seq,
+		     flo_context *ctx, uint64_t need_seq, bool passed,
 		     struct flo__result *ret)
 {
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
-	struct sequence s = {frame, id, path, ctx, need_seq, 0, 0, ret};
+	struct sequence s = {.frame = frame,
+			     .id = id,
+			     .path = path,
+			     .ctx = ctx,
+			     .need_seq = need_seq,
+			     .ret = ret};
 
-	if (node->kind == FLO__NODE_SEQUENCE) {
-		if (flo__tree_tolerance(frame, id, node->children_len, NULL,
-					&s.tolerance) != FLO_OK) {
-			fail_here(run, path, "expression",
-				  "max_failures is not a number", ret);
-			return;
-		}
-		sequence_run(&s);
-	} else {
-		flo__crew_run(frame, id, path, ctx, need_seq, ret);
-	}
+	if (node->kind == FLO__NODE_SEQUENCE)
+		sequence_begin(&s, passed);
+	else
+		flo__crew_run(frame, id, path, ctx, need_seq, passed, ret);
 	if (ret->state == FLO__STATE_SUCCEEDED && ret->output == NULL &&
-	    node->kind != FLO__NODE_FOREACH && node->parent != FLO__NODE_NONE)
+	    node->kind != FLO__NODE_FOREACH && node->parent != FLO__NODE_NONE) {
 		ret->output = outputs_of(run, node, frame->results);
+		if (ret->output == NULL)
+			fail_here(run, path, "native", "out of memory", ret);
+	}
+}
+
+/* What a context says that ended by the time limit of @path. */
+#define LIMIT_TEXT_SIZE 256
+#define LIMIT_PREFIX	"time limit of "
+
+static void limit_text(uint64_t timeout_ns, const char *path,
+		       char text[LIMIT_TEXT_SIZE])
+{
+	char duration[24];
+
+	flo__duration_text(timeout_ns, duration, sizeof(duration));
+	snprintf(text, LIMIT_TEXT_SIZE, LIMIT_PREFIX "%s of %.200s exceeded",
+		 duration, path[0] != '\0' ? path : "the run");
+}
+
+/* The message of @error, "" if it has none. */
+static const char *message_of(const flo_value *error)
+{
+	const flo_value *message = flo_value_map_get(error, "message");
+
+	return message != NULL && flo_value_typeof(message) == FLO_VALUE_STRING
+		       ? flo_value_get_string(message, NULL)
+		       : "";
+}
+
+bool flo__tree_is_limit(const flo_value *error)
+{
+	return strncmp(message_of(error), LIMIT_PREFIX, strlen(LIMIT_PREFIX)) ==
+	       0;
+}
+
+/*
+ * Whether the record tells that it was the limit of @path that ended what was
+ * cancelled in it: its context then was another one, in an engine that is gone.
+ */
+static __attribute__((noinline)) bool
+recorded_limit(const struct flo__run *run, const char *path,
+	       uint64_t timeout_ns, const struct flo__result *ret)
+{
+	char text[LIMIT_TEXT_SIZE];
+
+	if ((!run->resumed && !run->frozen) || timeout_ns == 0)
+		return false;
+	limit_text(timeout_ns, path, text);
+	return strcmp(message_of(ret->error), text) == 0;
 }
 
 /*
@@ -267,42 +368,53 @@ static void body_run(struct flo__frame *frame, uint32_t id, const char *path,
  */
 static __attribute__((noinline)) void
 judge_end(struct flo__run *run, const char *path, flo_context *parent,
-	  flo_context *ctx, struct flo__result *ret)
+	  flo_context *ctx, uint64_t timeout_ns, struct flo__result *ret)
 {
 	flo_error cause = FLO_ERROR_INIT;
+	const char *message;
+	bool own;
+	flo_value *error;
 
 	if (ret->state != FLO__STATE_CANCELLED)
 		return;
-	if (run->frozen) {
-		if (flo__preset_ended_by(run, path))
-			flo__result_fail(ret, run->final_error, 0);
-		return;
+	own = flo_context_cause(ctx, &cause) == FLO_TIMEOUT &&
+	      flo_context_status(parent) == FLO_OK;
+	own |= recorded_limit(run, path, timeout_ns, ret);
+	message = message_of(ret->error);
+	if (message[0] == '\0')
+		message = cause.text[0] != '\0'
+				  ? cause.text
+				  : "was being cancelled when the engine "
+				    "stopped";
+	error = flo__failure(own ? "timeout" : "cancelled", path, message, NULL,
+			     NULL);
+	if (own) {
+		flo__result_fail(ret, error,
+				 ret->error_seq != 0 ? ret->error_seq
+						     : flo__run_seq(run));
+	} else if (error != NULL) {
+		flo_value_unref(ret->error);
+		ret->error = flo_value_ref(error);
 	}
-	if (flo_context_cause(ctx, &cause) == FLO_TIMEOUT &&
-	    flo_context_status(parent) == FLO_OK)
-		fail_here(run, path, "timeout", cause.text, ret);
-	else if (flo_context_status(ctx) == FLO_OK && run->resumed)
-		/* The crash came between a limit and its record. */
-		fail_here(run, path, "cancelled",
-			  "was being cancelled when the engine stopped", ret);
+	flo_value_unref(error);
 }
 
 /* A child context of @parent for @timeout_ns (0: none); NULL without memory. */
 static __attribute__((noinline)) flo_context *
-limit_context(flo_context *parent, uint64_t timeout_ns, const char *path)
+limit_context(const struct flo__run *run, flo_context *parent,
+	      uint64_t timeout_ns, const char *path)
 {
-	char why[256], text[24];
+	char why[LIMIT_TEXT_SIZE];
 
-	if (timeout_ns == 0)
+	/* Nothing runs in an inspection, so nothing takes too long. */
+	if (timeout_ns == 0 || run->frozen)
 		return flo_context_ref(parent);
-	flo__duration_text(timeout_ns, text, sizeof(text));
-	snprintf(why, sizeof(why), "time limit of %s of %.200s exceeded", text,
-		 path[0] != '\0' ? path : "the run");
+	limit_text(timeout_ns, path, why);
 	return flo_context_timeout(parent, timeout_ns, why);
 }
 
 static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
-			struct flo__result *ret)
+			bool passed, struct flo__result *ret)
 {
 	struct flo__run *run = outer->run;
 	const struct flo__block *block =
@@ -321,7 +433,8 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 
 	if (finally_path == NULL)
 		goto nomem;
-	ctx = limit_context(run->base, block->finally_timeout_ns, finally_path);
+	ctx = limit_context(run, run->base, block->finally_timeout_ns,
+			    finally_path);
 	results = flo__calloc(run->plan->nodes[body].children_len,
 			      sizeof(*results));
 	if (results == NULL || ctx == NULL)
@@ -335,9 +448,10 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 					   .node = body,
 					   .results = results};
 
-		body_run(&frame, body, finally_path, ctx, ret->end_seq,
+		body_run(&frame, body, finally_path, ctx, ret->end_seq, passed,
 			 &result);
-		judge_end(run, finally_path, run->base, ctx, &result);
+		judge_end(run, finally_path, run->base, ctx,
+			  block->finally_timeout_ns, &result);
 		flo__run_visit(run, finally_path, body, &result);
 	}
 	if (ret->end_seq < result.end_seq)
@@ -346,9 +460,9 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 	    ret->state != FLO__STATE_FAILED &&
 	    ret->state != FLO__STATE_CANCELLED)
 		flo__result_fail(ret, result.error, result.error_seq);
-	if (result.state == FLO__STATE_CANCELLED &&
-	    ret->state == FLO__STATE_SUCCEEDED)
-		ret->state = FLO__STATE_CANCELLED;
+	if (ret->state == FLO__STATE_SUCCEEDED &&
+	    result.state != FLO__STATE_SUCCEEDED)
+		flo__result_unended(ret, &result);
 	goto out;
 nomem:
 	fail_here(run, path, "native", "out of memory", ret);
@@ -364,7 +478,7 @@ out:
 
 static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 		      flo_context *parent, uint64_t need_seq,
-		      uint64_t timeout_ns, struct flo__result *ret)
+		      uint64_t timeout_ns, bool passed, struct flo__result *ret)
 {
 	struct flo__run *run = outer->run;
 	const struct flo__node *node = &run->plan->nodes[id];
@@ -372,12 +486,13 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 				   .run = run,
 				   .parent = outer,
 				   .node = id};
-	flo_context *ctx = limit_context(parent, timeout_ns, path);
+	flo_context *ctx = limit_context(run, parent, timeout_ns, path);
 	uint64_t begin_ns = flo_now();
 
 	frame.results = flo__calloc(node->children_len, sizeof(*frame.results));
 	if (ctx == NULL || frame.results == NULL) {
 		fail_here(run, path, "native", "out of memory", ret);
+		flo__tree_settle_children(run, id, path, FLO__STATE_CANCELLED);
 		goto out;
 	}
 	for (uint32_t i = 0; i < node->children_len; i++)
@@ -385,13 +500,13 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 	ret->end_seq = need_seq;
 	/* A foreach has no scope of its own: its items are its frames. */
 	if (node->kind == FLO__NODE_FOREACH)
-		body_run(outer, id, path, ctx, need_seq, ret);
+		body_run(outer, id, path, ctx, need_seq, passed, ret);
 	else
-		body_run(&frame, id, path, ctx, need_seq, ret);
-	judge_end(run, path, parent, ctx, ret);
+		body_run(&frame, id, path, ctx, need_seq, passed, ret);
+	judge_end(run, path, parent, ctx, timeout_ns, ret);
 	if (run->plan->blocks[node->spec].finally != FLO__NODE_NONE)
 		finally_run(node->kind == FLO__NODE_FOREACH ? outer : &frame,
-			    id, path, ret);
+			    id, path, passed, ret);
 	if (ret->state != FLO__STATE_SUCCEEDED) {
 		flo_value_unref(ret->output);
 		ret->output = NULL;
@@ -443,8 +558,7 @@ static void block_unrun(struct flo__run *run, uint32_t id, const char *path,
 
 	if (below == FLO__STATE_FAILED)
 		below = FLO__STATE_CANCELLED;
-	if (run->plan->nodes[id].kind != FLO__NODE_FOREACH)
-		flo__tree_settle_children(run, id, path, below);
+	flo__tree_settle_children(run, id, path, below);
 }
 
 void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
@@ -453,8 +567,11 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 {
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
+	enum flo__recorded recorded = frame->recorded != NULL
+					      ? frame->recorded[node->pos]
+					      : FLO__RECORDED_NOT;
+	bool began = recorded != FLO__RECORDED_NOT;
 	uint64_t timeout_ns = 0;
-	bool began = flo__preset_begun(run, path);
 
 	*ret = (struct flo__result)FLO__RESULT_INIT;
 	if (!flo__node_is_block(node)) {
@@ -462,13 +579,14 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 		flo__run_visit(run, path, id, ret);
 		return;
 	}
+	ret->begun = recorded == FLO__RECORDED_BEGUN;
 	if (flo_context_status(ctx) != FLO_OK && !began) {
 		ret->state = FLO__STATE_CANCELLED;
 	} else if (run->frozen && !run->frozen_ended && !began) {
 		ret->state = FLO__STATE_PENDING;
 	} else if (block_may_run(frame, id, path, &timeout_ns, ret)) {
-		block_run(frame, id, path, ctx, need_seq,
-			  run->frozen ? 0 : timeout_ns, ret);
+		block_run(frame, id, path, ctx, need_seq, timeout_ns,
+			  recorded == FLO__RECORDED_PASSED, ret);
 		began = true;
 	} else {
 		began = false;
@@ -485,9 +603,9 @@ void flo__tree_run_root(struct flo__frame *root, flo_context *ctx,
 {
 	struct flo__run *run = root->run;
 
-	body_run(root, 0, "", ctx, 0, ret);
-	judge_end(run, "", run->base, ctx, ret);
+	body_run(root, 0, "", ctx, 0, false, ret);
+	judge_end(run, "", run->base, ctx, run->timeout_ns, ret);
 	if (run->plan->blocks[run->plan->nodes[0].spec].finally !=
 	    FLO__NODE_NONE)
-		finally_run(root, 0, "", ret);
+		finally_run(root, 0, "", false, ret);
 }

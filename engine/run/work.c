@@ -204,6 +204,7 @@ static flo_status env_flow(struct flo__work *w, const char *workdir)
 	const struct flo__run *run = a->frame->run;
 	flo_status st;
 
+	flo__strbuf_reset(&w->output_path);
 	flo__strbuf_addf(&w->output_path, "%s/.output-%" PRIu64, workdir,
 			 a->start_seq);
 	TRY(flo__strbuf_status(&w->output_path));
@@ -243,7 +244,11 @@ flo_status flo__work_env(struct flo__work *w, flo_error *err)
 	TRY(env_flow(w, workdir.data));
 out:
 	flo__strbuf_fini(&workdir);
-	return st == FLO_OK ? FLO_OK : flo_error_set(err, st, "out of memory");
+	if (st == FLO_OK)
+		return FLO_OK;
+	/* Or a native step that goes on would find half of it. */
+	flo__work_env_free(w);
+	return flo_error_set(err, st, "out of memory");
 }
 
 void flo__work_env_free(struct flo__work *w)
@@ -256,5 +261,5 @@ void flo__work_env_free(struct flo__work *w)
 	flo__free(w->env_owned);
 	w->env = NULL;
 	w->env_owned = NULL;
-	w->env_len = 0;
+	w->env_len = w->env_cap = 0;
 }

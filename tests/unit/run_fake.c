@@ -5,6 +5,8 @@
 #include "json/json_p.h"
 #include "steps/steps.h"
 
+#include <flo/panic.h>
+
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +32,9 @@ static flo_status append(struct flo__run_journal *run, struct flo__event *event)
 	struct fake *fake = run->fake;
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	struct fake_event *e;
+	uint64_t seq = event->seq;
 	flo_status st = FLO_OK;
+	char *json;
 
 	pthread_mutex_lock(&fake->lock);
 	if (fake->events_len + 1 == fake->fail_at) {
@@ -42,11 +46,19 @@ static flo_status append(struct flo__run_journal *run, struct flo__event *event)
 		fake->events =
 			realloc(fake->events, fake->events_cap * sizeof(*e));
 	}
-	e = &fake->events[fake->events_len++];
-	event->seq = fake->events_len;
+	event->seq = fake->events_len + 1;
 	flo__event_json(event, "r1", "0123456789abcdef0123456789abcdef", &sb);
+	e = &fake->events[fake->events_len];
 	e->len = sb.len;
-	e->json = flo__strbuf_take(&sb);
+	json = flo__strbuf_take(&sb);
+	if (json == NULL) {
+		flo__strbuf_fini(&sb);
+		event->seq = seq;
+		st = FLO_NOMEM;
+		goto out;
+	}
+	fake->events_len++;
+	e->json = json;
 	e->kind = event->kind;
 	e->status = event->status;
 	snprintf(e->path, sizeof(e->path), "%s",
@@ -188,13 +200,40 @@ static void kill_all(struct flo__executor *executor)
 
 /* ---- step types ---- */
 
+static flo_status run_panic(flo_step_call *call, const flo_value *with,
+			    flo_error *err, flo_value **ret_output)
+{
+	(void)call;
+	(void)with;
+	(void)err;
+	(void)ret_output;
+	flo_panic("on purpose");
+}
+
+static flo_status run_error(flo_step_call *call, const flo_value *with,
+			    flo_error *err, flo_value **ret_output)
+{
+	(void)call;
+	(void)with;
+	(void)err;
+	(void)ret_output;
+	return FLO_SYSTEM;
+}
+
+static const flo_step_type panic_type = {.name = "test.panic",
+					 .run = run_panic};
+static const flo_step_type error_type = {.name = "test.error",
+					 .run = run_error};
+
 static const flo_step_type *at(const struct flo__registry *registry, size_t i)
 {
 	size_t len;
 	const flo_step_type *const *types = flo__builtin_steps(&len);
 
 	(void)registry;
-	return i < len ? types[i] : NULL;
+	if (i < len)
+		return types[i];
+	return i == len ? &panic_type : i == len + 1 ? &error_type : NULL;
 }
 
 static const flo_step_type *find(const struct flo__registry *registry,
@@ -221,6 +260,10 @@ void fake_init(struct fake *fake)
 							      .kill_all =
 								      kill_all};
 
+	/* As engines run theirs. */
+	const struct flo_runtime_options rt_options = {.stack_size =
+							       256 * 1024};
+
 	flo__json_guard_install();
 	memset(fake, 0, sizeof(*fake));
 	fake->journal.ops = &journal_ops;
@@ -229,7 +272,7 @@ void fake_init(struct fake *fake)
 	pthread_mutex_init(&fake->lock, NULL);
 	snprintf(fake->files, sizeof(fake->files), "/tmp/flo-run-XXXXXX");
 	INSIST(mkdtemp(fake->files) != NULL);
-	INSIST(flo_runtime_new(NULL, NULL, &fake->rt) == FLO_OK);
+	INSIST(flo_runtime_new(&rt_options, NULL, &fake->rt) == FLO_OK);
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind,
@@ -269,9 +312,11 @@ static void run_job(void *arg)
 {
 	struct job *job = arg;
 
+	flo__alloc_fail_at(job->fake->alloc_fail, 0);
 	job->result.st = flo__run_main(job->run, &job->fake->journal,
 				       the_journal(job->fake), &job->result.err,
 				       &job->result.result);
+	flo__alloc_fail_at(0, 0);
 }
 
 static void print_diagnostic(const flo_diagnostic *d, void *arg)
@@ -303,8 +348,15 @@ static void take_over(struct fake *fake, struct flo__run *run, size_t keep)
 		INSIST(flo__run_preset_done(run, NULL) == FLO_OK);
 }
 
-struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
-			    void (*hook)(struct flo__run *run))
+/* A pipeline compiled, and a run of it. */
+struct world {
+	char *json;
+	struct flo__plan *plan;
+	flo_value *params;
+	struct flo__run *run;
+};
+
+static void world_init(struct fake *fake, const char *text, struct world *world)
 {
 	struct flo__run_deps deps = {.runtime = fake->rt,
 				     .executor = &fake->executor,
@@ -318,25 +370,95 @@ struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
 	struct flo__dsl_options options = {.file = "p.json",
 					   .registry = &fake->registry,
 					   .fn = print_diagnostic};
-	struct job job = {.fake = fake, .hook = hook};
-	struct flo__plan *plan = NULL;
-	flo_value *params = NULL;
-	char *json = with_quotes(text);
 
-	INSIST(flo__dsl_compile(json, strlen(json), &options, NULL, &plan) ==
+	*world = (struct world){.json = with_quotes(text)};
+	INSIST(flo__dsl_compile(world->json, strlen(world->json), &options,
+				NULL, &world->plan) == FLO_OK);
+	INSIST(flo__dsl_bind(world->plan, NULL, NULL, &world->params) ==
 	       FLO_OK);
-	INSIST(flo__dsl_bind(plan, NULL, NULL, &params) == FLO_OK);
-	INSIST(flo__run_new(&deps, plan, &record, params, NULL, &job.run) ==
-	       FLO_OK);
+	INSIST(flo__run_new(&deps, world->plan, &record, world->params, NULL,
+			    &world->run) == FLO_OK);
+}
+
+static void world_fini(struct world *world)
+{
+	flo__run_free(world->run);
+	flo_value_unref(world->params);
+	world->plan->free(world->plan);
+	free(world->json);
+}
+
+struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
+			    void (*hook)(struct flo__run *run))
+{
+	struct job job = {.fake = fake, .hook = hook};
+	struct world world;
+
+	world_init(fake, text, &world);
+	job.run = world.run;
 	take_over(fake, job.run, keep);
 	if (hook != NULL)
 		INSIST(flo_go(fake->rt, run_hook, &job) == FLO_OK);
 	flo_runtime_run(fake->rt, run_job, &job);
-	flo__run_free(job.run);
-	flo_value_unref(params);
-	plan->free(plan);
-	free(json);
+	world_fini(&world);
 	return job.result;
+}
+
+/* ---- inspections ---- */
+
+struct look {
+	struct flo__run *run;
+	bool ended;
+	struct fake_shown *shown;
+};
+
+static void look_at(void *arg, const struct flo__run_step *step)
+{
+	struct fake_shown *shown = arg;
+	bool block = flo__node_is_block(step->node);
+	struct fake_state *s;
+
+	INSIST(step->state != FLO__STATE_NONE);
+	if (shown->len == sizeof(shown->steps) / sizeof(shown->steps[0]))
+		return;
+	s = &shown->steps[shown->len++];
+	snprintf(s->path, sizeof(s->path), "%s", step->path);
+	s->state = step->state;
+	s->leaf = !block;
+}
+
+static void look_job(void *arg)
+{
+	struct look *look = arg;
+
+	INSIST(flo__run_inspect(look->run, look->ended, look_at, look->shown,
+				&look->shown->summary) == FLO_OK);
+}
+
+void fake_inspect(struct fake *fake, const char *text, size_t keep, bool ended,
+		  struct fake_shown *ret)
+{
+	struct look look = {.ended = ended, .shown = ret};
+	struct world world;
+
+	memset(ret, 0, sizeof(*ret));
+	world_init(fake, text, &world);
+	look.run = world.run;
+	for (size_t i = 0; i < keep; i++)
+		INSIST(flo__run_preset(look.run, fake->events[i].json,
+				       fake->events[i].len, NULL) == FLO_OK);
+	flo_runtime_run(fake->rt, look_job, &look);
+	world_fini(&world);
+}
+
+enum flo__state fake_shown_state(const struct fake_shown *shown,
+				 const char *path)
+{
+	for (size_t i = 0; i < shown->len; i++) {
+		if (strcmp(shown->steps[i].path, path) == 0)
+			return shown->steps[i].state;
+	}
+	return FLO__STATE_NONE;
 }
 
 void fake_result_fini(struct fake_result *result)

@@ -41,6 +41,7 @@ struct fake {
 	struct fake_event *events;
 	size_t events_len, events_cap;
 	uint64_t fail_at; /* append() of this sequence number fails; 0: never */
+	long alloc_fail;  /* the allocation that fails while it runs; 0: none */
 	char executed[64][128]; /* paths, in order of execution */
 	size_t executed_len;
 	unsigned running, running_max;
@@ -66,6 +67,24 @@ void fake_fini(struct fake *fake);
 struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
 			    void (*hook)(struct flo__run *run));
 void fake_result_fini(struct fake_result *result);
+
+/* What an inspection told. */
+struct fake_shown {
+	struct flo__run_summary summary;
+	struct fake_state {
+		char path[128];
+		enum flo__state state;
+		bool leaf;
+	} steps[256];
+	size_t len;
+};
+
+/* Inspect the first @keep events recorded, as of a run that has @ended. */
+void fake_inspect(struct fake *fake, const char *text, size_t keep, bool ended,
+		  struct fake_shown *ret);
+/* The state in which @path was shown; NONE. */
+enum flo__state fake_shown_state(const struct fake_shown *shown,
+				 const char *path);
 
 /* "succeeded" etc. of the last run; "" if it has not finished. */
 const char *fake_status(const struct fake_result *result);

@@ -414,119 +414,6 @@ static void too_much_output_fails_the_step(void **state)
 	assert_string_equal(fake_error(&result, "kind"), "output");
 }
 
-/* ---- resume ---- */
-
-static const char *const whole =
-	"{'name':'p','limit':3,'steps':["
-	"{'name':'a','exec':['say','[1,2,3]'],'output':'json'},"
-	"{'name':'f','foreach':'steps.a.output','limit':2,'steps':["
-	"{'name':'x','exec':['say','${{ string(item) }}'],'output':'text'},"
-	"{'name':'y','when':'item != 2','exec':['ok']}]},"
-	"{'name':'g','group':[{'name':'p','exec':['ok']},"
-	"{'name':'q','needs':['p'],'exec':['exit','1'],'allow_failure':true},"
-	"{'name':'r','exec':['ok']}]}],"
-	"'finally':[{'name':'z','exec':['ok']}],"
-	"'output':'${{ steps.f.output }}'}";
-
-/* How often each path was recorded succeeded among the first @n events. */
-static bool succeeded_before(const struct fake_event *events, size_t n,
-			     const char *path)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (events[i].kind == FLO__EVENT_STEP_FINISHED &&
-		    events[i].status == FLO__STATE_SUCCEEDED &&
-		    strcmp(events[i].path, path) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Run @text, then again from every prefix of its record. */
-static void resume_everywhere(const char *text, const char *status)
-{
-	size_t total;
-	char *output_json;
-
-	run(text);
-	assert_string_equal(fake_status(&result), status);
-	output_json =
-		flo_value_to_json(flo_value_map_get(result.result, "output"));
-	total = fake.events_len;
-	for (size_t keep = 3; keep < total; keep++) {
-		char *again;
-
-		fake_result_fini(&result);
-		fake_fini(&fake);
-		fake_init(&fake);
-		run(text);
-		fake_result_fini(&result);
-		if (keep >= fake.events_len)
-			continue;
-		fake.executed_len = 0;
-		result = fake_run(&fake, text, keep, NULL);
-		assert_int_equal(result.st, FLO_OK);
-		assert_string_equal(fake_status(&result), status);
-		again = flo_value_to_json(
-			flo_value_map_get(result.result, "output"));
-		assert_string_equal(again, output_json);
-		flo_free(again);
-		for (size_t i = 0; i < fake.executed_len; i++)
-			assert_false(succeeded_before(fake.events, keep,
-						      fake.executed[i]));
-	}
-	flo_free(output_json);
-}
-
-static void resume_ends_alike_from_every_prefix(void **state)
-{
-	(void)state;
-	resume_everywhere(whole, "succeeded");
-}
-
-static void resume_of_a_failed_group_starts_nothing_new(void **state)
-{
-	(void)state;
-	resume_everywhere("{'name':'p','steps':[{'name':'g','limit':1,"
-			  "'group':[{'name':'a','exec':['ok']},"
-			  "{'name':'b','exec':['exit','1']},"
-			  "{'name':'c','exec':['ok']}]},"
-			  "{'name':'d','exec':['ok']}],"
-			  "'finally':[{'name':'z','exec':['ok']}]}",
-			  "failed");
-	assert_int_equal(fake_order(&fake, "g.c"), -1);
-	assert_int_equal(fake_order(&fake, "d"), -1);
-}
-
-static void resume_counts_lost_attempts_apart(void **state)
-{
-	(void)state;
-	run("{'name':'p','steps':[{'name':'a','exec':['ok']}]}");
-	fake_result_fini(&result);
-	/* queued, started, step.started: the crash came here */
-	result = fake_run(&fake,
-			  "{'name':'p','steps':[{'name':'a','exec':['exit',"
-			  "'1'],'retry':{'limit':1,'backoff':'1ms'}}]}",
-			  3, NULL);
-	assert_true(fake_has(&fake, FLO__EVENT_STEP_LOST, "a"));
-	/* once before, and twice since: limit 1 means two tries */
-	assert_int_equal(fake_executions(&fake, "a"), 3);
-	assert_string_equal(fake_status(&result), "failed");
-}
-
-static void resume_of_a_cancelled_run_goes_on_cancelling(void **state)
-{
-	const char *text = "{'name':'p','steps':[{'name':'a','exec':['hang']},"
-			   "{'name':'b','exec':['ok']}]}";
-
-	(void)state;
-	result = fake_run(&fake, text, 0, cancel_stop);
-	fake_result_fini(&result);
-	/* without run.finished */
-	result = fake_run(&fake, text, fake.events_len - 1, NULL);
-	assert_string_equal(fake_status(&result), "cancelled");
-	assert_int_equal(fake_order(&fake, "b"), -1);
-}
-
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -562,10 +449,6 @@ int main(void)
 		CASE(store_failure_leaves_the_run_without_an_end),
 		CASE(bad_output_fails_the_step),
 		CASE(too_much_output_fails_the_step),
-		CASE(resume_ends_alike_from_every_prefix),
-		CASE(resume_of_a_failed_group_starts_nothing_new),
-		CASE(resume_counts_lost_attempts_apart),
-		CASE(resume_of_a_cancelled_run_goes_on_cancelling),
 	};
 #undef CASE
 
