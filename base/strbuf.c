@@ -125,6 +125,9 @@ char *flo__strbuf_take(struct flo__strbuf *sb)
 	if (!sb->failed && flo__strbuf_reserve(sb, 0)) {
 		data = sb->data;
 		flo__strbuf_init(sb);
+	} else {
+		flo__strbuf_fini(sb);
+		sb->failed = true;
 	}
 	return data;
 }

@@ -53,7 +53,8 @@ flo_status flo__strbuf_status(const struct flo__strbuf *sb);
 
 /*
  * Take the string out as memory of its own (flo__free()), leaving the buffer
- * empty. NULL if an append failed or there is no memory for an empty string.
+ * empty. NULL if an append failed or there is no memory for an empty string;
+ * then it owns nothing any more either, and its status stays FLO_NOMEM.
  */
 char *flo__strbuf_take(struct flo__strbuf *sb);
 

@@ -71,7 +71,9 @@ out:
 static void notify(struct flo__run_journal *run, uint64_t seq,
 		   flo__journal_notify_fn fn, void *arg)
 {
+	pthread_mutex_lock(&run->fake->lock);
 	INSIST(seq <= run->fake->events_len);
+	pthread_mutex_unlock(&run->fake->lock);
 	fn(arg, FLO_OK);
 }
 
@@ -299,6 +301,7 @@ struct job {
 	struct flo__run *run;
 	struct fake_result result;
 	void (*hook)(struct flo__run *run);
+	bool hooked; /* atomic: the hook has returned */
 };
 
 static void run_hook(void *arg)
@@ -306,6 +309,7 @@ static void run_hook(void *arg)
 	struct job *job = arg;
 
 	job->hook(job->run);
+	__atomic_store_n(&job->hooked, true, __ATOMIC_RELEASE);
 }
 
 static void run_job(void *arg)
@@ -317,6 +321,9 @@ static void run_job(void *arg)
 				       the_journal(job->fake), &job->result.err,
 				       &job->result.result);
 	flo__alloc_fail_at(0, 0);
+	while (job->hook != NULL &&
+	       !__atomic_load_n(&job->hooked, __ATOMIC_ACQUIRE))
+		flo_yield();
 }
 
 static void print_diagnostic(const flo_diagnostic *d, void *arg)
@@ -499,38 +506,56 @@ int64_t fake_count(const struct fake_result *result, const char *state)
 	return flo_value_get_int(flo_value_map_get(counts, state));
 }
 
+static void lock(const struct fake *fake)
+{
+	pthread_mutex_lock(&((struct fake *)fake)->lock);
+}
+
+static void unlock(const struct fake *fake)
+{
+	pthread_mutex_unlock(&((struct fake *)fake)->lock);
+}
+
 bool fake_has(const struct fake *fake, enum flo__event_kind kind,
 	      const char *path)
 {
-	for (size_t i = 0; i < fake->events_len; i++) {
-		if (fake->events[i].kind == kind &&
-		    (path == NULL || strcmp(fake->events[i].path, path) == 0))
-			return true;
-	}
-	return false;
+	bool has = false;
+
+	lock(fake);
+	for (size_t i = 0; i < fake->events_len && !has; i++)
+		has = fake->events[i].kind == kind &&
+		      (path == NULL || strcmp(fake->events[i].path, path) == 0);
+	unlock(fake);
+	return has;
 }
 
 enum flo__state fake_state(const struct fake *fake, const char *path)
 {
-	for (size_t i = fake->events_len; i-- > 0;) {
+	enum flo__state state = FLO__STATE_NONE;
+
+	lock(fake);
+	for (size_t i = 0; i < fake->events_len; i++) {
 		const struct fake_event *e = &fake->events[i];
 
 		if (strcmp(e->path, path) != 0)
 			continue;
 		if (e->kind == FLO__EVENT_STEP_SKIPPED)
-			return FLO__STATE_SKIPPED;
+			state = FLO__STATE_SKIPPED;
 		if (e->kind == FLO__EVENT_STEP_FINISHED)
-			return e->status;
+			state = e->status;
 	}
-	return FLO__STATE_NONE;
+	unlock(fake);
+	return state;
 }
 
 unsigned fake_executions(const struct fake *fake, const char *path)
 {
 	unsigned n = 0;
 
+	lock(fake);
 	for (size_t i = 0; i < fake->executed_len; i++)
 		n += strcmp(fake->executed[i], path) == 0;
+	unlock(fake);
 	return n;
 }
 

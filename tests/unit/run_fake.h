@@ -62,7 +62,7 @@ void fake_fini(struct fake *fake);
  * Compile @text (with ' for ") and run it. @keep: how many of the events
  * recorded so far are taken over as those of an interrupted run; the others
  * are forgotten. @hook, if not NULL, is called in a coroutine of its own with
- * the run.
+ * the run, which lives until it returns.
  */
 struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
 			    void (*hook)(struct flo__run *run));

@@ -197,7 +197,7 @@ static void a_large_foreach_ends(void **state)
 
 static void cancel_late(struct flo__run *r)
 {
-	while (fake.events_len == 0)
+	while (!fake_has(&fake, FLO__EVENT_RUN_STARTED, NULL))
 		flo_yield();
 	for (int i = 0; i < 50; i++) {
 		flo__run_cancel(r, i == 49, "late");

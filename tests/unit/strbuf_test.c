@@ -79,6 +79,8 @@ static void a_failed_append_is_remembered(void **state)
 	flo__strbuf_adds(&sb, " too");
 	assert_int_equal(flo__strbuf_status(&sb), FLO_NOMEM);
 	assert_null(flo__strbuf_take(&sb));
+	assert_int_equal(sb.cap, 0);
+	assert_int_equal(flo__strbuf_status(&sb), FLO_NOMEM);
 	flo__strbuf_reset(&sb);
 	assert_int_equal(flo__strbuf_status(&sb), FLO_OK);
 	flo__strbuf_fini(&sb);
