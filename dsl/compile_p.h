@@ -162,6 +162,9 @@ const char *flo__compile_plain(struct flo__compiler *c, uint32_t node,
 /* Where in the strings @node a template begins; false if none does. */
 bool flo__compile_has_template(struct flo__compiler *c, uint32_t node,
 			       size_t *ret_at);
+/* The same from *@at on, which becomes the place. */
+bool flo__compile_template_at(struct flo__compiler *c, uint32_t node,
+			      size_t *at);
 
 /* keys.c */
 const char *flo__key_text(enum flo__key key);
@@ -218,6 +221,10 @@ struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 /* template.c. NULL after an error or without memory. */
 const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 					  unsigned types, const char *what);
+/* A string that is one template, of a count (INT) or a duration. */
+const struct flo__expr *flo__compile_template(struct flo__view *view,
+					      uint32_t node, unsigned types,
+					      const char *what);
 /* A string that becomes text. */
 const struct flo__expr *flo__compile_text(struct flo__view *view,
 					  uint32_t node);

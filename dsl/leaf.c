@@ -13,6 +13,13 @@ static void compile_exec(struct flo__view *view, uint32_t node,
 	const struct flo__expr **argv;
 	uint32_t n = 0;
 
+	if (c->doc.nodes[node].type == FLO__DOC_STRING) {
+		flo__compile_error(c, WRONG_TYPE, node,
+				   "write it as [\"ls\", \"-l\"], or give "
+				   "`sh` a command line",
+				   "`exec` must be an array, not a string");
+		return;
+	}
 	if (!flo__compile_is(c, node, FLO__DOC_ARRAY, "`exec`"))
 		return;
 	if (c->doc.nodes[node].len == 0) {
@@ -65,13 +72,17 @@ static void variable_name(const char *text, size_t len, char *ret, size_t size)
 		snprintf(ret, size, "VALUE");
 }
 
-/* A template in shell text: say why not, and how it is written. */
-static void refuse_template(struct flo__compiler *c, uint32_t node, size_t at)
+/*
+ * A template in shell text: say why not, and how it is written. Where it
+ * ends.
+ */
+static size_t refuse_template(struct flo__compiler *c, uint32_t node, size_t at)
 {
 	size_t len;
 	const char *text = flo__doc_string(&c->doc, node, &len);
 	size_t end = flo__lexer_template_end(text, len, at + 3);
 	size_t stop = end != SIZE_MAX ? end : len;
+	size_t next = end != SIZE_MAX ? end + 2 : len;
 	size_t span = end != SIZE_MAX ? end + 2 - at : 3;
 	char name[32];
 	char hint[240];
@@ -87,6 +98,7 @@ static void refuse_template(struct flo__compiler *c, uint32_t node, size_t at)
 			  flo__doc_inside(&c->doc, node, at, span), node, hint,
 			  "templates are not allowed in `sh`: their values "
 			  "would become shell text");
+	return next;
 }
 
 /* Append a line of a script; "$${{" is a literal "${{" here, too. */
@@ -95,10 +107,10 @@ static void add_line(struct flo__compiler *c, uint32_t node,
 {
 	size_t len;
 	const char *text = flo__doc_string(&c->doc, node, &len);
-	size_t at;
+	size_t at = 0;
 
-	if (flo__compile_has_template(c, node, &at))
-		refuse_template(c, node, at);
+	while (flo__compile_template_at(c, node, &at))
+		at = refuse_template(c, node, at);
 	for (size_t i = 0; i < len; i++) {
 		if (len - i >= 4 && memcmp(text + i, "$${{", 4) == 0)
 			continue;

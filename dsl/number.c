@@ -7,7 +7,8 @@
 
 /* A string that is one template over params: its expression. */
 static void template_number(struct flo__view *view, uint32_t node,
-			    const char *what, struct flo__number *ret)
+			    unsigned types, const char *what,
+			    struct flo__number *ret)
 {
 	struct flo__compiler *c = view->c;
 	size_t len;
@@ -24,7 +25,7 @@ static void template_number(struct flo__view *view, uint32_t node,
 		return;
 	}
 	params.sees &= SEES_PARAMS | SEES_ITEM;
-	expr = flo__compile_value(&params, node);
+	expr = flo__compile_template(&params, node, types, what);
 	if (expr != NULL)
 		ret->expr = expr;
 }
@@ -71,7 +72,7 @@ void flo__compile_count(struct flo__view *view, uint32_t node, const char *what,
 		return;
 	if (c->doc.nodes[node].type == FLO__DOC_STRING &&
 	    flo__compile_has_template(c, node, &at)) {
-		template_number(view, node, what, ret);
+		template_number(view, node, FLO_TYPES(INT), what, ret);
 		return;
 	}
 	whole(c, node, what, min, &ret->fixed);
@@ -99,6 +100,8 @@ static bool units(struct flo__compiler *c, uint32_t node, const char *what,
 	}
 	text = flo__doc_string(&c->doc, node, &len);
 	st = parse(text, len, ret);
+	if (st == FLO_OK && len > 0 && text[len - 1] <= '9')
+		st = FLO_INVALID; /* of what? Bytes must be said, too. */
 	if (st == FLO_OK)
 		return true;
 	flo__compile_error(c, BAD_VALUE, node, example,
@@ -123,7 +126,7 @@ bool flo__compile_size(struct flo__compiler *c, uint32_t node, const char *what,
 {
 	return node != FLO__DOC_NONE &&
 	       units(c, node, what,
-		     "a size is written \"64KiB\", \"16MiB\", \"1GiB\"",
+		     "a size is written \"512B\", \"64KiB\", \"16MiB\", \"1GiB\"",
 		     flo__size_parse, ret_bytes);
 }
 
@@ -137,7 +140,7 @@ void flo__compile_duration(struct flo__view *view, uint32_t node,
 		return;
 	if (c->doc.nodes[node].type == FLO__DOC_STRING &&
 	    flo__compile_has_template(c, node, &at)) {
-		template_number(view, node, what, ret);
+		template_number(view, node, FLO_TYPES(STRING), what, ret);
 		return;
 	}
 	if (flo__compile_ns(c, node, what, &ret->fixed) && ret->fixed == 0)

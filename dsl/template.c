@@ -74,17 +74,24 @@ static size_t next_marker(const char *text, size_t len, size_t at)
 	return found != NULL ? (size_t)(found - text) : SIZE_MAX;
 }
 
-bool flo__compile_has_template(struct flo__compiler *c, uint32_t node,
-			       size_t *ret_at)
+bool flo__compile_template_at(struct flo__compiler *c, uint32_t node,
+			      size_t *at)
 {
 	size_t len;
 	const char *text = flo__doc_string(&c->doc, node, &len);
-	size_t at = next_marker(text, len, 0);
+	size_t found = next_marker(text, len, *at);
 
-	while (at != SIZE_MAX && at > 0 && text[at - 1] == '$')
-		at = next_marker(text, len, at + 3);
-	*ret_at = at;
-	return at != SIZE_MAX;
+	while (found != SIZE_MAX && found > *at && text[found - 1] == '$')
+		found = next_marker(text, len, found + 3);
+	*at = found;
+	return found != SIZE_MAX;
+}
+
+bool flo__compile_has_template(struct flo__compiler *c, uint32_t node,
+			       size_t *ret_at)
+{
+	*ret_at = 0;
+	return flo__compile_template_at(c, node, ret_at);
 }
 
 /* One string on its way into code. */
@@ -360,6 +367,26 @@ const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 		ok = false;
 	}
 	return finish(c, ok);
+}
+
+const struct flo__expr *flo__compile_template(struct flo__view *view,
+					      uint32_t node, unsigned types,
+					      const char *what)
+{
+	size_t len;
+	const char *text = flo__doc_string(&view->c->doc, node, &len);
+	unsigned got;
+	bool ok = emit_expr(view, node, text, 3, len - 5, &got);
+
+	if (ok && (got & types) == 0) {
+		flo__compile_error(view->c, TYPE_MISMATCH, node, NULL,
+				   "%s must be %s", what,
+				   (types & FLO_TYPES(INT)) != 0
+					   ? "a whole number"
+					   : "a duration such as \"10s\"");
+		ok = false;
+	}
+	return finish(view->c, ok);
 }
 
 const struct flo__expr *flo__compile_text(struct flo__view *view, uint32_t node)
