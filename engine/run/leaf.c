@@ -284,19 +284,16 @@ attempt_once(struct leaf_run *l, struct flo__attempt *attempt)
 					 .node = l->id,
 					 .path = l->path,
 					 .exit_code = FLO__EVENT_NO_CODE};
-	st = record_start(l, attempt);
+	/* The store is gone, and who found out is about to cancel everything:
+	 * nothing of this is recorded any more. */
+	if (record_start(l, attempt) != FLO_OK)
+		return FLO__STATE_CANCELLED;
 	begin_ns = flo_now();
-	if (st == FLO_OK) {
-		attempt->ctx = attempt_context(l, &err);
-		if (attempt->ctx == NULL)
-			attempt->error = flo__failure("expression", l->path,
-						      err.text, NULL, NULL);
-		st = attempt->ctx == NULL ? FLO_FAILED
-					  : flo__attempt_run(attempt);
-	} else {
-		/* The store is gone: everything is being cancelled. */
-		st = FLO_CANCELED;
-	}
+	attempt->ctx = attempt_context(l, &err);
+	if (attempt->ctx == NULL)
+		attempt->error = flo__failure("expression", l->path, err.text,
+					      NULL, NULL);
+	st = attempt->ctx == NULL ? FLO_FAILED : flo__attempt_run(attempt);
 	l->ret->duration_ns = (int64_t)(flo_now() - begin_ns);
 	l->ret->exit_code = attempt->exit_code;
 	l->ret->signal = attempt->signal;
