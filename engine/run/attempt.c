@@ -292,6 +292,14 @@ static void take_result(struct flo__attempt *attempt,
 		result->signal != 0 ? FLO__EVENT_NO_CODE : result->exit_code;
 }
 
+/* Logs and work directories share the store's disk: when that is full the step
+ * is not to blame. */
+static void blame_disk(struct flo__work *w, flo_status st, const flo_error *err)
+{
+	if (st == FLO_FULL || st == FLO_READONLY)
+		flo__run_broken(w->attempt->frame->run, err);
+}
+
 static flo_status run_program(struct flo__work *w)
 {
 	struct flo__run *run = w->attempt->frame->run;
@@ -325,6 +333,7 @@ static flo_status run_program(struct flo__work *w)
 		return judge_program(w, &result);
 	if (st == FLO_CANCELED || st == FLO_TIMEOUT)
 		return flo__work_fail(w, st, flo__failure_kind(st), err.text);
+	blame_disk(w, st, &err);
 	return fail_err(w, st, w->over_limit ? "output" : "native", &err);
 }
 
@@ -460,12 +469,14 @@ flo_status flo__attempt_run(struct flo__attempt *attempt)
 	flo_error err = FLO_ERROR_INIT;
 	flo_status st = open_work(&w, &err);
 
-	if (st != FLO_OK)
+	if (st != FLO_OK) {
+		blame_disk(&w, st, &err);
 		fail_err(&w, st, "expression", &err);
-	else if (node->kind == FLO__NODE_USE)
+	} else if (node->kind == FLO__NODE_USE) {
 		st = run_native(&w);
-	else
+	} else {
 		st = run_program(&w);
+	}
 	close_work(&w);
 	return st;
 }

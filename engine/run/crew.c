@@ -57,6 +57,7 @@ struct crew {
 	uint64_t ready_head, ready_tail;
 	uint64_t next; /* without needs: the next to admit */
 	uint64_t running;
+	uint64_t failing; /* members that record a failure just now */
 	uint64_t replays; /* of a group with needs: recorded, not started */
 	struct flo__tally tally;
 	enum stop stop;
@@ -69,9 +70,12 @@ struct member {
 	uint64_t index;
 	char *path;
 	uint64_t need_seq;
-	bool slot; /* holds one of the run's */
+	struct flo__admission admission;
+	bool failing; /* by crew->lock: counted in crew->failing */
 	struct flo__frame item;
 };
+
+static void member_failing(struct flo__admission *admission);
 
 static uint32_t member_node(const struct crew *crew, uint64_t index)
 {
@@ -246,6 +250,7 @@ static struct member *member_new(struct crew *crew, uint64_t index)
 	member->crew = crew;
 	member->index = index;
 	member->need_seq = crew->need_seq;
+	member->admission.failing = member_failing;
 	member->path = member_path(crew, index);
 	if (member->path == NULL) {
 		member_free(member);
@@ -283,19 +288,47 @@ static uint64_t needs_seq(const struct crew *crew, uint64_t index)
 	return seq;
 }
 
+/* The scope that a member is evaluated in. */
+static struct flo__frame *member_frame(struct member *member)
+{
+	return member->crew->node->kind == FLO__NODE_FOREACH
+		       ? &member->item
+		       : member->crew->frame;
+}
+
+/*
+ * A leaf is about to record that it has failed. From then on nothing new
+ * starts, until member_ended() has judged what the failure means: else a
+ * start could follow it in the record.
+ */
+static void member_failing(struct flo__admission *admission)
+{
+	struct member *member =
+		(struct member *)((char *)admission -
+				  offsetof(struct member, admission));
+	struct crew *crew = member->crew;
+
+	flo_mutex_lock(&crew->lock);
+	member->failing = true;
+	crew->failing++;
+	flo_mutex_unlock(&crew->lock);
+}
+
 /* Run a member in the calling coroutine. */
-static void member_run(struct member *member, flo_group *group)
+static void member_run(struct member *member)
 {
 	struct crew *crew = member->crew;
-	bool foreach = crew->node->kind == FLO__NODE_FOREACH;
 	struct flo__result result;
 
-	flo__tree_run(foreach ? &member->item : crew->frame,
-		      member_node(crew, member->index), member->path,
-		      flo_group_context(crew->group), member->need_seq, group,
-		      member->slot, &result);
+	flo__tree_run(member_frame(member), member_node(crew, member->index),
+		      member->path, flo_group_context(crew->group),
+		      member->need_seq, &member->admission, &result);
 	flo_mutex_lock(&crew->lock);
 	member_ended(crew, member->index, &result);
+	if (member->failing) {
+		crew->failing--;
+		flo_cond_broadcast(&crew->change);
+	}
 	flo_mutex_unlock(&crew->lock);
 }
 
@@ -306,12 +339,12 @@ static flo_status member_main(flo_context *context, void *arg, flo_error *err)
 
 	(void)context;
 	(void)err;
-	member_run(member, crew->group);
+	member_run(member);
 	member_free(member);
 	flo_mutex_lock(&crew->lock);
 	INSIST(crew->running > 0);
 	crew->running--;
-	flo_cond_signal(&crew->change);
+	flo_cond_broadcast(&crew->change);
 	flo_mutex_unlock(&crew->lock);
 	return FLO_OK;
 }
@@ -334,37 +367,76 @@ static enum flo__recorded recorded(const struct crew *crew, uint64_t index)
 				      : FLO__RECORDED_NOT;
 }
 
-/* Take the run's slot and start the member; the group's slot is held. */
+/*
+ * Record that the member starts, which is when a leaf does. By crew->lock, so
+ * that it comes before or after a failure in the record as it does here.
+ */
+static void announce(struct crew *crew, struct member *member)
+{
+	uint32_t id = member_node(crew, member->index);
+
+	if (!flo__node_is_block(&crew->run->plan->nodes[id]))
+		flo__leaf_announce(member_frame(member), id, member->path,
+				   flo_group_context(crew->group),
+				   &member->admission);
+}
+
+/* Whether the member may still start; then it counts as running. */
+static bool admit_locked(struct crew *crew, struct member *member)
+{
+	while (crew->failing > 0 && crew->stop == STOP_NONE)
+		flo_cond_wait(&crew->change, &crew->lock, NULL);
+	if (crew->stop != STOP_NONE &&
+	    recorded(crew, member->index) == FLO__RECORDED_NOT)
+		return false;
+	crew->running++;
+	crew->states[member->index] = FLO__STATE_RUNNING;
+	announce(crew, member);
+	return true;
+}
+
+/* It could not be started. What was recorded of it gets its end here. */
+static bool start_failed(struct crew *crew, struct member *member)
+{
+	bool announced = member->admission.start_seq != 0;
+
+	flo_mutex_lock(&crew->lock);
+	crew->running--;
+	if (!announced)
+		crew->states[member->index] = FLO__STATE_NONE;
+	flo_mutex_unlock(&crew->lock);
+	out_of_memory(crew);
+	if (!announced)
+		return false;
+	member->admission.group = NULL;
+	member_run(member);
+	member_free(member);
+	flo__group_slot_give(crew->group);
+	return true;
+}
+
+/* Take the run's slot and start the member; the group's slot is held. Returns
+ * false if it did not start: its slots are the caller's then. */
 static bool admit_slotted(struct crew *crew, struct member *member)
 {
 	uint32_t id = member_node(crew, member->index);
 	flo_context *ctx = flo_group_context(crew->group);
+	bool may;
 
 	if (!flo__node_is_block(&crew->run->plan->nodes[id]) &&
 	    flo__leaf_needs_slot(crew->run, id)) {
 		if (flo_sem_take(&crew->run->slots, ctx) != FLO_OK)
 			return false;
-		member->slot = true;
+		member->admission.slot = true;
 	}
 	flo_mutex_lock(&crew->lock);
-	if (crew->stop != STOP_NONE &&
-	    recorded(crew, member->index) == FLO__RECORDED_NOT) {
-		flo_mutex_unlock(&crew->lock);
-		goto refused;
-	}
-	crew->running++;
-	crew->states[member->index] = FLO__STATE_RUNNING;
+	may = admit_locked(crew, member);
 	flo_mutex_unlock(&crew->lock);
-	if (flo__group_go_taken(crew->group, member_main, member,
-				FLO__RUN_STACK, "step") == FLO_OK)
+	if (may && (flo__group_go_taken(crew->group, member_main, member,
+					FLO__RUN_STACK, "step") == FLO_OK ||
+		    start_failed(crew, member)))
 		return true;
-	flo_mutex_lock(&crew->lock);
-	crew->running--;
-	crew->states[member->index] = FLO__STATE_NONE;
-	flo_mutex_unlock(&crew->lock);
-	out_of_memory(crew);
-refused:
-	if (member->slot)
+	if (member->admission.slot)
 		flo_sem_give(&crew->run->slots);
 	return false;
 }
@@ -380,6 +452,7 @@ static bool admit(struct crew *crew, uint64_t index)
 		return false;
 	}
 	member->need_seq = needs_seq(crew, index);
+	member->admission.group = crew->group;
 	if (flo__group_slot_take(crew->group, false) == FLO_OK) {
 		if (admit_slotted(crew, member))
 			return true;
@@ -403,7 +476,7 @@ static void run_inline(struct crew *crew, uint64_t index)
 	flo_mutex_lock(&crew->lock);
 	crew->states[index] = FLO__STATE_RUNNING;
 	flo_mutex_unlock(&crew->lock);
-	member_run(member, NULL);
+	member_run(member);
 	member_free(member);
 }
 

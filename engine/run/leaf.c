@@ -25,10 +25,12 @@ struct leaf_run {
 	const char *path;
 	flo_context *ctx;
 	uint64_t need_seq;
-	flo_group *group; /* whose slot we hold, or NULL */
-	bool slot;	  /* we hold one of the run's */
-	uint32_t number;  /* of the last attempt */
-	uint32_t tries;	  /* attempts that count against retry.limit */
+	struct flo__admission *admission; /* NULL in a sequence */
+	flo_group *group;		  /* whose slot we hold, or NULL */
+	bool slot;			  /* we hold one of the run's */
+	bool announced;	 /* our first start is recorded, and not yet used */
+	uint32_t number; /* of the last attempt */
+	uint32_t tries;	 /* attempts that count against retry.limit */
 	struct flo__result *ret;
 };
 
@@ -73,6 +75,8 @@ static void record_end(struct leaf_run *l, const struct flo__attempt *attempt,
 		event.exit_code = attempt->exit_code;
 		event.signal = attempt->signal;
 	}
+	if (state == FLO__STATE_FAILED && l->admission != NULL)
+		l->admission->failing(l->admission);
 	append(l, &event);
 	l->ret->state = state;
 	l->ret->end_seq = event.seq;
@@ -208,28 +212,75 @@ attempt_context(struct leaf_run *l, flo_error *err)
 	return ctx;
 }
 
-/* Its start is recorded; what it depends on is made durable before it runs. */
-static flo_status record_start(struct leaf_run *l, struct flo__attempt *attempt)
+static flo_status append_start(struct leaf_run *l, uint64_t span_id,
+			       uint64_t *ret_seq)
 {
 	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_STARTED);
 	flo_status st;
 
+	event.attempt = l->number;
+	event.span_id = span_id;
+	st = append(l, &event);
+	*ret_seq = event.seq;
+	return st;
+}
+
+/* Count an attempt and record its start, unless its crew has done that. */
+static flo_status begin_attempt(struct leaf_run *l,
+				struct flo__attempt *attempt)
+{
+	flo_status st = FLO_OK;
+
 	l->number++;
 	l->tries++;
 	attempt->number = l->number;
-	attempt->span_id = random_id();
-	event.attempt = l->number;
-	event.span_id = attempt->span_id;
-	st = append(l, &event);
-	attempt->start_seq = event.seq;
-	if (st == FLO_OK)
-		st = flo__run_durable(l->run, l->node->not_idempotent
-						      ? event.seq
-						      : l->need_seq);
-	l->need_seq = 0;
+	if (l->announced) {
+		attempt->span_id = l->admission->span_id;
+		attempt->start_seq = l->admission->start_seq;
+	} else {
+		attempt->span_id = random_id();
+		st = append_start(l, attempt->span_id, &attempt->start_seq);
+	}
+	l->announced = false;
 	l->ret->attempts = l->number;
 	l->ret->log_seq = attempt->start_seq;
 	return st;
+}
+
+/* Its start is recorded; what it depends on is made durable before it runs. */
+static flo_status record_start(struct leaf_run *l, struct flo__attempt *attempt)
+{
+	flo_status st = begin_attempt(l, attempt);
+
+	if (st == FLO_OK)
+		st = flo__run_durable(l->run, l->node->not_idempotent
+						      ? attempt->start_seq
+						      : l->need_seq);
+	l->need_seq = 0;
+	return st;
+}
+
+void flo__leaf_announce(struct flo__frame *frame, uint32_t id, const char *path,
+			flo_context *ctx, struct flo__admission *admission)
+{
+	struct flo__run *run = frame->run;
+	const struct flo__node *node = &run->plan->nodes[id];
+	const struct flo__attrs *attrs = &run->plan->attrs[node->attrs];
+	struct leaf_run l = {.run = run, .path = path, .number = 1};
+	uint64_t seq;
+	bool yes = true;
+
+	if (run->frozen || flo_context_status(ctx) != FLO_OK ||
+	    flo__preset_find(run, path) != NULL)
+		return;
+	if (attrs->when != NULL &&
+	    flo__scope_bool(frame, attrs->when, NULL, NULL, &yes) != FLO_OK)
+		return;
+	if (!yes)
+		return;
+	admission->span_id = random_id();
+	if (append_start(&l, admission->span_id, &seq) == FLO_OK)
+		admission->start_seq = seq;
 }
 
 static __attribute__((noinline)) void
@@ -405,6 +456,8 @@ static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 	event.duration_ns = l->ret->duration_ns;
 	event.error = l->ret->error;
 	append(l, &event);
+	if (wait_ns == 0) /* it comes before those that have not started */
+		return flo_context_status(l->ctx) == FLO_OK;
 	give_run_slot(l);
 	if (l->group != NULL)
 		flo__group_slot_give(l->group);
@@ -424,6 +477,8 @@ static void run_attempts(struct leaf_run *l)
 	for (;;) {
 		if (!take_run_slot(l, false) ||
 		    flo_context_status(l->ctx) != FLO_OK) {
+			if (l->announced)
+				begin_attempt(l, &attempt);
 			if (l->number == 0) {
 				never_started(l);
 				return;
@@ -445,8 +500,8 @@ static void run_attempts(struct leaf_run *l)
 }
 
 void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
-		   flo_context *ctx, uint64_t need_seq, flo_group *group,
-		   bool slot, struct flo__result *ret)
+		   flo_context *ctx, uint64_t need_seq,
+		   struct flo__admission *admission, struct flo__result *ret)
 {
 	struct flo__run *run = frame->run;
 	struct leaf_run l = {
@@ -458,11 +513,15 @@ void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
 		.path = path,
 		.ctx = ctx,
 		.need_seq = need_seq,
-		.group = group,
-		.slot = slot,
+		.admission = admission,
+		.group = admission != NULL ? admission->group : NULL,
+		.slot = admission != NULL && admission->slot,
+		.announced = admission != NULL && admission->start_seq != 0,
 		.ret = ret};
 
-	if (settled(&l)) {
+	if (l.announced) {
+		run_attempts(&l);
+	} else if (settled(&l)) {
 		/* nothing to do */
 	} else if (flo_context_status(ctx) != FLO_OK && l.number == 0) {
 		never_started(&l);

@@ -172,6 +172,16 @@ static void note_seq(struct flo__run *run, uint64_t seq)
 		;
 }
 
+void flo__run_broken(struct flo__run *run, const flo_error *err)
+{
+	lock(run);
+	if (run->shared.store == FLO_OK)
+		snprintf(run->shared.store_why, sizeof(run->shared.store_why),
+			 "%s", err->text);
+	unlock(run);
+	store_failed(run, err->status);
+}
+
 static flo_status store_status(struct flo__run *run)
 {
 	flo_status st;
@@ -624,7 +634,9 @@ static flo_status give_up(struct flo__run *run, flo_error *err)
 	if (why.status != FLO_OK)
 		return flo_error_set(err, why.status, "%s", why.text);
 	return flo_error_set(err, run->shared.store, "%s",
-			     flo_status_text(run->shared.store));
+			     run->shared.store_why[0] != '\0'
+				     ? run->shared.store_why
+				     : flo_status_text(run->shared.store));
 }
 
 /* ---- the whole ---- */

@@ -136,6 +136,8 @@ struct flo__run {
 		bool over;     /* how it ends is settled: nothing is to be
 				  recorded by cancellers any more */
 		char why[256];
+		char store_why
+			[FLO_ERROR_TEXT_MAX]; /* if not the journal itself failed */
 	} shared;
 
 	/* From the record of an interrupted run; read-only once it runs. */
@@ -165,6 +167,11 @@ flo_status flo__run_append(struct flo__run *run, struct flo__event *event);
 uint64_t flo__run_seq(const struct flo__run *run);
 /* Park until event @seq is durable; 0 returns at once. */
 flo_status flo__run_durable(struct flo__run *run, uint64_t seq);
+/*
+ * The files beside the store cannot be written (@err says why): the run is
+ * ended as if the store had failed, so that it can be resumed.
+ */
+void flo__run_broken(struct flo__run *run, const flo_error *err);
 /* The run's own directory for steps, made at the first call. */
 flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
 			    flo_error *err);
@@ -174,17 +181,29 @@ void flo__run_visit(struct flo__run *run, const char *path, uint32_t node,
 /* Count a leaf's end. */
 void flo__run_count(struct flo__run *run, enum flo__state state, uint64_t n);
 
+/* What a crew did for a member when it admitted it; the member's. */
+struct flo__admission {
+	flo_group *group; /* whose slot it holds; NULL: none */
+	bool slot;	  /* it holds one of the run's */
+	/* A leaf: its first start, recorded in the crew's order; 0: not yet */
+	uint64_t start_seq;
+	uint64_t span_id;
+	/* Called before a leaf records that it has failed: until the crew has
+	 * taken that in, it starts nothing. */
+	void (*failing)(struct flo__admission *admission);
+};
+
 /* tree.c */
 
 /*
  * Run node @id in @frame under @ctx; nothing of it starts before event
- * @need_seq is durable. @path is its path. @slot: the caller took the run's
- * slot for it (leaves of crews). @group: whose slot it holds, or NULL.
+ * @need_seq is durable. @path is its path. @admission: what its crew did for
+ * it already; NULL in a sequence.
  * Fills *@ret, which is in an end state unless the run is frozen.
  */
 void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
-		   flo_context *ctx, uint64_t need_seq, flo_group *group,
-		   bool slot, struct flo__result *ret);
+		   flo_context *ctx, uint64_t need_seq,
+		   struct flo__admission *admission, struct flo__result *ret);
 
 /* Run the whole plan, except for its output, in @root (which has results). */
 void flo__tree_run_root(struct flo__frame *root, flo_context *ctx,
@@ -250,8 +269,15 @@ void flo__tally_fini(struct flo__tally *tally);
 
 /* leaf.c */
 void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
-		   flo_context *ctx, uint64_t need_seq, flo_group *group,
-		   bool slot, struct flo__result *ret);
+		   flo_context *ctx, uint64_t need_seq,
+		   struct flo__admission *admission, struct flo__result *ret);
+/*
+ * Record the first start of a leaf, for its crew, so that starts are in the
+ * crew's order. Does nothing where it is not to start now: when its `when` is
+ * not true, or an earlier engine knew it.
+ */
+void flo__leaf_announce(struct flo__frame *frame, uint32_t id, const char *path,
+			flo_context *ctx, struct flo__admission *admission);
 /* Whether leaf @id takes one of the run's slots. */
 bool flo__leaf_needs_slot(const struct flo__run *run, uint32_t id);
 

@@ -229,7 +229,7 @@ static void sequence_run(struct sequence *s)
 			go_on = false;
 		} else if (go_on) {
 			flo__tree_run(s->frame, child, path, s->ctx,
-				      s->need_seq, NULL, false, result);
+				      s->need_seq, NULL, result);
 			go_on = sequence_took(s, child, result);
 		} else {
 			result->state = rest_state(s);
@@ -562,8 +562,8 @@ static void block_unrun(struct flo__run *run, uint32_t id, const char *path,
 }
 
 void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
-		   flo_context *ctx, uint64_t need_seq, flo_group *group,
-		   bool slot, struct flo__result *ret)
+		   flo_context *ctx, uint64_t need_seq,
+		   struct flo__admission *admission, struct flo__result *ret)
 {
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
@@ -575,7 +575,7 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 
 	*ret = (struct flo__result)FLO__RESULT_INIT;
 	if (!flo__node_is_block(node)) {
-		flo__leaf_run(frame, id, path, ctx, need_seq, group, slot, ret);
+		flo__leaf_run(frame, id, path, ctx, need_seq, admission, ret);
 		flo__run_visit(run, path, id, ret);
 		return;
 	}

@@ -48,6 +48,9 @@ flo_status flo__work_dir(struct flo__work *w, flo_error *err)
 		dir = attrs_of(w, id)->dir;
 	if (dir != NULL)
 		st = flo__scope_text(w->attempt->frame, dir, err, &sb);
+	if (st == FLO_OK && strlen(sb.data) != sb.len)
+		st = flo_error_set(err, FLO_INVALID,
+				   "the value has a NUL byte in it");
 	if (st != FLO_OK) {
 		flo_error_prefix(err, "dir");
 		flo__strbuf_fini(&sb);

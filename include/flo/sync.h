@@ -16,7 +16,9 @@
 
 #include <flo/context.h>
 
+#ifndef __cplusplus
 #include <stdatomic.h>
+#endif
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -114,7 +116,11 @@ FLO_EXTERN flo_status flo_waitgroup_wait(flo_waitgroup *wg,
  * memory after flo_note_wait() can have returned.
  */
 typedef struct flo_note {
+#ifdef __cplusplus
+	uintptr_t state; /* opaque; C++ has no _Atomic */
+#else
 	_Atomic(uintptr_t) state;
+#endif
 	struct flo_runtime *rt;
 } flo_note;
 

@@ -12,6 +12,7 @@
 
 #include "base/contract.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct fake fake;
@@ -124,6 +125,36 @@ static void limit_starts_in_item_order(void **state)
 	assert_int_equal(fake_order(&fake, "f[0]"), 0);
 	assert_int_equal(fake_order(&fake, "f[1]"), 1);
 	assert_int_equal(fake_order(&fake, "f[2]"), 2);
+}
+
+/* The number in "f[12]". */
+static long item_of(const char *path)
+{
+	return strtol(path + 2, NULL, 10);
+}
+
+static void starts_are_recorded_in_written_order(void **state)
+{
+	long next = 0;
+
+	(void)state;
+	run("{'name':'p','limit':40,'steps':[{'name':'f','foreach':[0,1,2,3,4,"
+	    "5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,"
+	    "28,29],'exec':['ok']}]}");
+	for (size_t i = 0; i < fake.events_len; i++) {
+		if (fake.events[i].kind == FLO__EVENT_STEP_STARTED)
+			assert_int_equal(item_of(fake.events[i].path), next++);
+	}
+	assert_int_equal(next, 30);
+}
+
+static void retry_without_back_off_comes_first(void **state)
+{
+	(void)state;
+	run("{'name':'p','steps':[{'name':'f','foreach':[0,1],'limit':1,"
+	    "'on_error':'drain','retry':{'limit':1},'exec':['exit','1']}]}");
+	assert_int_equal(fake_executions(&fake, "f[0]"), 2);
+	assert_int_equal(fake_executions(&fake, "f[1]"), 0);
 }
 
 static void run_limit_counts_leaves(void **state)
@@ -425,6 +456,8 @@ int main(void)
 		CASE(first_failure_cancels_siblings),
 		CASE(limit_bounds_those_running),
 		CASE(limit_starts_in_item_order),
+		CASE(starts_are_recorded_in_written_order),
+		CASE(retry_without_back_off_comes_first),
 		CASE(run_limit_counts_leaves),
 		CASE(needs_make_a_dag),
 		CASE(foreach_yields_outputs_in_item_order),

@@ -438,7 +438,7 @@ static void permission_denied_names_the_file(void **state)
 
 	as_nobody(f, 0500, denied); /* no file yet, none can be made */
 	record_run(f, RUN);
-	as_nobody(f, 0700, denied); /* cannot even be reached */
+	as_nobody(f, 0, denied); /* cannot even be reached */
 }
 
 /* --- fork and kill --- */
