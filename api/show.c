@@ -93,6 +93,8 @@ static flo_value *step_value(const struct show *show,
 	flo__api_put(map, "error", flo__api_ref(step->error), &st);
 	flo__api_put(map, "output", flo__api_ref(step->output), &st);
 	flo__api_put(map, "log", log_value(show, step), &st);
+	if (step->command != NULL)
+		flo__api_put(map, "command", flo_value_ref(step->command), &st);
 	if (st == FLO_OK)
 		return map;
 	flo_value_unref(map);

@@ -101,6 +101,30 @@ static void never_started(struct leaf_run *l)
 
 /* ---- what is known already ---- */
 
+/* The arguments of a program, evaluated anew for people; NULL if that cannot
+ * be done. */
+static flo_value *command_of(const struct leaf_run *l)
+{
+	flo_value *list = flo_value_list(l->leaf->argv_len);
+
+	for (uint32_t i = 0; list != NULL && i < l->leaf->argv_len; i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+		flo_status st =
+			flo__scope_text(l->frame, l->leaf->argv[i], NULL, &sb);
+
+		if (st == FLO_OK)
+			st = flo_value_list_add(list,
+						flo_value_stringn(sb.data,
+								  sb.len));
+		flo__strbuf_fini(&sb);
+		if (st != FLO_OK) {
+			flo_value_unref(list);
+			list = NULL;
+		}
+	}
+	return list;
+}
+
 static void take_preset(struct leaf_run *l, const struct flo__preset *preset)
 {
 	struct flo__result *ret = l->ret;
@@ -110,6 +134,9 @@ static void take_preset(struct leaf_run *l, const struct flo__preset *preset)
 		flo_value_ref(ret->output);
 	if (ret->error != NULL)
 		flo_value_ref(ret->error);
+	if (l->run->frozen && ret->state == FLO__STATE_FAILED &&
+	    l->leaf->argv_len > 0)
+		ret->command = command_of(l);
 	flo__run_count(l->run, ret->state, 1);
 }
 

@@ -235,7 +235,8 @@ void flo__run_visit(struct flo__run *run, const char *path, uint32_t id,
 					   .signal = result->signal,
 					   .log_seq = result->log_seq,
 					   .error = result->error,
-					   .output = result->output};
+					   .output = result->output,
+					   .command = result->command};
 
 	if (run->visit != NULL)
 		run->visit(run->visit_arg, &step);

@@ -76,8 +76,9 @@ struct flo__run_step {
 	int32_t exit_code;		 /* FLO__EVENT_NO_CODE: none */
 	int32_t signal;
 	uint64_t log_seq; /* of the last attempt's step.started; 0: none */
-	const flo_value *error;	 /* or NULL */
-	const flo_value *output; /* or NULL */
+	const flo_value *error;	  /* or NULL */
+	const flo_value *output;  /* or NULL */
+	const flo_value *command; /* the argv of a failed program, or NULL */
 };
 
 /* What flo__run_inspect() counts and derives beside the steps. */

@@ -42,6 +42,7 @@ struct flo__result {
 	uint64_t error_seq; /* the failure's place in the run's order */
 	flo_value *output;  /* NULL: null */
 	flo_value *error;   /* NULL: none */
+	flo_value *command; /* of a failed leaf, in inspections; or NULL */
 };
 
 #define FLO__RESULT_INIT                                                       \

@@ -19,8 +19,10 @@ void flo__result_fini(struct flo__result *result)
 {
 	flo_value_unref(result->output);
 	flo_value_unref(result->error);
+	flo_value_unref(result->command);
 	result->output = NULL;
 	result->error = NULL;
+	result->command = NULL;
 }
 
 void flo__result_fail(struct flo__result *ret, const flo_value *error,
