@@ -696,8 +696,7 @@ evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
 		crew->items = *ret_items;
 		crew->n = flo_value_len(*ret_items);
 	}
-	TRY(flo__scope_number(crew->frame, &crew->block->limit, false, err,
-			      ret_limit));
+	TRY(flo__scope_limit(crew->frame, &crew->block->limit, err, ret_limit));
 	TRY(flo__tree_tolerance(crew->frame, id, crew->n, err,
 				&crew->tally.tolerance));
 	if (flo__preset_recorded(crew->run, id, crew->path, crew->n,

@@ -392,8 +392,7 @@ static flo_status begin_slots(struct flo__run *run, struct flo__frame *frame,
 {
 	uint64_t limit = 0;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	flo_status st =
-		flo__scope_number(frame, &run->plan->limit, false, err, &limit);
+	flo_status st = flo__scope_limit(frame, &run->plan->limit, err, &limit);
 
 	if (st != FLO_OK)
 		return st;

@@ -323,6 +323,10 @@ flo_status flo__scope_text(struct flo__frame *frame,
 flo_status flo__scope_number(struct flo__frame *frame,
 			     const struct flo__number *number, bool duration,
 			     flo_error *err, uint64_t *ret);
+/* A limit: at least 1 where it is computed; 0: none is given. */
+flo_status flo__scope_limit(struct flo__frame *frame,
+			    const struct flo__number *number, flo_error *err,
+			    uint64_t *ret);
 
 /* preset.c */
 const struct flo__preset *flo__preset_find(const struct flo__run *run,

@@ -275,3 +275,21 @@ flo_status flo__scope_number(struct flo__frame *frame,
 	flo_value_unref(value);
 	return st;
 }
+
+flo_status flo__scope_limit(struct flo__frame *frame,
+			    const struct flo__number *number, flo_error *err,
+			    uint64_t *ret)
+{
+	uint64_t limit = 0;
+	flo_status st = flo__scope_number(frame, number, false, err, &limit);
+
+	if (st == FLO_OK && limit == 0 && number->expr != NULL)
+		st = flo_error_set(err, FLO_RANGE,
+				   "0 would let nothing run: a limit is at "
+				   "least 1");
+	if (st != FLO_OK)
+		flo_error_prefix(err, "limit");
+	else
+		*ret = limit;
+	return st;
+}

@@ -148,6 +148,17 @@ static void starts_are_recorded_in_written_order(void **state)
 	assert_int_equal(next, 30);
 }
 
+static void a_limit_computed_to_be_none_is_an_error(void **state)
+{
+	(void)state;
+	run("{'name':'p','params':{'n':{'type':'integer','default':0}},"
+	    "'steps':[{'name':'f','foreach':[0,1],'limit':'${{ params.n }}',"
+	    "'exec':['ok']}]}");
+	assert_string_equal(fake_status(&result), "failed");
+	assert_string_equal(fake_error(&result, "path"), "f");
+	assert_non_null(strstr(fake_error(&result, "message"), "limit: 0"));
+}
+
 static void retry_without_back_off_comes_first(void **state)
 {
 	(void)state;
@@ -457,6 +468,7 @@ int main(void)
 		CASE(limit_bounds_those_running),
 		CASE(limit_starts_in_item_order),
 		CASE(starts_are_recorded_in_written_order),
+		CASE(a_limit_computed_to_be_none_is_an_error),
 		CASE(retry_without_back_off_comes_first),
 		CASE(run_limit_counts_leaves),
 		CASE(needs_make_a_dag),
