@@ -96,8 +96,11 @@ static void each_coroutine_keeps_its_rounding_mode(void **state)
 	struct rounding r[2] = {{0x4000, &wrong}, {0x6000, &wrong}};
 
 	(void)state;
-	if (rounding() != 0 || strcmp(flo__switch_name, "x86_64") != 0)
+	if (rounding() != 0 || strcmp(flo__switch_name, "x86_64") != 0) {
+		print_message("skipped: the switch here is %s\n",
+			      flo__switch_name);
 		skip();
+	}
 	rt = runtime(1);
 	flo_go(rt, keep_rounding, &r[0]);
 	flo_go(rt, keep_rounding, &r[1]);
