@@ -125,65 +125,132 @@ void flo__g_slabs_free(flo_runtime *rt)
 	}
 }
 
-/* The sanitizers' view of a switch: see the note in gmp_p.h. */
+static void entry(struct flo__m *m);
+
+static inline void becomes_running(struct flo__g *g)
+{
+	INSIST(atomic_load_explicit(&g->state, memory_order_acquire) ==
+	       FLO__G_QUEUED);
+	atomic_store_explicit(&g->state, FLO__G_RUNNING, memory_order_relaxed);
+}
+
+static void start_on(struct flo__g *g, struct flo__stack *stack)
+{
+	g->stack = stack;
+	g->sp = flo__switch_prepare(flo__stack_top(stack), entry);
+#ifdef FLO__TSAN
+	g->fiber = __tsan_create_fiber(0);
+#endif
+}
+
+/*
+ * The next coroutine, if it can run at once: it is near, and has a stack or
+ * there is a warm one. Else NULL, and the M looks for it on its own stack.
+ */
+static inline struct flo__g *next_at_hand(struct flo__m *m)
+{
+#ifdef FLO__TSAN_STRICT
+	/* The one who finishes a departure would learn from the one who left. */
+	(void)m;
+	return NULL;
+#else
+	struct flo__g *g = m->picked;
+	struct flo__stack *stack;
+
+	m->picked = NULL;
+	if (g == NULL)
+		g = flo__sched_next(m);
+	if (g == NULL)
+		return NULL;
+	if (g->stack == NULL) {
+		stack = flo__stack_warm(m->p, g->stack_class);
+		if (stack == NULL) {
+			m->picked = g;
+			return NULL;
+		}
+		start_on(g, stack);
+	}
+	becomes_running(g);
+	return g;
+#endif
+}
+
+/*
+ * Note: who finishes a departure
+ *
+ * A coroutine that leaves must not be seen by others before its stack is
+ * quiet: whoever it is handed to may resume it at once. So what it left for is
+ * done after the switch, by arrive(), on the stack of whoever comes next: the
+ * next coroutine, if there is one at hand, which saves half of the switches, or
+ * the M's own stack, where the search for another one begins.
+ *
+ * The lock of the queue in which the coroutine parks is held meanwhile, so
+ * what is done before the switch must be short: no stack is mapped there, no
+ * timer run, no lock taken.
+ */
+
+/* The sanitizers' view of a switch: see the note in gmp_p.h. @g is NULL for
+ * the M's own stack. */
 static inline void about_to_enter(struct flo__m *m, struct flo__g *g,
 				  void **fake)
 {
 #ifdef FLO__TSAN
-	__tsan_switch_to_fiber(g->fiber, FLO__TSAN_SWITCH);
+	__tsan_switch_to_fiber(g != NULL ? g->fiber : m->fiber,
+			       FLO__TSAN_SWITCH);
 #endif
 #ifdef FLO__ASAN
-	__sanitizer_start_switch_fiber(fake, g->stack->base, g->stack->size);
+	__sanitizer_start_switch_fiber(
+		fake, g != NULL ? g->stack->base : m->asan_stack,
+		g != NULL ? g->stack->size : m->asan_size);
 #endif
 	(void)m, (void)g, (void)fake;
 }
 
-static inline void has_come_back(struct flo__g *g, void *fake)
+/* The M's own stack is where a coroutine comes from that nobody left for. */
+static inline void has_entered(struct flo__m *m, void *fake)
 {
-	FLO__TSAN_ACQUIRE(g);
-	(void)g;
 #ifdef FLO__ASAN
-	__sanitizer_finish_switch_fiber(fake, NULL, NULL);
-#endif
-	(void)fake;
-}
+	bool from_m = m->g != NULL && m->left == NULL;
 
-static inline void about_to_leave(struct flo__m *m, struct flo__g *g,
-				  void **fake)
-{
-	FLO__TSAN_RELEASE(g);
-#ifdef FLO__TSAN
-	__tsan_switch_to_fiber(m->fiber, FLO__TSAN_SWITCH);
-#endif
-#ifdef FLO__ASAN
-	__sanitizer_start_switch_fiber(fake, m->asan_stack, m->asan_size);
-#endif
-	(void)m, (void)g, (void)fake;
-}
-
-static inline void has_entered(struct flo__m *m, struct flo__g *g, void *fake)
-{
-	FLO__TSAN_ACQUIRE(g);
-	(void)g;
-#ifdef FLO__ASAN
-	__sanitizer_finish_switch_fiber(fake, &m->asan_stack, &m->asan_size);
+	__sanitizer_finish_switch_fiber(fake, from_m ? &m->asan_stack : NULL,
+					from_m ? &m->asan_size : NULL);
 #endif
 	(void)m, (void)fake;
 }
 
+static void after(struct flo__m *m, struct flo__g *g);
+
+/* First thing after a switch: finish what the one who left has begun. */
+static inline void arrive(struct flo__m *m)
+{
+	struct flo__g *left = m->left;
+
+	if (left == NULL)
+		return;
+	m->left = NULL;
+	FLO__TSAN_ACQUIRE(left);
+	after(m, left);
+}
+
 /*
- * Leave the running coroutine for its M's own stack, where @op is done.
- * Returns the M that resumes it.
+ * Leave the running coroutine for the next one at hand, or for the M's own
+ * stack. Then @op is done. Returns the M that resumes it.
  */
 struct flo__m *flo__g_leave(struct flo__m *m, enum flo__m_op op)
 {
 	struct flo__g *g = m->g;
+	struct flo__g *next = op == FLO__OP_UNBLOCK ? NULL : next_at_hand(m);
 	void *fake = NULL;
 
 	m->op = op;
-	about_to_leave(m, g, op == FLO__OP_END ? NULL : &fake);
-	m = flo__switch(&g->sp, m->sp, m);
-	has_entered(m, g, fake);
+	m->left = g;
+	m->g = next;
+	FLO__TSAN_RELEASE(g);
+	about_to_enter(m, next, op == FLO__OP_END ? NULL : &fake);
+	m = flo__switch(&g->sp, next != NULL ? next->sp : m->sp, m);
+	FLO__TSAN_ACQUIRE(g);
+	has_entered(m, fake);
+	arrive(m);
 	return m;
 }
 
@@ -227,9 +294,11 @@ static void entry(struct flo__m *m)
 {
 	struct flo__g *g, *next;
 
-	has_entered(m, m->g, NULL);
+	FLO__TSAN_ACQUIRE(m->g);
+	has_entered(m, NULL);
 	/* The stack's last owner is done with it; that much is ordered. */
 	FLO__TSAN_ACQUIRE(m->g->stack);
+	arrive(m);
 	for (;;) {
 		g = m->g;
 		g->fn(g->arg);
@@ -241,8 +310,7 @@ static void entry(struct flo__m *m)
 			break;
 		flo__stack_check(g->stack);
 		next->stack = g->stack;
-		atomic_store_explicit(&next->state, FLO__G_RUNNING,
-				      memory_order_relaxed);
+		becomes_running(next);
 		m->g = next;
 		count_end(m->p);
 		flo__g_free(m->p, g);
@@ -255,14 +323,11 @@ static void entry(struct flo__m *m)
 /* Bind a stack to a coroutine that never ran. */
 static bool bind(struct flo__m *m, struct flo__g *g)
 {
-	g->stack = flo__stack_get(m->p, g->stack_class);
-	if (g->stack == NULL)
-		return false;
-	g->sp = flo__switch_prepare(flo__stack_top(g->stack), entry);
-#ifdef FLO__TSAN
-	g->fiber = __tsan_create_fiber(0);
-#endif
-	return true;
+	struct flo__stack *stack = flo__stack_get(m->p, g->stack_class);
+
+	if (stack != NULL)
+		start_on(g, stack);
+	return stack != NULL;
 }
 
 static void end(struct flo__m *m, struct flo__g *g)
@@ -286,23 +351,30 @@ static void starve(struct flo__m *m, struct flo__g *g)
 	sched_yield();
 }
 
-static void park(struct flo__m *m, struct flo__g *g)
+/* @g, whose park was called off, goes on as soon as it can. */
+static void call_off(struct flo__m *m, struct flo__g *g)
 {
-	uint32_t was;
+	uint32_t was = atomic_exchange_explicit(&g->state, FLO__G_QUEUED,
+						memory_order_acq_rel);
 
-	/* From the commit on @g may be running elsewhere, or gone. */
-	if (m->commit == NULL || m->commit(g, m->commit_arg))
-		return;
-	was = atomic_exchange_explicit(&g->state, FLO__G_RUNNING,
-				       memory_order_acquire);
 	INSIST(was == FLO__G_PARKED);
+	FLO__TSAN_RELEASE(g);
+	if (m->g == NULL && m->picked == NULL)
+		m->picked = g;
+	else
+		flo__sched_push(m, g, true);
 	if (g->external)
 		atomic_fetch_sub(&m->rt->externals, 1);
-	FLO__TSAN_RELEASE(g);
-	m->op = FLO__OP_NONE;
 }
 
-/* After a switch back: do what the coroutine left for. */
+static void park(struct flo__m *m, struct flo__g *g)
+{
+	/* From the commit on @g may be running elsewhere, or gone. */
+	if (m->commit != NULL && !m->commit(g, m->commit_arg))
+		call_off(m, g);
+}
+
+/* Do what @g, which has left its stack, left for. */
 static void after(struct flo__m *m, struct flo__g *g)
 {
 	switch (m->op) {
@@ -310,6 +382,7 @@ static void after(struct flo__m *m, struct flo__g *g)
 		park(m, g);
 		break;
 	case FLO__OP_YIELD:
+		FLO__TSAN_RELEASE(g);
 		atomic_store_explicit(&g->state, FLO__G_QUEUED,
 				      memory_order_release);
 		flo__sched_push(m, g, false);
@@ -318,39 +391,37 @@ static void after(struct flo__m *m, struct flo__g *g)
 		end(m, g);
 		break;
 	case FLO__OP_UNBLOCK:
+		FLO__TSAN_RELEASE(g);
 		atomic_store_explicit(&g->state, FLO__G_QUEUED,
 				      memory_order_release);
 		flo__blocking_return(m, g);
 		break;
-	case FLO__OP_NONE:
 	default:
 		INSIST(!"a coroutine left for nothing");
 	}
 }
 
-/* Run @g until it leaves. Called on the M's own stack, with a P. */
+/*
+ * Run @g, and whoever follows without a detour. Called on the M's own stack,
+ * with a P; returns when there is nobody at hand.
+ */
 void flo__g_run(struct flo__m *m, struct flo__g *g)
 {
 	void *fake = NULL;
 
 	INSIST(m->g == NULL && m->p != NULL);
-	INSIST(atomic_load_explicit(&g->state, memory_order_acquire) ==
-	       FLO__G_QUEUED);
 	if (g->stack == NULL && !bind(m, g)) {
 		starve(m, g);
 		return;
 	}
-	atomic_store_explicit(&g->state, FLO__G_RUNNING, memory_order_relaxed);
-	do {
-		m->g = g;
-		about_to_enter(m, g, &fake);
-		flo__switch(&m->sp, g->sp, m);
-		/* It may be another one by now: next_fresh(). */
-		g = m->g;
-		has_come_back(g, fake);
-		m->g = NULL;
-		after(m, g);
-	} while (m->op == FLO__OP_NONE);
+	becomes_running(g);
+	m->g = g;
+	m->left = NULL;
+	about_to_enter(m, g, &fake);
+	flo__switch(&m->sp, g->sp, m);
+	INSIST(m->g == NULL);
+	has_entered(m, fake);
+	arrive(m);
 }
 
 void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,

@@ -163,9 +163,8 @@ struct flo__p {
 	_Atomic(struct flo__g *) ring[FLO__RING_LEN];
 };
 
-/* What an M does for a G that has left its stack. */
+/* What is done for a G that has left its stack: see the note in g.c. */
 enum flo__m_op {
-	FLO__OP_NONE,
 	FLO__OP_PARK,
 	FLO__OP_YIELD,
 	FLO__OP_END,
@@ -178,7 +177,8 @@ struct flo__m {
 	void *sp;	       /* own; the M's own stack, while a G runs */
 	flo_runtime *rt;       /* constant */
 	struct flo__g *picked; /* own; taken from the queue, runs next */
-	enum flo__m_op op;     /* own */
+	struct flo__g *left;   /* own; who left its stack, not finished yet */
+	enum flo__m_op op;     /* own; what it left for */
 	bool (*commit)(struct flo__g *g, void *arg); /* own */
 	void *commit_arg;			     /* own */
 	uint32_t block_depth;			     /* own */
@@ -260,6 +260,7 @@ void flo__m_unpark(struct flo__m *m);
 /* proc.c: who runs what */
 void flo__sched_loop(struct flo__m *m);
 void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front);
+struct flo__g *flo__sched_next(struct flo__m *m);
 void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list);
 void flo__sched_wake(flo_runtime *rt);
 void flo__sched_handoff(flo_runtime *rt, struct flo__p *p);
@@ -338,6 +339,7 @@ struct flo__stack {
 flo_status flo__stack_pool_new(struct flo__stack_pool **ret_pool);
 void flo__stack_pool_free(struct flo__stack_pool *pool);
 struct flo__stack *flo__stack_get(struct flo__p *p, unsigned class);
+struct flo__stack *flo__stack_warm(struct flo__p *p, unsigned class);
 void flo__stack_put(struct flo__p *p, struct flo__stack *stack);
 void *flo__stack_top(const struct flo__stack *stack);
 void flo__stack_check(const struct flo__stack *stack);

@@ -231,6 +231,30 @@ static struct flo__g *get_near(struct flo__m *m)
 	return get_local(p);
 }
 
+/*
+ * The next G of the M's own P, if nothing else is due: the caller holds a lock
+ * or stands on the stack of a G, so no timer may run here and nothing block.
+ */
+struct flo__g *flo__sched_next(struct flo__m *m)
+{
+	struct flo__p *p = m->p;
+	uint32_t tick = p->tick + 1;
+	struct flo__g *g;
+
+	if (p->relief || tick % FLO__GLOBAL_TICK == 0)
+		return NULL;
+	if (tick % FLO__TIMER_TICK == 0 &&
+	    atomic_load_explicit(&p->timer_next, memory_order_relaxed) !=
+		    FLO__NEVER)
+		return NULL;
+	g = get_local(p);
+	if (g == NULL)
+		return NULL;
+	p->tick = tick;
+	atomic_store_explicit(&p->shown_tick, tick, memory_order_relaxed);
+	return g;
+}
+
 /* Run the due timers of every P. True if there were any. */
 static bool run_all_timers(flo_runtime *rt)
 {

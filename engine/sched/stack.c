@@ -220,13 +220,11 @@ static void refill(struct flo__stack_pool *pool, struct flo__p *p,
 	flo__tlock_give(&pool->lock);
 }
 
-struct flo__stack *flo__stack_get(struct flo__p *p, unsigned class)
+/* A stack from the cache of @p; NULL if that is empty. Takes no lock. */
+struct flo__stack *flo__stack_warm(struct flo__p *p, unsigned class)
 {
-	struct flo__stack *stack;
+	struct flo__stack *stack = p->stacks[class];
 
-	if (p->stacks[class] == NULL)
-		refill(p->rt->stacks, p, class);
-	stack = p->stacks[class];
 	if (stack == NULL)
 		return NULL;
 	p->stacks[class] = stack->next;
@@ -238,6 +236,13 @@ struct flo__stack *flo__stack_get(struct flo__p *p, unsigned class)
 	ASAN_UNPOISON_MEMORY_REGION(stack->base, stack->size);
 #endif
 	return stack;
+}
+
+struct flo__stack *flo__stack_get(struct flo__p *p, unsigned class)
+{
+	if (p->stacks[class] == NULL)
+		refill(p->rt->stacks, p, class);
+	return flo__stack_warm(p, class);
 }
 
 /* Give @n stacks of @p's cache to the pool, without pages if it has enough. */
