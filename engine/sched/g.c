@@ -234,9 +234,11 @@ static inline void arrive(struct flo__m *m)
 
 /*
  * Leave the running coroutine for the next one at hand, or for the M's own
- * stack. Then @op is done. Returns the M that resumes it.
+ * stack. Then @op is done. Returns the M that resumes it. Not inlined: see
+ * switch_x86_64.S.
  */
-struct flo__m *flo__g_leave(struct flo__m *m, enum flo__m_op op)
+__attribute__((noinline)) struct flo__m *flo__g_leave(struct flo__m *m,
+						      enum flo__m_op op)
 {
 	struct flo__g *g = m->g;
 	struct flo__g *next = op == FLO__OP_UNBLOCK ? NULL : next_at_hand(m);
