@@ -62,17 +62,21 @@
 #define FLO__TSAN_RELEASE(what) ((void)0)
 #endif
 
-#define FLO__RING_LEN	 256u  /* a P's queue; a power of two */
+#ifndef FLO__RING_LEN	   /* tests/interleave has it small */
+#define FLO__RING_LEN 256u /* a P's queue; a power of two */
+#endif
 #define FLO__GLOBAL_TICK 61u   /* look at the global queue every so often */
 #define FLO__TIMER_TICK	 8u    /* and at the clock, while timers are armed */
 #define FLO__NEXT_MAX	 64u   /* wake-ups in a row that overtake the queue */
 #define FLO__CACHE_MAX	 64u   /* free G's and stacks a P keeps; halves move */
 #define FLO__M_MAX	 1024u /* threads of one runtime */
 #define FLO__RELIEF_MAX	 4u    /* P's that exist only while others are stuck */
+#ifndef FLO__SPIN_ROUNDS
 #define FLO__SPIN_ROUNDS 4
-#define FLO__HOG_NS	 10000000ull
-#define FLO__POLL_NS	 20000ull
-#define FLO__NEVER	 UINT64_MAX
+#endif
+#define FLO__HOG_NS  10000000ull
+#define FLO__POLL_NS 20000ull
+#define FLO__NEVER   UINT64_MAX
 
 struct flo__p;
 struct flo__stack;
