@@ -88,7 +88,7 @@ static void report(struct flo__g *g, void *arg)
 	if (atomic_load(&g->state) != FLO__G_PARKED)
 		return;
 	dprintf(STDERR_FILENO, "  coroutine %s waits: %s\n",
-		g->name != NULL ? g->name : "(no name)",
+		g->named ? g->name : "(no name)",
 		g->why != NULL ? g->why : "(no reason given)");
 }
 

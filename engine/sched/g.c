@@ -21,16 +21,21 @@
 
 struct flo__gslab {
 	struct flo__gslab *next;
+	void *memory; /* what was allocated; this lies in it, aligned */
 	struct flo__g gs[SLAB_LEN];
 };
 
 /* Records, in a slab of their own, to the runtime's list. glock is held. */
 static bool grow(flo_runtime *rt)
 {
-	struct flo__gslab *slab = flo__calloc(1, sizeof(*slab));
+	const size_t align = _Alignof(struct flo__gslab);
+	void *memory = flo__calloc(1, sizeof(struct flo__gslab) + align);
+	struct flo__gslab *slab;
 
-	if (slab == NULL)
+	if (memory == NULL)
 		return false;
+	slab = (void *)(((uintptr_t)memory + align - 1) & ~(align - 1));
+	slab->memory = memory;
 	slab->next = rt->gslabs;
 	rt->gslabs = slab;
 	FLO__TSAN_RELEASE(&rt->gfree);
@@ -69,11 +74,9 @@ struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p)
 	FLO__TSAN_ACQUIRE(&rt->gfree);
 	INSIST(atomic_load_explicit(&g->state, memory_order_relaxed) ==
 	       FLO__G_FREE);
-	INSIST(g->stack == NULL);
-	g->local = NULL;
-	g->why = NULL;
-	g->external = false;
-	g->sp = NULL;
+	INSIST(g->stack == NULL && !g->external);
+	if (p != NULL)
+		__builtin_prefetch(p->gfree.head, 1);
 	return g;
 }
 
@@ -121,7 +124,7 @@ void flo__g_slabs_free(flo_runtime *rt)
 
 	while ((slab = rt->gslabs) != NULL) {
 		rt->gslabs = slab->next;
-		flo__free(slab);
+		flo__free(slab->memory);
 	}
 }
 
@@ -137,6 +140,7 @@ static inline void becomes_running(struct flo__g *g)
 static void start_on(struct flo__g *g, struct flo__stack *stack)
 {
 	g->stack = stack;
+	g->canary = flo__stack_has_canary(stack);
 	g->sp = flo__switch_prepare(flo__stack_top(stack), entry);
 #ifdef FLO__TSAN
 	g->fiber = __tsan_create_fiber(0);
@@ -310,8 +314,10 @@ static void entry(struct flo__m *m)
 		next = next_fresh(m, g);
 		if (next == NULL)
 			break;
-		flo__stack_check(g->stack);
+		if (g->canary)
+			flo__stack_check(g->stack);
 		next->stack = g->stack;
+		next->canary = g->canary;
 		becomes_running(next);
 		m->g = next;
 		count_end(m->p);
@@ -338,6 +344,7 @@ static void end(struct flo__m *m, struct flo__g *g)
 	__tsan_destroy_fiber(g->fiber);
 	g->fiber = NULL;
 #endif
+	INSIST(g->local == NULL);
 	flo__stack_put(m->p, g->stack);
 	count_end(m->p);
 	flo__g_free(m->p, g);
@@ -439,7 +446,7 @@ void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
 	g->external = external;
 	if (external)
 		atomic_fetch_add(&m->rt->externals, 1);
-	if (g->stack != NULL)
+	if (g->canary)
 		flo__stack_check(g->stack);
 	m->commit = commit;
 	m->commit_arg = arg;
@@ -452,11 +459,10 @@ void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
 /* A G on its way from parked to a queue. */
 static void claim(struct flo__g *g)
 {
-	uint32_t was;
-
-	was = atomic_exchange_explicit(&g->state, FLO__G_QUEUED,
-				       memory_order_acq_rel);
-	INSIST(was == FLO__G_PARKED);
+	/* acquire and release: who readies it owns it between the two */
+	INSIST(atomic_load_explicit(&g->state, memory_order_acquire) ==
+	       FLO__G_PARKED);
+	atomic_store_explicit(&g->state, FLO__G_QUEUED, memory_order_release);
 	FLO__TSAN_RELEASE(g);
 }
 

@@ -90,21 +90,26 @@ enum flo__g_state {
 };
 
 struct flo__g {
-	struct flo__g *next; /* link of the list or global queue it is in */
-	flo_runtime *rt;     /* constant */
-	flo_fn fn;	     /* owner */
-	void *arg;	     /* owner */
-	const char *name;    /* owner; "" if none */
-	const char *why;     /* owner; what it waits for */
-	struct flo__stack *stack; /* owner; NULL until first run */
-	void *sp;		  /* owner; valid while not running */
-	void *local;		  /* the coroutine's own: flo__g_local() */
-	struct flo__room room;	  /* the coroutine's own: flo__go_room() */
-	void *fiber;		  /* ThreadSanitizer's */
+	/* One cache line is all that a short life touches: from spawn to end
+	 * on a warm stack. */
+	_Alignas(64) struct flo__g *next; /* link of the list it is in */
 	/* atomic: release by the owner who gives it up, acquire by the next */
 	_Atomic uint32_t state;
-	uint8_t stack_class; /* owner */
-	bool external;	     /* owner; its wake-up may come from outside */
+	uint8_t stack_class;	  /* owner */
+	bool external;		  /* owner; its wake-up may come from outside */
+	bool canary;		  /* owner; its stack wants to be checked */
+	bool named;		  /* owner; name is set */
+	flo_fn fn;		  /* owner */
+	void *arg;		  /* owner */
+	struct flo__stack *stack; /* owner; NULL until first run */
+	struct flo__room room;	  /* the coroutine's own: flo__go_room() */
+
+	flo_runtime *rt;  /* constant */
+	void *sp;	  /* owner; valid while not running */
+	const char *name; /* owner; by named */
+	const char *why;  /* owner; what it waits for, while it is parked */
+	void *local;	  /* the coroutine's own: flo__g_local() */
+	void *fiber;	  /* ThreadSanitizer's */
 };
 
 /* An intrusive FIFO of G's. */
@@ -347,6 +352,7 @@ struct flo__stack *flo__stack_warm(struct flo__p *p, unsigned class);
 void flo__stack_put(struct flo__p *p, struct flo__stack *stack);
 void *flo__stack_top(const struct flo__stack *stack);
 void flo__stack_check(const struct flo__stack *stack);
+bool flo__stack_has_canary(const struct flo__stack *stack);
 bool flo__stack_class(size_t size, unsigned *ret_class);
 
 /* timer.c */

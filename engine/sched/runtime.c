@@ -264,7 +264,9 @@ static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
 	if (room != NULL)
 		g->room = *room;
 	g->arg = room != NULL ? &g->room : arg;
-	g->name = name;
+	g->named = name != NULL;
+	if (name != NULL)
+		g->name = name;
 	g->stack_class = (uint8_t) class;
 	flo__g_publish(g);
 	enqueue(rt, m, g);

@@ -62,6 +62,13 @@ static bool win(struct flo__op *op)
 {
 	uint32_t s = FLO__OP_PARKED;
 
+	if (!op->contested) {
+		INSIST(atomic_load_explicit(&op->state, memory_order_relaxed) ==
+		       FLO__OP_PARKED);
+		atomic_store_explicit(&op->state, FLO__OP_WON,
+				      memory_order_relaxed);
+		return true;
+	}
 	/* acq_rel: pairs with interrupt() in op.c */
 	return atomic_compare_exchange_strong_explicit(&op->state, &s,
 						       FLO__OP_WON,
@@ -193,14 +200,16 @@ static bool commit_one(struct flo__g *g, void *arg)
 static flo_status wait_one(flo_chan *chan, struct flo__op_queue *q, void *value,
 			   flo_context *context, const char *why)
 {
-	struct one one = {
-		.chan = chan,
-		.node = {.op = &one.op, .value = value},
-	};
+	struct one one; /* not cleared: mostly unused */
+	struct flo__g *g = flo__g_current();
 	flo_status st = FLO_INVALID;
 
-	if (flo__g_current() != NULL)
-		st = flo__op_begin(&one.op, context, UINT64_MAX);
+	one.chan = chan;
+	one.node.op = &one.op;
+	one.node.value = value;
+	one.node.linked = false;
+	if (g != NULL)
+		st = flo__op_begin(&one.op, g, false, context, UINT64_MAX);
 	if (st != FLO_OK) {
 		flo__spin_unlock(&chan->lock);
 		REQUIRE(st != FLO_INVALID); /* only coroutines can wait */

@@ -9,6 +9,9 @@
  * value and readies it), or to CANCELED or TIMEDOUT by its context's watch or
  * its timer (which readies it). Who loses the CAS leaves the operation alone.
  *
+ * An operation in one channel's queue, without a context and a timer, is not
+ * contested: that channel's lock decides it, and the CAS is a plain store.
+ *
  * The watch and the timer are armed before the operation is parked and take no
  * channel's lock. If one fires that early it finds PREPARING, and the park is
  * called off by its commit. The commit moves PREPARING to PARKED before it
@@ -50,6 +53,7 @@ struct flo__op {
 	_Atomic(uint32_t) state;
 	struct flo__op_node *won; /* by WON: which node met its peer */
 	bool closed;		  /* by WON: the channel was closed instead */
+	bool contested;		  /* constant: others than one channel decide */
 	flo_context *context;	  /* constant; NULL: not cancellable */
 	struct flo__context_watch watch;
 	struct flo__timer timer;
@@ -99,12 +103,13 @@ void flo__op_link(struct flo__op_queue *q, struct flo__op_node *node);
 void flo__op_unlink(struct flo__op_queue *q, struct flo__op_node *node);
 
 /*
- * Set @op up for the calling coroutine and arm its watch and, if @when_ns is
+ * Set @op up for the calling coroutine @g, to stand in the queues of one
+ * channel or of several (@many), and arm its watch and, if @when_ns is
  * not UINT64_MAX, its timer. Returns the context's status if it has ended
  * (nothing is armed then), or what arming the timer failed with.
  */
-flo_status flo__op_begin(struct flo__op *op, flo_context *context,
-			 uint64_t when_ns);
+flo_status flo__op_begin(struct flo__op *op, struct flo__g *g, bool many,
+			 flo_context *context, uint64_t when_ns);
 
 /* In the commit, under the locks: PREPARING to PARKED; false calls it off. */
 bool flo__op_commit(struct flo__op *op);

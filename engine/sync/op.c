@@ -56,18 +56,18 @@ static void timer_fired(struct flo__timer *timer)
 		  FLO__OP_TIMEDOUT);
 }
 
-flo_status flo__op_begin(struct flo__op *op, flo_context *context,
-			 uint64_t when_ns)
+flo_status flo__op_begin(struct flo__op *op, struct flo__g *g, bool many,
+			 flo_context *context, uint64_t when_ns)
 {
 	flo_status st = FLO_OK;
 
-	op->g = flo__g_current();
-	INSIST(op->g != NULL);
+	op->g = g;
 	atomic_init(&op->state, FLO__OP_PREPARING);
 	op->won = NULL;
 	op->closed = false;
 	op->context = context;
 	op->has_timer = when_ns != UINT64_MAX;
+	op->contested = many || context != NULL || op->has_timer;
 	if (context != NULL) {
 		op->watch.fn = watch_fired;
 		if (!flo__context_watch_add(context, &op->watch))
@@ -89,6 +89,11 @@ bool flo__op_commit(struct flo__op *op)
 {
 	uint32_t s = FLO__OP_PREPARING;
 
+	if (!op->contested) {
+		atomic_store_explicit(&op->state, FLO__OP_PARKED,
+				      memory_order_relaxed);
+		return true;
+	}
 	/* acq_rel: pairs with interrupt() */
 	return atomic_compare_exchange_strong_explicit(&op->state, &s,
 						       FLO__OP_PARKED,

@@ -159,7 +159,8 @@ static flo_status wait_any(struct select *s, uint64_t timeout_ns,
 	uint64_t now = timeout_ns != UINT64_MAX ? flo_now() : 0;
 	uint64_t when =
 		timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
-	flo_status st = flo__op_begin(&s->op, context, when);
+	flo_status st =
+		flo__op_begin(&s->op, flo__g_current(), true, context, when);
 
 	if (st != FLO_OK)
 		return st;
