@@ -74,12 +74,14 @@ static bool regain(struct flo__m *m)
 	flo_runtime *rt = m->rt;
 
 	flo__tlock_take(&rt->lock);
-	m->p = flo__sched_idle_get(rt);
+	m->p = flo__sched_take_p(m);
 	if (m->p != NULL) {
 		INSIST(rt->nblocked > 0);
 		rt->nblocked--;
 	}
 	flo__tlock_give(&rt->lock);
+	if (m->p != NULL)
+		flo__sched_stop_spinning(m); /* was the napper's count */
 	return m->p != NULL;
 }
 
@@ -115,8 +117,10 @@ void flo__blocking_return(struct flo__m *m, struct flo__g *g)
 		return;
 	}
 	/* Who drops a P looks at the global queue after that, so nobody needs
-	 * to be woken. */
+	 * to be woken, but for one who naps. */
 	flo__glist_push(&list, g);
 	flo__sched_push_global(m->rt, &list);
+	atomic_thread_fence(memory_order_seq_cst);
+	flo__idle_kick(m->rt);
 	count(m->rt, -1);
 }

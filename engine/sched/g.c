@@ -501,7 +501,7 @@ static void ready(struct flo__g *g, bool front)
 	if (external)
 		atomic_fetch_sub(&rt->externals, 1);
 	if (atomic_load_explicit(&rt->nactive, memory_order_relaxed) > 1)
-		flo__sched_wake(rt);
+		flo__sched_hint(rt);
 }
 
 void flo__ready(struct flo__g *g)
@@ -537,5 +537,6 @@ void flo_yield(void)
 
 	REQUIRE(m != NULL && m->g != NULL);
 	REQUIRE(m->block_depth == 0);
-	flo__g_leave(m, FLO__OP_YIELD);
+	if (!flo__sched_alone(m))
+		flo__g_leave(m, FLO__OP_YIELD);
 }

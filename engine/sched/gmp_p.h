@@ -71,12 +71,9 @@
 #define FLO__CACHE_MAX	 64u   /* free G's and stacks a P keeps; halves move */
 #define FLO__M_MAX	 1024u /* threads of one runtime */
 #define FLO__RELIEF_MAX	 4u    /* P's that exist only while others are stuck */
-#ifndef FLO__SPIN_ROUNDS
-#define FLO__SPIN_ROUNDS 4
-#endif
-#define FLO__HOG_NS  10000000ull
-#define FLO__POLL_NS 20000ull
-#define FLO__NEVER   UINT64_MAX
+#define FLO__HOG_NS	 10000000ull
+#define FLO__POLL_NS	 20000ull
+#define FLO__NEVER	 UINT64_MAX
 
 struct flo__p;
 struct flo__stack;
@@ -158,6 +155,10 @@ struct flo__p {
 	bool mon_blocked;   /* monitor only: and that it was blocked */
 	uint64_t mon_since; /* monitor only: since when */
 	bool relief;	    /* constant */
+	/* relaxed, hints of thieves to each other: when they last looked, and
+	 * the tick then (idle.c) */
+	_Atomic uint64_t seen_ns;
+	_Atomic uint32_t seen_tick;
 
 	/* Timers: a 4-ary heap. */
 	struct flo__tlock timer_lock;
@@ -222,13 +223,21 @@ struct flo_runtime {
 	uint32_t nm;		  /* by lock */
 	struct flo__glist global; /* by lock */
 	_Atomic uint32_t
-		global_len; /* written under lock; seq_cst, for looks */
+		global_len;	   /* written under lock; seq_cst, for looks */
+	atomic_bool global_urgent; /* likewise: not only what rings had no
+				      room for */
 	char pad0[64];
 	/* atomic, seq_cst; the two sides of the park protocol (proc.c) */
 	_Atomic uint32_t spinning;
 	_Atomic uint32_t nidle;	  /* P's in idle_p; written under lock */
 	_Atomic uint32_t nactive; /* nprocs and relief; written under lock */
 	_Atomic uint32_t nstuck;  /* relaxed: P's that need relief; monitor */
+	/* atomic, seq_cst; the napper (idle.c) */
+	_Atomic uint32_t nappers;	  /* 1 while an M naps */
+	_Atomic(struct flo__p *) napping; /* its P while it sleeps: for who
+					     takes it */
+	_Atomic uint32_t nap_kicks;	  /* futex: more wake it */
+	atomic_bool hurry;		  /* somebody waits for the end */
 	char pad1[64];
 	uint32_t nblocked; /* by lock: blocking regions without a P */
 	uint64_t spawned;  /* by lock: G's not started on a P */
@@ -270,8 +279,17 @@ void flo__m_unpark(struct flo__m *m);
 void flo__sched_loop(struct flo__m *m);
 void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front);
 struct flo__g *flo__sched_next(struct flo__m *m);
+bool flo__sched_alone(struct flo__m *m);
 void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list);
 void flo__sched_wake(flo_runtime *rt);
+void flo__sched_hint(flo_runtime *rt);
+void flo__sched_stop_spinning(struct flo__m *m);
+uint32_t flo__sched_random(struct flo__p *p);
+struct flo__g *flo__sched_get_local(struct flo__p *p);
+struct flo__g *flo__sched_get_global(flo_runtime *rt, struct flo__p *p,
+				     uint32_t max);
+bool flo__sched_run_timers(flo_runtime *rt);
+struct flo__p *flo__sched_take_p(struct flo__m *m);
 void flo__sched_handoff(flo_runtime *rt, struct flo__p *p);
 struct flo__p *flo__sched_idle_get(flo_runtime *rt);
 void flo__sched_idle_put(flo_runtime *rt, struct flo__p *p);
@@ -282,7 +300,14 @@ bool flo__sched_all_idle(flo_runtime *rt);
 bool flo__sched_regain(struct flo__m *m);
 void flo__sched_spill(flo_runtime *rt, struct flo__p *p);
 
+/* idle.c: spinning and napping */
+struct flo__g *flo__idle_find(struct flo__m *m);
+bool flo__idle_must_drive(flo_runtime *rt);
+struct flo__p *flo__idle_take(flo_runtime *rt);
+void flo__idle_kick(flo_runtime *rt);
+
 /* relief.c: P's for the time that others are stuck */
+bool flo__relief_in_excess(flo_runtime *rt);
 void flo__relief_retire(struct flo__m *m);
 void flo__relief_set(flo_runtime *rt, uint32_t stuck);
 
@@ -292,6 +317,7 @@ bool flo__runq_put(struct flo__p *p, struct flo__g *g,
 struct flo__g *flo__runq_get(struct flo__p *p);
 struct flo__g *flo__runq_steal(struct flo__p *thief, struct flo__p *victim,
 			       bool take_next);
+uint32_t flo__runq_len(const struct flo__p *p);
 bool flo__runq_empty(const struct flo__p *p);
 
 static inline void flo__glist_push(struct flo__glist *list, struct flo__g *g)

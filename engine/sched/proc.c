@@ -54,7 +54,7 @@
 #include <limits.h>
 #include <sched.h>
 
-static inline uint32_t rng_next(struct flo__p *p)
+uint32_t flo__sched_random(struct flo__p *p)
 {
 	uint32_t x = p->rng;
 
@@ -95,7 +95,7 @@ void flo__sched_idle_put(flo_runtime *rt, struct flo__p *p)
 	       atomic_load_explicit(&rt->nactive, memory_order_relaxed));
 }
 
-void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list)
+static void push_global(flo_runtime *rt, struct flo__glist *list, bool urgent)
 {
 	if (list->len == 0)
 		return;
@@ -107,8 +107,16 @@ void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list)
 	rt->global.tail = list->tail;
 	rt->global.len += list->len;
 	atomic_store(&rt->global_len, rt->global.len);
+	if (urgent)
+		atomic_store(&rt->global_urgent, true);
 	flo__tlock_give(&rt->lock);
 	*list = (struct flo__glist){0};
+}
+
+/* Work that nobody has at hand: to be followed by flo__sched_wake(). */
+void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list)
+{
+	push_global(rt, list, true);
 }
 
 static void push_tail(struct flo__p *p, struct flo__g *g)
@@ -116,7 +124,7 @@ static void push_tail(struct flo__p *p, struct flo__g *g)
 	struct flo__glist spill = {0};
 
 	if (!flo__runq_put(p, g, &spill))
-		flo__sched_push_global(p->rt, &spill);
+		push_global(p->rt, &spill, false);
 }
 
 /* Queue @g on the caller's P; @front: it runs next. Wakes nobody. */
@@ -125,7 +133,7 @@ void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front)
 	struct flo__p *p = m->p;
 
 	if (m->rt->shuffle_seed != 0)
-		front = front && (rng_next(p) & 1);
+		front = front && (flo__sched_random(p) & 1);
 	if (front)
 		g = atomic_exchange_explicit(&p->runnext, g,
 					     memory_order_acq_rel);
@@ -152,11 +160,13 @@ static struct flo__g *get_global_locked(flo_runtime *rt, struct flo__p *p,
 			INSIST(!"a share of the global queue did not fit");
 	}
 	atomic_store(&rt->global_len, rt->global.len);
+	if (rt->global.len == 0)
+		atomic_store(&rt->global_urgent, false);
 	return first;
 }
 
-static struct flo__g *get_global(flo_runtime *rt, struct flo__p *p,
-				 uint32_t max)
+struct flo__g *flo__sched_get_global(flo_runtime *rt, struct flo__p *p,
+				     uint32_t max)
 {
 	struct flo__g *g;
 
@@ -168,7 +178,7 @@ static struct flo__g *get_global(flo_runtime *rt, struct flo__p *p,
 	return g;
 }
 
-static struct flo__g *get_local(struct flo__p *p)
+struct flo__g *flo__sched_get_local(struct flo__p *p)
 {
 	struct flo__g *g;
 
@@ -212,7 +222,22 @@ static struct flo__g *get_by_tick(struct flo__m *m)
 		return NULL;
 	if (atomic_load_explicit(&m->rt->externals, memory_order_relaxed) > 0)
 		poll_at_times(m);
-	return get_global(m->rt, p, 1);
+	return flo__sched_get_global(m->rt, p, 1);
+}
+
+/* Is it time to look further than at the own queue? */
+static inline bool look_further(const struct flo__p *p, uint32_t tick)
+{
+	return p->relief || tick % FLO__GLOBAL_TICK == 0 ||
+	       (tick % FLO__TIMER_TICK == 0 &&
+		atomic_load_explicit(&p->timer_next, memory_order_relaxed) !=
+			FLO__NEVER);
+}
+
+static inline void set_tick(struct flo__p *p, uint32_t tick)
+{
+	p->tick = tick;
+	atomic_store_explicit(&p->shown_tick, tick, memory_order_relaxed);
 }
 
 /* The next G of the M's own P, or of the global queue. */
@@ -221,14 +246,13 @@ static struct flo__g *get_near(struct flo__m *m)
 	struct flo__p *p = m->p;
 	struct flo__g *g;
 
-	p->tick++;
-	atomic_store_explicit(&p->shown_tick, p->tick, memory_order_relaxed);
+	set_tick(p, p->tick + 1);
 	if (p->tick % FLO__TIMER_TICK == 0 || p->tick % FLO__GLOBAL_TICK == 0) {
 		g = get_by_tick(m);
 		if (g != NULL)
 			return g;
 	}
-	return get_local(p);
+	return flo__sched_get_local(p);
 }
 
 /*
@@ -241,22 +265,28 @@ struct flo__g *flo__sched_next(struct flo__m *m)
 	uint32_t tick = p->tick + 1;
 	struct flo__g *g;
 
-	if (p->relief || tick % FLO__GLOBAL_TICK == 0)
+	if (look_further(p, tick))
 		return NULL;
-	if (tick % FLO__TIMER_TICK == 0 &&
-	    atomic_load_explicit(&p->timer_next, memory_order_relaxed) !=
-		    FLO__NEVER)
-		return NULL;
-	g = get_local(p);
-	if (g == NULL)
-		return NULL;
-	p->tick = tick;
-	atomic_store_explicit(&p->shown_tick, tick, memory_order_relaxed);
+	g = flo__sched_get_local(p);
+	if (g != NULL)
+		set_tick(p, tick);
 	return g;
 }
 
+/* Is there nobody to yield to? Counts as a turn of the running G. */
+bool flo__sched_alone(struct flo__m *m)
+{
+	struct flo__p *p = m->p;
+	uint32_t tick = p->tick + 1;
+
+	if (look_further(p, tick) || flo__sched_work_waits(m->rt, p))
+		return false;
+	set_tick(p, tick);
+	return true;
+}
+
 /* Run the due timers of every P. True if there were any. */
-static bool run_all_timers(flo_runtime *rt)
+bool flo__sched_run_timers(flo_runtime *rt)
 {
 	uint64_t now;
 	bool any = false;
@@ -267,25 +297,6 @@ static bool run_all_timers(flo_runtime *rt)
 	for (uint32_t i = 0; i < rt->np; i++)
 		any = flo__timers_run(&rt->ps[i], now) || any;
 	return any;
-}
-
-/* Look into all queues but our own, beginning anywhere. */
-static struct flo__g *steal(struct flo__m *m, bool take_next)
-{
-	flo_runtime *rt = m->rt;
-	uint32_t start = rng_next(m->p) % rt->np;
-	struct flo__g *g;
-
-	for (uint32_t i = 0; i < rt->np; i++) {
-		struct flo__p *victim = &rt->ps[(start + i) % rt->np];
-
-		if (victim == m->p)
-			continue;
-		g = flo__runq_steal(m->p, victim, take_next);
-		if (g != NULL)
-			return g;
-	}
-	return NULL;
 }
 
 /* May the M spin: it does already, or few enough do. */
@@ -306,25 +317,7 @@ static bool may_spin(struct flo__m *m)
 	return true;
 }
 
-static struct flo__g *spin(struct flo__m *m)
-{
-	struct flo__g *g;
-
-	for (int round = 0; round < FLO__SPIN_ROUNDS; round++) {
-		bool last = round == FLO__SPIN_ROUNDS - 1;
-
-		g = steal(m, last);
-		if (g == NULL)
-			g = get_global(m->rt, m->p, FLO__RING_LEN / 2);
-		if (g != NULL)
-			return g;
-		if (!last)
-			sched_yield();
-	}
-	return NULL;
-}
-
-/* Everything that does not block. */
+/* Everything but parking. The M may have lost its P if it found nothing. */
 static struct flo__g *look(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
@@ -333,16 +326,16 @@ static struct flo__g *look(struct flo__m *m)
 	g = get_near(m);
 	if (g != NULL)
 		return g;
-	run_all_timers(rt);
+	flo__sched_run_timers(rt);
 	/* Before spinning, but not if we shall drive in a moment anyway. */
 	if (atomic_load_explicit(&rt->externals, memory_order_relaxed) > 0 &&
 	    atomic_load_explicit(&rt->nactive, memory_order_relaxed) > 1)
 		flo__poller_try(rt);
-	g = get_local(m->p);
+	g = flo__sched_get_local(m->p);
 	if (g == NULL)
-		g = get_global(rt, m->p, FLO__RING_LEN / 2);
+		g = flo__sched_get_global(rt, m->p, FLO__RING_LEN / 2);
 	if (g == NULL && may_spin(m))
-		g = spin(m);
+		g = flo__idle_find(m);
 	return g;
 }
 
@@ -364,14 +357,12 @@ bool flo__sched_work_waits(flo_runtime *rt, const struct flo__p *p)
 	return !flo__runq_empty(p) || atomic_load(&rt->global_len) > 0;
 }
 
-/* After pushing work: have somebody run it. Any thread. */
-void flo__sched_wake(flo_runtime *rt)
+/* Steps 2 and 3 of who pushes; the fence was. */
+static void wake_if_nobody_spins(flo_runtime *rt)
 {
 	struct flo__p *p;
 	uint32_t none = 0;
 
-	/* Steps 2 and 3 of who pushes. */
-	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&rt->spinning, memory_order_relaxed) != 0)
 		return;
 	if (atomic_load_explicit(&rt->nidle, memory_order_relaxed) == 0)
@@ -387,8 +378,26 @@ void flo__sched_wake(flo_runtime *rt)
 		flo__m_start(rt, p, true);
 }
 
+/*
+ * After pushing to the caller's own P: see that somebody looks at it, who may
+ * find it not worth taking (idle.c).
+ */
+void flo__sched_hint(flo_runtime *rt)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	wake_if_nobody_spins(rt);
+}
+
+/* After pushing work that nobody has at hand: have it run now. Any thread. */
+void flo__sched_wake(flo_runtime *rt)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	flo__idle_kick(rt);
+	wake_if_nobody_spins(rt);
+}
+
 /* An M that found work no longer spins. */
-static void stop_spinning(struct flo__m *m)
+void flo__sched_stop_spinning(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 
@@ -400,7 +409,7 @@ static void stop_spinning(struct flo__m *m)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&rt->nidle, memory_order_relaxed) > 0 &&
 	    flo__sched_work_anywhere(rt))
-		flo__sched_wake(rt); /* R1 */
+		flo__sched_hint(rt); /* R1 */
 }
 
 /* Move the queue of @p, which the caller owns, to the global one. The lock is
@@ -409,9 +418,10 @@ void flo__sched_spill(flo_runtime *rt, struct flo__p *p)
 {
 	struct flo__g *g;
 
-	while ((g = get_local(p)) != NULL)
+	while ((g = flo__sched_get_local(p)) != NULL)
 		flo__glist_push(&rt->global, g);
 	atomic_store(&rt->global_len, rt->global.len);
+	atomic_store(&rt->global_urgent, true);
 }
 
 /* No M for @p, which the caller owns: its work becomes everybody's. */
@@ -475,15 +485,30 @@ static bool drop_p(struct flo__m *m)
 	return true;
 }
 
-/* Take an idle P, as a spinner. */
+/*
+ * A P for @m: an idle one, or a napper's, and then @m counts as spinning in
+ * its place. NULL: there is none. The lock is held.
+ */
+struct flo__p *flo__sched_take_p(struct flo__m *m)
+{
+	struct flo__p *p = flo__sched_idle_get(m->rt);
+
+	INSIST(m->p == NULL && !m->spinning);
+	if (p == NULL) {
+		p = flo__idle_take(m->rt);
+		m->spinning = p != NULL;
+	}
+	return p;
+}
+
+/* Take a P, as a spinner. */
 bool flo__sched_regain(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 
-	INSIST(m->p == NULL && !m->spinning);
 	flo__tlock_take(&rt->lock);
-	m->p = flo__sched_idle_get(rt);
-	if (m->p != NULL && atomic_load(&rt->nactive) > 1) {
+	m->p = flo__sched_take_p(m);
+	if (m->p != NULL && !m->spinning && atomic_load(&rt->nactive) > 1) {
 		m->spinning = true;
 		atomic_fetch_add(&rt->spinning, 1);
 	}
@@ -540,6 +565,14 @@ bool flo__sched_all_idle(flo_runtime *rt)
 	return atomic_load(&rt->nidle) == atomic_load(&rt->nactive);
 }
 
+/* Steps 2 and 3 of who stops looking. Whoever still spins does them later. */
+static bool missed_work(flo_runtime *rt)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	return atomic_load_explicit(&rt->spinning, memory_order_relaxed) == 0 &&
+	       flo__sched_work_anywhere(rt);
+}
+
 /* The next G to run, waiting for it. NULL: the runtime ends. */
 static struct flo__g *find(struct flo__m *m)
 {
@@ -551,12 +584,17 @@ static struct flo__g *find(struct flo__m *m)
 		g = look(m);
 		if (g != NULL)
 			return g;
-		if (!drop_p(m))
-			continue;
-		/* Steps 2 and 3 of who stops looking. */
-		atomic_thread_fence(memory_order_seq_cst);
-		if (flo__sched_work_anywhere(rt) && flo__sched_regain(m))
-			continue;
+		if (m->p != NULL) {
+			if (!drop_p(m))
+				continue;
+			/* Who has to drive leaves the looking to another. */
+			if (missed_work(rt)) {
+				if (flo__idle_must_drive(rt))
+					flo__sched_hint(rt);
+				else if (flo__sched_regain(m))
+					continue;
+			}
+		}
 		if (drive(m))
 			continue;
 		if (!flo__m_stop(m))
@@ -582,7 +620,7 @@ void flo__sched_loop(struct flo__m *m)
 			if (g == NULL)
 				return;
 		}
-		stop_spinning(m);
+		flo__sched_stop_spinning(m);
 		flo__g_run(m, g);
 	}
 }

@@ -10,7 +10,8 @@
 
 #include "base/contract.h"
 
-static bool in_excess(flo_runtime *rt)
+/* Are there more relief P's than P's to relieve? */
+bool flo__relief_in_excess(flo_runtime *rt)
 {
 	return atomic_load_explicit(&rt->nactive, memory_order_relaxed) >
 	       rt->nprocs +
@@ -22,7 +23,8 @@ void flo__relief_retire(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 
-	if (m->p == NULL || !m->p->relief || m->spinning || !in_excess(rt))
+	if (m->p == NULL || !m->p->relief || m->spinning ||
+	    !flo__relief_in_excess(rt))
 		return;
 	flo__tlock_take(&rt->lock);
 	if (m->picked != NULL)
@@ -76,7 +78,7 @@ void flo__relief_set(flo_runtime *rt, uint32_t stuck)
 {
 	atomic_store_explicit(&rt->nstuck, stuck, memory_order_relaxed);
 	flo__tlock_take(&rt->lock);
-	if (in_excess(rt))
+	if (flo__relief_in_excess(rt))
 		dismiss(rt);
 	else if (stuck > 0 && atomic_load(&rt->nidle) == 0 &&
 		 atomic_load(&rt->nactive) < rt->nprocs + stuck)

@@ -80,6 +80,19 @@ struct flo__g *flo__runq_get(struct flo__p *p)
 	return g;
 }
 
+/* About how many G's @p has queued. Any thread. */
+uint32_t flo__runq_len(const struct flo__p *p)
+{
+	uint32_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
+	uint32_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
+	uint32_t len = tail - head;
+
+	if (len > FLO__RING_LEN)
+		len = 0; /* they are not of one moment */
+	return len + (atomic_load_explicit(&p->runnext, memory_order_relaxed) !=
+		      NULL);
+}
+
 bool flo__runq_empty(const struct flo__p *p)
 {
 	uint32_t head, tail;

@@ -203,6 +203,8 @@ void flo_runtime_free(flo_runtime *rt)
 	if (rt == NULL)
 		return;
 	REQUIRE(flo__m() == NULL);
+	atomic_store(&rt->hurry, true);
+	flo__idle_kick(rt);
 	flo__tlock_take(&rt->lock);
 	rt->waiting++;
 	flo__deadlock_check(rt);
@@ -238,7 +240,7 @@ static void enqueue(flo_runtime *rt, struct flo__m *m, struct flo__g *g)
 		 * looks for work after that. */
 		if (atomic_load_explicit(&rt->nactive, memory_order_relaxed) >
 		    1)
-			flo__sched_wake(rt);
+			flo__sched_hint(rt);
 		return;
 	}
 	atomic_fetch_add(&rt->foreign, 1);
