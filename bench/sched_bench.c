@@ -1,220 +1,75 @@
 /*
- * A quick look at the scheduler's own costs: sched_bench [procs]. Prints one
- * line a row; tools/bench is the place for comparisons.
+ * What the scheduler's own operations cost: sched_bench ROW PROCS. tools/bench
+ * runs it beside its peers, and is the place for comparisons.
  */
-#include <flo/runtime.h>
-#include <flo/sync.h>
+#include "sched_bench.h"
 
-#include "engine/sched/poll_p.h"
-#include "engine/sched/sched_p.h"
+#define PIECE(name, piece, ops)                                                \
+	{                                                                      \
+		name, "ns", ANY_PROCS, piece, ops, NULL                        \
+	}
+#define WHOLE(name, unit, procs, whole)                                        \
+	{                                                                      \
+		name, unit, procs, NULL, 0, whole                              \
+	}
 
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-
-static long rounds;
-static atomic_long left;
-
-/* Wall time says what a user sees, processor time what a busy machine hides. */
-struct start {
-	uint64_t wall, cpu;
+static const struct bench_row rows[] = {
+	PIECE("group-64", sched_group_limit, GROUP_MEMBERS),
+	PIECE("group-1k", sched_group_batch, BATCH),
+	PIECE("group-1m", sched_group_million, MILLION),
+	PIECE("spawn", sched_spawn, BATCH),
+	PIECE("yield", sched_yield_pair, 2 * YIELDS),
+	WHOLE("switch", "ns", ONE_PROC, sched_switch),
+	PIECE("pingpong", sched_pingpong, PINGS),
+	PIECE("chan-1x1", sched_chan_1x1, VALUES),
+	PIECE("chan-4x4", sched_chan_4x4, VALUES),
+	PIECE("mutex-8", sched_mutex, MUTEX_USERS *LOCKS),
+	PIECE("mutex-8-yield", sched_mutex_yield, MUTEX_USERS *LOCKS),
+	WHOLE("mem-pending", "B", ONE_PROC, sched_mem_pending),
+	WHOLE("mem-parked", "B", ONE_PROC, sched_mem_parked),
+	WHOLE("dag-random", "ns", ANY_PROCS, sched_dag_random),
+	WHOLE("dag-layered", "ns", ANY_PROCS, sched_dag_layered),
+	WHOLE("dag-chain", "ns", ANY_PROCS, sched_dag_chain),
+	WHOLE("dag-fan", "ns", ANY_PROCS, sched_dag_fan),
+	WHOLE("speedup-10us", "x", MANY_PROCS, sched_speedup),
+	WHOLE("two-tasks-200us", "x", MANY_PROCS, sched_two_tasks),
+	WHOLE("hog-burst", "us", ANY_PROCS, sched_hog_burst),
+	PIECE("echo", sched_echo, ECHOES),
 };
 
-static uint64_t cpu_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static struct start begin(void)
-{
-	return (struct start){flo_now(), cpu_now()};
-}
-
-static void row(const char *name, struct start start, long n)
-{
-	double wall = (double)(flo_now() - start.wall) / (double)n;
-	double cpu = (double)(cpu_now() - start.cpu) / (double)n;
-
-	printf("%-28s %10.1f ns %10.1f ns cpu\n", name, wall, cpu);
-}
-
-static void yielder(void *arg)
-{
-	(void)arg;
-	for (long i = 0; i < rounds; i++)
-		flo_yield();
-	atomic_fetch_sub(&left, 1);
-}
-
-static void yields(void *arg)
-{
-	struct start start = begin();
-
-	(void)arg;
-	rounds = 2000000;
-	atomic_store(&left, 2);
-	flo_go(NULL, yielder, NULL);
-	flo_go(NULL, yielder, NULL);
-	while (atomic_load(&left) > 0)
-		flo_sleep(NULL, 100000);
-	row("yield, two coroutines", start, 2 * rounds);
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-static void last(void *arg)
-{
-	flo__ready(arg);
-}
-
-static bool spawn_last(struct flo__g *g, void *arg)
-{
-	(void)arg;
-	return flo_go(flo__g_runtime(g), last, g) == FLO_OK;
-}
-
-static void spawns(void *arg)
-{
-	struct start start = begin();
-
-	(void)arg;
-	for (int i = 0; i < 20000; i++) {
-		for (int k = 0; k < 99; k++)
-			flo_go(NULL, nothing, NULL);
-		flo__park(spawn_last, NULL, "bench", false);
-	}
-	row("spawn, batches of 100", start, 2000000);
-}
-
-/* A baton between two coroutines. */
-struct baton {
-	struct flo__g *waiter;
+struct repetition {
+	bench_piece piece;
+	uint64_t ns;
 };
 
-static bool give(struct flo__g *g, void *arg)
+static void repeat(void *arg)
 {
-	struct baton *baton = arg;
-	struct flo__g *other = baton->waiter;
+	struct repetition *r = arg;
 
-	baton->waiter = g;
-	if (other != NULL)
-		flo__ready(other);
-	return true;
+	r->ns = bench_repeat(r->piece);
 }
 
-static void passer(void *arg)
+void sched_in_runtime(unsigned procs, flo_fn fn, void *arg)
 {
-	for (long i = 0; i < rounds; i++)
-		flo__park(give, arg, "baton", false);
-	atomic_fetch_sub(&left, 1);
-	flo__ready(((struct baton *)arg)->waiter);
+	struct flo_runtime_options options = {.procs = procs};
+	flo_runtime *rt;
+
+	if (flo_runtime_new(&options, NULL, &rt) != FLO_OK ||
+	    flo_runtime_run(rt, fn, arg) != FLO_OK)
+		bench_fail("no runtime");
+	flo_runtime_free(rt);
 }
 
-static void passes(void *arg)
+uint64_t sched_repeat(unsigned procs, bench_piece piece)
 {
-	static struct baton baton;
-	struct start start = begin();
+	struct repetition r = {.piece = piece};
 
-	(void)arg;
-	rounds = 1000000;
-	atomic_store(&left, 1);
-	flo_go(NULL, passer, &baton);
-	while (atomic_load(&left) > 0)
-		flo__park(give, &baton, "baton", false);
-	row("park and ready, ping-pong", start, 2 * rounds);
-}
-
-static void echo(void *arg)
-{
-	int fd = (int)(intptr_t)arg;
-	struct flo__pollfd p = {.fd = fd, .events = FLO__POLL_READ};
-	char byte;
-
-	for (;;) {
-		while (read(fd, &byte, 1) < 0)
-			flo__poll(&p, 1, UINT64_MAX, NULL);
-		if (byte == 'q' || write(fd, &byte, 1) != 1)
-			return;
-	}
-}
-
-static void polls(void *arg)
-{
-	int fds[2], idle[2];
-	struct flo__pollfd p[3] = {{.events = FLO__POLL_READ},
-				   {.events = FLO__POLL_READ},
-				   {.events = FLO__POLL_READ}};
-	struct start start;
-	char byte = 'x';
-
-	(void)arg;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) != 0 ||
-	    pipe(idle) != 0)
-		return;
-	p[0].fd = fds[0];
-	p[1].fd = idle[0];
-	p[2].fd = -1;
-	flo_go(NULL, echo, (void *)(intptr_t)fds[1]);
-	start = begin();
-	for (int i = 0; i < 50000; i++) {
-		if (write(fds[0], &byte, 1) != 1)
-			return;
-		while (read(fds[0], &byte, 1) < 0)
-			flo__poll(p, 3, UINT64_MAX, NULL);
-	}
-	row("echo through the poller", start, 50000);
-	if (write(fds[0], "q", 1) != 1)
-		return;
-	close(fds[0]);
-	close(idle[0]);
-	close(idle[1]);
-}
-
-static void work(void *arg)
-{
-	uint64_t until = flo_now() + 10000;
-
-	(void)arg;
-	while (flo_now() < until)
-		;
-	atomic_fetch_sub(&left, 1);
-}
-
-static void workers(void *arg)
-{
-	struct start start = begin();
-
-	(void)arg;
-	atomic_store(&left, 20000);
-	for (int i = 0; i < 20000; i++)
-		flo_go(NULL, work, NULL);
-	while (atomic_load(&left) > 0)
-		flo_yield();
-	row("tasks of 10 us (wall each)", start, 20000);
+	sched_in_runtime(procs, repeat, &r);
+	return r.ns;
 }
 
 int main(int argc, char **argv)
 {
-	struct flo_runtime_options options = {
-		.procs = argc > 1 ? (unsigned)atoi(argv[1]) : 1,
-	};
-	static const flo_fn benches[] = {yields, spawns, passes, polls,
-					 workers};
-	flo_runtime *rt;
-
-	if (flo_runtime_new(&options, NULL, &rt) != FLO_OK)
-		return 1;
-	for (unsigned i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
-		flo_runtime_run(rt, benches[i], NULL);
-	flo_runtime_free(rt);
-	return 0;
+	return bench_main(argc, argv, rows, sizeof(rows) / sizeof(rows[0]),
+			  sched_repeat);
 }
