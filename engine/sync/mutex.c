@@ -92,7 +92,7 @@ static void lock_slow(flo_mutex *mutex)
 {
 	struct mutex_waiter mw = {.handed = false};
 
-	flo__waiter_begin(&mw.w, &mutex->q, NULL);
+	flo__waiter_begin(&mw.w, &mutex->q, NULL, "flo_mutex_lock");
 	for (unsigned losses = 0; !mw.handed; losses++) {
 		flo__spin_lock(&mutex->q.lock);
 		if (take_or_announce(mutex, losses)) {
@@ -153,7 +153,7 @@ void flo_mutex_unlock(flo_mutex *mutex)
 	if (cas(mutex, HELD, 0))
 		return;
 	s = look(mutex);
-	REQUIRE(s & HELD);
+	REQUIRE_RULE(s & HELD, "the mutex is not locked");
 	/* Somebody is awake already and will look again. */
 	if (!(s & STARVING) && (s & WOKEN) &&
 	    cas(mutex, s, s & ~(uint32_t)HELD))

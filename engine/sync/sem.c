@@ -17,18 +17,20 @@ static bool take(struct flo__waitq *q)
 
 void flo_sem_init(flo_sem *sem, int64_t free)
 {
-	REQUIRE(free >= 0);
+	REQUIRE_RULE(free >= 0, "a semaphore has no negative units");
 	*sem = (flo_sem){.free = free};
 }
 
 flo_status flo_sem_take(flo_sem *sem, flo_context *context)
 {
-	return flo__waitq_wait(&sem->q, take, context, false, "semaphore");
+	return flo__waitq_wait(&sem->q, take, context, false, __func__,
+			       "semaphore");
 }
 
 flo_status flo_sem_take_front(flo_sem *sem, flo_context *context)
 {
-	return flo__waitq_wait(&sem->q, take, context, true, "semaphore");
+	return flo__waitq_wait(&sem->q, take, context, true, __func__,
+			       "semaphore");
 }
 
 bool flo_sem_trytake(flo_sem *sem)
@@ -52,7 +54,7 @@ void flo_sem_give(flo_sem *sem)
 	if (w == NULL && !overflow)
 		sem->free++;
 	flo__spin_unlock(&sem->q.lock);
-	REQUIRE(!overflow);
+	REQUIRE_RULE(!overflow, "more units than can be counted");
 	if (w != NULL)
 		flo__ready(w->g);
 }
