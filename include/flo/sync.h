@@ -47,11 +47,31 @@ typedef struct flo_mutex {
 	uint32_t state; /* atomic: see the note in engine/sync/mutex.c */
 } flo_mutex;
 
-/** Lock, parking until it is free. Not recursive. */
+/**
+ * Lock @mutex, parking until it is free.
+ *
+ * Not recursive: who locks it twice waits for itself.
+ * Requires: called in a coroutine if it has to wait.
+ */
 FLO_EXTERN void flo_mutex_lock(flo_mutex *mutex);
-/** Lock if it is free. Never blocks. */
+
+/**
+ * Lock @mutex, parking until it is free or @context (may be NULL) ends.
+ *
+ * Returns FLO_OK, and only then the caller holds it; or the status of
+ * @context, also if that had ended before and the mutex is free.
+ */
+FLO_EXTERN flo_status flo_mutex_lock_ctx(flo_mutex *mutex,
+					 flo_context *context) FLO_MUST_CHECK;
+
+/** Lock @mutex if it is free and say whether. Any thread; never blocks. */
 FLO_EXTERN bool flo_mutex_trylock(flo_mutex *mutex);
-/** Requires: @mutex is locked (a broken contract otherwise). */
+
+/**
+ * Unlock @mutex. Another coroutine than the one that locked it may do so.
+ *
+ * Any thread. Requires: @mutex is locked.
+ */
 FLO_EXTERN void flo_mutex_unlock(flo_mutex *mutex);
 
 /** A condition variable; always re-check the condition after a wait. */
