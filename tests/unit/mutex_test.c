@@ -197,6 +197,29 @@ static void who_leaves_the_line_holds_up_nobody_body(void *arg)
 }
 CORO_TEST(who_leaves_the_line_holds_up_nobody);
 
+/* Woken in vain, and its context ends before it has run: on one thread. */
+static void who_was_woken_in_vain_can_still_leave_body(void *arg)
+{
+	flo_mutex m = {.state = 0};
+	struct locker l = {.m = &m};
+	bool ours;
+
+	(void)arg;
+	l.context = flo_context_new(flo_runtime_current());
+	flo_mutex_lock(&m);
+	coro_go(lock_under_context, &l);
+	UNTIL(waiting_in(&m.q) == 1);
+	flo_mutex_unlock(&m);
+	ours = flo_mutex_trylock(&m);
+	flo_context_cancel(l.context, NULL);
+	flo_sem_take(&l.ended, NULL);
+	EXPECT(l.status == (ours ? FLO_CANCELED : FLO_OK));
+	flo_mutex_unlock(&m);
+	EXPECT(m.state == 0);
+	flo_context_unref(l.context);
+}
+CORO_TEST(who_was_woken_in_vain_can_still_leave);
+
 /* Deadlines that pass in the line, while being woken, and while starving. */
 struct hurried {
 	flo_mutex m;
@@ -277,6 +300,7 @@ int main(void)
 		cmocka_unit_test(it_is_handed_over_after_16_losses),
 		cmocka_unit_test(a_wait_ends_with_its_context),
 		cmocka_unit_test(who_leaves_the_line_holds_up_nobody),
+		cmocka_unit_test(who_was_woken_in_vain_can_still_leave),
 		cmocka_unit_test(no_wake_up_is_lost_to_the_late),
 		cmocka_unit_test(unlocking_what_is_free_is_a_broken_contract),
 	};
