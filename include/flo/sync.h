@@ -74,6 +74,77 @@ FLO_EXTERN bool flo_mutex_trylock(flo_mutex *mutex);
  */
 FLO_EXTERN void flo_mutex_unlock(flo_mutex *mutex);
 
+/**
+ * A mutex that many readers or one writer can hold.
+ *
+ * A writer that waits keeps new readers out; when it unlocks, the readers that
+ * wait by then go before the next writer. So neither can keep the other out
+ * for ever. Because of the first rule a coroutine that reads must not lock for
+ * reading again: a writer that comes in between would wait for it, and it for
+ * the writer. Writers are FIFO. Semantics: sync.RWMutex.
+ */
+typedef struct flo_rwmutex {
+	struct flo__waitq writers, readers;
+	uint32_t state; /* atomic: see the note in engine/sync/rwmutex.c */
+} flo_rwmutex;
+
+/**
+ * Lock @rw for reading, parking while a writer holds it or waits.
+ *
+ * Requires: called in a coroutine if it has to wait.
+ */
+FLO_EXTERN void flo_rwmutex_rlock(flo_rwmutex *rw);
+
+/**
+ * As flo_rwmutex_rlock(), until @context (may be NULL) ends.
+ *
+ * Returns FLO_OK, and only then the caller holds it; or the status of
+ * @context, also if that had ended before.
+ */
+FLO_EXTERN flo_status
+flo_rwmutex_rlock_ctx(flo_rwmutex *rw, flo_context *context) FLO_MUST_CHECK;
+
+/**
+ * Lock @rw for reading if no writer holds it or waits, and say whether.
+ * Any thread; never blocks.
+ */
+FLO_EXTERN bool flo_rwmutex_tryrlock(flo_rwmutex *rw);
+
+/**
+ * Undo one lock for reading. Another coroutine than the one that locked may do
+ * so. Any thread. Requires: @rw is locked for reading.
+ */
+FLO_EXTERN void flo_rwmutex_runlock(flo_rwmutex *rw);
+
+/**
+ * Lock @rw for writing, parking while anybody holds it.
+ *
+ * Requires: called in a coroutine if it has to wait.
+ */
+FLO_EXTERN void flo_rwmutex_lock(flo_rwmutex *rw);
+
+/**
+ * As flo_rwmutex_lock(), until @context (may be NULL) ends; the readers that
+ * the waiting kept out go on then.
+ *
+ * Returns FLO_OK, and only then the caller holds it; or the status of
+ * @context, also if that had ended before.
+ */
+FLO_EXTERN flo_status flo_rwmutex_lock_ctx(flo_rwmutex *rw,
+					   flo_context *context) FLO_MUST_CHECK;
+
+/**
+ * Lock @rw for writing if nobody holds it, and say whether. Any thread; never
+ * blocks.
+ */
+FLO_EXTERN bool flo_rwmutex_trylock(flo_rwmutex *rw);
+
+/**
+ * Undo the lock for writing. Another coroutine than the one that locked may do
+ * so. Any thread. Requires: @rw is locked for writing.
+ */
+FLO_EXTERN void flo_rwmutex_unlock(flo_rwmutex *rw);
+
 /** A condition variable; always re-check the condition after a wait. */
 typedef struct flo_cond {
 	struct flo__waitq q;

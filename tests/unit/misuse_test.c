@@ -39,6 +39,35 @@ static void locks_must_be_held_body(void *arg)
 }
 CORO_TEST(locks_must_be_held);
 
+static void unlock_rw(void *arg)
+{
+	flo_rwmutex_unlock(arg);
+}
+
+static void runlock_rw(void *arg)
+{
+	flo_rwmutex_runlock(arg);
+}
+
+static void a_rwmutex_is_unlocked_as_it_was_locked_body(void *arg)
+{
+	flo_rwmutex rw = {.state = 0};
+
+	(void)arg;
+#define NOT_FOR_WRITING "the mutex is not locked for writing"
+#define NOT_FOR_READING "the mutex is not locked for reading"
+	BREAKS(unlock_rw, &rw, "flo_rwmutex_unlock", NOT_FOR_WRITING);
+	BREAKS(runlock_rw, &rw, "flo_rwmutex_runlock", NOT_FOR_READING);
+	flo_rwmutex_rlock(&rw);
+	BREAKS(unlock_rw, &rw, "flo_rwmutex_unlock", NOT_FOR_WRITING);
+	flo_rwmutex_runlock(&rw);
+	flo_rwmutex_lock(&rw);
+	BREAKS(runlock_rw, &rw, "flo_rwmutex_runlock", NOT_FOR_READING);
+	flo_rwmutex_unlock(&rw);
+	EXPECT(rw.state == 0 && waiting_in(&rw.writers) == 0);
+}
+CORO_TEST(a_rwmutex_is_unlocked_as_it_was_locked);
+
 static void end_one(void *arg)
 {
 	flo_waitgroup_done(arg);
@@ -182,6 +211,16 @@ static void lock_mutex(void *arg)
 	flo_mutex_lock(arg);
 }
 
+static void rlock_rw(void *arg)
+{
+	flo_rwmutex_rlock(arg);
+}
+
+static void lock_rw(void *arg)
+{
+	flo_rwmutex_lock(arg);
+}
+
 static void take_unit(void *arg)
 {
 	flo_sem_take(arg, NULL);
@@ -219,6 +258,7 @@ static void select_receive(void *arg)
 static void an_ordinary_thread_cannot_wait(void **state)
 {
 	flo_mutex m = {.state = 0};
+	flo_rwmutex rw = {.state = 0};
 	flo_sem sem = {.free = 0};
 	flo_waitgroup wg = {.count = 1};
 	flo_cond cond = {.q = {0}};
@@ -230,6 +270,10 @@ static void an_ordinary_thread_cannot_wait(void **state)
 	flo_mutex_lock(&m);
 	WAITS_NOT(lock_mutex, &m, "flo_mutex_lock");
 	flo_mutex_unlock(&m);
+	flo_rwmutex_lock(&rw);
+	WAITS_NOT(rlock_rw, &rw, "flo_rwmutex_rlock");
+	WAITS_NOT(lock_rw, &rw, "flo_rwmutex_lock");
+	flo_rwmutex_unlock(&rw);
 	WAITS_NOT(take_unit, &sem, "flo_sem_take");
 	WAITS_NOT(wait_for_group, &wg, "flo_waitgroup_wait");
 	WAITS_NOT(wait_with_own_mutex, &cond, "flo_cond_wait");
@@ -300,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(locks_must_be_held),
+		cmocka_unit_test(a_rwmutex_is_unlocked_as_it_was_locked),
 		cmocka_unit_test(counts_stay_in_range),
 		cmocka_unit_test(a_semaphore_has_no_negative_units),
 		cmocka_unit_test(what_is_closed_stays_closed),
