@@ -14,7 +14,7 @@
 #ifndef FLO_SYNC_H
 #define FLO_SYNC_H
 
-#include <flo/context.h>
+#include <flo/runtime.h>
 
 #ifndef __cplusplus
 #include <stdatomic.h>
@@ -178,6 +178,27 @@ FLO_EXTERN flo_status flo_sem_take_front(flo_sem *sem, flo_context *context);
 FLO_EXTERN bool flo_sem_trytake(flo_sem *sem);
 /** Give a unit back, to the first who waits. Any thread. */
 FLO_EXTERN void flo_sem_give(flo_sem *sem);
+
+/** Something that is done once, by the first who comes. Starts zeroed. */
+typedef struct flo_once {
+	struct flo__waitq q;
+	uint32_t state; /* atomic: see engine/sync/once.c */
+} flo_once;
+
+/**
+ * Run @fn(@arg), unless a call for @once has done so; wait, if one is just
+ * doing it, until that has ended or @context (may be NULL) ends.
+ *
+ * A @fn that panics has been done, too: it is not tried again. A @fn that
+ * calls this for the same @once waits for itself, which a deadlock report
+ * names. Any thread, if it does not have to wait. Semantics: sync.Once.
+ *
+ * Returns FLO_OK when what the first @fn wrote can be read, also if @context
+ * had ended by then; or the status of @context, and then this call has not run
+ * @fn.
+ */
+FLO_EXTERN flo_status flo_once_do(flo_once *once, flo_fn fn, void *arg,
+				  flo_context *context);
 
 /** Wait for a set of things to end. Semantics: sync.WaitGroup. */
 typedef struct flo_waitgroup {
