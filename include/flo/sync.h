@@ -162,22 +162,66 @@ FLO_EXTERN void flo_cond_signal(flo_cond *cond);
 /** Wake all that wait now. */
 FLO_EXTERN void flo_cond_broadcast(flo_cond *cond);
 
-/** A counting semaphore, FIFO: nobody overtakes a waiter. */
+/**
+ * A counting semaphore, FIFO: nobody overtakes a waiter, not even one who
+ * wants less. Semantics: golang.org/x/sync/semaphore.
+ *
+ * Made by flo_sem_init() of some units, it is a store of that many: what is
+ * given back must have been taken. Made of none, or zeroed, it counts what was
+ * given and has no size.
+ */
 typedef struct flo_sem {
 	struct flo__waitq q;
-	int64_t free;
+	int64_t free; /* by the queue's lock */
+	int64_t size; /* constant; 0: none */
 } flo_sem;
 
-/** Make @sem hold @free units. Requires: nobody uses it yet. */
-FLO_EXTERN void flo_sem_init(flo_sem *sem, int64_t free);
-/** Take one unit, parking until there is one. */
+/**
+ * Make @sem a store of @units, or, with 0, a counter that starts at 0.
+ *
+ * Requires: @units is not negative; nobody uses @sem yet.
+ */
+FLO_EXTERN void flo_sem_init(flo_sem *sem, int64_t units);
+
+/** As flo_sem_take_n() of one unit. */
 FLO_EXTERN flo_status flo_sem_take(flo_sem *sem, flo_context *context);
+
+/**
+ * Take @n units at once, parking until they are there and all who waited
+ * before have theirs, or until @context (may be NULL) ends.
+ *
+ * Who wants more than the size of @sem waits for what cannot come: until
+ * @context ends, or for ever without one, but outside the line, so that it
+ * keeps nobody waiting.
+ *
+ * Requires: @n is not negative; called in a coroutine if it has to wait.
+ * Returns FLO_OK, or the status of @context, and then nothing was taken.
+ */
+FLO_EXTERN flo_status flo_sem_take_n(flo_sem *sem, int64_t n,
+				     flo_context *context);
+
 /** As flo_sem_take(), before all that wait already (a retry coming back). */
 FLO_EXTERN flo_status flo_sem_take_front(flo_sem *sem, flo_context *context);
-/** Take a unit if there is one. Any thread; never blocks. */
+
+/** As flo_sem_trytake_n() of one unit. */
 FLO_EXTERN bool flo_sem_trytake(flo_sem *sem);
-/** Give a unit back, to the first who waits. Any thread. */
+
+/**
+ * Take @n units if they are there and nobody waits, and say whether. Any
+ * thread; never blocks. Requires: @n is not negative.
+ */
+FLO_EXTERN bool flo_sem_trytake_n(flo_sem *sem, int64_t n);
+
+/** As flo_sem_give_n() of one unit. */
 FLO_EXTERN void flo_sem_give(flo_sem *sem);
+
+/**
+ * Give @n units back, to those who wait first.
+ *
+ * Any thread. Requires: @n is not negative; if @sem has a size, at least @n
+ * units are taken.
+ */
+FLO_EXTERN void flo_sem_give_n(flo_sem *sem, int64_t n);
 
 /** Something that is done once, by the first who comes. Starts zeroed. */
 typedef struct flo_once {

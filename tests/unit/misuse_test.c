@@ -114,6 +114,52 @@ static void a_semaphore_has_no_negative_units_body(void *arg)
 }
 CORO_TEST(a_semaphore_has_no_negative_units);
 
+static void take_minus_one(void *arg)
+{
+	flo_sem_take_n(arg, -1, NULL);
+}
+
+static void trytake_minus_one(void *arg)
+{
+	flo_sem_trytake_n(arg, -1);
+}
+
+static void give_minus_one(void *arg)
+{
+	flo_sem_give_n(arg, -1);
+}
+
+static void give_one(void *arg)
+{
+	flo_sem_give(arg);
+}
+
+static void give_two(void *arg)
+{
+	flo_sem_give_n(arg, 2);
+}
+
+static void only_what_was_taken_is_given_back_body(void *arg)
+{
+	flo_sem sem, full = {.free = INT64_MAX};
+
+	(void)arg;
+	flo_sem_init(&sem, 5);
+	BREAKS(take_minus_one, &sem, "flo_sem_take_n",
+	       "a negative number of units");
+	BREAKS(trytake_minus_one, &sem, "flo_sem_trytake_n",
+	       "a negative number of units");
+	BREAKS(give_minus_one, &sem, "flo_sem_give_n",
+	       "a negative number of units");
+	BREAKS(give_one, &sem, "flo_sem_give", "more units than were taken");
+	EXPECT(flo_sem_trytake(&sem));
+	BREAKS(give_two, &sem, "flo_sem_give_n", "more units than were taken");
+	flo_sem_give(&sem);
+	EXPECT(sem.free == 5);
+	BREAKS(give_one, &full, "flo_sem_give", "more units than were taken");
+}
+CORO_TEST(only_what_was_taken_is_given_back);
+
 /* --- channels --------------------------------------------------------------- */
 
 static void send_to(void *arg)
@@ -347,6 +393,7 @@ int main(void)
 		cmocka_unit_test(a_rwmutex_is_unlocked_as_it_was_locked),
 		cmocka_unit_test(counts_stay_in_range),
 		cmocka_unit_test(a_semaphore_has_no_negative_units),
+		cmocka_unit_test(only_what_was_taken_is_given_back),
 		cmocka_unit_test(what_is_closed_stays_closed),
 		cmocka_unit_test(a_channel_outlives_who_waits_for_it),
 		cmocka_unit_test(a_select_has_64_cases),
