@@ -244,6 +244,59 @@ typedef struct flo_once {
 FLO_EXTERN flo_status flo_once_do(flo_once *once, flo_fn fn, void *arg,
 				  flo_context *context);
 
+/**
+ * A store of spare objects: what one coroutine is done with, another may use
+ * again, so that buffers and the like need not be made each time.
+ *
+ * It keeps objects apart for each P, where they are warm and nobody contends
+ * for them, and looks at the others' before it makes a new one. Nothing is
+ * promised about keeping: an object that is put may be dropped at once, and
+ * which one a get returns is not defined. Semantics: sync.Pool, with a bound
+ * where Go has its garbage collector.
+ *
+ * Threads: any, except flo_pool_free(). Nothing in here parks.
+ */
+typedef struct flo_pool flo_pool;
+
+/** Make an object; NULL if that fails. Called in flo_pool_get(). */
+typedef void *(*flo_pool_make)(void *arg);
+/** Dispose of @object. Called in flo_pool_put() and flo_pool_free(). */
+typedef void (*flo_pool_drop)(void *object, void *arg);
+
+/**
+ * Open a pool for coroutines of @rt, which may end before it.
+ *
+ * @make may be NULL: then an empty pool gives NULL. @drop may be NULL for
+ * objects that need no disposal. @arg is passed to both, and borrowed until
+ * flo_pool_free().
+ *
+ * Requires: @rt is not NULL.
+ * Returns FLO_OK and a pool the caller frees, or FLO_NOMEM.
+ */
+FLO_EXTERN flo_status flo_pool_new(flo_runtime *rt, flo_pool_make make,
+				   flo_pool_drop drop, void *arg,
+				   flo_pool **ret_pool);
+
+/**
+ * Take any object out of @pool, or make one.
+ *
+ * Returns an object that the caller owns; or NULL if there was none and @make
+ * gave none.
+ */
+FLO_EXTERN void *flo_pool_get(flo_pool *pool);
+
+/**
+ * Put @object, which is taken, into @pool; @drop gets it if that is full. NULL
+ * is allowed and does nothing. Who puts an object twice will get it twice.
+ */
+FLO_EXTERN void flo_pool_put(flo_pool *pool, void *object);
+
+/**
+ * Drop every object and free @pool. NULL is allowed. Requires: nobody uses it.
+ * Objects that are out stay their owners'.
+ */
+FLO_EXTERN void flo_pool_free(flo_pool *pool);
+
 /** Wait for a set of things to end. Semantics: sync.WaitGroup. */
 typedef struct flo_waitgroup {
 	struct flo__waitq q;
