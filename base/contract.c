@@ -11,6 +11,23 @@ void flo__contract_set_handler(flo__contract_handler handler)
 	handler_installed = handler;
 }
 
+static void give_up(const char *message, int len) FLO_NORETURN;
+
+static void give_up(const char *message, int len)
+{
+	if (handler_installed != NULL)
+		handler_installed(message);
+	/* write(), not stdio: its locks may be held by the one who broke. */
+	if (write(STDERR_FILENO, message, (size_t)len) < 0)
+		abort();
+	abort();
+}
+
+static int at_most(int len, size_t size)
+{
+	return len > (int)size - 1 ? (int)size - 1 : len;
+}
+
 void flo__contract_broken(const char *kind, const char *rule,
 			  const char *function, const char *file, int line)
 {
@@ -20,12 +37,17 @@ void flo__contract_broken(const char *kind, const char *rule,
 	len = snprintf(message, sizeof(message),
 		       "%s:%d: %s: broken contract: %s(%s)\n", file, line,
 		       function, kind, rule);
-	if (len > (int)sizeof(message) - 1)
-		len = (int)sizeof(message) - 1;
-	if (handler_installed != NULL)
-		handler_installed(message);
-	/* write(), not stdio: its locks may be held by the one who broke. */
-	if (write(STDERR_FILENO, message, (size_t)len) < 0)
-		abort();
-	abort();
+	give_up(message, at_most(len, sizeof(message)));
+}
+
+void flo__contract_rule_broken(const char *rule, const char *function,
+			       const char *file, int line)
+{
+	char message[512];
+	int len;
+
+	len = snprintf(message, sizeof(message),
+		       "%s:%d: %s: broken contract: %s\n", file, line, function,
+		       rule);
+	give_up(message, at_most(len, sizeof(message)));
 }

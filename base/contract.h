@@ -5,6 +5,10 @@
  * contract is a bug, not an error: it prints place and rule and aborts. Inside
  * a step it becomes a panic of that step, if the engine installed a handler
  * (flo__contract_set_handler()).
+ *
+ * REQUIRE_RULE says the rule in words, for functions that users call: the
+ * expression would tell them about our insides. REQUIRE_OF is for helpers: it
+ * names the function that was called (without parentheses).
  */
 #ifndef FLO_BASE_CONTRACT_H
 #define FLO_BASE_CONTRACT_H
@@ -20,10 +24,21 @@
 						__FILE__, __LINE__),           \
 			   0)))
 
+#define REQUIRE_RULE(cond, rule) REQUIRE_OF(__func__, cond, rule)
+
+#define REQUIRE_OF(function, cond, rule)                                       \
+	((void)((cond) || (flo__contract_rule_broken(rule, function, __FILE__, \
+						     __LINE__),                \
+			   0)))
+
 /* Report and abort (or hand to the handler, which does not return). */
 void flo__contract_broken(const char *kind, const char *rule,
 			  const char *function, const char *file,
 			  int line) FLO_NORETURN;
+
+/* As flo__contract_broken(), for a caller's rule in words. */
+void flo__contract_rule_broken(const char *rule, const char *function,
+			       const char *file, int line) FLO_NORETURN;
 
 /*
  * Replace what happens when a contract breaks. @handler gets the whole message

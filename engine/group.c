@@ -112,7 +112,7 @@ flo_status flo_group_new(flo_context *parent, flo_group **ret_group)
 
 void flo_group_set_limit(flo_group *group, uint32_t limit)
 {
-	REQUIRE(look(group) == 0);
+	REQUIRE_RULE(look(group) == 0, "the group has started members");
 	group->limit = limit != 0 && limit < USED_MAX ? limit : USED_MAX;
 }
 
@@ -339,7 +339,8 @@ flo_status flo__group_slot_take(flo_group *group, bool front)
 	flo_status st;
 
 	st = flo__waitq_wait(&group->q, front ? take_slot_front : take_slot,
-			     group->context, front, "group limit");
+			     group->context, front, "flo_group_go",
+			     "group limit");
 	if (st != FLO_OK)
 		return st;
 	/* As in enter(). */

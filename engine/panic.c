@@ -12,6 +12,7 @@
 #include <flo/panic.h>
 
 #include "base/contract.h"
+#include "engine/panic_p.h"
 #include "engine/sched/sched_p.h"
 
 #include <setjmp.h>
@@ -44,6 +45,11 @@ static struct frame **frames(void)
 	struct flo__g *g = flo__g_current();
 
 	return (struct frame **)(g != NULL ? flo__g_local(g) : thread_slot());
+}
+
+bool flo__try_is_open(void)
+{
+	return *frames() != NULL;
 }
 
 /*

@@ -42,6 +42,18 @@ flo_runtime *flo_runtime_current(void)
 	return m != NULL && m->g != NULL ? m->rt : NULL;
 }
 
+unsigned flo__place(void)
+{
+	struct flo__m *m = flo__m();
+
+	return m != NULL && m->p != NULL ? m->p->id : 0;
+}
+
+unsigned flo__runtime_places(const flo_runtime *rt)
+{
+	return rt->np;
+}
+
 void flo__runtime_hold(flo_runtime *rt)
 {
 	atomic_fetch_add(&rt->holds, 1);

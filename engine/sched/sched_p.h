@@ -95,6 +95,15 @@ flo_status flo__timer_start(flo_runtime *rt, struct flo__timer *timer,
  */
 bool flo__timer_stop(flo_runtime *rt, struct flo__timer *timer);
 
+/*
+ * Which P the caller runs on: to choose among things that are kept one a P.
+ * Only a hint, since the next park may change it: 0 on ordinary threads and in
+ * blocking regions, else less than flo__runtime_places(). Of another runtime
+ * it may be more.
+ */
+unsigned flo__place(void);
+unsigned flo__runtime_places(const flo_runtime *rt);
+
 /* The clock of @rt; flo_now() without a coroutine. */
 uint64_t flo__runtime_now(flo_runtime *rt);
 

@@ -32,7 +32,7 @@ void flo_chan_free(flo_chan *chan)
 	flo__spin_lock(&chan->lock);
 	waited_on = chan->senders.head != NULL || chan->receivers.head != NULL;
 	flo__spin_unlock(&chan->lock);
-	REQUIRE(!waited_on);
+	REQUIRE_RULE(!waited_on, "somebody waits for the channel");
 	flo__free(chan);
 }
 
@@ -198,7 +198,8 @@ static bool commit_one(struct flo__g *g, void *arg)
 
 /* Park until a peer comes. The lock is held and is released. */
 static flo_status wait_one(flo_chan *chan, struct flo__op_queue *q, void *value,
-			   flo_context *context, const char *why)
+			   flo_context *context, const char *function,
+			   const char *why)
 {
 	struct one one; /* not cleared: mostly unused */
 	struct flo__g *g = flo__g_current();
@@ -212,7 +213,8 @@ static flo_status wait_one(flo_chan *chan, struct flo__op_queue *q, void *value,
 		st = flo__op_begin(&one.op, g, false, context, UINT64_MAX);
 	if (st != FLO_OK) {
 		flo__spin_unlock(&chan->lock);
-		REQUIRE(st != FLO_INVALID); /* only coroutines can wait */
+		REQUIRE_OF(function, st != FLO_INVALID,
+			   "only a coroutine can wait");
 		return st;
 	}
 	flo__op_link(q, &one.node);
@@ -245,10 +247,10 @@ flo_status flo_chan_send(flo_chan *chan, const void *value,
 	st = flo__chan_send_now(chan, value, &peer);
 	if (st == FLO_AGAIN)
 		st = wait_one(chan, &chan->senders, (void *)(uintptr_t)value,
-			      context, "chan send");
+			      context, __func__, "chan send");
 	else
 		flo__spin_unlock(&chan->lock);
-	REQUIRE(st != FLO_CLOSED); /* nobody sends on a closed channel */
+	REQUIRE_RULE(st != FLO_CLOSED, "the channel is closed");
 	if (peer != NULL)
 		flo__ready(peer);
 	return st;
@@ -265,7 +267,7 @@ flo_status flo_chan_recv(flo_chan *chan, void *ret_value, flo_context *context)
 	st = flo__chan_recv_now(chan, ret_value, &peer);
 	if (st == FLO_AGAIN)
 		return wait_one(chan, &chan->receivers, ret_value, context,
-				"chan receive");
+				__func__, "chan receive");
 	flo__spin_unlock(&chan->lock);
 	if (peer != NULL)
 		flo__ready(peer);
@@ -281,7 +283,7 @@ flo_status flo_chan_try_send(flo_chan *chan, const void *value)
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_send_now(chan, value, &peer);
 	flo__spin_unlock(&chan->lock);
-	REQUIRE(st != FLO_CLOSED); /* nobody sends on a closed channel */
+	REQUIRE_RULE(st != FLO_CLOSED, "the channel is closed");
 	if (peer != NULL)
 		flo__ready(peer);
 	return st;
@@ -321,14 +323,14 @@ void flo_chan_close(flo_chan *chan)
 	struct flo__op_node *list = NULL, *next, **tail;
 	bool was_closed;
 
-	REQUIRE(chan != NULL);
+	REQUIRE_RULE(chan != NULL, "there is no channel");
 	flo__spin_lock(&chan->lock);
 	was_closed = chan->closed;
 	chan->closed = true;
 	tail = dismiss(&chan->receivers, &list);
 	dismiss(&chan->senders, tail);
 	flo__spin_unlock(&chan->lock);
-	REQUIRE(!was_closed);
+	REQUIRE_RULE(!was_closed, "the channel is closed already");
 	for (; list != NULL; list = next) {
 		/* A node is its coroutine's again once that is ready. */
 		next = list->next;

@@ -13,8 +13,8 @@ flo_status flo_cond_wait(flo_cond *cond, flo_mutex *mutex, flo_context *context)
 	flo_status status;
 
 	/* Not left to flo_mutex_unlock(), which runs under our lock. */
-	REQUIRE(flo__mutex_is_held(mutex));
-	status = flo__waiter_begin(&w, &cond->q, context);
+	REQUIRE_RULE(flo__mutex_is_held(mutex), "the mutex is not locked");
+	status = flo__waiter_begin(&w, &cond->q, context, __func__);
 	if (status != FLO_OK)
 		return status;
 	flo__spin_lock(&cond->q.lock);

@@ -197,7 +197,8 @@ static flo_status select_any(struct select *s, uint64_t timeout_ns,
 	unlock_all(s->locks, s->locks_len);
 	if (st != FLO_AGAIN || timeout_ns == 0)
 		return st;
-	REQUIRE(flo__g_current() != NULL);
+	REQUIRE_OF("flo_select", flo__g_current() != NULL,
+		   "only a coroutine can wait");
 	return wait_any(s, timeout_ns, context, ret_index, ret_peer);
 }
 
@@ -210,12 +211,12 @@ flo_status flo_select(struct flo_select_case *cases, size_t n,
 	size_t index = 0;
 	flo_status st;
 
-	REQUIRE(n <= CASES_MAX);
+	REQUIRE_RULE(n <= CASES_MAX, "more than 64 cases");
 	s.cases = cases;
 	s.n = n;
 	st = select_any(&s, timeout_ns, context, &index, &peer);
-	/* nobody sends on a closed channel */
-	REQUIRE(st != FLO_CLOSED || cases[index].send == NULL);
+	REQUIRE_RULE(st != FLO_CLOSED || cases[index].send == NULL,
+		     "it would send on a closed channel");
 	if (peer != NULL)
 		flo__ready(peer);
 	if ((st == FLO_OK || st == FLO_CLOSED) && ret_index != NULL)

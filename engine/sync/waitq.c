@@ -48,14 +48,14 @@ static void watch_fired(struct flo__context_watch *watch)
 }
 
 flo_status flo__waiter_begin(struct flo__waiter *w, struct flo__waitq *q,
-			     flo_context *context)
+			     flo_context *context, const char *function)
 {
 	w->q = q;
 	w->g = flo__g_current();
 	w->context = context;
 	w->state = FLO__WAITER_IDLE;
 	w->watch.fn = watch_fired;
-	REQUIRE(w->g != NULL);
+	REQUIRE_OF(function, w->g != NULL, "only a coroutine can wait");
 	if (context != NULL && !flo__context_watch_add(context, &w->watch))
 		return flo_context_status(context);
 	return FLO_OK;
@@ -93,7 +93,8 @@ flo_status flo__waiter_end(struct flo__waiter *w)
 }
 
 flo_status flo__waitq_wait(struct flo__waitq *q, flo__waitq_take take,
-			   flo_context *context, bool front, const char *why)
+			   flo_context *context, bool front,
+			   const char *function, const char *why)
 {
 	struct flo__waiter w;
 	flo_status status;
@@ -110,7 +111,7 @@ flo_status flo__waitq_wait(struct flo__waitq *q, flo__waitq_take take,
 	if (taken)
 		return FLO_OK;
 
-	status = flo__waiter_begin(&w, q, context);
+	status = flo__waiter_begin(&w, q, context, function);
 	if (status != FLO_OK)
 		return status;
 	flo__spin_lock(&q->lock);

@@ -60,11 +60,14 @@ typedef bool (*flo__waitq_take)(struct flo__waitq *q);
  * Take, or wait until someone grants; with @front before all who wait. A
  * context that has ended already wins over what could be taken.
  *
+ * @function is who was called, for the contract; @why is for reports.
+ *
  * Requires: called in a coroutine if it has to wait.
  * Returns FLO_OK, or the status of @context.
  */
 flo_status flo__waitq_wait(struct flo__waitq *q, flo__waitq_take take,
-			   flo_context *context, bool front, const char *why);
+			   flo_context *context, bool front,
+			   const char *function, const char *why);
 
 /*
  * The parts of a wait, for who needs more than flo__waitq_wait().
@@ -76,7 +79,7 @@ flo_status flo__waitq_wait(struct flo__waitq *q, flo__waitq_take take,
  * end: no lock held. Returns FLO_OK if granted, else the context's status.
  */
 flo_status flo__waiter_begin(struct flo__waiter *w, struct flo__waitq *q,
-			     flo_context *context);
+			     flo_context *context, const char *function);
 void flo__waiter_park(struct flo__waiter *w, bool front, const char *why);
 flo_status flo__waiter_end(struct flo__waiter *w);
 

@@ -14,7 +14,7 @@
 #ifndef FLO_SYNC_H
 #define FLO_SYNC_H
 
-#include <flo/context.h>
+#include <flo/runtime.h>
 
 #ifndef __cplusplus
 #include <stdatomic.h>
@@ -47,12 +47,103 @@ typedef struct flo_mutex {
 	uint32_t state; /* atomic: see the note in engine/sync/mutex.c */
 } flo_mutex;
 
-/** Lock, parking until it is free. Not recursive. */
+/**
+ * Lock @mutex, parking until it is free.
+ *
+ * Not recursive: who locks it twice waits for itself.
+ * Requires: called in a coroutine if it has to wait.
+ */
 FLO_EXTERN void flo_mutex_lock(flo_mutex *mutex);
-/** Lock if it is free. Never blocks. */
+
+/**
+ * Lock @mutex, parking until it is free or @context (may be NULL) ends.
+ *
+ * Returns FLO_OK, and only then the caller holds it; or the status of
+ * @context, also if that had ended before and the mutex is free.
+ */
+FLO_EXTERN flo_status flo_mutex_lock_ctx(flo_mutex *mutex,
+					 flo_context *context) FLO_MUST_CHECK;
+
+/** Lock @mutex if it is free and say whether. Any thread; never blocks. */
 FLO_EXTERN bool flo_mutex_trylock(flo_mutex *mutex);
-/** Requires: @mutex is locked (a broken contract otherwise). */
+
+/**
+ * Unlock @mutex. Another coroutine than the one that locked it may do so.
+ *
+ * Any thread. Requires: @mutex is locked.
+ */
 FLO_EXTERN void flo_mutex_unlock(flo_mutex *mutex);
+
+/**
+ * A mutex that many readers or one writer can hold.
+ *
+ * A writer that waits keeps new readers out; when it unlocks, the readers that
+ * wait by then go before the next writer. So neither can keep the other out
+ * for ever. Because of the first rule a coroutine that reads must not lock for
+ * reading again: a writer that comes in between would wait for it, and it for
+ * the writer. Writers are FIFO. Semantics: sync.RWMutex.
+ */
+typedef struct flo_rwmutex {
+	struct flo__waitq writers, readers;
+	uint32_t state; /* atomic: see the note in engine/sync/rwmutex.c */
+} flo_rwmutex;
+
+/**
+ * Lock @rw for reading, parking while a writer holds it or waits.
+ *
+ * Requires: called in a coroutine if it has to wait.
+ */
+FLO_EXTERN void flo_rwmutex_rlock(flo_rwmutex *rw);
+
+/**
+ * As flo_rwmutex_rlock(), until @context (may be NULL) ends.
+ *
+ * Returns FLO_OK, and only then the caller holds it; or the status of
+ * @context, also if that had ended before.
+ */
+FLO_EXTERN flo_status
+flo_rwmutex_rlock_ctx(flo_rwmutex *rw, flo_context *context) FLO_MUST_CHECK;
+
+/**
+ * Lock @rw for reading if no writer holds it or waits, and say whether.
+ * Any thread; never blocks.
+ */
+FLO_EXTERN bool flo_rwmutex_tryrlock(flo_rwmutex *rw);
+
+/**
+ * Undo one lock for reading. Another coroutine than the one that locked may do
+ * so. Any thread. Requires: @rw is locked for reading.
+ */
+FLO_EXTERN void flo_rwmutex_runlock(flo_rwmutex *rw);
+
+/**
+ * Lock @rw for writing, parking while anybody holds it.
+ *
+ * Requires: called in a coroutine if it has to wait.
+ */
+FLO_EXTERN void flo_rwmutex_lock(flo_rwmutex *rw);
+
+/**
+ * As flo_rwmutex_lock(), until @context (may be NULL) ends; the readers that
+ * the waiting kept out go on then.
+ *
+ * Returns FLO_OK, and only then the caller holds it; or the status of
+ * @context, also if that had ended before.
+ */
+FLO_EXTERN flo_status flo_rwmutex_lock_ctx(flo_rwmutex *rw,
+					   flo_context *context) FLO_MUST_CHECK;
+
+/**
+ * Lock @rw for writing if nobody holds it, and say whether. Any thread; never
+ * blocks.
+ */
+FLO_EXTERN bool flo_rwmutex_trylock(flo_rwmutex *rw);
+
+/**
+ * Undo the lock for writing. Another coroutine than the one that locked may do
+ * so. Any thread. Requires: @rw is locked for writing.
+ */
+FLO_EXTERN void flo_rwmutex_unlock(flo_rwmutex *rw);
 
 /** A condition variable; always re-check the condition after a wait. */
 typedef struct flo_cond {
@@ -71,22 +162,140 @@ FLO_EXTERN void flo_cond_signal(flo_cond *cond);
 /** Wake all that wait now. */
 FLO_EXTERN void flo_cond_broadcast(flo_cond *cond);
 
-/** A counting semaphore, FIFO: nobody overtakes a waiter. */
+/**
+ * A counting semaphore, FIFO: nobody overtakes a waiter, not even one who
+ * wants less. Semantics: golang.org/x/sync/semaphore.
+ *
+ * Made by flo_sem_init() of some units, it is a store of that many: what is
+ * given back must have been taken. Made of none, or zeroed, it counts what was
+ * given and has no size.
+ */
 typedef struct flo_sem {
 	struct flo__waitq q;
-	int64_t free;
+	int64_t free; /* by the queue's lock */
+	int64_t size; /* constant; 0: none */
 } flo_sem;
 
-/** Make @sem hold @free units. Requires: nobody uses it yet. */
-FLO_EXTERN void flo_sem_init(flo_sem *sem, int64_t free);
-/** Take one unit, parking until there is one. */
+/**
+ * Make @sem a store of @units, or, with 0, a counter that starts at 0.
+ *
+ * Requires: @units is not negative; nobody uses @sem yet.
+ */
+FLO_EXTERN void flo_sem_init(flo_sem *sem, int64_t units);
+
+/** As flo_sem_take_n() of one unit. */
 FLO_EXTERN flo_status flo_sem_take(flo_sem *sem, flo_context *context);
+
+/**
+ * Take @n units at once, parking until they are there and all who waited
+ * before have theirs, or until @context (may be NULL) ends.
+ *
+ * Who wants more than the size of @sem waits for what cannot come: until
+ * @context ends, or for ever without one, but outside the line, so that it
+ * keeps nobody waiting.
+ *
+ * Requires: @n is not negative; called in a coroutine if it has to wait.
+ * Returns FLO_OK, or the status of @context, and then nothing was taken.
+ */
+FLO_EXTERN flo_status flo_sem_take_n(flo_sem *sem, int64_t n,
+				     flo_context *context);
+
 /** As flo_sem_take(), before all that wait already (a retry coming back). */
 FLO_EXTERN flo_status flo_sem_take_front(flo_sem *sem, flo_context *context);
-/** Take a unit if there is one. Any thread; never blocks. */
+
+/** As flo_sem_trytake_n() of one unit. */
 FLO_EXTERN bool flo_sem_trytake(flo_sem *sem);
-/** Give a unit back, to the first who waits. Any thread. */
+
+/**
+ * Take @n units if they are there and nobody waits, and say whether. Any
+ * thread; never blocks. Requires: @n is not negative.
+ */
+FLO_EXTERN bool flo_sem_trytake_n(flo_sem *sem, int64_t n);
+
+/** As flo_sem_give_n() of one unit. */
 FLO_EXTERN void flo_sem_give(flo_sem *sem);
+
+/**
+ * Give @n units back, to those who wait first.
+ *
+ * Any thread. Requires: @n is not negative; if @sem has a size, at least @n
+ * units are taken.
+ */
+FLO_EXTERN void flo_sem_give_n(flo_sem *sem, int64_t n);
+
+/** Something that is done once, by the first who comes. Starts zeroed. */
+typedef struct flo_once {
+	struct flo__waitq q;
+	uint32_t state; /* atomic: see engine/sync/once.c */
+} flo_once;
+
+/**
+ * Run @fn(@arg), unless a call for @once has done so; wait, if one is just
+ * doing it, until that has ended or @context (may be NULL) ends.
+ *
+ * A @fn that panics has been done, too: it is not tried again. A @fn that
+ * calls this for the same @once waits for itself, which a deadlock report
+ * names. Any thread, if it does not have to wait. Semantics: sync.Once.
+ *
+ * Returns FLO_OK when what the first @fn wrote can be read, also if @context
+ * had ended by then; or the status of @context, and then this call has not run
+ * @fn.
+ */
+FLO_EXTERN flo_status flo_once_do(flo_once *once, flo_fn fn, void *arg,
+				  flo_context *context);
+
+/**
+ * A store of spare objects: what one coroutine is done with, another may use
+ * again, so that buffers and the like need not be made each time.
+ *
+ * It keeps objects apart for each P, where they are warm and nobody contends
+ * for them, and looks at the others' before it makes a new one. Nothing is
+ * promised about keeping: an object that is put may be dropped at once, and
+ * which one a get returns is not defined. Semantics: sync.Pool, with a bound
+ * where Go has its garbage collector.
+ *
+ * Threads: any, except flo_pool_free(). Nothing in here parks.
+ */
+typedef struct flo_pool flo_pool;
+
+/** Make an object; NULL if that fails. Called in flo_pool_get(). */
+typedef void *(*flo_pool_make)(void *arg);
+/** Dispose of @object. Called in flo_pool_put() and flo_pool_free(). */
+typedef void (*flo_pool_drop)(void *object, void *arg);
+
+/**
+ * Open a pool for coroutines of @rt, which may end before it.
+ *
+ * @make may be NULL: then an empty pool gives NULL. @drop may be NULL for
+ * objects that need no disposal. @arg is passed to both, and borrowed until
+ * flo_pool_free().
+ *
+ * Requires: @rt is not NULL.
+ * Returns FLO_OK and a pool the caller frees, or FLO_NOMEM.
+ */
+FLO_EXTERN flo_status flo_pool_new(flo_runtime *rt, flo_pool_make make,
+				   flo_pool_drop drop, void *arg,
+				   flo_pool **ret_pool);
+
+/**
+ * Take any object out of @pool, or make one.
+ *
+ * Returns an object that the caller owns; or NULL if there was none and @make
+ * gave none.
+ */
+FLO_EXTERN void *flo_pool_get(flo_pool *pool);
+
+/**
+ * Put @object, which is taken, into @pool; @drop gets it if that is full. NULL
+ * is allowed and does nothing. Who puts an object twice will get it twice.
+ */
+FLO_EXTERN void flo_pool_put(flo_pool *pool, void *object);
+
+/**
+ * Drop every object and free @pool. NULL is allowed. Requires: nobody uses it.
+ * Objects that are out stay their owners'.
+ */
+FLO_EXTERN void flo_pool_free(flo_pool *pool);
 
 /** Wait for a set of things to end. Semantics: sync.WaitGroup. */
 typedef struct flo_waitgroup {

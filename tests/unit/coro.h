@@ -12,11 +12,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <flo/panic.h>
 #include <flo/runtime.h>
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 static atomic_int coro_failures;
 
@@ -46,12 +48,17 @@ static inline void coro_run(const struct flo_runtime_options *options,
 /* Run @fn(NULL) on one thread, on several, and with every choice random. */
 static inline void coro_run_all_ways(flo_fn fn)
 {
-	coro_run(&(struct flo_runtime_options){.procs = 1}, fn, NULL);
-	coro_run(&(struct flo_runtime_options){.procs = 4}, fn, NULL);
-	coro_run(&(struct flo_runtime_options){.procs = 1, .shuffle_seed = 7},
-		 fn, NULL);
-	coro_run(&(struct flo_runtime_options){.procs = 4, .shuffle_seed = 11},
-		 fn, NULL);
+	static const struct flo_runtime_options ways[] = {
+		{.procs = 1},
+		{.procs = 2},
+		{.procs = 4},
+		{.procs = 1, .shuffle_seed = 7},
+		{.procs = 2, .shuffle_seed = 13},
+		{.procs = 4, .shuffle_seed = 11},
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		coro_run(&ways[i], fn, NULL);
 }
 
 /* Define the cmocka test NAME, which runs the coroutine NAME_body all ways. */
@@ -62,6 +69,19 @@ static inline void coro_run_all_ways(flo_fn fn)
 		coro_run_all_ways(name##_body);                                \
 	}                                                                      \
 	_Static_assert(1, "")
+
+/* Whether @fn(@arg) breaks a contract, with a message that says @rule. */
+static inline bool coro_breaks(flo_fn fn, void *arg, const char *rule)
+{
+	flo_error err = FLO_ERROR_INIT;
+
+	if (flo_try(fn, arg, &err) != FLO_PANIC)
+		return false;
+	if (strstr(err.text, rule) != NULL)
+		return true;
+	fprintf(stderr, "the message was: %s\n", err.text);
+	return false;
+}
 
 static inline void coro_go(flo_fn fn, void *arg)
 {

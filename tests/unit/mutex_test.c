@@ -130,6 +130,149 @@ static void it_is_handed_over_after_16_losses(void **state)
 	coro_run(&(struct flo_runtime_options){.procs = 1}, lose_some, NULL);
 }
 
+/* --- contexts ------------------------------------------------------------------ */
+
+struct locker {
+	flo_mutex *m;
+	flo_context *context;
+	flo_status status;
+	flo_sem ended;
+};
+
+static void lock_under_context(void *arg)
+{
+	struct locker *l = arg;
+
+	l->status = flo_mutex_lock_ctx(l->m, l->context);
+	flo_sem_give(&l->ended);
+}
+
+static void a_wait_ends_with_its_context_body(void *arg)
+{
+	flo_mutex m = {.state = 0};
+	struct locker l = {.m = &m};
+
+	(void)arg;
+	l.context = flo_context_new(flo_runtime_current());
+	flo_mutex_lock(&m);
+	coro_go(lock_under_context, &l);
+	UNTIL(waiting_in(&m.q) == 1);
+	flo_context_cancel(l.context, NULL);
+	flo_sem_take(&l.ended, NULL);
+	EXPECT(l.status == FLO_CANCELED);
+	EXPECT(waiting_in(&m.q) == 0 && !flo_mutex_trylock(&m));
+	flo_mutex_unlock(&m);
+	EXPECT(m.state == 0);
+	/* ended before: not even what is free */
+	EXPECT(flo_mutex_lock_ctx(&m, l.context) == FLO_CANCELED);
+	EXPECT(m.state == 0);
+	EXPECT(flo_mutex_lock_ctx(&m, NULL) == FLO_OK);
+	flo_mutex_unlock(&m);
+	flo_context_unref(l.context);
+}
+CORO_TEST(a_wait_ends_with_its_context);
+
+static void who_leaves_the_line_holds_up_nobody_body(void *arg)
+{
+	flo_mutex m = {.state = 0};
+	struct locker l[3] = {{.m = &m}, {.m = &m}, {.m = &m}};
+
+	(void)arg;
+	l[1].context = flo_context_new(flo_runtime_current());
+	flo_mutex_lock(&m);
+	for (uint32_t i = 0; i < 3; i++) {
+		coro_go(lock_under_context, &l[i]);
+		UNTIL(waiting_in(&m.q) == i + 1);
+	}
+	flo_context_cancel(l[1].context, NULL);
+	flo_sem_take(&l[1].ended, NULL);
+	for (int i = 0; i < 3; i += 2) {
+		flo_mutex_unlock(&m);
+		flo_sem_take(&l[i].ended, NULL);
+		EXPECT(l[i].status == FLO_OK);
+	}
+	flo_mutex_unlock(&m);
+	EXPECT(l[1].status == FLO_CANCELED && m.state == 0);
+	flo_context_unref(l[1].context);
+}
+CORO_TEST(who_leaves_the_line_holds_up_nobody);
+
+/* Woken in vain, and its context ends before it has run: on one thread. */
+static void who_was_woken_in_vain_can_still_leave_body(void *arg)
+{
+	flo_mutex m = {.state = 0};
+	struct locker l = {.m = &m};
+	bool ours;
+
+	(void)arg;
+	l.context = flo_context_new(flo_runtime_current());
+	flo_mutex_lock(&m);
+	coro_go(lock_under_context, &l);
+	UNTIL(waiting_in(&m.q) == 1);
+	flo_mutex_unlock(&m);
+	ours = flo_mutex_trylock(&m);
+	flo_context_cancel(l.context, NULL);
+	flo_sem_take(&l.ended, NULL);
+	EXPECT(l.status == (ours ? FLO_CANCELED : FLO_OK));
+	flo_mutex_unlock(&m);
+	EXPECT(m.state == 0);
+	flo_context_unref(l.context);
+}
+CORO_TEST(who_was_woken_in_vain_can_still_leave);
+
+/* Deadlines that pass in the line, while being woken, and while starving. */
+struct hurried {
+	flo_mutex m;
+	flo_context *root;
+	flo_waitgroup ended;
+	int inside;	  /* by m */
+	long locked;	  /* by m */
+	atomic_long late; /* gave up */
+};
+
+static void hurry(void *arg)
+{
+	struct hurried *h = arg;
+	flo_context *c;
+
+	for (int i = 0; i < CORO_STRESS(10000); i++) {
+		c = flo_context_timeout(h->root, 500 + (uint64_t)i % 50 * 700,
+					"soon");
+		if (flo_mutex_lock_ctx(&h->m, i % 8 != 0 ? c : NULL) ==
+		    FLO_OK) {
+			EXPECT(h->inside++ == 0);
+			h->locked++;
+			if (i % 2 == 0)
+				flo_yield();
+			EXPECT(--h->inside == 0);
+			flo_mutex_unlock(&h->m);
+		} else {
+			atomic_fetch_add(&h->late, 1);
+		}
+		flo_context_unref(c);
+	}
+	flo_waitgroup_done(&h->ended);
+}
+
+static void no_wake_up_is_lost_to_the_late_body(void *arg)
+{
+	struct hurried h = {.root = flo_context_new(flo_runtime_current())};
+
+	(void)arg;
+	for (int i = 0; i < 10; i++) {
+		flo_waitgroup_add(&h.ended, 1);
+		coro_go(hurry, &h);
+	}
+	flo_waitgroup_wait(&h.ended, NULL);
+	EXPECT(h.locked + atomic_load(&h.late) == 10 * CORO_STRESS(10000));
+	EXPECT(h.locked >= 10 * CORO_STRESS(10000) / 8);
+	EXPECT(waiting_in(&h.m.q) == 0 && flo_mutex_trylock(&h.m));
+	flo_mutex_unlock(&h.m);
+	EXPECT(h.m.state == 0);
+	flo_context_unref(h.root);
+}
+CORO_TEST(no_wake_up_is_lost_to_the_late);
+
 static void unlock_it(void *arg)
 {
 	flo_mutex_unlock(arg);
@@ -155,6 +298,10 @@ int main(void)
 		cmocka_unit_test(only_one_is_inside),
 		cmocka_unit_test(nobody_starves),
 		cmocka_unit_test(it_is_handed_over_after_16_losses),
+		cmocka_unit_test(a_wait_ends_with_its_context),
+		cmocka_unit_test(who_leaves_the_line_holds_up_nobody),
+		cmocka_unit_test(who_was_woken_in_vain_can_still_leave),
+		cmocka_unit_test(no_wake_up_is_lost_to_the_late),
 		cmocka_unit_test(unlocking_what_is_free_is_a_broken_contract),
 	};
 

@@ -224,6 +224,250 @@ static void no_unit_is_lost_or_made_body(void *arg)
 }
 CORO_TEST(no_unit_is_lost_or_made);
 
+/* --- several units at once: golang.org/x/sync/semaphore ---------------------- */
+
+static void units_are_taken_together_body(void *arg)
+{
+	flo_context *none = NULL;
+	bool tries[4];
+	flo_sem sem;
+
+	(void)arg;
+	flo_sem_init(&sem, 2);
+	EXPECT(flo_sem_take_n(&sem, 1, none) == FLO_OK);
+	tries[0] = flo_sem_trytake_n(&sem, 1);
+	tries[1] = flo_sem_trytake_n(&sem, 1);
+	flo_sem_give_n(&sem, 2);
+	tries[2] = flo_sem_trytake_n(&sem, 1);
+	EXPECT(flo_sem_take_n(&sem, 1, none) == FLO_OK);
+	tries[3] = flo_sem_trytake_n(&sem, 1);
+	EXPECT(tries[0] && !tries[1] && tries[2] && !tries[3]);
+	flo_sem_give_n(&sem, 2);
+	EXPECT(!flo_sem_trytake_n(&sem, 3));
+	EXPECT(flo_sem_trytake_n(&sem, 2));
+	EXPECT(flo_sem_trytake_n(&sem, 0));
+	flo_sem_give_n(&sem, 0);
+	flo_sem_give_n(&sem, 2);
+	EXPECT(sem.free == 2);
+}
+CORO_TEST(units_are_taken_together);
+
+struct wanting {
+	flo_sem *sem;
+	int64_t n;
+	flo_context *context;
+	flo_status status;
+	atomic_bool done;
+	flo_sem ended;
+};
+
+static void take_wanted(void *arg)
+{
+	struct wanting *w = arg;
+
+	w->status = flo_sem_take_n(w->sem, w->n, w->context);
+	atomic_store(&w->done, true);
+	flo_sem_give(&w->ended);
+}
+
+static void want(struct wanting *w, flo_sem *sem, int64_t n)
+{
+	uint32_t before = waiting_in(&sem->q);
+
+	*w = (struct wanting){.sem = sem, .n = n, .context = w->context};
+	coro_go(take_wanted, w);
+	UNTIL(waiting_in(&sem->q) == before + 1);
+}
+
+static void who_wants_much_blocks_who_wants_less_body(void *arg)
+{
+	struct wanting big = {0}, small = {0};
+	flo_sem sem;
+
+	(void)arg;
+	flo_sem_init(&sem, 4);
+	EXPECT(flo_sem_take_n(&sem, 2, NULL) == FLO_OK);
+	want(&big, &sem, 3);
+	/* there is one, and even two */
+	EXPECT(!flo_sem_trytake(&sem));
+	want(&small, &sem, 1);
+	flo_sem_give(&sem);
+	flo_sem_take(&big.ended, NULL);
+	EXPECT(!atomic_load(&small.done) && waiting_in(&sem.q) == 1);
+	flo_sem_give_n(&sem, 3);
+	flo_sem_take(&small.ended, NULL);
+	flo_sem_give_n(&sem, 2);
+	EXPECT(sem.free == 4);
+}
+CORO_TEST(who_wants_much_blocks_who_wants_less);
+
+static void one_give_serves_as_many_as_it_can_body(void *arg)
+{
+	struct wanting w[4] = {0};
+	flo_sem sem;
+
+	(void)arg;
+	flo_sem_init(&sem, 6);
+	EXPECT(flo_sem_take_n(&sem, 6, NULL) == FLO_OK);
+	for (int i = 0; i < 4; i++)
+		want(&w[i], &sem, i < 2 ? 2 : 1);
+	flo_sem_give_n(&sem, 5);
+	for (int i = 0; i < 3; i++)
+		flo_sem_take(&w[i].ended, NULL);
+	EXPECT(!atomic_load(&w[3].done) && sem.free == 0);
+	flo_sem_give(&sem);
+	flo_sem_take(&w[3].ended, NULL);
+	flo_sem_give_n(&sem, 6);
+	EXPECT(sem.free == 6);
+}
+CORO_TEST(one_give_serves_as_many_as_it_can);
+
+/* As x/sync's TestAllocCancelDoesntStarve. */
+static void who_gives_up_lets_the_ones_behind_go_on_body(void *arg)
+{
+	struct wanting big = {0}, small[2] = {0};
+	flo_sem sem;
+
+	(void)arg;
+	flo_sem_init(&sem, 10);
+	EXPECT(flo_sem_take(&sem, NULL) == FLO_OK);
+	big.context = flo_context_new(flo_runtime_current());
+	want(&big, &sem, 10);
+	want(&small[0], &sem, 1);
+	want(&small[1], &sem, 8);
+	flo_context_cancel(big.context, NULL);
+	for (int i = 0; i < 2; i++) {
+		flo_sem_take(&small[i].ended, NULL);
+		EXPECT(small[i].status == FLO_OK);
+	}
+	flo_sem_take(&big.ended, NULL);
+	EXPECT(big.status == FLO_CANCELED && sem.free == 0);
+	flo_context_unref(big.context);
+}
+CORO_TEST(who_gives_up_lets_the_ones_behind_go_on);
+
+/* As x/sync's TestWeightedDoesntBlockIfTooBig. */
+static void who_wants_too_much_blocks_nobody_body(void *arg)
+{
+	struct wanting greedy = {0};
+	flo_sem sem;
+
+	(void)arg;
+	flo_sem_init(&sem, 2);
+	greedy.context = flo_context_new(flo_runtime_current());
+	greedy.sem = &sem;
+	greedy.n = 3;
+	coro_go(take_wanted, &greedy);
+	for (int i = 0; i < 10; i++) {
+		EXPECT(flo_sem_take_n(&sem, 2, NULL) == FLO_OK);
+		flo_yield();
+		flo_sem_give_n(&sem, 2);
+	}
+	EXPECT(!atomic_load(&greedy.done) && waiting_in(&sem.q) == 0);
+	flo_context_cancel(greedy.context, NULL);
+	flo_sem_take(&greedy.ended, NULL);
+	EXPECT(greedy.status == FLO_CANCELED && sem.free == 2);
+	flo_context_unref(greedy.context);
+}
+CORO_TEST(who_wants_too_much_blocks_nobody);
+
+static void without_a_size_nothing_is_too_much_body(void *arg)
+{
+	struct wanting w = {0};
+	flo_sem sem = {.free = 0};
+
+	(void)arg;
+	want(&w, &sem, 5);
+	for (int i = 0; i < 5; i++) {
+		EXPECT(!atomic_load(&w.done));
+		flo_sem_give(&sem);
+	}
+	flo_sem_take(&w.ended, NULL);
+	EXPECT(w.status == FLO_OK && sem.free == 0);
+}
+CORO_TEST(without_a_size_nothing_is_too_much);
+
+/* As x/sync's TestLargeAcquireDoesntStarve. */
+struct crowd {
+	flo_sem sem;
+	atomic_bool stop;
+	flo_waitgroup ended;
+};
+
+static void take_and_give(void *arg)
+{
+	struct crowd *c = arg;
+
+	while (!atomic_load(&c->stop)) {
+		EXPECT(flo_sem_take(&c->sem, NULL) == FLO_OK);
+		flo_yield();
+		flo_sem_give(&c->sem);
+		flo_yield();
+	}
+	flo_waitgroup_done(&c->ended);
+}
+
+static void who_wants_all_does_not_starve_body(void *arg)
+{
+	enum {
+		N = 8
+	};
+	struct crowd c = {.stop = false};
+
+	(void)arg;
+	flo_sem_init(&c.sem, N);
+	flo_waitgroup_add(&c.ended, 2 * N);
+	for (int i = 0; i < 2 * N; i++)
+		coro_go(take_and_give, &c);
+	UNTIL(waiting_in(&c.sem.q) > 0);
+	EXPECT(flo_sem_take_n(&c.sem, N, NULL) == FLO_OK);
+	atomic_store(&c.stop, true);
+	flo_sem_give_n(&c.sem, N);
+	flo_waitgroup_wait(&c.ended, NULL);
+	EXPECT(c.sem.free == N);
+}
+CORO_TEST(who_wants_all_does_not_starve);
+
+/* Units of all sizes against deadlines: none is lost, none is made. */
+static void use_some_often(void *arg)
+{
+	struct bustle *b = arg;
+	flo_context *c;
+	int n;
+
+	for (int i = 0; i < CORO_STRESS(5000); i++) {
+		n = i % (UNITS + 1);
+		c = flo_context_timeout(b->root, 500 + (uint64_t)i % 50 * 700,
+					"soon");
+		if (flo_sem_take_n(&b->sem, n, c) == FLO_OK) {
+			note_most(b, n + atomic_fetch_add(&b->inside, n));
+			atomic_fetch_add(&b->served, 1);
+			flo_yield();
+			atomic_fetch_sub(&b->inside, n);
+			flo_sem_give_n(&b->sem, n);
+		}
+		flo_context_unref(c);
+	}
+	flo_waitgroup_done(&b->ended);
+}
+
+static void several_units_are_not_lost_or_made_body(void *arg)
+{
+	struct bustle b = {.root = flo_context_new(flo_runtime_current())};
+
+	(void)arg;
+	flo_sem_init(&b.sem, UNITS);
+	flo_waitgroup_add(&b.ended, USERS);
+	for (int i = 0; i < USERS; i++)
+		coro_go(use_some_often, &b);
+	flo_waitgroup_wait(&b.ended, NULL);
+	EXPECT(b.sem.free == UNITS);
+	EXPECT(atomic_load(&b.most) <= UNITS);
+	EXPECT(atomic_load(&b.served) > 0);
+	flo_context_unref(b.root);
+}
+CORO_TEST(several_units_are_not_lost_or_made);
+
 static void init_negative(void *arg)
 {
 	flo_sem_init(arg, -1);
@@ -247,6 +491,14 @@ int main(void)
 		cmocka_unit_test(an_ended_context_takes_nothing),
 		cmocka_unit_test(a_deadline_ends_the_wait),
 		cmocka_unit_test(no_unit_is_lost_or_made),
+		cmocka_unit_test(units_are_taken_together),
+		cmocka_unit_test(who_wants_much_blocks_who_wants_less),
+		cmocka_unit_test(one_give_serves_as_many_as_it_can),
+		cmocka_unit_test(who_gives_up_lets_the_ones_behind_go_on),
+		cmocka_unit_test(who_wants_too_much_blocks_nobody),
+		cmocka_unit_test(without_a_size_nothing_is_too_much),
+		cmocka_unit_test(who_wants_all_does_not_starve),
+		cmocka_unit_test(several_units_are_not_lost_or_made),
 		cmocka_unit_test(a_negative_count_is_a_broken_contract),
 	};
 
