@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define BOUNDS_MAX 8
+
 enum explore_finding {
 	EXPLORE_NOTHING,
 	EXPLORE_CHECK,	  /* explore_check() failed */
@@ -43,6 +45,7 @@ struct explore_result {
 	uint64_t schedules; /* tried */
 	uint64_t steps;	    /* of all of them */
 	uint64_t points;    /* addresses that threads share */
+	uint64_t by_bound[BOUNDS_MAX];
 	char schedule[4096];
 	char text[65536]; /* what was found, and how it came to it */
 };

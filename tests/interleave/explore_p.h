@@ -29,6 +29,9 @@ unsigned schedule_choose(uint32_t step, const uint8_t *threads, unsigned n);
 bool schedule_may_preempt(void);
 void schedule_preempt(void);
 
+/* What follows in this schedule is known from another one. */
+void schedule_prune(void);
+
 /* Thread @thread is at @address: does it matter who comes there first? */
 bool schedule_touch(const volatile void *address, unsigned thread, bool writes);
 

@@ -46,6 +46,9 @@ static void tell(const struct explore_scenario *scenario, unsigned bound,
 	       scenario->name, (unsigned long long)r->schedules, bound,
 	       (unsigned long long)r->steps, (unsigned long long)r->points,
 	       findings[r->finding]);
+	for (unsigned i = 0; i <= bound && i < BOUNDS_MAX; i++)
+		printf("  %u: %llu", i, (unsigned long long)r->by_bound[i]);
+	printf("\n");
 	if (r->finding != EXPLORE_NOTHING)
 		printf("%sagain: --replay %s %s\n", r->text, scenario->name,
 		       r->schedule);

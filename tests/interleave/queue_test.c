@@ -148,6 +148,7 @@ static void a_moving_element_is_seen(void)
 	atomic_store(&ps[0].runnext, &gs[0]);
 	explore_go("looks", look_while_it_moves, &empty);
 	put(&ps[0], atomic_exchange(&ps[0].runnext, &gs[1]));
+	take(atomic_exchange(&ps[0].runnext, NULL));
 	explore_join();
 	explore_check(!empty, "a queue that is never empty looks empty");
 	end(2);

@@ -44,6 +44,7 @@ void report_name(unsigned thread, const char *name)
 
 void report_step(unsigned thread, const char *file, int line, char what)
 {
+	report_result->steps++;
 	if (trace_len <= STEPS_MAX)
 		trace[trace_len++] =
 			(struct step){file, line, (uint8_t)thread, what};

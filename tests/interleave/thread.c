@@ -55,6 +55,9 @@ struct thread {
 	const void *waits_on;	 /* SLEEPS: the word */
 	unsigned joins;		 /* JOINS: whom */
 	const volatile void *at; /* what it is about to write, or NULL */
+	const volatile void *next; /* taken off before this, or NULL */
+	bool next_writes;
+	bool overtaken; /* somebody has since come to that in conflict */
 	/* What it has read since it last span. */
 	const volatile void *reads[READS_MAX];
 	unsigned reads_len;
@@ -193,16 +196,39 @@ static void stuck(void)
 	report_found(spins ? EXPLORE_LIVELOCK : EXPLORE_DEADLOCK, text);
 }
 
-/* Let somebody go on; the caller's status says whether it could itself. */
-static void decide(bool may_preempt)
+/* Thread @t is about to do what it said: see the note in schedule.c. */
+static void overtake(unsigned t, const volatile void *address, bool writes)
+{
+	for (unsigned i = 0; i < threads_len; i++) {
+		struct thread *u = &threads[i];
+
+		if (i != t && u->next == address && (writes || u->next_writes))
+			u->overtaken = true;
+	}
+}
+
+/* The caller is taken off before its next step, which is at @address. */
+static void preempt(struct thread *me, unsigned to,
+		    const volatile void *address, bool writes)
+{
+	schedule_preempt();
+	me->next = address;
+	me->next_writes = writes;
+	me->overtaken = false;
+	current = to;
+	switch_to(me, &threads[to], false);
+	me->next = NULL;
+	if (!me->overtaken)
+		schedule_prune();
+}
+
+/* The caller cannot go on: let somebody else. */
+static void wait_turn(void)
 {
 	struct thread *me = &threads[current];
 	uint8_t list[THREADS_MAX];
-	unsigned n, next;
-	bool runs = me->status == READY;
+	unsigned n;
 
-	if (runs && (quiet || !may_preempt || !schedule_may_preempt()))
-		return;
 	end_spins(false);
 	n = collect_ready(list);
 	if (n == 0 && ++stalls < STALLS_MAX) {
@@ -211,13 +237,26 @@ static void decide(bool may_preempt)
 	}
 	if (n == 0)
 		stuck();
-	next = n == 1 || quiet ? list[0] : schedule_choose(steps, list, n);
-	if (next == current)
+	n = n == 1 || quiet ? list[0] : schedule_choose(steps, list, n);
+	if (n == current)
 		return;
-	if (runs)
-		schedule_preempt();
-	current = next;
-	switch_to(me, &threads[next], me->status == ENDED);
+	current = n;
+	switch_to(me, &threads[n], me->status == ENDED);
+}
+
+/* The caller could go on with its next step, at @address. Shall another? */
+static void offer(const volatile void *address, bool writes)
+{
+	uint8_t list[THREADS_MAX];
+	unsigned n, next;
+
+	if (quiet || !schedule_may_preempt())
+		return;
+	end_spins(false);
+	n = collect_ready(list);
+	next = n == 1 ? current : schedule_choose(steps, list, n);
+	if (next != current)
+		preempt(&threads[current], next, address, writes);
 }
 
 static void step(const char *file, int line, char what)
@@ -251,7 +290,9 @@ void explore_point(const volatile void *address, bool writes, const char *file,
 	step(file, line, writes ? 'w' : 'r');
 	shared = schedule_touch(address, current, writes);
 	remember(address);
-	decide(shared);
+	if (shared)
+		offer(address, writes);
+	overtake(current, address, writes);
 	threads[current].at = writes ? address : NULL;
 }
 
@@ -266,7 +307,7 @@ void explore_spin(const char *file, int line)
 	me->status = SPINS;
 	me->written = false;
 	me->waits_for = ready_mask();
-	decide(false);
+	wait_turn();
 }
 
 static void sleep_on(_Atomic uint32_t *word, uint32_t value)
@@ -279,7 +320,7 @@ static void sleep_on(_Atomic uint32_t *word, uint32_t value)
 	me->status = SLEEPS;
 	me->waits_on = word;
 	me->since = ++sleeps;
-	decide(false);
+	wait_turn();
 }
 
 static void wake(const void *word, int max)
@@ -338,7 +379,7 @@ static void end(void)
 		on = false;
 		switch_to(me, &host, true);
 	}
-	decide(false);
+	wait_turn();
 }
 
 static void entry(struct flo__m *m)
@@ -390,7 +431,7 @@ static void join(unsigned id)
 		return;
 	me->status = JOINS;
 	me->joins = id;
-	decide(false);
+	wait_turn();
 }
 
 int explore_thread_join(pthread_t thread, void **ret_value)
