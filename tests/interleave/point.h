@@ -111,7 +111,7 @@ int explore_closedir(DIR *dir);
 #define pthread_create(t, a, f, g) explore_thread_create(t, a, f, g)
 #define pthread_join(t, r)	   explore_thread_join(t, r)
 #define pthread_self()		   explore_thread_self()
-#define pthread_sigmask(h, s, o)   ((void)(s), (void)(o), 0)
+#define pthread_sigmask(h, s, o)   ((void)(s), (void)(o))
 #define clock_gettime(c, t)	   explore_clock(c, t)
 #define opendir(p)		   explore_opendir(p)
 #define readdir(d)		   explore_readdir(d)
