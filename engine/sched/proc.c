@@ -124,8 +124,13 @@ void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front)
 {
 	struct flo__p *p = m->p;
 
-	if (m->rt->shuffle_seed != 0)
-		front = front && (rng_next(p) & 1);
+	if (__builtin_expect(m->rt->drive != FLO_DRIVE_NORMAL, 0)) {
+		if (m->rt->sim != NULL) {
+			flo__sim_push(m->rt, g, front);
+			return;
+		}
+		front = rng_next(p) & 1;
+	}
 	if (front)
 		g = atomic_exchange_explicit(&p->runnext, g,
 					     memory_order_acq_rel);
@@ -208,7 +213,8 @@ static struct flo__g *get_by_tick(struct flo__m *m)
 	if (atomic_load_explicit(&p->timer_next, memory_order_relaxed) !=
 	    FLO__NEVER)
 		flo__timers_run(p, flo__clock());
-	if (p->tick % FLO__GLOBAL_TICK != 0)
+	if (p->tick % FLO__GLOBAL_TICK != 0 &&
+	    (m->rt->drive == FLO_DRIVE_NORMAL || (rng_next(p) & 1)))
 		return NULL;
 	if (atomic_load_explicit(&m->rt->externals, memory_order_relaxed) > 0)
 		poll_at_times(m);
@@ -251,6 +257,9 @@ static struct flo__g *steal(struct flo__m *m, bool take_next)
 	flo_runtime *rt = m->rt;
 	uint32_t start = rng_next(m->p) % rt->np;
 	struct flo__g *g;
+
+	if (rt->drive != FLO_DRIVE_NORMAL)
+		take_next = rng_next(m->p) & 1;
 
 	for (uint32_t i = 0; i < rt->np; i++) {
 		struct flo__p *victim = &rt->ps[(start + i) % rt->np];
@@ -352,6 +361,10 @@ void flo__sched_wake(flo_runtime *rt)
 		return;
 	if (atomic_load_explicit(&rt->nidle, memory_order_relaxed) == 0)
 		return;
+	if (rt->sim != NULL) {
+		flo__poller_interrupt(rt);
+		return;
+	}
 	if (!atomic_compare_exchange_strong(&rt->spinning, &none, 1))
 		return;
 	flo__tlock_take(&rt->lock);
@@ -427,7 +440,7 @@ void flo__sched_handoff(flo_runtime *rt, struct flo__p *p)
 }
 
 /* Give the P up. Returns false if the last look under the lock found work. */
-static bool drop_p(struct flo__m *m)
+bool flo__sched_drop(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 
@@ -468,7 +481,7 @@ bool flo__sched_regain(struct flo__m *m)
 }
 
 /* Make what became ready while we drove the poller runnable. */
-static void flush_batch(struct flo__m *m)
+void flo__sched_flush(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 	struct flo__g *g;
@@ -503,11 +516,11 @@ static bool drive(struct flo__m *m)
 		return false;
 	flo__sched_regain(m);
 	if (m->p == NULL && m->batch.len > 0) {
-		flush_batch(m);
+		flo__sched_flush(m);
 		flo__sched_wake(rt);
 		return flo__sched_regain(m);
 	}
-	flush_batch(m);
+	flo__sched_flush(m);
 	return m->p != NULL;
 }
 
@@ -527,7 +540,7 @@ static struct flo__g *find(struct flo__m *m)
 		g = look(m);
 		if (g != NULL)
 			return g;
-		if (!drop_p(m))
+		if (!flo__sched_drop(m))
 			continue;
 		/* Steps 2 and 3 of who stops looking. */
 		atomic_thread_fence(memory_order_seq_cst);

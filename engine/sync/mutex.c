@@ -107,6 +107,7 @@ static void lock_slow(flo_mutex *mutex)
 
 void flo_mutex_lock(flo_mutex *mutex)
 {
+	flo__sched_point();
 	/* The usual case is one CAS; a failed guess costs no more. */
 	if (!cas(mutex, 0, HELD) && !flo_mutex_trylock(mutex))
 		lock_slow(mutex);

@@ -43,7 +43,10 @@ static inline void coro_run(const struct flo_runtime_options *options,
 	assert_int_equal(atomic_load(&coro_failures), 0);
 }
 
-/* Run @fn(NULL) on one thread, on several, and with every choice random. */
+/*
+ * Run @fn(NULL) on one thread, on several, with every choice random, and with
+ * every choice drawn from a seed.
+ */
 static inline void coro_run_all_ways(flo_fn fn)
 {
 	coro_run(&(struct flo_runtime_options){.procs = 1}, fn, NULL);
@@ -52,6 +55,11 @@ static inline void coro_run_all_ways(flo_fn fn)
 		 fn, NULL);
 	coro_run(&(struct flo_runtime_options){.procs = 4, .shuffle_seed = 11},
 		 fn, NULL);
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		coro_run(
+			&(struct flo_runtime_options){
+				.drive = FLO_DRIVE_DETERMINISTIC, .seed = seed},
+			fn, NULL);
 }
 
 /* Define the cmocka test NAME, which runs the coroutine NAME_body all ways. */
