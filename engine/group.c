@@ -315,6 +315,7 @@ flo_status flo_group_go(flo_group *group, flo_group_fn fn, void *arg)
 	flo_status st;
 
 	REQUIRE(group != NULL && fn != NULL);
+	flo__sched_point();
 	st = enter(group);
 	if (st == FLO_AGAIN) {
 		if (flo__group_slot_take(group, false) != FLO_OK)
@@ -395,6 +396,7 @@ flo_status flo_group_wait(flo_group *group, flo_error *err)
 
 	REQUIRE(group != NULL);
 	REQUIRE(!(look(group) & (WAITS | DONE)));
+	flo__sched_point();
 	if (pending_of(look(group)) > 0)
 		flo__park(commit_wait, group, "group", false);
 	/* Acquires what every member did before it left. */

@@ -55,6 +55,8 @@ void flo_blocking_begin(void)
 
 	if (m == NULL || m->g == NULL || m->block_depth++ > 0)
 		return;
+	if (m->rt->sim != NULL)
+		return;
 	p = m->p;
 	INSIST(p != NULL && !m->spinning);
 	m->p = NULL;
@@ -92,7 +94,7 @@ void flo_blocking_end(void)
 	if (m == NULL || m->g == NULL)
 		return;
 	REQUIRE(m->block_depth > 0);
-	if (--m->block_depth > 0)
+	if (--m->block_depth > 0 || m->rt->sim != NULL)
 		return;
 	if (swap(m->block_p))
 		m->p = m->block_p;

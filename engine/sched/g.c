@@ -368,10 +368,7 @@ static void call_off(struct flo__m *m, struct flo__g *g)
 
 	INSIST(was == FLO__G_PARKED);
 	FLO__TSAN_RELEASE(g);
-	if (m->g == NULL && m->picked == NULL)
-		m->picked = g;
-	else
-		flo__sched_push(m, g, true);
+	flo__sched_push(m, g, true);
 	if (g->external)
 		atomic_fetch_sub(&m->rt->externals, 1);
 }

@@ -67,6 +67,7 @@
 #endif
 #define FLO__GLOBAL_TICK 61u   /* look at the global queue every so often */
 #define FLO__TIMER_TICK	 8u    /* and at the clock, while timers are armed */
+#define FLO__TIMER_ARITY 4u    /* children of a place in a heap of timers */
 #define FLO__NEXT_MAX	 64u   /* wake-ups in a row that overtake the queue */
 #define FLO__CACHE_MAX	 64u   /* free G's and stacks a P keeps; halves move */
 #define FLO__M_MAX	 1024u /* threads of one runtime */
@@ -107,6 +108,7 @@ struct flo__g {
 	const char *why;  /* owner; what it waits for, while it is parked */
 	void *local;	  /* the coroutine's own: flo__g_local() */
 	void *fiber;	  /* ThreadSanitizer's */
+	uint32_t id; /* owner; which one it is, in the deterministic drive */
 };
 
 /* An intrusive FIFO of G's. */
@@ -155,6 +157,7 @@ struct flo__p {
 	bool mon_blocked;   /* monitor only: and that it was blocked */
 	uint64_t mon_since; /* monitor only: since when */
 	bool relief;	    /* constant */
+	bool detour; /* constant: never straight from one G to the next */
 	/* relaxed, hints of thieves to each other: when they last looked, and
 	 * the tick then (idle.c) */
 	_Atomic uint64_t seen_ns;
@@ -175,6 +178,7 @@ struct flo__p {
 
 /* What is done for a G that has left its stack: see the note in g.c. */
 enum flo__m_op {
+	FLO__OP_NONE, /* it never ran: there was no stack for it */
 	FLO__OP_PARK,
 	FLO__OP_YIELD,
 	FLO__OP_END,
@@ -209,13 +213,17 @@ struct flo__m {
 
 struct flo__stack_pool;
 struct flo__poller;
+struct flo__sim;
 
 struct flo_runtime {
 	struct flo__tlock lock;
-	uint32_t nprocs;	  /* constant: ordinary P's */
-	uint32_t np;		  /* constant: with relief P's */
-	uint32_t default_class;	  /* constant */
-	uint64_t shuffle_seed;	  /* constant */
+	uint32_t nprocs;	/* constant: ordinary P's */
+	uint32_t np;		/* constant: with relief P's */
+	uint32_t default_class; /* constant */
+	enum flo_drive drive;	/* constant */
+	struct flo__sim *sim;	/* constant; the deterministic drive's */
+	/* atomic, relaxed: the generator of both drives for tests */
+	_Atomic uint64_t draws;
 	struct flo__p *ps;	  /* constant: np of them */
 	struct flo__p *idle_p;	  /* by lock */
 	struct flo__m *idle_m;	  /* by lock */
@@ -298,6 +306,8 @@ void flo__sched_abandon(flo_runtime *rt, struct flo__p *p, bool spinning);
 bool flo__sched_work_anywhere(flo_runtime *rt);
 bool flo__sched_all_idle(flo_runtime *rt);
 bool flo__sched_regain(struct flo__m *m);
+bool flo__sched_drop(struct flo__m *m);
+void flo__sched_flush(struct flo__m *m);
 void flo__sched_spill(flo_runtime *rt, struct flo__p *p);
 
 /* idle.c: spinning and napping */
@@ -411,6 +421,17 @@ void flo__monitor_wake(flo_runtime *rt);
 /* deadlock.c; both with rt->lock held */
 bool flo__quiet(flo_runtime *rt);
 void flo__deadlock_check(flo_runtime *rt);
+
+/* sim.c: the drives for tests */
+flo_status flo__drive_init(flo_runtime *rt,
+			   const struct flo_runtime_options *options);
+void flo__drive_fini(flo_runtime *rt);
+uint64_t flo__drive_draw(flo_runtime *rt);
+uint32_t flo__drive_timer(struct flo__p *p, uint64_t now_ns);
+void flo__sim_loop(struct flo__m *m);
+void flo__sim_push(flo_runtime *rt, struct flo__g *g, bool front);
+uint64_t flo__sim_now(const flo_runtime *rt);
+uint64_t flo__sim_patience(const flo_runtime *rt);
 
 /* runtime.c */
 uint64_t flo__clock(void);

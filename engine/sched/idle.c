@@ -41,12 +41,16 @@
 
 #include <sched.h>
 
-#define SPIN_NS	   50000u
-#define WATCH_NS   10000u
+#ifndef FLO__SPIN_NS /* tests/interleave looks once, and does not nap */
+#define FLO__SPIN_NS 50000
+#endif
 #define WORTH_NS   20000u
 #define NAP_MIN_NS 100000u
 #define NAP_MAX_NS 800000u
 #define PAUSES	   64 /* between two looks, for the sake of who is looked at */
+
+static const uint64_t spin_ns = FLO__SPIN_NS;
+static const uint64_t watch_ns = FLO__SPIN_NS / 5;
 
 /* Somebody must wait in the poller, and nobody does. */
 bool flo__idle_must_drive(flo_runtime *rt)
@@ -81,7 +85,7 @@ static uint64_t lasts(struct flo__p *victim, uint32_t len, uint64_t now)
 		return 0;
 	}
 	if (ticks == 0)
-		return now - seen >= WATCH_NS ? UINT64_MAX : 0;
+		return now - seen >= watch_ns ? UINT64_MAX : 0;
 	note_pace(victim, tick, now);
 	return (now - seen) / ticks * len;
 }
@@ -101,6 +105,9 @@ static struct flo__g *steal(struct flo__m *m, uint64_t now)
 		if (victim == m->p)
 			continue;
 		ns = lasts(victim, spilled + flo__runq_len(victim), now);
+		if (rt->drive == FLO_DRIVE_SHUFFLED &&
+		    (flo__sched_random(m->p) & 1))
+			ns = UINT64_MAX;
 		if (ns < WORTH_NS)
 			continue;
 		g = flo__runq_steal(m->p, victim, ns == UINT64_MAX);
@@ -133,16 +140,16 @@ static struct flo__g *spin(struct flo__m *m)
 			  atomic_load_explicit(&m->rt->ps[i].shown_tick,
 					       memory_order_relaxed),
 			  now);
-	do {
+	for (;;) {
 		g = take(m, now);
-		if (g != NULL)
+		if (g != NULL || now - start >= spin_ns ||
+		    flo__idle_must_drive(m->rt))
 			return g;
 		for (int i = 0; i < PAUSES; i++)
 			flo__pause();
 		sched_yield();
 		now = flo__clock();
-	} while (now - start < SPIN_NS && !flo__idle_must_drive(m->rt));
-	return NULL;
+	}
 }
 
 /* Sleep with the P on offer. False: it was taken, and the count with it. */
@@ -215,7 +222,8 @@ struct flo__g *flo__idle_find(struct flo__m *m)
 	g = spin(m);
 	if (g != NULL)
 		return g;
-	if (!atomic_compare_exchange_strong(&rt->nappers, &nobody, 1))
+	if (spin_ns == 0 ||
+	    !atomic_compare_exchange_strong(&rt->nappers, &nobody, 1))
 		return NULL;
 	g = naps(m);
 	atomic_store(&rt->nappers, 0);

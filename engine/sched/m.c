@@ -34,7 +34,10 @@ static void *thread_main(void *arg)
 #endif
 	m->p = m->nextp;
 	m->nextp = NULL;
-	flo__sched_loop(m);
+	if (m->rt->sim != NULL)
+		flo__sim_loop(m);
+	else
+		flo__sched_loop(m);
 	INSIST(m->g == NULL && m->p == NULL);
 	flo__thread_known(-1);
 	current = NULL;

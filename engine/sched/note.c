@@ -118,6 +118,7 @@ flo_status flo_sleep(flo_context *context, uint64_t ns)
 	flo_status status;
 
 	REQUIRE(shot.g != NULL);
+	flo__sched_point();
 	rt = flo__g_runtime(shot.g);
 	shot.watch.fn = sleep_cancelled;
 	if (context != NULL && !flo__context_watch_add(context, &shot.watch))

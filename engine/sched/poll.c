@@ -206,6 +206,10 @@ void flo__poller_earlier(flo_runtime *rt, uint64_t when_ns)
 
 	if (!flo__poller_driven(rt))
 		return;
+	if (rt->sim != NULL) {
+		flo__poller_interrupt(rt);
+		return;
+	}
 	flo__tlock_take(&poller->lock);
 	if (when_ns < poller->armed_ns)
 		arm(poller, when_ns);
@@ -218,7 +222,8 @@ static bool arm_next(struct flo__poller *poller)
 	uint64_t now = flo__clock(), next;
 
 	flo__tlock_take(&poller->lock);
-	next = flo__timers_next(poller->rt);
+	next = poller->rt->sim != NULL ? flo__sim_patience(poller->rt)
+				       : flo__timers_next(poller->rt);
 	if (next == FLO__NEVER)
 		poller->armed_ns = FLO__NEVER; /* at worst it wakes us once */
 	else if (next != poller->armed_ns && next > now)

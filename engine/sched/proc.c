@@ -132,8 +132,13 @@ void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front)
 {
 	struct flo__p *p = m->p;
 
-	if (m->rt->shuffle_seed != 0)
-		front = front && (flo__sched_random(p) & 1);
+	if (__builtin_expect(m->rt->drive != FLO_DRIVE_NORMAL, 0)) {
+		if (m->rt->sim != NULL) {
+			flo__sim_push(m->rt, g, front);
+			return;
+		}
+		front = flo__sched_random(p) & 1;
+	}
 	if (front)
 		g = atomic_exchange_explicit(&p->runnext, g,
 					     memory_order_acq_rel);
@@ -218,7 +223,8 @@ static struct flo__g *get_by_tick(struct flo__m *m)
 	if (atomic_load_explicit(&p->timer_next, memory_order_relaxed) !=
 	    FLO__NEVER)
 		flo__timers_run(p, flo__clock());
-	if (p->tick % FLO__GLOBAL_TICK != 0)
+	if (p->tick % FLO__GLOBAL_TICK != 0 &&
+	    (m->rt->drive == FLO_DRIVE_NORMAL || (flo__sched_random(p) & 1)))
 		return NULL;
 	if (atomic_load_explicit(&m->rt->externals, memory_order_relaxed) > 0)
 		poll_at_times(m);
@@ -228,7 +234,7 @@ static struct flo__g *get_by_tick(struct flo__m *m)
 /* Is it time to look further than at the own queue? */
 static inline bool look_further(const struct flo__p *p, uint32_t tick)
 {
-	return p->relief || tick % FLO__GLOBAL_TICK == 0 ||
+	return p->detour || tick % FLO__GLOBAL_TICK == 0 ||
 	       (tick % FLO__TIMER_TICK == 0 &&
 		atomic_load_explicit(&p->timer_next, memory_order_relaxed) !=
 			FLO__NEVER);
@@ -367,6 +373,10 @@ static void wake_if_nobody_spins(flo_runtime *rt)
 		return;
 	if (atomic_load_explicit(&rt->nidle, memory_order_relaxed) == 0)
 		return;
+	if (rt->sim != NULL) {
+		flo__poller_interrupt(rt);
+		return;
+	}
 	if (!atomic_compare_exchange_strong(&rt->spinning, &none, 1))
 		return;
 	flo__tlock_take(&rt->lock);
@@ -461,7 +471,7 @@ void flo__sched_handoff(flo_runtime *rt, struct flo__p *p)
 }
 
 /* Give the P up. Returns false if the last look under the lock found work. */
-static bool drop_p(struct flo__m *m)
+bool flo__sched_drop(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 
@@ -517,7 +527,7 @@ bool flo__sched_regain(struct flo__m *m)
 }
 
 /* Make what became ready while we drove the poller runnable. */
-static void flush_batch(struct flo__m *m)
+void flo__sched_flush(struct flo__m *m)
 {
 	flo_runtime *rt = m->rt;
 	struct flo__g *g;
@@ -552,11 +562,11 @@ static bool drive(struct flo__m *m)
 		return false;
 	flo__sched_regain(m);
 	if (m->p == NULL && m->batch.len > 0) {
-		flush_batch(m);
+		flo__sched_flush(m);
 		flo__sched_wake(rt);
 		return flo__sched_regain(m);
 	}
-	flush_batch(m);
+	flo__sched_flush(m);
 	return m->p != NULL;
 }
 
@@ -585,7 +595,7 @@ static struct flo__g *find(struct flo__m *m)
 		if (g != NULL)
 			return g;
 		if (m->p != NULL) {
-			if (!drop_p(m))
+			if (!flo__sched_drop(m))
 				continue;
 			/* Who has to drive leaves the looking to another. */
 			if (missed_work(rt)) {

@@ -24,15 +24,16 @@ uint64_t flo__clock(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-uint64_t flo_now(void)
-{
-	return flo__clock();
-}
-
 uint64_t flo__runtime_now(flo_runtime *rt)
 {
-	(void)rt;
-	return flo__clock();
+	return rt->sim != NULL ? flo__sim_now(rt) : flo__clock();
+}
+
+uint64_t flo_now(void)
+{
+	struct flo__m *m = flo__m();
+
+	return m != NULL ? flo__runtime_now(m->rt) : flo__clock();
 }
 
 flo_runtime *flo_runtime_current(void)
@@ -86,11 +87,12 @@ static void p_init(flo_runtime *rt, struct flo__p *p, uint32_t id)
 {
 	p->rt = rt;
 	p->id = id;
-	p->rng = 0x9e3779b9u * (id + 1) ^ (uint32_t)rt->shuffle_seed;
+	p->rng = 0x9e3779b9u * (id + 1) ^ (uint32_t)rt->draws;
 	if (p->rng == 0)
 		p->rng = 1;
 	atomic_init(&p->timer_next, FLO__NEVER);
 	p->relief = id >= rt->nprocs;
+	p->detour = p->relief || rt->sim != NULL;
 	if (p->relief)
 		atomic_init(&p->status, FLO__P_ABSENT);
 	else
@@ -124,6 +126,7 @@ static void destroy(flo_runtime *rt)
 	flo__poller_free(rt);
 	flo__g_slabs_free(rt);
 	flo__stack_pool_free(rt->stacks);
+	flo__drive_fini(rt);
 	for (uint32_t i = 0; rt->ps != NULL && i < rt->np; i++)
 		flo__free(rt->ps[i].heap);
 	flo__free(rt->ps);
@@ -155,15 +158,17 @@ static flo_status start(flo_runtime *rt, flo_error *err)
 	struct flo__p *p;
 	flo_status st;
 
-	st = flo__monitor_start(rt, err);
-	if (st != FLO_OK)
-		return st;
+	if (rt->sim == NULL) {
+		st = flo__monitor_start(rt, err);
+		if (st != FLO_OK)
+			return st;
+	}
 	flo__tlock_take(&rt->lock);
 	p = flo__sched_idle_get(rt);
 	flo__tlock_give(&rt->lock);
 	if (flo__m_start(rt, p, false))
 		return FLO_OK;
-	stop(rt, true);
+	stop(rt, rt->sim == NULL);
 	return flo_error_sys(err, EAGAIN, "start a scheduler thread");
 }
 
@@ -184,9 +189,13 @@ flo_status flo_runtime_new(const struct flo_runtime_options *options,
 	if (rt->nprocs > PROCS_MAX)
 		rt->nprocs = PROCS_MAX;
 	rt->np = rt->nprocs + FLO__RELIEF_MAX;
-	atomic_init(&rt->nactive, rt->nprocs);
-	rt->shuffle_seed = options->shuffle_seed;
 	rt->creator = pthread_self();
+	st = flo__drive_init(rt, options);
+	if (st != FLO_OK) {
+		flo_error_set(err, st, "out of memory");
+		goto out;
+	}
+	atomic_init(&rt->nactive, rt->nprocs);
 	if (!flo__stack_class(options->stack_size, &rt->default_class)) {
 		st = flo_error_set(err, FLO_INVALID,
 				   "stack_size %zu: at most 262144",
@@ -230,7 +239,7 @@ void flo_runtime_free(flo_runtime *rt)
 	/* Threads that woke the last coroutines are on their way out. */
 	while (atomic_load(&rt->foreign) > 0)
 		sched_yield();
-	stop(rt, true);
+	stop(rt, rt->sim == NULL);
 	destroy(rt);
 }
 

@@ -8,6 +8,7 @@
 
 #include <flo/runtime.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct flo__g;
@@ -106,6 +107,34 @@ unsigned flo__runtime_places(const flo_runtime *rt);
 
 /* The clock of @rt; flo_now() without a coroutine. */
 uint64_t flo__runtime_now(flo_runtime *rt);
+
+/*
+ * The drives for tests (enum flo_drive; sim.c).
+ *
+ * choose: draw one of @n for the calling thread's runtime. Returns false in the
+ * normal drive and on ordinary threads: the caller chooses as it likes.
+ *
+ * random: 64 bits of the seed's. Returns false but in the deterministic drive.
+ *
+ * point: the calling coroutine may lose its turn here. It stands where an
+ * operation begins that may park anyway, and nowhere else: so whoever calls
+ * the operation is ready for it. While no runtime of the process has a drive
+ * for tests it costs a load and a branch.
+ */
+bool flo__drive_choose(uint32_t n, uint32_t *ret);
+bool flo__drive_random(uint64_t *ret);
+void flo__drive_point(void);
+
+/* atomic, relaxed: runtimes with such a drive, in this process */
+extern _Atomic uint32_t flo__drives_for_tests;
+
+static inline void flo__sched_point(void)
+{
+	if (__builtin_expect(atomic_load_explicit(&flo__drives_for_tests,
+						  memory_order_relaxed) != 0,
+			     0))
+		flo__drive_point();
+}
 
 /*
  * An ordinary thread or an object outside that may still wake coroutines of

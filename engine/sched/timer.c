@@ -17,7 +17,7 @@
 
 #include <sched.h>
 
-#define ARITY	 4u
+#define ARITY	 FLO__TIMER_ARITY
 #define HEAP_MIN 16u
 
 enum timer_state {
@@ -198,6 +198,8 @@ bool flo__timers_run(struct flo__p *p, uint64_t now_ns)
 	p->timers_busy = true;
 	while (p->heap_len > 0 && p->heap[0]->when_ns <= now_ns) {
 		timer = p->heap[0];
+		if (__builtin_expect(p->rt->drive != FLO_DRIVE_NORMAL, 0))
+			timer = p->heap[flo__drive_timer(p, now_ns)];
 		take_out(p, timer);
 		p->firing = timer;
 		flo__tlock_give(&p->timer_lock);

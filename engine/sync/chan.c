@@ -232,6 +232,7 @@ static flo_status wait_one(flo_chan *chan, struct flo__op_queue *q, void *value,
 static flo_status check(const flo_chan *chan, const flo_context *context)
 {
 	REQUIRE(chan != NULL);
+	flo__sched_point();
 	return context != NULL ? flo_context_status(context) : FLO_OK;
 }
 

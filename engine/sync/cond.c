@@ -12,6 +12,7 @@ flo_status flo_cond_wait(flo_cond *cond, flo_mutex *mutex, flo_context *context)
 	struct flo__waiter w;
 	flo_status status;
 
+	flo__sched_point();
 	/* Not left to flo_mutex_unlock(), which runs under our lock. */
 	REQUIRE_RULE(flo__mutex_is_held(mutex), "the mutex is not locked");
 	status = flo__waiter_begin(&w, &cond->q, context, __func__);

@@ -160,6 +160,7 @@ static flo_status lock_slow(flo_mutex *mutex, flo_context *context,
 
 void flo_mutex_lock(flo_mutex *mutex)
 {
+	flo__sched_point();
 	/* The usual case is one CAS; a failed guess costs no more. */
 	if (!cas(mutex, 0, HELD) && !flo_mutex_trylock(mutex))
 		lock_slow(mutex, NULL, __func__);

@@ -75,6 +75,16 @@ static bool can_go_on(const struct flo_select_case *c)
 			       : flo__chan_can_recv(c->chan);
 }
 
+/* Whether the last of @n cases that can go on takes the place of the chosen. */
+static bool takes_over(const struct select *s, uint32_t n)
+{
+	uint32_t choice;
+
+	if (!flo__drive_choose(n, &choice))
+		choice = next_random(s->locks[0]) % n;
+	return choice == 0;
+}
+
 /* Choose among the cases that can go on, each as likely; n if there is none. */
 static size_t choose(const struct select *s)
 {
@@ -85,7 +95,7 @@ static size_t choose(const struct select *s)
 		if (!can_go_on(&s->cases[i]))
 			continue;
 		able++;
-		if (able == 1 || next_random(s->locks[0]) % able == 0)
+		if (able == 1 || takes_over(s, able))
 			chosen = i;
 	}
 	return chosen;
@@ -212,6 +222,8 @@ flo_status flo_select(struct flo_select_case *cases, size_t n,
 	flo_status st;
 
 	REQUIRE_RULE(n <= CASES_MAX, "more than 64 cases");
+	if (timeout_ns != 0)
+		flo__sched_point();
 	s.cases = cases;
 	s.n = n;
 	st = select_any(&s, timeout_ns, context, &index, &peer);

@@ -100,6 +100,7 @@ flo_status flo__waitq_wait(struct flo__waitq *q, flo__waitq_take take,
 	flo_status status;
 	bool taken;
 
+	flo__sched_point();
 	if (context != NULL) {
 		status = flo_context_status(context);
 		if (status != FLO_OK)

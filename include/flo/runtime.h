@@ -28,10 +28,38 @@ typedef struct flo_runtime flo_runtime;
 /** What a coroutine runs; @arg is borrowed until it returns. */
 typedef void (*flo_fn)(void *arg);
 
+/**
+ * How the free choices of a scheduler are made: which coroutine runs next,
+ * which of several timers that are due, which case of a select.
+ *
+ * The last two are for tests; docs/simulation.md tells how to use them.
+ */
+enum flo_drive {
+	/** For speed, on as many threads as there are P. */
+	FLO_DRIVE_NORMAL,
+	/**
+	 * At random, on as many threads: also where the normal drive would
+	 * never choose so, and a coroutine yields now and then before it waits.
+	 * The threads' own timing stays what it is.
+	 */
+	FLO_DRIVE_SHUFFLED,
+	/**
+	 * On one thread and on a virtual clock, drawn from `seed`: the same
+	 * seed makes the same choices. The clock stands while any coroutine can
+	 * run or waits for something outside (a descriptor, a note), and then
+	 * jumps to the next timer, so nothing takes any time. Blocking regions
+	 * block everything. What comes from outside, and when, is the one thing
+	 * that the seed does not decide.
+	 */
+	FLO_DRIVE_DETERMINISTIC
+};
+
 struct flo_runtime_options {
-	unsigned procs;	       /* number of P; 0: one a core */
-	size_t stack_size;     /* address space a coroutine, bytes; 0: 64 KiB */
-	uint64_t shuffle_seed; /* not 0: every free choice is random (tests) */
+	unsigned procs;	   /* number of P; 0: one a core; deterministic: 1 */
+	size_t stack_size; /* address space a coroutine, bytes; 0: 64 KiB */
+	uint64_t shuffle_seed; /* not 0: as FLO_DRIVE_SHUFFLED and `seed` */
+	enum flo_drive drive;
+	uint64_t seed; /* of the choices; any value, 0 too */
 };
 
 /**
@@ -79,7 +107,10 @@ FLO_EXTERN void flo_yield(void);
  */
 FLO_EXTERN flo_status flo_sleep(flo_context *context, uint64_t ns);
 
-/** The runtime's monotonic clock in nanoseconds (virtual in simulations). */
+/**
+ * The monotonic clock in nanoseconds: in a coroutine its runtime's, which is
+ * virtual in the deterministic drive, elsewhere the system's.
+ */
 FLO_EXTERN uint64_t flo_now(void);
 
 /**

@@ -45,7 +45,10 @@ static inline void coro_run(const struct flo_runtime_options *options,
 	assert_int_equal(atomic_load(&coro_failures), 0);
 }
 
-/* Run @fn(NULL) on one thread, on several, and with every choice random. */
+/*
+ * Run @fn(NULL) on one thread, on several, with every choice random, and with
+ * every choice drawn from a seed.
+ */
 static inline void coro_run_all_ways(flo_fn fn)
 {
 	static const struct flo_runtime_options ways[] = {
@@ -59,6 +62,11 @@ static inline void coro_run_all_ways(flo_fn fn)
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		coro_run(&ways[i], fn, NULL);
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		coro_run(
+			&(struct flo_runtime_options){
+				.drive = FLO_DRIVE_DETERMINISTIC, .seed = seed},
+			fn, NULL);
 }
 
 /* Define the cmocka test NAME, which runs the coroutine NAME_body all ways. */
