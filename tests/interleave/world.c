@@ -90,7 +90,8 @@ void flo__free(void *mem)
 	explore_check(!head_of(mem)->freed, "memory is freed once");
 	head_of(mem)->freed = true;
 	/* What is read after the free is not what it was. */
-	memset(mem, 0xdb, head_of(mem)->size < 1024 ? head_of(mem)->size : 1024);
+	memset(mem, 0xdb,
+	       head_of(mem)->size < 1024 ? head_of(mem)->size : 1024);
 	POISON(mem, head_of(mem)->size);
 	live--;
 }
