@@ -118,11 +118,10 @@ void flo__blocking_return(struct flo__m *m, struct flo__g *g)
 		m->picked = g;
 		return;
 	}
-	/* Who drops a P looks at the global queue after that, so nobody needs
-	 * to be woken, but for one who naps. */
+	/* Since regain() found none, a P may have been dropped and its M have
+	 * looked at the global queue in vain. */
 	flo__glist_push(&list, g);
 	flo__sched_push_global(m->rt, &list);
-	atomic_thread_fence(memory_order_seq_cst);
-	flo__idle_kick(m->rt);
+	flo__sched_wake(m->rt);
 	count(m->rt, -1);
 }

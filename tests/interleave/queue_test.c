@@ -122,8 +122,7 @@ static void what_runs_next(void)
 	explore_go("thief", steal_next, &ps[1]);
 	explore_go("thief", steal_next, &ps[2]);
 	for (int i = 0; i < 2; i++) {
-		struct flo__g *g =
-			atomic_exchange(&ps[0].runnext, &gs[i]);
+		struct flo__g *g = atomic_exchange(&ps[0].runnext, &gs[i]);
 
 		if (g != NULL)
 			put(&ps[0], g);

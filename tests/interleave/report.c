@@ -76,26 +76,47 @@ static void add_step(const struct step *s)
 	    s->what == 's' ? " spins" : "");
 }
 
+static void add_stretch(uint32_t first, uint32_t next)
+{
+	const struct step *from = &trace[first];
+
+	add("%6u  %u %-8s ", first + 1, from->thread, names[from->thread]);
+	add_step(from);
+	if (next > first + 1) {
+		add(" .. ");
+		add_step(&trace[next - 1]);
+	}
+	add("\n");
+}
+
+static uint32_t end_of_stretch(uint32_t first)
+{
+	uint32_t next = first + 1;
+
+	while (next < trace_len && !every_step &&
+	       trace[next].thread == trace[first].thread)
+		next++;
+	return next;
+}
+
+/* A look and a spin, as those that wait do over and over. */
+static bool is_vain(uint32_t first, uint32_t next)
+{
+	return next - first <= 2 && trace[next - 1].what == 's';
+}
+
 /* Each stretch of one thread: where it began, where it stopped. */
 static void add_trace(void)
 {
-	uint32_t first = 0, next;
+	bool was_vain = false, vain;
+	uint32_t next;
 
-	for (; first < trace_len; first = next) {
-		const struct step *from = &trace[first];
-
-		next = first + 1;
-		while (next < trace_len && !every_step &&
-		       trace[next].thread == from->thread)
-			next++;
-		add("%6u  %u %-8s ", first + 1, from->thread,
-		    names[from->thread]);
-		add_step(from);
-		if (next > first + 1) {
-			add(" .. ");
-			add_step(&trace[next - 1]);
-		}
-		add("\n");
+	for (uint32_t first = 0; first < trace_len; first = next) {
+		next = end_of_stretch(first);
+		vain = is_vain(first, next) && !every_step;
+		if (!vain || !was_vain)
+			add_stretch(first, next);
+		was_vain = vain;
 	}
 }
 

@@ -45,7 +45,7 @@ static struct decision decisions[DECISIONS_MAX];
 static unsigned prefix;	 /* of them are given */
 static unsigned reached; /* of them were made in this schedule */
 static unsigned preemptions, bound;
-static bool pruned; /* nothing new can follow in this schedule */
+static bool pruned;  /* nothing new can follow in this schedule */
 static uint32_t run; /* number of this schedule */
 
 /* A schedule to run again: step and thread of what is not the default. */
@@ -159,8 +159,7 @@ void schedule_print(char *text, size_t size)
 		if (d->chosen != 0)
 			len += (size_t)snprintf(text + len, size - len,
 						"%s%u:%u", len > 0 ? "," : "",
-						d->step,
-						d->threads[d->chosen]);
+						d->step, d->threads[d->chosen]);
 	}
 	if (len == 0)
 		snprintf(text, size, "0:0");

@@ -51,10 +51,10 @@ struct thread {
 	void *(*fn)(void *arg);
 	void *arg;
 	enum status status;
-	void *local;		 /* the M that it is */
-	const void *waits_on;	 /* SLEEPS: the word */
-	unsigned joins;		 /* JOINS: whom */
-	const volatile void *at; /* what it is about to write, or NULL */
+	void *local;		   /* the M that it is */
+	const void *waits_on;	   /* SLEEPS: the word */
+	unsigned joins;		   /* JOINS: whom */
+	const volatile void *at;   /* what it is about to write, or NULL */
 	const volatile void *next; /* taken off before this, or NULL */
 	bool next_writes;
 	bool overtaken; /* somebody has since come to that in conflict */
@@ -104,8 +104,8 @@ static void switch_to(struct thread *from, struct thread *to, bool for_good)
 	*explore_local() = to->local;
 	left = from;
 #ifdef FLO__ASAN
-	__sanitizer_start_switch_fiber(for_good ? NULL : &from->fake,
-				       to->stack, to->stack_size);
+	__sanitizer_start_switch_fiber(for_good ? NULL : &from->fake, to->stack,
+				       to->stack_size);
 #endif
 	(void)for_good;
 	flo__switch(&from->sp, to->sp, NULL);
@@ -121,7 +121,7 @@ static void publish(unsigned t)
 	threads[t].at = NULL;
 	for (unsigned i = 0; i < threads_len; i++) {
 		u = &threads[i];
-		u->waits_for &= (uint8_t)~(1u << t);
+		u->waits_for &= (uint8_t) ~(1u << t);
 		if (u->status != SPINS || i == t || at == NULL)
 			continue;
 		u->written = u->written || u->reads_any;
@@ -178,9 +178,9 @@ static void end_spins(bool all)
 
 static void stuck(void)
 {
-	static const char *const doing[] = {"",	       "", "spins",
-					    "sleeps on a futex", "joins",
-					    ""};
+	static const char *const doing[] = {"",	     "",
+					    "spins", "sleeps on a futex",
+					    "joins", ""};
 	char text[512];
 	size_t len = 0;
 	bool spins = false;
