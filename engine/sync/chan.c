@@ -36,6 +36,23 @@ void flo_chan_free(flo_chan *chan)
 	flo__free(chan);
 }
 
+size_t flo_chan_len(flo_chan *chan)
+{
+	size_t len;
+
+	if (chan == NULL)
+		return 0;
+	flo__spin_lock(&chan->lock);
+	len = chan->len;
+	flo__spin_unlock(&chan->lock);
+	return len;
+}
+
+size_t flo_chan_cap(flo_chan *chan)
+{
+	return chan != NULL ? chan->capacity : 0;
+}
+
 /* The calls with constant sizes become single moves. */
 static void copy(void *to, const void *from, size_t size)
 {
@@ -219,10 +236,32 @@ static flo_status wait_one(flo_chan *chan, struct flo__op_queue *q, void *value,
 	return flo__op_outcome(&one.op);
 }
 
-/* Where an operation begins: the context's end comes first. */
-static flo_status check(const flo_chan *chan, const flo_context *context)
+static bool commit_nowhere(struct flo__g *g, void *arg)
 {
-	REQUIRE(chan != NULL);
+	(void)g;
+	return flo__op_commit(arg);
+}
+
+/* No channel: nobody will ever come. Only @context can end that. */
+static flo_status wait_in_vain(flo_context *context, const char *function,
+			       const char *why)
+{
+	struct flo__op op;
+	flo_status st;
+
+	REQUIRE_OF(function, flo__g_current() != NULL,
+		   "only a coroutine can wait");
+	st = flo__op_begin(&op, context, UINT64_MAX);
+	if (st != FLO_OK)
+		return st;
+	flo__park(commit_nowhere, &op, why, false);
+	flo__op_end(&op);
+	return flo__op_outcome(&op);
+}
+
+/* Where an operation begins: the context's end comes first. */
+static flo_status check(const flo_context *context)
+{
 	return context != NULL ? flo_context_status(context) : FLO_OK;
 }
 
@@ -230,10 +269,13 @@ flo_status flo_chan_send(flo_chan *chan, const void *value,
 			 flo_context *context)
 {
 	struct flo__g *peer;
-	flo_status st = check(chan, context);
+	flo_status st = check(context);
 
 	if (st != FLO_OK)
 		return st;
+	if (chan == NULL)
+		return wait_in_vain(context, __func__,
+				    "chan send (no channel)");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_send_now(chan, value, &peer);
 	if (st == FLO_AGAIN)
@@ -250,10 +292,13 @@ flo_status flo_chan_send(flo_chan *chan, const void *value,
 flo_status flo_chan_recv(flo_chan *chan, void *ret_value, flo_context *context)
 {
 	struct flo__g *peer;
-	flo_status st = check(chan, context);
+	flo_status st = check(context);
 
 	if (st != FLO_OK)
 		return st;
+	if (chan == NULL)
+		return wait_in_vain(context, __func__,
+				    "chan receive (no channel)");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_recv_now(chan, ret_value, &peer);
 	if (st == FLO_AGAIN)
@@ -270,7 +315,8 @@ flo_status flo_chan_try_send(flo_chan *chan, const void *value)
 	struct flo__g *peer;
 	flo_status st;
 
-	REQUIRE(chan != NULL);
+	if (chan == NULL)
+		return FLO_AGAIN;
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_send_now(chan, value, &peer);
 	flo__spin_unlock(&chan->lock);
@@ -285,7 +331,8 @@ flo_status flo_chan_try_recv(flo_chan *chan, void *ret_value)
 	struct flo__g *peer;
 	flo_status st;
 
-	REQUIRE(chan != NULL);
+	if (chan == NULL)
+		return FLO_AGAIN;
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_recv_now(chan, ret_value, &peer);
 	flo__spin_unlock(&chan->lock);

@@ -15,7 +15,7 @@ struct select {
 	struct flo_select_case *cases;
 	size_t n;
 	flo_chan *locks[CASES_MAX]; /* distinct, by address */
-	size_t locks_len;
+	size_t locks_len;	    /* 0: no case will ever be ready */
 	struct flo__op op;
 	struct flo__op_node nodes[CASES_MAX];
 };
@@ -171,7 +171,8 @@ static flo_status wait_any(struct select *s, uint64_t timeout_ns,
 		return st;
 	}
 	link_all(s);
-	flo__park(commit, s, "select", false);
+	flo__park(commit, s,
+		  s->locks_len > 0 ? "select" : "select (no channels)", false);
 	unlink_all(s);
 	flo__op_end(&s->op);
 	if (s->op.won != NULL)
