@@ -104,6 +104,14 @@ bool flo__timer_stop(flo_runtime *rt, struct flo__timer *timer);
 unsigned flo__place(void);
 unsigned flo__runtime_places(const flo_runtime *rt);
 
+/*
+ * A random number for a choice that users see (which case of a select). Each P
+ * has a generator for nothing else, which the runtime's shuffle_seed decides:
+ * with the same seed, what one P does is chosen alike. Without a seed, and on
+ * ordinary threads, it differs from run to run. Not for secrets.
+ */
+uint32_t flo__choice(void);
+
 /* The clock of @rt; flo_now() without a coroutine. */
 uint64_t flo__runtime_now(flo_runtime *rt);
 

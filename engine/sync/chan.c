@@ -16,9 +16,7 @@ flo_status flo_chan_new(size_t size, size_t capacity, flo_chan **ret_chan)
 	chan = flo__malloc(bytes);
 	if (chan == NULL)
 		return FLO_NOMEM;
-	*chan = (flo_chan){.random = 0x9e3779b9,
-			   .size = size,
-			   .capacity = capacity};
+	*chan = (flo_chan){.size = size, .capacity = capacity};
 	*ret_chan = chan;
 	return FLO_OK;
 }

@@ -54,14 +54,6 @@ static void unlock_all(flo_chan *const *locks, size_t len)
 		flo__spin_unlock(&locks[len]->lock);
 }
 
-static uint32_t next_random(flo_chan *chan)
-{
-	chan->random ^= chan->random << 13;
-	chan->random ^= chan->random >> 17;
-	chan->random ^= chan->random << 5;
-	return chan->random;
-}
-
 static struct flo__op_queue *queue_of(const struct flo_select_case *c)
 {
 	return c->send != NULL ? &c->chan->senders : &c->chan->receivers;
@@ -85,7 +77,7 @@ static size_t choose(const struct select *s)
 		if (!can_go_on(&s->cases[i]))
 			continue;
 		able++;
-		if (able == 1 || next_random(s->locks[0]) % able == 0)
+		if (able == 1 || flo__choice() % able == 0)
 			chosen = i;
 	}
 	return chosen;
