@@ -140,6 +140,8 @@ struct flo__p {
 	uint64_t polled_ns;	     /* owner M only: when it last polled */
 	_Atomic uint32_t shown_tick; /* relaxed: tick for the monitor */
 	uint32_t rng;		     /* owner M only */
+	_Atomic uint64_t
+		choices; /* relaxed, owner M or relief: flo__choice() */
 	/* relaxed, owner writes; exact to who sees the P idle under rt->lock */
 	_Atomic uint64_t spawned;
 	_Atomic uint64_t ended;
@@ -224,6 +226,7 @@ struct flo_runtime {
 	struct flo__sim *sim;	/* constant; the deterministic drive's */
 	/* atomic, relaxed: the generator of both drives for tests */
 	_Atomic uint64_t draws;
+	uint64_t choices_seed;	  /* constant: of the P's generators */
 	struct flo__p *ps;	  /* constant: np of them */
 	struct flo__p *idle_p;	  /* by lock */
 	struct flo__m *idle_m;	  /* by lock */

@@ -43,6 +43,42 @@ flo_runtime *flo_runtime_current(void)
 	return m != NULL && m->g != NULL ? m->rt : NULL;
 }
 
+/* A step of splitmix64: each state gives one number, all of them once. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+/* For threads without a P. Not inlined: see docs/scheduler.md, the switch. */
+static __attribute__((noinline)) uint64_t next_of_thread(void)
+{
+	static _Thread_local uint64_t state;
+
+	if (state == 0)
+		state = mix(flo__clock() ^ (uint64_t)(uintptr_t)&state);
+	return state += 0x9e3779b97f4a7c15ull;
+}
+
+uint32_t flo__choice(void)
+{
+	struct flo__m *m = flo__m();
+	_Atomic uint64_t *state;
+	uint64_t x;
+
+	if (m == NULL || m->p == NULL)
+		return (uint32_t)(mix(next_of_thread()) >> 32);
+	if (m->rt->sim != NULL)
+		return (uint32_t)(flo__drive_draw(m->rt) >> 32);
+	/* Relief comes by chance and must not change what the seed decides. */
+	state = &m->rt->ps[m->p->id % m->rt->nprocs].choices;
+	x = atomic_load_explicit(state, memory_order_relaxed) +
+	    0x9e3779b97f4a7c15ull;
+	atomic_store_explicit(state, x, memory_order_relaxed);
+	return (uint32_t)(mix(x) >> 32);
+}
+
 unsigned flo__place(void)
 {
 	struct flo__m *m = flo__m();
@@ -90,6 +126,7 @@ static void p_init(flo_runtime *rt, struct flo__p *p, uint32_t id)
 	p->rng = 0x9e3779b9u * (id + 1) ^ (uint32_t)rt->draws;
 	if (p->rng == 0)
 		p->rng = 1;
+	atomic_init(&p->choices, mix(rt->choices_seed + id));
 	atomic_init(&p->timer_next, FLO__NEVER);
 	p->relief = id >= rt->nprocs;
 	p->detour = p->relief || rt->sim != NULL;
@@ -195,6 +232,9 @@ flo_status flo_runtime_new(const struct flo_runtime_options *options,
 		flo_error_set(err, st, "out of memory");
 		goto out;
 	}
+	rt->choices_seed = rt->drive != FLO_DRIVE_NORMAL
+				   ? options->seed ^ options->shuffle_seed
+				   : flo__clock() ^ (uint64_t)(uintptr_t)rt;
 	atomic_init(&rt->nactive, rt->nprocs);
 	if (!flo__stack_class(options->stack_size, &rt->default_class)) {
 		st = flo_error_set(err, FLO_INVALID,

@@ -105,14 +105,19 @@ bool flo__timer_stop(flo_runtime *rt, struct flo__timer *timer);
 unsigned flo__place(void);
 unsigned flo__runtime_places(const flo_runtime *rt);
 
+/*
+ * A random number for a choice that users see (which case of a select). Each P
+ * has a generator for nothing else, which the runtime's shuffle_seed decides:
+ * with the same seed, what one P does is chosen alike. Without a seed, and on
+ * ordinary threads, it differs from run to run. Not for secrets.
+ */
+uint32_t flo__choice(void);
+
 /* The clock of @rt; flo_now() without a coroutine. */
 uint64_t flo__runtime_now(flo_runtime *rt);
 
 /*
  * The drives for tests (enum flo_drive; sim.c).
- *
- * choose: draw one of @n for the calling thread's runtime. Returns false in the
- * normal drive and on ordinary threads: the caller chooses as it likes.
  *
  * random: 64 bits of the seed's. Returns false but in the deterministic drive.
  *
@@ -121,7 +126,6 @@ uint64_t flo__runtime_now(flo_runtime *rt);
  * the operation is ready for it. While no runtime of the process has a drive
  * for tests it costs a load and a branch.
  */
-bool flo__drive_choose(uint32_t n, uint32_t *ret);
 bool flo__drive_random(uint64_t *ret);
 void flo__drive_point(void);
 

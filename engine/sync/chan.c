@@ -16,9 +16,7 @@ flo_status flo_chan_new(size_t size, size_t capacity, flo_chan **ret_chan)
 	chan = flo__malloc(bytes);
 	if (chan == NULL)
 		return FLO_NOMEM;
-	*chan = (flo_chan){.random = 0x9e3779b9,
-			   .size = size,
-			   .capacity = capacity};
+	*chan = (flo_chan){.size = size, .capacity = capacity};
 	*ret_chan = chan;
 	return FLO_OK;
 }
@@ -34,6 +32,23 @@ void flo_chan_free(flo_chan *chan)
 	flo__spin_unlock(&chan->lock);
 	REQUIRE_RULE(!waited_on, "somebody waits for the channel");
 	flo__free(chan);
+}
+
+size_t flo_chan_len(flo_chan *chan)
+{
+	size_t len;
+
+	if (chan == NULL)
+		return 0;
+	flo__spin_lock(&chan->lock);
+	len = chan->len;
+	flo__spin_unlock(&chan->lock);
+	return len;
+}
+
+size_t flo_chan_cap(flo_chan *chan)
+{
+	return chan != NULL ? chan->capacity : 0;
 }
 
 /* The calls with constant sizes become single moves. */
@@ -228,10 +243,32 @@ static flo_status wait_one(flo_chan *chan, struct flo__op_queue *q, void *value,
 	return flo__op_outcome(&one.op);
 }
 
-/* Where an operation begins: the context's end comes first. */
-static flo_status check(const flo_chan *chan, const flo_context *context)
+static bool commit_nowhere(struct flo__g *g, void *arg)
 {
-	REQUIRE(chan != NULL);
+	(void)g;
+	return flo__op_commit(arg);
+}
+
+/* No channel: nobody will ever come. Only @context can end that. */
+static flo_status wait_in_vain(flo_context *context, const char *function,
+			       const char *why)
+{
+	struct flo__g *g = flo__g_current();
+	struct flo__op op;
+	flo_status st;
+
+	REQUIRE_OF(function, g != NULL, "only a coroutine can wait");
+	st = flo__op_begin(&op, g, true, context, UINT64_MAX);
+	if (st != FLO_OK)
+		return st;
+	flo__park(commit_nowhere, &op, why, false);
+	flo__op_end(&op);
+	return flo__op_outcome(&op);
+}
+
+/* Where an operation begins: the context's end comes first. */
+static flo_status check(const flo_context *context)
+{
 	flo__sched_point();
 	return context != NULL ? flo_context_status(context) : FLO_OK;
 }
@@ -240,10 +277,13 @@ flo_status flo_chan_send(flo_chan *chan, const void *value,
 			 flo_context *context)
 {
 	struct flo__g *peer;
-	flo_status st = check(chan, context);
+	flo_status st = check(context);
 
 	if (st != FLO_OK)
 		return st;
+	if (chan == NULL)
+		return wait_in_vain(context, __func__,
+				    "chan send (no channel)");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_send_now(chan, value, &peer);
 	if (st == FLO_AGAIN)
@@ -260,10 +300,13 @@ flo_status flo_chan_send(flo_chan *chan, const void *value,
 flo_status flo_chan_recv(flo_chan *chan, void *ret_value, flo_context *context)
 {
 	struct flo__g *peer;
-	flo_status st = check(chan, context);
+	flo_status st = check(context);
 
 	if (st != FLO_OK)
 		return st;
+	if (chan == NULL)
+		return wait_in_vain(context, __func__,
+				    "chan receive (no channel)");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_recv_now(chan, ret_value, &peer);
 	if (st == FLO_AGAIN)
@@ -280,7 +323,8 @@ flo_status flo_chan_try_send(flo_chan *chan, const void *value)
 	struct flo__g *peer;
 	flo_status st;
 
-	REQUIRE(chan != NULL);
+	if (chan == NULL)
+		return FLO_AGAIN;
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_send_now(chan, value, &peer);
 	flo__spin_unlock(&chan->lock);
@@ -295,7 +339,8 @@ flo_status flo_chan_try_recv(flo_chan *chan, void *ret_value)
 	struct flo__g *peer;
 	flo_status st;
 
-	REQUIRE(chan != NULL);
+	if (chan == NULL)
+		return FLO_AGAIN;
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_recv_now(chan, ret_value, &peer);
 	flo__spin_unlock(&chan->lock);

@@ -74,7 +74,6 @@ struct flo__op_queue {
 
 struct flo_chan {
 	uint32_t lock;
-	uint32_t random; /* by lock: xorshift state for selects */
 	bool closed;	 /* by lock */
 	size_t size;	 /* constant: of a value, bytes */
 	size_t capacity; /* constant: values */

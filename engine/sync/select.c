@@ -15,7 +15,7 @@ struct select {
 	struct flo_select_case *cases;
 	size_t n;
 	flo_chan *locks[CASES_MAX]; /* distinct, by address */
-	size_t locks_len;
+	size_t locks_len;	    /* 0: no case will ever be ready */
 	struct flo__op op;
 	struct flo__op_node nodes[CASES_MAX];
 };
@@ -54,14 +54,6 @@ static void unlock_all(flo_chan *const *locks, size_t len)
 		flo__spin_unlock(&locks[len]->lock);
 }
 
-static uint32_t next_random(flo_chan *chan)
-{
-	chan->random ^= chan->random << 13;
-	chan->random ^= chan->random >> 17;
-	chan->random ^= chan->random << 5;
-	return chan->random;
-}
-
 static struct flo__op_queue *queue_of(const struct flo_select_case *c)
 {
 	return c->send != NULL ? &c->chan->senders : &c->chan->receivers;
@@ -75,16 +67,6 @@ static bool can_go_on(const struct flo_select_case *c)
 			       : flo__chan_can_recv(c->chan);
 }
 
-/* Whether the last of @n cases that can go on takes the place of the chosen. */
-static bool takes_over(const struct select *s, uint32_t n)
-{
-	uint32_t choice;
-
-	if (!flo__drive_choose(n, &choice))
-		choice = next_random(s->locks[0]) % n;
-	return choice == 0;
-}
-
 /* Choose among the cases that can go on, each as likely; n if there is none. */
 static size_t choose(const struct select *s)
 {
@@ -95,7 +77,7 @@ static size_t choose(const struct select *s)
 		if (!can_go_on(&s->cases[i]))
 			continue;
 		able++;
-		if (able == 1 || takes_over(s, able))
+		if (able == 1 || flo__choice() % able == 0)
 			chosen = i;
 	}
 	return chosen;
@@ -182,7 +164,8 @@ static flo_status wait_any(struct select *s, uint64_t timeout_ns,
 		return st;
 	}
 	link_all(s);
-	flo__park(commit, s, "select", false);
+	flo__park(commit, s,
+		  s->locks_len > 0 ? "select" : "select (no channels)", false);
 	unlink_all(s);
 	flo__op_end(&s->op);
 	if (s->op.won != NULL)

@@ -2,10 +2,16 @@
  * Channels: typed queues between coroutines, unbuffered or bounded.
  *
  * Values are @size bytes, copied; a value that meets a waiting receiver goes
- * straight to it. Semantics: Go's channels. Sending on a closed channel is a
- * broken contract; receiving from one gives what is buffered, then FLO_CLOSED.
+ * straight to it. Senders and receivers are served in the order in which they
+ * came. Semantics: Go's channels. Sending on a closed channel is a broken
+ * contract; receiving from one gives what is buffered, then FLO_CLOSED.
  *
- * Threads: coroutines of one runtime.
+ * NULL is the channel on which nobody ever comes: a send or a receive waits
+ * for ever, or until its context ends; a try gives FLO_AGAIN; a case of a
+ * select is never ready, so that a case is switched off by setting its channel
+ * to NULL. A deadlock report says "no channel" of such a wait.
+ *
+ * Threads: coroutines of one runtime, unless a function says "any thread".
  */
 #ifndef FLO_CHAN_H
 #define FLO_CHAN_H
@@ -28,29 +34,56 @@ typedef struct flo_chan flo_chan;
  */
 FLO_EXTERN flo_status flo_chan_new(size_t size, size_t capacity,
 				   flo_chan **ret_chan);
-/** Free, buffered values too. NULL is allowed. Requires: nobody uses it. */
+
+/**
+ * Free @chan and the values in its buffer. NULL is allowed. Any thread.
+ *
+ * Requires: nobody waits for it, or uses it later (debug builds say so, as
+ * long as the memory is not used for something else).
+ */
 FLO_EXTERN void flo_chan_free(flo_chan *chan);
 
 /**
- * Send a copy of *@value, parking while the channel is full.
- * Returns FLO_OK or the status of @context (may be NULL), nothing sent then.
+ * Say how many values @chan holds that nobody has received; 0 for NULL. It may
+ * be different by the time the caller looks. Any thread.
+ */
+FLO_EXTERN size_t flo_chan_len(flo_chan *chan);
+
+/** Say how many values @chan can hold; 0 for NULL. Any thread. */
+FLO_EXTERN size_t flo_chan_cap(flo_chan *chan);
+
+/**
+ * Send a copy of *@value, parking while the channel is full, or, if it has no
+ * buffer, until a receiver comes.
+ *
+ * Requires: @chan is not closed, nor closed while this waits; called in a
+ * coroutine if it has to wait.
+ * Returns FLO_OK, or the status of @context (may be NULL), also if that had
+ * ended before; nothing was sent then.
  */
 FLO_EXTERN flo_status flo_chan_send(flo_chan *chan, const void *value,
 				    flo_context *context);
+
 /**
  * Receive into *@ret_value, parking while the channel is empty.
+ *
+ * Requires: called in a coroutine if it has to wait.
  * Returns FLO_OK; FLO_CLOSED when it is closed and drained, or the status of
- * @context (may be NULL), and leaves *@ret_value alone then.
+ * @context (may be NULL), also if that had ended before; *@ret_value is left
+ * alone then.
  */
 FLO_EXTERN flo_status flo_chan_recv(flo_chan *chan, void *ret_value,
 				    flo_context *context);
+
 /** As flo_chan_send(), but FLO_AGAIN instead of parking. Any thread. */
 FLO_EXTERN flo_status flo_chan_try_send(flo_chan *chan, const void *value);
+
 /** As flo_chan_recv(), but FLO_AGAIN instead of parking. Any thread. */
 FLO_EXTERN flo_status flo_chan_try_recv(flo_chan *chan, void *ret_value);
+
 /**
- * Close: no more will be sent. Wakes everyone; to a sender that waits it is a
- * broken contract. Any thread. Requires: not closed before.
+ * Close: no more will be sent. Wakes everyone who waits; to a sender that is a
+ * broken contract. Any thread. Requires: @chan is not NULL and not closed.
  */
 FLO_EXTERN void flo_chan_close(flo_chan *chan);
 
@@ -62,11 +95,20 @@ struct flo_select_case {
 };
 
 /**
- * Wait until one of @n (at most 64) cases can go on and do it; among several
- * that can, one is chosen at random. @timeout_ns: 0 does not wait
- * (FLO_AGAIN), UINT64_MAX waits for ever, else FLO_TIMEOUT.
- * Returns FLO_OK or FLO_CLOSED (a receive on a closed channel) with the case's
- * index in *@ret_index; or @context's status.
+ * Wait until one of @n (at most 64) cases can go on, and do it.
+ *
+ * Among several that can, one is chosen at random, each as likely; the seed of
+ * the runtime's shuffle decides how, so that a test can repeat it. @timeout_ns:
+ * 0 does not wait (Go's default clause), UINT64_MAX waits for ever, else so
+ * many nanoseconds. Without cases that can ever be ready it waits for the time
+ * or the context.
+ *
+ * Requires: no case sends on a closed channel; called in a coroutine, except
+ * with a @timeout_ns of 0, which any thread may do.
+ * Returns FLO_OK, or FLO_CLOSED (a receive from a closed channel), with the
+ * case's index in *@ret_index (may be NULL); FLO_AGAIN if @timeout_ns is 0 and
+ * none could; FLO_TIMEOUT after that time; the status of @context (may be
+ * NULL); FLO_NOMEM if the timer could not be had.
  */
 FLO_EXTERN flo_status flo_select(struct flo_select_case *cases, size_t n,
 				 uint64_t timeout_ns, flo_context *context,

@@ -321,150 +321,135 @@ static void a_deadline_ends_a_receive_body(void *arg)
 }
 CORO_TEST(a_deadline_ends_a_receive);
 
-/* Many on both sides, all with deadlines that keep passing. */
-struct traffic {
-	flo_chan *c;
-	flo_context *root;
-	flo_waitgroup senders, receivers;
-	atomic_long sent, received, sent_n, received_n;
-};
+/* --- no channel, and what a channel says of itself -------------------------- */
 
-static flo_context *short_deadline(struct traffic *t, int i)
+static void nobody_comes_to_no_channel_body(void *arg)
 {
-	return flo_context_timeout(t->root, 500 + (uint64_t)i % 40 * 700, "x");
-}
+	flo_context *root = flo_context_new(flo_runtime_current());
+	flo_context *soon = flo_context_timeout(root, 1000000, "1ms");
+	struct end e = {.c = NULL, .context = flo_context_child(root)};
+	int v = 3;
 
-static void send_much(void *arg)
-{
-	struct traffic *t = arg;
-	flo_context *c;
-
-	for (int v = 1; v <= CORO_STRESS(15000); v++) {
-		c = short_deadline(t, v);
-		if (flo_chan_send(t->c, &v, c) == FLO_OK) {
-			atomic_fetch_add(&t->sent, v);
-			atomic_fetch_add(&t->sent_n, 1);
-		}
-		flo_context_unref(c);
-	}
-	flo_waitgroup_done(&t->senders);
-}
-
-static void recv_much(void *arg)
-{
-	struct traffic *t = arg;
-	flo_context *c;
-	flo_status st;
-	int v;
-
-	for (int i = 0;; i++) {
-		c = short_deadline(t, i);
-		st = flo_chan_recv(t->c, &v, c);
-		flo_context_unref(c);
-		if (st == FLO_CLOSED)
-			break;
-		if (st == FLO_OK) {
-			atomic_fetch_add(&t->received, v);
-			atomic_fetch_add(&t->received_n, 1);
-		}
-	}
-	flo_waitgroup_done(&t->receivers);
-}
-
-static void pass_traffic(size_t capacity)
-{
-	struct traffic t = {.c = chan_of(sizeof(int), capacity)};
-
-	t.root = flo_context_new(flo_runtime_current());
-	for (int i = 0; i < 5; i++) {
-		flo_waitgroup_add(&t.senders, 1);
-		coro_go(send_much, &t);
-		flo_waitgroup_add(&t.receivers, 1);
-		coro_go(recv_much, &t);
-	}
-	flo_waitgroup_wait(&t.senders, NULL);
-	flo_chan_close(t.c);
-	flo_waitgroup_wait(&t.receivers, NULL);
-	EXPECT(atomic_load(&t.sent_n) > 0);
-	EXPECT(atomic_load(&t.sent_n) == atomic_load(&t.received_n));
-	EXPECT(atomic_load(&t.sent) == atomic_load(&t.received));
-	flo_chan_free(t.c);
-	flo_context_unref(t.root);
-}
-
-static void every_value_arrives_once_or_was_not_sent_body(void *arg)
-{
 	(void)arg;
-	pass_traffic(0);
-	pass_traffic(1);
-	pass_traffic(7);
+	EXPECT(flo_chan_try_send(NULL, &v) == FLO_AGAIN);
+	EXPECT(flo_chan_try_recv(NULL, &v) == FLO_AGAIN);
+	EXPECT(flo_chan_send(NULL, &v, soon) == FLO_TIMEOUT);
+	EXPECT(flo_chan_recv(NULL, &v, soon) == FLO_TIMEOUT);
+	coro_go(recv_it, &e);
+	flo_yield();
+	flo_context_cancel(e.context, NULL);
+	flo_sem_take(&e.ended, NULL);
+	EXPECT(e.status == FLO_CANCELED);
+	EXPECT(flo_chan_len(NULL) == 0 && flo_chan_cap(NULL) == 0);
+	EXPECT(v == 3);
+	flo_context_unref(e.context);
+	flo_context_unref(soon);
+	flo_context_unref(root);
 }
-CORO_TEST(every_value_arrives_once_or_was_not_sent);
+CORO_TEST(nobody_comes_to_no_channel);
 
-/* --- a prime sieve, the classic ------------------------------------------- */
+static void length_and_capacity_body(void *arg)
+{
+	flo_chan *none = chan_of(sizeof(int), 0), *c = chan_of(sizeof(int), 3);
+	int v = 1;
+
+	(void)arg;
+	EXPECT(flo_chan_len(none) == 0 && flo_chan_cap(none) == 0);
+	EXPECT(flo_chan_len(c) == 0 && flo_chan_cap(c) == 3);
+	for (size_t i = 1; i <= 3; i++) {
+		EXPECT(flo_chan_send(c, &v, NULL) == FLO_OK);
+		EXPECT(flo_chan_len(c) == i && flo_chan_cap(c) == 3);
+	}
+	flo_chan_close(c);
+	EXPECT(flo_chan_len(c) == 3);
+	EXPECT(flo_chan_recv(c, &v, NULL) == FLO_OK);
+	EXPECT(flo_chan_len(c) == 2);
+	flo_chan_free(none);
+	flo_chan_free(c);
+}
+CORO_TEST(length_and_capacity);
+
+/* --- what Go's TestChan asks of every capacity ------------------------------- */
 
 enum {
-	PRIMES = 40
+	CAPACITIES = 20
 };
 
-struct filter {
-	flo_chan *in, *out;
-	int prime;
-	flo_context *context;
-	flo_waitgroup *ended;
-};
-
-static void keep_indivisible(void *arg)
+static void an_empty_channel_lets_no_receiver_go_body(void *arg)
 {
-	struct filter *f = arg;
-	int v;
+	(void)arg;
+	for (size_t capacity = 0; capacity < CAPACITIES; capacity++) {
+		struct end e = {.c = chan_of(sizeof(int), capacity)};
+		struct end f = {.c = e.c};
+		int v = 7;
 
-	while (flo_chan_recv(f->in, &v, f->context) == FLO_OK)
-		if (v % f->prime != 0 &&
-		    flo_chan_send(f->out, &v, f->context) != FLO_OK)
-			break;
-	flo_waitgroup_done(f->ended);
+		coro_go(recv_it, &e);
+		coro_go(recv_it, &f);
+		UNTIL(RECEIVERS(e.c) == 2);
+		EXPECT(flo_sem_trytake(&e.ended) == false);
+		EXPECT(flo_sem_trytake(&f.ended) == false);
+		EXPECT(flo_chan_send(e.c, &v, NULL) == FLO_OK);
+		EXPECT(flo_chan_send(e.c, &v, NULL) == FLO_OK);
+		flo_sem_take(&e.ended, NULL);
+		flo_sem_take(&f.ended, NULL);
+		EXPECT(e.value == 7 && f.value == 7);
+		flo_chan_free(e.c);
+	}
+}
+CORO_TEST(an_empty_channel_lets_no_receiver_go);
+
+static void a_full_channel_lets_no_sender_go_body(void *arg)
+{
+	(void)arg;
+	for (size_t capacity = 0; capacity < CAPACITIES; capacity++) {
+		struct end e = {.c = chan_of(sizeof(int), capacity)};
+		int v;
+
+		for (v = 0; v < (int)capacity; v++)
+			EXPECT(flo_chan_try_send(e.c, &v) == FLO_OK);
+		e.value = (int)capacity;
+		coro_go(send_it, &e);
+		UNTIL(SENDERS(e.c) == 1);
+		EXPECT(flo_sem_trytake(&e.ended) == false);
+		EXPECT(flo_chan_try_send(e.c, &v) == FLO_AGAIN);
+		for (int want = 0; want <= (int)capacity; want++)
+			EXPECT(flo_chan_recv(e.c, &v, NULL) == FLO_OK &&
+			       v == want);
+		flo_sem_take(&e.ended, NULL);
+		flo_chan_free(e.c);
+	}
+}
+CORO_TEST(a_full_channel_lets_no_sender_go);
+
+/* Go's TestNonblockRecvRace: what was sent before the look is seen. */
+static void take_what_lies_there(void *arg)
+{
+	struct end *e = arg;
+
+	e->status = flo_chan_try_recv(e->c, &e->value);
+	flo_sem_give(&e->ended);
 }
 
-static void generate(void *arg)
+static void a_look_sees_what_was_sent_or_closed_before_body(void *arg)
 {
-	struct filter *f = arg;
-
-	for (int v = 2; flo_chan_send(f->out, &v, f->context) == FLO_OK; v++)
-		;
-	flo_waitgroup_done(f->ended);
-}
-
-static void a_chain_of_filters_sieves_primes_body(void *arg)
-{
-	flo_context *context = flo_context_new(flo_runtime_current());
-	flo_waitgroup ended = {.count = 0};
-	struct filter f[PRIMES + 1];
-	int prime = 0;
+	struct end e = {.c = NULL};
+	int v = 1;
 
 	(void)arg;
-	f[0] = (struct filter){.out = chan_of(sizeof(int), 0),
-			       .context = context,
-			       .ended = &ended};
-	flo_waitgroup_add(&ended, 1);
-	coro_go(generate, &f[0]);
-	for (int i = 1; i <= PRIMES; i++) {
-		EXPECT(flo_chan_recv(f[i - 1].out, &prime, NULL) == FLO_OK);
-		f[i] = f[0];
-		f[i].in = f[i - 1].out;
-		f[i].out = chan_of(sizeof(int), 0);
-		f[i].prime = prime;
-		flo_waitgroup_add(&ended, 1);
-		coro_go(keep_indivisible, &f[i]);
+	for (int i = 0; i < CORO_STRESS(10000); i++) {
+		e.c = chan_of(sizeof(int), 1);
+		flo_chan_send(e.c, &v, NULL);
+		coro_go(take_what_lies_there, &e);
+		flo_chan_close(e.c);
+		if (i % 2 == 0)
+			flo_chan_try_recv(e.c, &v);
+		flo_sem_take(&e.ended, NULL);
+		EXPECT(e.status != FLO_AGAIN);
+		EXPECT(i % 2 == 0 || e.status == FLO_OK);
+		flo_chan_free(e.c);
 	}
-	EXPECT(prime == 173);
-	flo_context_cancel(context, NULL);
-	flo_waitgroup_wait(&ended, NULL);
-	for (int i = 0; i <= PRIMES; i++)
-		flo_chan_free(f[i].out);
-	flo_context_unref(context);
 }
-CORO_TEST(a_chain_of_filters_sieves_primes);
+CORO_TEST(a_look_sees_what_was_sent_or_closed_before);
 
 static void out_of_memory_and_too_large_make_nothing(void **state)
 {
@@ -496,8 +481,11 @@ int main(void)
 		cmocka_unit_test(values_of_no_size_are_counted),
 		cmocka_unit_test(a_cancelled_send_sends_nothing),
 		cmocka_unit_test(a_deadline_ends_a_receive),
-		cmocka_unit_test(every_value_arrives_once_or_was_not_sent),
-		cmocka_unit_test(a_chain_of_filters_sieves_primes),
+		cmocka_unit_test(nobody_comes_to_no_channel),
+		cmocka_unit_test(length_and_capacity),
+		cmocka_unit_test(an_empty_channel_lets_no_receiver_go),
+		cmocka_unit_test(a_full_channel_lets_no_sender_go),
+		cmocka_unit_test(a_look_sees_what_was_sent_or_closed_before),
 		cmocka_unit_test(out_of_memory_and_too_large_make_nothing),
 	};
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <flo/chan.h>
 #include <flo/runtime.h>
 #include <flo/sync.h>
 
@@ -99,6 +100,93 @@ static void freeing_a_runtime_that_cannot_end_is_a_deadlock(void **state)
 	(void)state;
 	assert_int_equal(signal_of(wait_in_free, text, sizeof(text)), SIGABRT);
 	assert_non_null(strstr(text, "deadlock: all 1 coroutines"));
+}
+
+/* Waits that nobody can end, each with its own words in the report. */
+static void send_to_nobody(void *arg)
+{
+	(void)arg;
+	flo_chan_send(NULL, NULL, NULL);
+}
+
+static void receive_from_nobody(void *arg)
+{
+	(void)arg;
+	flo_chan_recv(NULL, NULL, NULL);
+}
+
+static void select_among_none(void *arg)
+{
+	struct flo_select_case c = {.chan = NULL};
+
+	(void)arg;
+	flo_select(&c, 1, UINT64_MAX, NULL, NULL);
+}
+
+static void want_too_much(void *arg)
+{
+	flo_sem sem;
+
+	(void)arg;
+	flo_sem_init(&sem, 2);
+	flo_sem_take_n(&sem, 3, NULL);
+}
+
+static void do_in_itself(void *arg)
+{
+	flo_once_do(arg, do_in_itself, arg, NULL);
+}
+
+static void do_once(void *arg)
+{
+	flo_once once = {.state = 0};
+
+	(void)arg;
+	flo_once_do(&once, do_in_itself, &once, NULL);
+}
+
+static void read_then_write(void *arg)
+{
+	flo_rwmutex rw = {.state = 0};
+
+	(void)arg;
+	flo_rwmutex_rlock(&rw);
+	flo_rwmutex_lock(&rw);
+}
+
+static flo_fn hopeless;
+
+static void run_hopeless(void)
+{
+	flo_runtime *rt = NULL;
+
+	flo_runtime_new(NULL, NULL, &rt);
+	flo_runtime_run(rt, hopeless, NULL);
+}
+
+static void a_hopeless_wait_is_named(void **state)
+{
+	static const struct {
+		flo_fn fn;
+		const char *why;
+	} waits[] = {
+		{send_to_nobody, "chan send (no channel)"},
+		{receive_from_nobody, "chan receive (no channel)"},
+		{select_among_none, "select (no channels)"},
+		{want_too_much, "semaphore (more units than it has)"},
+		{do_once, "once"},
+		{read_then_write, "rwmutex write"},
+	};
+	char text[2048];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		hopeless = waits[i].fn;
+		assert_int_equal(signal_of(run_hopeless, text, sizeof(text)),
+				 SIGABRT);
+		assert_non_null(strstr(text, "deadlock: all 1 coroutines"));
+		assert_non_null(strstr(text, waits[i].why));
+	}
 }
 
 static void *cancel_late(void *arg)
@@ -252,6 +340,7 @@ int main(void)
 		cmocka_unit_test(a_deadlock_is_reported_with_names_and_reasons),
 		cmocka_unit_test(
 			freeing_a_runtime_that_cannot_end_is_a_deadlock),
+		cmocka_unit_test(a_hopeless_wait_is_named),
 		cmocka_unit_test(
 			a_thread_that_may_cancel_keeps_the_detector_quiet),
 		cmocka_unit_test(a_hold_keeps_the_detector_quiet),

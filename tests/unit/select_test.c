@@ -191,34 +191,101 @@ static void a_context_ends_it_body(void *arg)
 }
 CORO_TEST(a_context_ends_it);
 
-/* --- choice ----------------------------------------------------------------- */
+/* --- what waits and what does not: Go's test/chan/select3 --------------------- */
 
-static void every_ready_case_has_its_chance_body(void *arg)
+/* Whether a select of this one case goes on at once. */
+static bool goes_on(struct flo_select_case c)
 {
-	enum {
-		N = 3,
-		ROUNDS = 3000
-	};
-	flo_chan *c = chan_of(1);
-	struct flo_select_case cases[N];
-	int count[N] = {0}, v[N] = {0, 1, 2}, got;
-	size_t index;
+	flo_status st = flo_select(&c, 1, 0, NULL, NULL);
+
+	EXPECT(st == FLO_OK || st == FLO_CLOSED || st == FLO_AGAIN);
+	return st != FLO_AGAIN;
+}
+
+static void cases_go_on_as_their_operations_do_body(void *arg)
+{
+	flo_chan *unbuffered = chan_of(0), *buffered = chan_of(10);
+	flo_chan *closed = chan_of(0);
+	int v = 1;
 
 	(void)arg;
-	for (int i = 0; i < N; i++)
-		cases[i] = SEND(c, &v[i]);
-	for (int i = 0; i < ROUNDS; i++) {
-		EXPECT(flo_select(cases, N, 0, NULL, &index) == FLO_OK);
-		EXPECT(flo_chan_recv(c, &got, NULL) == FLO_OK);
-		EXPECT(got == (int)index);
-		count[got]++;
-	}
-	/* a third each; a fifth is 12 standard deviations away */
-	for (int i = 0; i < N; i++)
-		EXPECT(count[i] > ROUNDS / 5);
-	flo_chan_free(c);
+	flo_chan_close(closed);
+	EXPECT(!goes_on(SEND(NULL, &v)) && !goes_on(RECV(NULL, &v)));
+	EXPECT(!goes_on(SEND(unbuffered, &v)));
+	EXPECT(!goes_on(RECV(unbuffered, &v)));
+	EXPECT(!goes_on(RECV(buffered, &v)));
+	for (int i = 0; i < 10; i++)
+		EXPECT(goes_on(SEND(buffered, &v)));
+	EXPECT(!goes_on(SEND(buffered, &v)));
+	for (int i = 0; i < 10; i++)
+		EXPECT(goes_on(RECV(buffered, &v)));
+	EXPECT(!goes_on(RECV(buffered, &v)));
+	EXPECT(goes_on(RECV(closed, &v)) && goes_on(RECV(closed, &v)));
+	flo_chan_free(unbuffered);
+	flo_chan_free(buffered);
+	flo_chan_free(closed);
 }
-CORO_TEST(every_ready_case_has_its_chance);
+CORO_TEST(cases_go_on_as_their_operations_do);
+
+/* Go's test/chan/doubleselect: one value goes one way only. */
+struct doubled {
+	flo_chan *to[4];
+	flo_waitgroup ended;
+	int n;
+	atomic_int seen[1000];
+};
+
+static void send_to_any(void *arg)
+{
+	struct doubled *d = arg;
+	struct flo_select_case cases[4];
+	size_t i;
+
+	for (int v = 0; v < d->n; v++) {
+		for (int k = 0; k < 4; k++)
+			cases[k] = SEND(d->to[k], &v);
+		EXPECT(flo_select(cases, 4, FOREVER, NULL, &i) == FLO_OK);
+	}
+	for (int k = 0; k < 4; k++)
+		flo_chan_close(d->to[k]);
+	flo_waitgroup_done(&d->ended);
+}
+
+struct receiver {
+	struct doubled *d;
+	flo_chan *from;
+};
+
+static void mark_received(void *arg)
+{
+	struct receiver me = *(struct receiver *)arg;
+	int v;
+
+	while (flo_chan_recv(me.from, &v, NULL) == FLO_OK)
+		atomic_fetch_add(&me.d->seen[v], 1);
+	flo_waitgroup_done(&me.d->ended);
+}
+
+static void a_value_is_sent_to_one_only_body(void *arg)
+{
+	struct doubled d = {.n = 1000};
+	struct receiver r[4];
+
+	(void)arg;
+	flo_waitgroup_add(&d.ended, 5);
+	for (int k = 0; k < 4; k++) {
+		d.to[k] = chan_of(0);
+		r[k] = (struct receiver){&d, d.to[k]};
+		coro_go(mark_received, &r[k]);
+	}
+	coro_go(send_to_any, &d);
+	flo_waitgroup_wait(&d.ended, NULL);
+	for (int v = 0; v < d.n; v++)
+		EXPECT(atomic_load(&d.seen[v]) == 1);
+	for (int k = 0; k < 4; k++)
+		flo_chan_free(d.to[k]);
+}
+CORO_TEST(a_value_is_sent_to_one_only);
 
 /* --- one channel, both ways ---------------------------------------------- */
 
@@ -427,7 +494,8 @@ int main(void)
 		cmocka_unit_test(close_wakes_with_its_index),
 		cmocka_unit_test(the_same_channel_twice_is_no_trouble),
 		cmocka_unit_test(a_context_ends_it),
-		cmocka_unit_test(every_ready_case_has_its_chance),
+		cmocka_unit_test(cases_go_on_as_their_operations_do),
+		cmocka_unit_test(a_value_is_sent_to_one_only),
 		cmocka_unit_test(a_select_never_meets_itself),
 		cmocka_unit_test(a_look_at_several_is_one_look),
 		cmocka_unit_test(what_is_sold_is_bought),
