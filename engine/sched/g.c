@@ -80,6 +80,11 @@ struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p)
 /* From here on whoever takes it from a queue may run it. */
 void flo__g_publish(struct flo__g *g)
 {
+#ifdef FLO__TSAN_STRICT
+	/* A fiber begins after all that its maker has seen. Made here that is
+	 * what the `go` orders; made by the M, what ran on it before. */
+	g->fiber = __tsan_create_fiber(0);
+#endif
 	atomic_store_explicit(&g->state, FLO__G_QUEUED, memory_order_release);
 	FLO__TSAN_RELEASE(g);
 }
@@ -90,11 +95,16 @@ void flo__g_free(struct flo__p *p, struct flo__g *g)
 
 	g->stack = NULL;
 	atomic_store_explicit(&g->state, FLO__G_FREE, memory_order_release);
+#ifdef FLO__TSAN_STRICT
+	/* As late as can be: its next owner is ordered after its last. */
+	flo__glist_push(&p->gfree, g);
+#else
 	g->next = p->gfree.head;
 	p->gfree.head = g;
 	if (p->gfree.tail == NULL)
 		p->gfree.tail = g;
 	p->gfree.len++;
+#endif
 	if (p->gfree.len < 2 * FLO__CACHE_MAX)
 		return;
 	flo__tlock_take(&rt->glock);
@@ -138,10 +148,8 @@ static inline void about_to_enter(struct flo__m *m, struct flo__g *g,
 	(void)m, (void)g, (void)fake;
 }
 
-static inline void has_come_back(struct flo__g *g, void *fake)
+static inline void has_come_back(void *fake)
 {
-	FLO__TSAN_ACQUIRE(g);
-	(void)g;
 #ifdef FLO__ASAN
 	__sanitizer_finish_switch_fiber(fake, NULL, NULL);
 #endif
@@ -164,6 +172,7 @@ static inline void about_to_leave(struct flo__m *m, struct flo__g *g,
 static inline void has_entered(struct flo__m *m, struct flo__g *g, void *fake)
 {
 	FLO__TSAN_ACQUIRE(g);
+	FLO__TSAN_ACQUIRE(&m->fiber); /* its thread-locals: m.c */
 	(void)g;
 #ifdef FLO__ASAN
 	__sanitizer_finish_switch_fiber(fake, &m->asan_stack, &m->asan_size);
@@ -248,6 +257,7 @@ static void entry(struct flo__m *m)
 		flo__g_free(m->p, g);
 	}
 	FLO__TSAN_RELEASE(g->stack);
+	FLO__TSAN_RELEASE(&m->rt->gslabs); /* for who frees the runtime */
 	flo__g_leave(m, FLO__OP_END);
 	INSIST(!"an ended coroutine was resumed");
 }
@@ -259,7 +269,7 @@ static bool bind(struct flo__m *m, struct flo__g *g)
 	if (g->stack == NULL)
 		return false;
 	g->sp = flo__switch_prepare(flo__stack_top(g->stack), entry);
-#ifdef FLO__TSAN
+#if defined(FLO__TSAN) && !defined(FLO__TSAN_STRICT)
 	g->fiber = __tsan_create_fiber(0);
 #endif
 	return true;
@@ -290,6 +300,9 @@ static void park(struct flo__m *m, struct flo__g *g)
 {
 	uint32_t was;
 
+	/* The commit acts for @g: it gives up a lock that @g took. For nothing
+	 * else is the M ordered after its G's, or all after all in the end. */
+	FLO__TSAN_ACQUIRE(g);
 	/* From the commit on @g may be running elsewhere, or gone. */
 	if (m->commit == NULL || m->commit(g, m->commit_arg))
 		return;
@@ -347,7 +360,7 @@ void flo__g_run(struct flo__m *m, struct flo__g *g)
 		flo__switch(&m->sp, g->sp, m);
 		/* It may be another one by now: next_fresh(). */
 		g = m->g;
-		has_come_back(g, fake);
+		has_come_back(fake);
 		m->g = NULL;
 		after(m, g);
 	} while (m->op == FLO__OP_NONE);

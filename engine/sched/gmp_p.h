@@ -244,6 +244,7 @@ struct flo_runtime {
 
 	struct flo__stack_pool *stacks;
 	struct flo__poller *poller;
+	void *starter; /* ThreadSanitizer's, by lock: see m.c */
 
 	/* monitor */
 	pthread_t mon_thread;

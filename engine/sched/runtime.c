@@ -109,6 +109,10 @@ static void destroy(flo_runtime *rt)
 		rt->all_m = m->all;
 		flo__free(m);
 	}
+#ifdef FLO__TSAN_STRICT
+	if (rt->starter != NULL)
+		__tsan_destroy_fiber(rt->starter);
+#endif
 	flo__poller_free(rt);
 	flo__g_slabs_free(rt);
 	flo__stack_pool_free(rt->stacks);
@@ -143,6 +147,9 @@ static flo_status start(flo_runtime *rt, flo_error *err)
 	struct flo__p *p;
 	flo_status st;
 
+#ifdef FLO__TSAN_STRICT
+	rt->starter = __tsan_create_fiber(0);
+#endif
 	st = flo__monitor_start(rt, err);
 	if (st != FLO_OK)
 		return st;
@@ -217,6 +224,7 @@ void flo_runtime_free(flo_runtime *rt)
 	while (atomic_load(&rt->foreign) > 0)
 		sched_yield();
 	stop(rt, true);
+	FLO__TSAN_ACQUIRE(&rt->gslabs);
 	destroy(rt);
 }
 
