@@ -71,7 +71,7 @@ struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p)
 	       FLO__G_FREE);
 	INSIST(g->stack == NULL);
 	g->local = NULL;
-	g->why = NULL;
+	__atomic_store_n(&g->why, NULL, __ATOMIC_RELAXED);
 	g->external = false;
 	g->sp = NULL;
 	return g;
@@ -375,7 +375,7 @@ void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
 	REQUIRE(m != NULL && m->g != NULL);
 	REQUIRE(m->block_depth == 0);
 	g = m->g;
-	g->why = why;
+	__atomic_store_n(&g->why, why, __ATOMIC_RELAXED);
 	g->external = external;
 	if (external)
 		atomic_fetch_add(&m->rt->externals, 1);
@@ -453,6 +453,36 @@ struct flo__g *flo__g_current(void)
 	struct flo__m *m = flo__m();
 
 	return m != NULL ? m->g : NULL;
+}
+
+static bool hex_word(const char *hex, uint64_t *ret)
+{
+	uint64_t word = 0;
+
+	for (int i = 0; i < 16; i++) {
+		char c = hex[i];
+
+		if (c >= '0' && c <= '9')
+			word = word << 4 | (uint64_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			word = word << 4 | (uint64_t)(c - 'a' + 10);
+		else
+			return false;
+	}
+	*ret = word;
+	return true;
+}
+
+void flo__g_trace(const char *hex)
+{
+	struct flo__g *g = flo__g_current();
+	uint64_t trace[2] = {0, 0};
+
+	REQUIRE(g != NULL);
+	if (!hex_word(hex, &trace[0]) || !hex_word(hex + 16, &trace[1]))
+		trace[0] = trace[1] = 0;
+	__atomic_store_n(&g->trace[0], trace[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&g->trace[1], trace[1], __ATOMIC_RELAXED);
 }
 
 flo_runtime *flo__g_runtime(const struct flo__g *g)

@@ -96,7 +96,11 @@ struct flo__g {
 	void *sp;		  /* owner; valid while not running */
 	void *local;		  /* the coroutine's own: flo__g_local() */
 	struct flo__room room;	  /* the coroutine's own: flo__go_room() */
-	void *fiber;		  /* ThreadSanitizer's */
+	uint64_t trace[2]; /* owner; 0: none. Relaxed, with name and why, for
+			    * reports (report.c) */
+#ifdef FLO__TSAN
+	void *fiber;
+#endif
 	/* atomic: release by the owner who gives it up, acquire by the next */
 	_Atomic uint32_t state;
 	uint8_t stack_class; /* owner */
@@ -202,10 +206,15 @@ struct flo__poller;
 
 struct flo_runtime {
 	struct flo__tlock lock;
-	uint32_t nprocs;	  /* constant: ordinary P's */
-	uint32_t np;		  /* constant: with relief P's */
-	uint32_t default_class;	  /* constant */
-	uint64_t shuffle_seed;	  /* constant */
+	uint32_t nprocs;	/* constant: ordinary P's */
+	uint32_t np;		/* constant: with relief P's */
+	uint32_t default_class; /* constant */
+	uint64_t shuffle_seed;	/* constant */
+	bool closed_world;	/* constant: the host says so */
+	void (*on_deadlock)(flo_runtime *rt, const char *report,
+			    void *arg); /* constant; NULL: abort */
+	void *on_deadlock_arg;		/* constant */
+	uint64_t told_at;	  /* by lock: progress at the last report */
 	struct flo__p *ps;	  /* constant: np of them */
 	struct flo__p *idle_p;	  /* by lock */
 	struct flo__m *idle_m;	  /* by lock */
@@ -233,10 +242,11 @@ struct flo_runtime {
 	_Atomic uint32_t externals; /* G's parked for something outside */
 	_Atomic uint32_t timers;    /* armed, or their fn running */
 	_Atomic uint32_t holds;
-	_Atomic uint32_t foreign; /* ordinary threads inside a call; last
+	_Atomic uint32_t contexts; /* relaxed: root contexts not given back */
+	_Atomic uint32_t foreign;  /* ordinary threads inside a call; last
 				     * touch of the runtime by each */
-	atomic_bool stopping;	  /* release under lock; acquire */
-	_Atomic uint32_t quiet;	  /* futex: flo_runtime_free() may go on */
+	atomic_bool stopping;	   /* release under lock; acquire */
+	_Atomic uint32_t quiet;	   /* futex: flo_runtime_free() may go on */
 
 	struct flo__tlock glock;
 	struct flo__glist gfree;   /* by glock */
@@ -371,9 +381,17 @@ flo_status flo__monitor_start(flo_runtime *rt, flo_error *err);
 void flo__monitor_stop(flo_runtime *rt);
 void flo__monitor_wake(flo_runtime *rt);
 
-/* deadlock.c; both with rt->lock held */
+/* deadlock.c; the first three with rt->lock held */
 bool flo__quiet(flo_runtime *rt);
 void flo__deadlock_check(flo_runtime *rt);
+void flo__deadlock_linger(flo_runtime *rt); /* flo_runtime_free() waits long */
+void flo__deadlock_tell(flo_runtime *rt);   /* the monitor, without locks */
+
+/* report.c: a line for each kind of coroutine, at most 101 */
+typedef void (*flo__report_fn)(void *arg, const char *text, size_t len);
+void flo__report(flo_runtime *rt, bool parked_only, flo__report_fn fn,
+		 void *arg);
+void flo__report_write(void *arg, const char *text, size_t len); /* int * */
 
 /* runtime.c */
 uint64_t flo__clock(void);

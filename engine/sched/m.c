@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/thread.h"
 
 #include <limits.h>
 #include <signal.h>

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define PROCS_MAX 256u
+#define LINGER_NS 1000000000ull /* then flo_runtime_free() says who is left */
 
 uint64_t flo__clock(void)
 {
@@ -45,6 +46,12 @@ flo_runtime *flo_runtime_current(void)
 void flo__runtime_hold(flo_runtime *rt)
 {
 	atomic_fetch_add(&rt->holds, 1);
+}
+
+void flo__runtime_context(flo_runtime *rt, int by)
+{
+	atomic_fetch_add_explicit(&rt->contexts, (uint32_t)by,
+				  memory_order_relaxed);
 }
 
 void flo__runtime_release(flo_runtime *rt)
@@ -182,6 +189,9 @@ flo_status flo_runtime_new(const struct flo_runtime_options *options,
 	atomic_init(&rt->nactive, rt->nprocs);
 	rt->shuffle_seed = options->shuffle_seed;
 	rt->creator = pthread_self();
+	rt->closed_world = options->closed_world;
+	rt->on_deadlock = options->on_deadlock;
+	rt->on_deadlock_arg = options->on_deadlock_arg;
 	if (!flo__stack_class(options->stack_size, &rt->default_class)) {
 		st = flo_error_set(err, FLO_INVALID,
 				   "stack_size %zu: at most 262144",
@@ -197,16 +207,21 @@ out:
 	return st;
 }
 
-/* An ordinary thread comes in: is it the only one that ever did? */
+/* An ordinary thread comes in: is it the only one that ever did? The monitor
+ * does where it tells of a deadlock. */
 static void note_thread(flo_runtime *rt)
 {
-	if (!pthread_equal(pthread_self(), rt->creator))
+	if (!pthread_equal(pthread_self(), rt->creator) &&
+	    !pthread_equal(pthread_self(), rt->mon_thread))
 		atomic_store_explicit(&rt->open_world, true,
 				      memory_order_relaxed);
 }
 
 void flo_runtime_free(flo_runtime *rt)
 {
+	uint64_t began = flo__clock();
+	bool lingers = false;
+
 	if (rt == NULL)
 		return;
 	REQUIRE(flo__m() == NULL);
@@ -216,8 +231,13 @@ void flo_runtime_free(flo_runtime *rt)
 	while (!flo__quiet(rt)) {
 		atomic_store(&rt->quiet, 0);
 		flo__tlock_give(&rt->lock);
-		flo__futex_wait(&rt->quiet, 0, UINT64_MAX);
+		flo__futex_wait(&rt->quiet, 0,
+				lingers ? UINT64_MAX : LINGER_NS);
 		flo__tlock_take(&rt->lock);
+		if (!lingers && flo__clock() - began >= LINGER_NS) {
+			lingers = true;
+			flo__deadlock_linger(rt);
+		}
 	}
 	flo__tlock_give(&rt->lock);
 	/* Threads that woke the last coroutines are on their way out. */
@@ -225,6 +245,8 @@ void flo_runtime_free(flo_runtime *rt)
 		sched_yield();
 	stop(rt, true);
 	FLO__TSAN_ACQUIRE(&rt->gslabs);
+	/* Each root context, and so each below it, has been given back. */
+	REQUIRE(atomic_load_explicit(&rt->contexts, memory_order_relaxed) == 0);
 	destroy(rt);
 }
 
@@ -259,6 +281,16 @@ static void enqueue(flo_runtime *rt, struct flo__m *m, struct flo__g *g)
 	atomic_fetch_sub(&rt->foreign, 1);
 }
 
+static void inherit_trace(const struct flo__m *m, struct flo__g *g)
+{
+	const struct flo__g *from = m != NULL ? m->g : NULL;
+
+	for (int i = 0; i < 2; i++)
+		__atomic_store_n(&g->trace[i],
+				 from != NULL ? from->trace[i] : 0,
+				 __ATOMIC_RELAXED);
+}
+
 /* @room, if not NULL, is copied and takes the place of @arg. */
 static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
 			const struct flo__room *room, unsigned class,
@@ -272,7 +304,8 @@ static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
 	if (room != NULL)
 		g->room = *room;
 	g->arg = room != NULL ? &g->room : arg;
-	g->name = name;
+	__atomic_store_n(&g->name, name, __ATOMIC_RELAXED);
+	inherit_trace(m, g);
 	g->stack_class = (uint8_t) class;
 	flo__g_publish(g);
 	enqueue(rt, m, g);
