@@ -264,7 +264,11 @@ static void unlink_from_parent(flo_context *c)
 
 flo_context *flo_context_new(struct flo_runtime *runtime)
 {
-	return context_alloc(runtime, NULL);
+	flo_context *c = context_alloc(runtime, NULL);
+
+	if (c != NULL && runtime != NULL)
+		flo__runtime_context(runtime, 1);
+	return c;
 }
 
 flo_context *flo_context_child(flo_context *parent)
@@ -349,6 +353,8 @@ static void destroy(flo_context *c)
 	INSIST(c->children == NULL);
 	REQUIRE(c->watches.next == &c->watches);
 	INSIST(c->running == NULL);
+	if (c->parent == NULL && c->rt != NULL)
+		flo__runtime_context(c->rt, -1);
 	flo__free(c);
 }
 

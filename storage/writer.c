@@ -19,6 +19,7 @@
 #include "storage/store_p.h"
 
 #include "base/contract.h"
+#include "base/thread.h"
 #include "base/time.h"
 
 #include <errno.h>
@@ -300,6 +301,7 @@ static void *writer_main(void *arg)
 {
 	struct flo__store *store = arg;
 
+	flo__thread_known(1); /* it wakes by notes only */
 	pthread_mutex_lock(&store->lock);
 	while (next_work(store)) {
 		struct flo__run_journal *dirty = store->dirty;
@@ -319,6 +321,7 @@ static void *writer_main(void *arg)
 		pthread_mutex_lock(&store->lock);
 	}
 	pthread_mutex_unlock(&store->lock);
+	flo__thread_known(-1);
 	return NULL;
 }
 

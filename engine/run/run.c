@@ -12,6 +12,7 @@
 #include "base/contract.h"
 #include "base/time.h"
 #include "base/value_p.h"
+#include "engine/sched/sched_p.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -672,6 +673,7 @@ flo_status flo__run_main(struct flo__run *run, struct flo__journal *journal,
 
 	run->journal = journal;
 	run->run_journal = run_journal;
+	flo__g_trace(run->record.trace_id);
 	st = make_root(run, &root);
 	if (st == FLO_OK)
 		st = begin(run, &root, &begin_err);

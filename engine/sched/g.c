@@ -83,6 +83,11 @@ struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p)
 /* From here on whoever takes it from a queue may run it. */
 void flo__g_publish(struct flo__g *g)
 {
+#ifdef FLO__TSAN_STRICT
+	/* A fiber begins after all that its maker has seen. Made here that is
+	 * what the `go` orders; made by the M, what ran on it before. */
+	g->fiber = __tsan_create_fiber(0);
+#endif
 	atomic_store_explicit(&g->state, FLO__G_QUEUED, memory_order_release);
 	FLO__TSAN_RELEASE(g);
 }
@@ -93,11 +98,16 @@ void flo__g_free(struct flo__p *p, struct flo__g *g)
 
 	g->stack = NULL;
 	atomic_store_explicit(&g->state, FLO__G_FREE, memory_order_release);
+#ifdef FLO__TSAN_STRICT
+	/* As late as can be: its next owner is ordered after its last. */
+	flo__glist_push(&p->gfree, g);
+#else
 	g->next = p->gfree.head;
 	p->gfree.head = g;
 	if (p->gfree.tail == NULL)
 		p->gfree.tail = g;
 	p->gfree.len++;
+#endif
 	if (p->gfree.len < 2 * FLO__CACHE_MAX)
 		return;
 	flo__tlock_take(&rt->glock);
@@ -142,7 +152,7 @@ static void start_on(struct flo__g *g, struct flo__stack *stack)
 	g->stack = stack;
 	g->canary = flo__stack_has_canary(stack);
 	g->sp = flo__switch_prepare(flo__stack_top(stack), entry);
-#ifdef FLO__TSAN
+#if defined(FLO__TSAN) && !defined(FLO__TSAN_STRICT)
 	g->fiber = __tsan_create_fiber(0);
 #endif
 }
@@ -232,7 +242,6 @@ static inline void arrive(struct flo__m *m)
 	if (left == NULL)
 		return;
 	m->left = NULL;
-	FLO__TSAN_ACQUIRE(left);
 	after(m, left);
 }
 
@@ -255,6 +264,7 @@ __attribute__((noinline)) struct flo__m *flo__g_leave(struct flo__m *m,
 	about_to_enter(m, next, op == FLO__OP_END ? NULL : &fake);
 	m = flo__switch(&g->sp, next != NULL ? next->sp : m->sp, m);
 	FLO__TSAN_ACQUIRE(g);
+	FLO__TSAN_ACQUIRE(&m->fiber); /* its thread-locals: m.c */
 	has_entered(m, fake);
 	arrive(m);
 	return m;
@@ -301,6 +311,7 @@ static void entry(struct flo__m *m)
 	struct flo__g *g, *next;
 
 	FLO__TSAN_ACQUIRE(m->g);
+	FLO__TSAN_ACQUIRE(&m->fiber); /* its thread-locals: m.c */
 	has_entered(m, NULL);
 	/* The stack's last owner is done with it; that much is ordered. */
 	FLO__TSAN_ACQUIRE(m->g->stack);
@@ -324,6 +335,7 @@ static void entry(struct flo__m *m)
 		flo__g_free(m->p, g);
 	}
 	FLO__TSAN_RELEASE(g->stack);
+	FLO__TSAN_RELEASE(&m->rt->gslabs); /* for who frees the runtime */
 	flo__g_leave(m, FLO__OP_END);
 	INSIST(!"an ended coroutine was resumed");
 }
@@ -375,6 +387,9 @@ static void call_off(struct flo__m *m, struct flo__g *g)
 
 static void park(struct flo__m *m, struct flo__g *g)
 {
+	/* The commit acts for @g: it gives up a lock that @g took. For nothing
+	 * else is the M ordered after its G's, or all after all in the end. */
+	FLO__TSAN_ACQUIRE(g);
 	/* From the commit on @g may be running elsewhere, or gone. */
 	if (m->commit != NULL && !m->commit(g, m->commit_arg))
 		call_off(m, g);
@@ -439,7 +454,7 @@ void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
 	REQUIRE(m != NULL && m->g != NULL);
 	REQUIRE(m->block_depth == 0);
 	g = m->g;
-	g->why = why;
+	__atomic_store_n(&g->why, why, __ATOMIC_RELAXED);
 	g->external = external;
 	if (external)
 		atomic_fetch_add(&m->rt->externals, 1);
@@ -516,6 +531,37 @@ struct flo__g *flo__g_current(void)
 	struct flo__m *m = flo__m();
 
 	return m != NULL ? m->g : NULL;
+}
+
+static bool hex_word(const char *hex, uint64_t *ret)
+{
+	uint64_t word = 0;
+
+	for (int i = 0; i < 16; i++) {
+		char c = hex[i];
+
+		if (c >= '0' && c <= '9')
+			word = word << 4 | (uint64_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			word = word << 4 | (uint64_t)(c - 'a' + 10);
+		else
+			return false;
+	}
+	*ret = word;
+	return true;
+}
+
+void flo__g_trace(const char *hex)
+{
+	struct flo__g *g = flo__g_current();
+	uint64_t trace[2] = {0, 0};
+
+	REQUIRE(g != NULL);
+	if (!hex_word(hex, &trace[0]) || !hex_word(hex + 16, &trace[1]))
+		trace[0] = trace[1] = 0;
+	__atomic_store_n(&g->trace[0], trace[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&g->trace[1], trace[1], __ATOMIC_RELAXED);
+	__atomic_store_n(&g->marks, g->marks | FLO__G_TRACED, __ATOMIC_RELAXED);
 }
 
 flo_runtime *flo__g_runtime(const struct flo__g *g)

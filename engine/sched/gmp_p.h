@@ -87,6 +87,12 @@ enum flo__g_state {
 	FLO__G_PARKED,	/* who will ready it */
 };
 
+/* Which of the fields on the second cache line are set. */
+enum flo__g_marks {
+	FLO__G_NAMED = 1,
+	FLO__G_TRACED = 2,
+};
+
 struct flo__g {
 	/* One cache line is all that a short life touches: from spawn to end
 	 * on a warm stack. */
@@ -96,19 +102,23 @@ struct flo__g {
 	uint8_t stack_class;	  /* owner */
 	bool external;		  /* owner; its wake-up may come from outside */
 	bool canary;		  /* owner; its stack wants to be checked */
-	bool named;		  /* owner; name is set */
+	uint8_t marks;		  /* owner; enum flo__g_marks */
 	flo_fn fn;		  /* owner */
 	void *arg;		  /* owner */
 	struct flo__stack *stack; /* owner; NULL until first run */
 	struct flo__room room;	  /* the coroutine's own: flo__go_room() */
 
-	flo_runtime *rt;  /* constant */
-	void *sp;	  /* owner; valid while not running */
-	const char *name; /* owner; by named */
-	const char *why;  /* owner; what it waits for, while it is parked */
-	void *local;	  /* the coroutine's own: flo__g_local() */
-	void *fiber;	  /* ThreadSanitizer's */
+	flo_runtime *rt; /* constant */
+	void *sp;	 /* owner; valid while not running */
+	/* owner; relaxed, for reports (report.c) */
+	const char *name;  /* if marked */
+	const char *why;   /* what it waits for, while it is parked */
+	uint64_t trace[2]; /* if marked */
+	void *local;	   /* the coroutine's own: flo__g_local() */
 	uint32_t id; /* owner; which one it is, in the deterministic drive */
+#ifdef FLO__TSAN
+	void *fiber;
+#endif
 };
 
 /* An intrusive FIFO of G's. */
@@ -226,7 +236,12 @@ struct flo_runtime {
 	struct flo__sim *sim;	/* constant; the deterministic drive's */
 	/* atomic, relaxed: the generator of both drives for tests */
 	_Atomic uint64_t draws;
-	uint64_t choices_seed;	  /* constant: of the P's generators */
+	uint64_t choices_seed; /* constant: of the P's generators */
+	bool closed_world;     /* constant: the host says so */
+	void (*on_deadlock)(flo_runtime *rt, const char *report,
+			    void *arg); /* constant; NULL: abort */
+	void *on_deadlock_arg;		/* constant */
+	uint64_t told_at;	  /* by lock: progress at the last report */
 	struct flo__p *ps;	  /* constant: np of them */
 	struct flo__p *idle_p;	  /* by lock */
 	struct flo__m *idle_m;	  /* by lock */
@@ -262,10 +277,11 @@ struct flo_runtime {
 	_Atomic uint32_t externals; /* G's parked for something outside */
 	_Atomic uint32_t timers;    /* armed, or their fn running */
 	_Atomic uint32_t holds;
-	_Atomic uint32_t foreign; /* ordinary threads inside a call; last
+	_Atomic uint32_t contexts; /* relaxed: root contexts not given back */
+	_Atomic uint32_t foreign;  /* ordinary threads inside a call; last
 				     * touch of the runtime by each */
-	atomic_bool stopping;	  /* release under lock; acquire */
-	_Atomic uint32_t quiet;	  /* futex: flo_runtime_free() may go on */
+	atomic_bool stopping;	   /* release under lock; acquire */
+	_Atomic uint32_t quiet;	   /* futex: flo_runtime_free() may go on */
 
 	struct flo__tlock glock;
 	struct flo__glist gfree;   /* by glock */
@@ -273,6 +289,7 @@ struct flo_runtime {
 
 	struct flo__stack_pool *stacks;
 	struct flo__poller *poller;
+	void *starter; /* ThreadSanitizer's, by lock: see m.c */
 
 	/* monitor */
 	pthread_t mon_thread;
@@ -421,9 +438,17 @@ flo_status flo__monitor_start(flo_runtime *rt, flo_error *err);
 void flo__monitor_stop(flo_runtime *rt);
 void flo__monitor_wake(flo_runtime *rt);
 
-/* deadlock.c; both with rt->lock held */
+/* deadlock.c; the first three with rt->lock held */
 bool flo__quiet(flo_runtime *rt);
 void flo__deadlock_check(flo_runtime *rt);
+void flo__deadlock_linger(flo_runtime *rt); /* flo_runtime_free() waits long */
+void flo__deadlock_tell(flo_runtime *rt);   /* the monitor, without locks */
+
+/* report.c: a line for each kind of coroutine, at most 101 */
+typedef void (*flo__report_fn)(void *arg, const char *text, size_t len);
+void flo__report(flo_runtime *rt, bool parked_only, flo__report_fn fn,
+		 void *arg);
+void flo__report_write(void *arg, const char *text, size_t len); /* int * */
 
 /* sim.c: the drives for tests */
 flo_status flo__drive_init(flo_runtime *rt,

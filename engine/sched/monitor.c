@@ -14,6 +14,7 @@
 #include "engine/sched/gmp_p.h"
 
 #include "base/contract.h"
+#include "base/thread.h"
 
 #include <signal.h>
 
@@ -154,6 +155,7 @@ static void *monitor_main(void *arg)
 		vain = look_at_blocked(rt) ? 0 : vain + (vain < FAST_LOOKS);
 		flo__relief_set(rt, count_stuck(rt));
 		look_outside(rt);
+		flo__deadlock_tell(rt);
 		/* For relief, and where no thread could be had for a P. */
 		if (atomic_load(&rt->nidle) > 0 && flo__sched_work_anywhere(rt))
 			flo__sched_wake(rt);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define PROCS_MAX 256u
+#define LINGER_NS 1000000000ull /* then flo_runtime_free() says who is left */
 
 uint64_t flo__clock(void)
 {
@@ -96,6 +97,12 @@ void flo__runtime_hold(flo_runtime *rt)
 	atomic_fetch_add(&rt->holds, 1);
 }
 
+void flo__runtime_context(flo_runtime *rt, int by)
+{
+	atomic_fetch_add_explicit(&rt->contexts, (uint32_t)by,
+				  memory_order_relaxed);
+}
+
 void flo__runtime_release(flo_runtime *rt)
 {
 	uint32_t was;
@@ -160,6 +167,10 @@ static void destroy(flo_runtime *rt)
 		rt->all_m = m->all;
 		flo__free(m);
 	}
+#ifdef FLO__TSAN_STRICT
+	if (rt->starter != NULL)
+		__tsan_destroy_fiber(rt->starter);
+#endif
 	flo__poller_free(rt);
 	flo__g_slabs_free(rt);
 	flo__stack_pool_free(rt->stacks);
@@ -195,6 +206,9 @@ static flo_status start(flo_runtime *rt, flo_error *err)
 	struct flo__p *p;
 	flo_status st;
 
+#ifdef FLO__TSAN_STRICT
+	rt->starter = __tsan_create_fiber(0);
+#endif
 	if (rt->sim == NULL) {
 		st = flo__monitor_start(rt, err);
 		if (st != FLO_OK)
@@ -236,6 +250,9 @@ flo_status flo_runtime_new(const struct flo_runtime_options *options,
 				   ? options->seed ^ options->shuffle_seed
 				   : flo__clock() ^ (uint64_t)(uintptr_t)rt;
 	atomic_init(&rt->nactive, rt->nprocs);
+	rt->closed_world = options->closed_world;
+	rt->on_deadlock = options->on_deadlock;
+	rt->on_deadlock_arg = options->on_deadlock_arg;
 	if (!flo__stack_class(options->stack_size, &rt->default_class)) {
 		st = flo_error_set(err, FLO_INVALID,
 				   "stack_size %zu: at most 262144",
@@ -251,16 +268,21 @@ out:
 	return st;
 }
 
-/* An ordinary thread comes in: is it the only one that ever did? */
+/* An ordinary thread comes in: is it the only one that ever did? The monitor
+ * does where it tells of a deadlock. */
 static void note_thread(flo_runtime *rt)
 {
-	if (!pthread_equal(pthread_self(), rt->creator))
+	if (!pthread_equal(pthread_self(), rt->creator) &&
+	    !pthread_equal(pthread_self(), rt->mon_thread))
 		atomic_store_explicit(&rt->open_world, true,
 				      memory_order_relaxed);
 }
 
 void flo_runtime_free(flo_runtime *rt)
 {
+	uint64_t began = flo__clock();
+	bool lingers = false;
+
 	if (rt == NULL)
 		return;
 	REQUIRE(flo__m() == NULL);
@@ -272,14 +294,22 @@ void flo_runtime_free(flo_runtime *rt)
 	while (!flo__quiet(rt)) {
 		atomic_store(&rt->quiet, 0);
 		flo__tlock_give(&rt->lock);
-		flo__futex_wait(&rt->quiet, 0, UINT64_MAX);
+		flo__futex_wait(&rt->quiet, 0,
+				lingers ? UINT64_MAX : LINGER_NS);
 		flo__tlock_take(&rt->lock);
+		if (!lingers && flo__clock() - began >= LINGER_NS) {
+			lingers = true;
+			flo__deadlock_linger(rt);
+		}
 	}
 	flo__tlock_give(&rt->lock);
 	/* Threads that woke the last coroutines are on their way out. */
 	while (atomic_load(&rt->foreign) > 0)
 		sched_yield();
 	stop(rt, rt->sim == NULL);
+	FLO__TSAN_ACQUIRE(&rt->gslabs);
+	/* Each root context, and so each below it, has been given back. */
+	REQUIRE(atomic_load_explicit(&rt->contexts, memory_order_relaxed) == 0);
 	destroy(rt);
 }
 
@@ -314,6 +344,14 @@ static void enqueue(flo_runtime *rt, struct flo__m *m, struct flo__g *g)
 	atomic_fetch_sub(&rt->foreign, 1);
 }
 
+static void inherit_trace(const struct flo__g *from, struct flo__g *g)
+{
+	for (int i = 0; i < 2; i++)
+		__atomic_store_n(&g->trace[i], from->trace[i],
+				 __ATOMIC_RELAXED);
+	__atomic_store_n(&g->marks, g->marks | FLO__G_TRACED, __ATOMIC_RELAXED);
+}
+
 /* @room, if not NULL, is copied and takes the place of @arg. */
 static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
 			const struct flo__room *room, unsigned class,
@@ -327,9 +365,12 @@ static flo_status spawn(flo_runtime *rt, struct flo__m *m, flo_fn fn, void *arg,
 	if (room != NULL)
 		g->room = *room;
 	g->arg = room != NULL ? &g->room : arg;
-	g->named = name != NULL;
+	__atomic_store_n(&g->marks, name != NULL ? FLO__G_NAMED : 0,
+			 __ATOMIC_RELAXED);
 	if (name != NULL)
-		g->name = name;
+		__atomic_store_n(&g->name, name, __ATOMIC_RELAXED);
+	if (m != NULL && m->g != NULL && (m->g->marks & FLO__G_TRACED))
+		inherit_trace(m->g, g);
 	g->stack_class = (uint8_t) class;
 	flo__g_publish(g);
 	enqueue(rt, m, g);

@@ -148,11 +148,16 @@ void flo__runtime_hold(flo_runtime *rt);
 void flo__runtime_release(flo_runtime *rt);
 
 /*
- * Say that the calling ordinary thread of ours wakes coroutines only in ways
- * that are counted (notes, holds), or (-1), at its end, that this is over.
- * While the process has threads that are not known, any of which might cancel
- * a context, no deadlock is reported.
+ * A root context of @rt was made (1), or freed (-1): flo_runtime_free() checks
+ * that all were.
  */
-void flo__thread_known(int by);
+void flo__runtime_context(flo_runtime *rt, int by);
+
+/*
+ * The trace that the calling coroutine works for, as 32 hex digits: reports
+ * name it, and the coroutines it starts from now on inherit it. Text that is
+ * no trace id means none.
+ */
+void flo__g_trace(const char *hex);
 
 #endif

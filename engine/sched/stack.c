@@ -50,6 +50,13 @@
 #define SCALE 1
 #endif
 
+/* New stacks at once; in strict builds many, see keep(). */
+#ifdef FLO__TSAN_STRICT
+#define CARVE (FLO__CACHE_MAX / 2)
+#else
+#define CARVE 1
+#endif
+
 #define SLAB_SIZE    ((size_t)4 << 20)
 #define MPROTECT_MAX 8192u /* guards that split mappings, per runtime */
 #define WARM_MAX     2048u /* free stacks of a class that keep their pages */
@@ -210,7 +217,7 @@ static void refill(struct flo__stack_pool *pool, struct flo__p *p,
 		if (stack != NULL) {
 			pool->free[class] = stack->next;
 			pool->free_len[class]--;
-		} else if (i > 0 || (stack = carve(pool, class)) == NULL) {
+		} else if (i >= CARVE || (stack = carve(pool, class)) == NULL) {
 			break;
 		}
 		stack->next = p->stacks[class];
@@ -229,12 +236,11 @@ struct flo__stack *flo__stack_warm(struct flo__p *p, unsigned class)
 		return NULL;
 	p->stacks[class] = stack->next;
 	p->stacks_len[class]--;
-	if (stack->guard == GUARD_CANARY)
-		canary_write(stack);
 #ifdef FLO__ASAN
-	/* Whoever ended here left its frames poisoned. */
 	ASAN_UNPOISON_MEMORY_REGION(stack->base, stack->size);
 #endif
+	if (stack->guard == GUARD_CANARY)
+		canary_write(stack);
 	return stack;
 }
 
@@ -268,14 +274,34 @@ static void drain(struct flo__stack_pool *pool, struct flo__p *p,
 	flo__tlock_give(&pool->lock);
 }
 
+/*
+ * Into the cache: the warmest goes first. Not in strict builds, where the next
+ * owner of a stack is ordered after the last one, which would hide races
+ * between coroutines that run one after the other.
+ */
+static void keep(struct flo__p *p, struct flo__stack *stack)
+{
+	struct flo__stack **at = &p->stacks[stack->class];
+
+#ifdef FLO__TSAN_STRICT
+	while (*at != NULL)
+		at = &(*at)->next;
+#endif
+	stack->next = *at;
+	*at = stack;
+}
+
 void flo__stack_put(struct flo__p *p, struct flo__stack *stack)
 {
 	unsigned class = stack->class;
 
 	if (stack->guard == GUARD_CANARY)
 		flo__stack_check(stack);
-	stack->next = p->stacks[class];
-	p->stacks[class] = stack;
+#ifdef FLO__ASAN
+	/* Nobody may look there until another coroutine gets it. */
+	ASAN_POISON_MEMORY_REGION(stack->base, stack->size);
+#endif
+	keep(p, stack);
 	p->stacks_len[class]++;
 	if (p->stacks_len[class] >= FLO__CACHE_MAX)
 		drain(p->rt->stacks, p, class, FLO__CACHE_MAX / 2);

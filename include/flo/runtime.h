@@ -16,6 +16,7 @@
 #include <flo/context.h>
 #include <flo/error.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,25 @@ struct flo_runtime_options {
 	uint64_t shuffle_seed; /* not 0: as FLO_DRIVE_SHUFFLED and `seed` */
 	enum flo_drive drive;
 	uint64_t seed; /* of the choices; any value, 0 too */
+	/**
+	 * The host's word that nothing outside ends a wait of a coroutine except
+	 * what is counted: notes, timers, descriptors, blocking regions, threads
+	 * inside a call. A thread that might cancel a context because a person
+	 * said so is allowed. Then every standstill is a deadlock. Without it
+	 * only one in flo_runtime_run() or flo_runtime_free() is, in a process
+	 * whose other threads are the library's.
+	 */
+	bool closed_world;
+	/**
+	 * Called with a report (text, lines, borrowed) when every coroutine
+	 * waits and nothing can end that, instead of printing the report and
+	 * aborting. Once for each standstill: it is called again if coroutines
+	 * have run since. On a thread of the runtime's that is not a
+	 * coroutine's; it must not block, and may start coroutines and cancel
+	 * contexts. @arg is on_deadlock_arg.
+	 */
+	void (*on_deadlock)(flo_runtime *rt, const char *report, void *arg);
+	void *on_deadlock_arg;
 };
 
 /**
@@ -71,7 +91,15 @@ FLO_EXTERN flo_status flo_runtime_new(const struct flo_runtime_options *options,
 
 /**
  * Wait until every coroutine of @rt has ended, then stop its threads and free
- * it. Called from an ordinary thread, not from a coroutine. NULL is allowed.
+ * it. NULL is allowed.
+ *
+ * Coroutines that will never end are a deadlock, as told above. If it takes a
+ * thread of the host's to end them, nobody can know whether it will: after one
+ * second of standstill who is left is reported on stderr, once, and the wait
+ * goes on.
+ *
+ * Requires: called from an ordinary thread; every context made for @rt was
+ * given back by the time the last coroutine has ended.
  */
 FLO_EXTERN void flo_runtime_free(flo_runtime *rt);
 
@@ -80,6 +108,17 @@ FLO_EXTERN void flo_runtime_free(flo_runtime *rt);
  * ordinary thread, which blocks. Returns FLO_OK or FLO_NOMEM (@fn never ran).
  */
 FLO_EXTERN flo_status flo_runtime_run(flo_runtime *rt, flo_fn fn, void *arg);
+
+/**
+ * Write to @fd who is alive: for each kind of coroutine a line with how many
+ * there are, their name, what they do or wait for, and their trace; at most
+ * 100 lines. From any thread or coroutine that has 16 KiB of stack left; holds
+ * up the start of coroutines for as long as it takes to walk over all of them.
+ *
+ * What is running meanwhile changes meanwhile: the report is approximate, and
+ * exact where nothing runs.
+ */
+FLO_EXTERN void flo_runtime_report(flo_runtime *rt, int fd);
 
 /** The runtime of the calling coroutine; NULL on an ordinary thread. */
 FLO_EXTERN flo_runtime *flo_runtime_current(void);

@@ -14,6 +14,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -189,6 +191,177 @@ static void a_hopeless_wait_is_named(void **state)
 	}
 }
 
+static void wait_traced(void *arg)
+{
+	flo__g_trace("4bf92f3577b34da6a3ce929d0e0e4736");
+	flo_go_with(NULL, wait_for_ever, NULL, 0, "heir");
+	flo__g_trace("not a trace");
+	wait_for_ever(arg);
+}
+
+static void wait_traced_in_run(void)
+{
+	flo_runtime *rt = NULL;
+
+	flo_runtime_new(NULL, NULL, &rt);
+	flo_runtime_run(rt, wait_traced, NULL);
+}
+
+static void a_trace_is_inherited_and_reported(void **state)
+{
+	char text[2048], *heir;
+
+	(void)state;
+	assert_int_equal(signal_of(wait_traced_in_run, text, sizeof(text)),
+			 SIGABRT);
+	heir = strstr(text, "heir waits: the end of days, "
+			    "trace 4bf92f3577b34da6a3ce929d0e0e4736\n");
+	assert_non_null(heir);
+	assert_non_null(strstr(text, "main waits: the end of days\n"));
+}
+
+/* Names of their own: each is a line. */
+static char names[150][16];
+
+static void wait_in_many_ways(void *arg)
+{
+	for (int i = 0; i < 3000; i++)
+		flo_go_with(NULL, wait_for_ever, NULL, 0, "crowd");
+	for (int i = 0; i < 150; i++) {
+		snprintf(names[i], sizeof(names[i]), "single-%d", i);
+		flo_go_with(NULL, wait_for_ever, NULL, 0, names[i]);
+	}
+	wait_for_ever(arg);
+}
+
+static void wait_for_many(void)
+{
+	flo_runtime *rt = NULL;
+
+	flo_runtime_new(NULL, NULL, &rt);
+	flo_runtime_run(rt, wait_in_many_ways, NULL);
+}
+
+static void thousands_are_reported_in_a_hundred_lines(void **state)
+{
+	static char text[64 * 1024];
+	int lines = 0;
+
+	(void)state;
+	assert_int_equal(signal_of(wait_for_many, text, sizeof(text)), SIGABRT);
+	assert_non_null(strstr(text, "deadlock: all 3151 coroutines"));
+	assert_non_null(strstr(text, "  3000 coroutines crowd wait: the end"));
+	for (char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
+	assert_int_equal(lines, 1 + 100 + 1);
+	assert_non_null(strstr(text, "  ... and 52 more\n"));
+}
+
+/* What a callback heard, and whom it wakes. */
+struct heard {
+	atomic_int times;
+	char text[512];
+	struct flo__g *g;     /* woken by the first call */
+	flo_context *context; /* cancelled by the second */
+};
+
+static bool show_to(struct flo__g *g, void *arg)
+{
+	((struct heard *)arg)->g = g;
+	return true;
+}
+
+static void deadlocked(flo_runtime *rt, const char *report, void *arg)
+{
+	struct heard *heard = arg;
+
+	(void)rt;
+	if (atomic_fetch_add(&heard->times, 1) == 0) {
+		snprintf(heard->text, sizeof(heard->text), "%s", report);
+		flo__ready(heard->g);
+	} else {
+		flo_context_cancel(heard->context, NULL);
+		flo_context_unref(heard->context);
+	}
+}
+
+/* Stands still twice. */
+static void stand_still(void *arg)
+{
+	struct heard *heard = arg;
+	flo_waitgroup never = {0};
+
+	flo__park(show_to, heard, "a callback", false);
+	flo_waitgroup_add(&never, 1);
+	flo_context_ref(heard->context);
+	flo_waitgroup_wait(&never, heard->context);
+	flo_context_unref(heard->context);
+}
+
+static void a_callback_hears_of_each_standstill_once(void **state)
+{
+	(void)state;
+	for (unsigned procs = 1; procs <= 3; procs++) {
+		struct heard heard = {.times = 0};
+		struct flo_runtime_options options = {
+			.procs = procs,
+			.closed_world = true,
+			.on_deadlock = deadlocked,
+			.on_deadlock_arg = &heard,
+		};
+		flo_runtime *rt = NULL;
+
+		assert_int_equal(flo_runtime_new(&options, NULL, &rt), FLO_OK);
+		heard.context = flo_context_new(rt);
+		/* Nobody waits in the runtime: the host's word is enough. */
+		assert_int_equal(flo_go_with(rt, stand_still, &heard, 0, "me"),
+				 FLO_OK);
+		while (atomic_load(&heard.times) < 2)
+			usleep(1000);
+		flo_runtime_free(rt);
+		assert_int_equal(atomic_load(&heard.times), 2);
+		assert_non_null(strstr(heard.text, "deadlock: all 1 "));
+		assert_non_null(strstr(heard.text, "me waits: a callback\n"));
+	}
+}
+
+/* It starts a coroutine, which ends what the other waits for. */
+static void release(void *arg)
+{
+	flo_waitgroup_done(arg);
+}
+
+static void start_a_rescuer(flo_runtime *rt, const char *report, void *arg)
+{
+	(void)report;
+	flo_go(rt, release, arg);
+}
+
+static void wait_for_rescue(void *arg)
+{
+	flo_waitgroup_wait(arg, NULL);
+}
+
+static void a_callback_may_start_coroutines(void **state)
+{
+	flo_waitgroup wg = {0};
+	struct flo_runtime_options options = {
+		.on_deadlock = start_a_rescuer,
+		.on_deadlock_arg = &wg,
+	};
+	flo_runtime *rt = NULL;
+
+	(void)state;
+	assert_int_equal(flo_runtime_new(&options, NULL, &rt), FLO_OK);
+	/* Twice: the first time must not open the world. */
+	for (int i = 0; i < 2; i++) {
+		flo_waitgroup_add(&wg, 1);
+		assert_int_equal(flo_runtime_run(rt, wait_for_rescue, &wg),
+				 FLO_OK);
+	}
+	flo_runtime_free(rt);
+}
+
 static void *cancel_late(void *arg)
 {
 	usleep(20000);
@@ -341,6 +514,10 @@ int main(void)
 		cmocka_unit_test(
 			freeing_a_runtime_that_cannot_end_is_a_deadlock),
 		cmocka_unit_test(a_hopeless_wait_is_named),
+		cmocka_unit_test(a_trace_is_inherited_and_reported),
+		cmocka_unit_test(thousands_are_reported_in_a_hundred_lines),
+		cmocka_unit_test(a_callback_hears_of_each_standstill_once),
+		cmocka_unit_test(a_callback_may_start_coroutines),
 		cmocka_unit_test(
 			a_thread_that_may_cancel_keeps_the_detector_quiet),
 		cmocka_unit_test(a_hold_keeps_the_detector_quiet),
