@@ -4,6 +4,8 @@
  */
 #include "tests/sim/crowd.h"
 
+#include <flo/chan.h>
+
 #include <string.h>
 
 #define ACTORS_MAX 8
@@ -241,3 +243,87 @@ static void play_sem(flo_runtime *rt)
 }
 
 const struct scenario sem_scenario = {.name = "sem", .play = play_sem};
+
+/* ---- who waits longest is served first ---- */
+
+#define QUEUE_MAX 12
+
+static struct {
+	flo_context *root;
+	flo_sem sem;
+	flo_chan *chan;
+	bool by_chan; /* served with values, not with units */
+	uint32_t waiters, waiting, last;
+	struct crowd all;
+} q;
+
+static flo_status wait_for_turn(flo_context *limit)
+{
+	return q.by_chan ? flo_chan_recv(q.chan, NULL, limit)
+			 : flo_sem_take(&q.sem, limit);
+}
+
+/*
+ * Each comes at a time of its own, and the clock does not move before it has
+ * queued: so the order in which they came is known. Some do not wait to the
+ * end.
+ */
+static void queue_up(void *arg)
+{
+	uint32_t me = (uint32_t)(uintptr_t)arg;
+	flo_context *limit = NULL;
+	flo_status st;
+
+	CHECK(flo_sleep(NULL, me * US) == FLO_OK);
+	if (once_in(3))
+		limit = flo_context_timeout(q.root, draw(40) * US, NULL);
+	q.waiting++;
+	st = wait_for_turn(limit);
+	q.waiting--;
+	check_ended(limit, st);
+	if (st == FLO_OK) {
+		CHECK(me > q.last);
+		q.last = me;
+	}
+	flo_context_unref(limit);
+	crowd_leave(&q.all);
+}
+
+/* One at a time, so that each is known to be served before the next. */
+static void serve(void *arg)
+{
+	(void)arg;
+	CHECK(flo_sleep(NULL, (QUEUE_MAX + 1) * US) == FLO_OK);
+	while (q.waiting > 0) {
+		if (!q.by_chan)
+			flo_sem_give(&q.sem);
+		else if (flo_chan_try_send(q.chan, NULL) != FLO_OK)
+			CHECK(q.waiting == 0);
+		CHECK(flo_sleep(NULL, draw(4) * US + 1) == FLO_OK);
+	}
+	crowd_leave(&q.all);
+}
+
+static void fifo_main(void *arg)
+{
+	(void)arg;
+	q.root = flo_context_new(flo_runtime_current());
+	flo_sem_init(&q.sem, 0);
+	CHECK(flo_chan_new(0, 0, &q.chan) == FLO_OK);
+	for (uint32_t i = 1; i <= q.waiters; i++)
+		crowd_go(&q.all, queue_up, (void *)(uintptr_t)i);
+	crowd_go(&q.all, serve, NULL);
+	crowd_wait(&q.all);
+	flo_chan_free(q.chan);
+	flo_context_unref(q.root);
+}
+
+static void play_fifo(flo_runtime *rt)
+{
+	memset(&q, 0, sizeof(q));
+	q.by_chan = once_in(2);
+	q.waiters = 1 + draw(QUEUE_MAX);
+	play_main(rt, fifo_main, NULL);
+}
+
+const struct scenario fifo_scenario = {.name = "fifo", .play = play_fifo};
