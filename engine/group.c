@@ -344,6 +344,7 @@ flo_status flo__group_slot_take(flo_group *group, bool front)
 			     "group limit");
 	if (st != FLO_OK)
 		return st;
+	flo__sched_point();
 	/* As in enter(). */
 	st = flo_context_status(group->context);
 	if (st != FLO_OK)

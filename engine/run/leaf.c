@@ -7,6 +7,7 @@
 #include "engine/run/run_p.h"
 
 #include "engine/group_p.h"
+#include "engine/sched/sched_p.h"
 
 #include "base/contract.h"
 #include "base/id.h"
@@ -40,14 +41,15 @@ bool flo__leaf_needs_slot(const struct flo__run *run, uint32_t id)
 							  : run->slots_programs;
 }
 
-/* Not 0: W3C forbids it. */
+/* Not 0: W3C forbids it. A simulation draws it from its seed. */
 static uint64_t random_id(void)
 {
 	uint64_t id;
 
-	do
-		flo__random_bytes(&id, sizeof(id));
-	while (id == 0);
+	do {
+		if (!flo__drive_random(&id))
+			flo__random_bytes(&id, sizeof(id));
+	} while (id == 0);
 	return id;
 }
 

@@ -104,6 +104,13 @@ void flo__run_free(struct flo__run *run)
 
 /* ---- the record ---- */
 
+static int64_t wall_us(const struct flo__run *run)
+{
+	struct flo__clock *clock = run->deps.clock;
+
+	return clock != NULL ? clock->now_us(clock) : flo__time_now_us();
+}
+
 /* The store failed: end everything, remember why. */
 static void store_failed(struct flo__run *run, flo_status st)
 {
@@ -203,7 +210,7 @@ flo_status flo__run_append(struct flo__run *run, struct flo__event *event)
 	if (st != FLO_OK)
 		return st;
 	do {
-		event->ts_us = flo__time_now_us();
+		event->ts_us = wall_us(run);
 		st = run->journal->ops->append(run->run_journal, event);
 		/* Its queue is full: wait until the last one is written. */
 		if (st == FLO_AGAIN &&
@@ -316,7 +323,7 @@ static void record_cancelling(struct flo__run *run)
 {
 	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_RUN_CANCELLING);
 
-	event.ts_us = flo__time_now_us();
+	event.ts_us = wall_us(run);
 	run->journal->ops->append(run->run_journal, &event);
 }
 
@@ -610,8 +617,7 @@ static flo_status record_finished(struct flo__run *run,
 	event.error = result->error;
 	event.output = result->output;
 	event.counts = counts;
-	event.duration_ns =
-		(flo__time_now_us() - run->started_us) * INT64_C(1000);
+	event.duration_ns = (wall_us(run) - run->started_us) * INT64_C(1000);
 	st = flo__run_append(run, &event);
 	if (st == FLO_OK)
 		st = flo__run_durable(run, event.seq);

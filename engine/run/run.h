@@ -10,6 +10,7 @@
 
 #include <flo/runtime.h>
 
+#include "engine/clock.h"
 #include "engine/executor.h"
 #include "engine/journal.h"
 #include "engine/plan.h"
@@ -20,7 +21,8 @@ struct flo__run;
 struct flo__run_deps {
 	flo_runtime *runtime;
 	struct flo__executor *executor;
-	const char *files; /* directory for logs and work directories */
+	struct flo__clock *clock; /* of what is recorded; NULL: the system's */
+	const char *files;	  /* directory for logs and work directories */
 	const char *const *environ_; /* what children inherit */
 };
 

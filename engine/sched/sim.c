@@ -206,6 +206,16 @@ uint64_t flo__sim_digest(flo_runtime *rt)
 	return digest;
 }
 
+uint32_t flo__sim_alive(flo_runtime *rt)
+{
+	uint32_t alive;
+
+	hold_idle(rt);
+	alive = rt->sim->alive;
+	flo__tlock_give(&rt->lock);
+	return alive;
+}
+
 void flo__sim_watch(flo_runtime *rt,
 		    void (*fn)(void *arg, const struct flo__sim_event *event),
 		    void *arg)

@@ -36,6 +36,9 @@ const char *flo__sim_kind_text(enum flo__sim_kind kind);
  */
 uint64_t flo__sim_digest(flo_runtime *rt);
 
+/* How many coroutines have not ended; those wait. */
+uint32_t flo__sim_alive(flo_runtime *rt);
+
 /*
  * Have @fn called at every event, on the scheduler's own stack: it may print,
  * and must not use the runtime. NULL ends that.

@@ -18,6 +18,7 @@ flo_status flo_cond_wait(flo_cond *cond, flo_mutex *mutex, flo_context *context)
 	status = flo__waiter_begin(&w, &cond->q, context, __func__);
 	if (status != FLO_OK)
 		return status;
+	flo__sched_point();
 	flo__spin_lock(&cond->q.lock);
 	if (w.state == FLO__WAITER_CANCELED) {
 		/* The mutex was not released: nothing to lock again. */

@@ -156,6 +156,7 @@ static flo_status wait_any(struct select *s, uint64_t timeout_ns,
 
 	if (st != FLO_OK)
 		return st;
+	flo__sched_point();
 	lock_all(s);
 	st = do_now(s, ret_index, ret_peer);
 	if (st != FLO_AGAIN) {

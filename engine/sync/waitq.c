@@ -112,9 +112,11 @@ flo_status flo__waitq_wait(struct flo__waitq *q, flo__waitq_take take,
 	if (taken)
 		return FLO_OK;
 
+	flo__sched_point();
 	status = flo__waiter_begin(&w, q, context, function);
 	if (status != FLO_OK)
 		return status;
+	flo__sched_point();
 	flo__spin_lock(&q->lock);
 	if (w.state == FLO__WAITER_IDLE && take(q)) {
 		w.state = FLO__WAITER_GRANTED;

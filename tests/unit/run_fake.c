@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "engine/sched/sched_p.h"
 #include "json/json_p.h"
 #include "steps/steps.h"
 
@@ -68,13 +69,50 @@ out:
 	return st;
 }
 
+struct commit {
+	struct fake *fake;
+	uint64_t seq;
+	flo__journal_notify_fn fn;
+	void *arg;
+};
+
+static void end_commit(const struct commit *commit)
+{
+	struct fake *fake = commit->fake;
+
+	pthread_mutex_lock(&fake->lock);
+	INSIST(commit->seq <= fake->events_len);
+	if (fake->durable < commit->seq)
+		fake->durable = commit->seq;
+	pthread_mutex_unlock(&fake->lock);
+	commit->fn(commit->arg, FLO_OK);
+}
+
+static void commit_late(void *arg)
+{
+	struct commit *commit = arg;
+	uint32_t rounds = 0;
+
+	flo__drive_choose(8, &rounds);
+	while (rounds-- > 0)
+		flo_yield();
+	end_commit(commit);
+	free(commit);
+}
+
 static void notify(struct flo__run_journal *run, uint64_t seq,
 		   flo__journal_notify_fn fn, void *arg)
 {
-	pthread_mutex_lock(&run->fake->lock);
-	INSIST(seq <= run->fake->events_len);
-	pthread_mutex_unlock(&run->fake->lock);
-	fn(arg, FLO_OK);
+	struct commit commit = {run->fake, seq, fn, arg}, *late;
+
+	if (!run->fake->late_commits) {
+		end_commit(&commit);
+		return;
+	}
+	late = malloc(sizeof(*late));
+	INSIST(late != NULL);
+	*late = commit;
+	INSIST(flo_go(run->fake->rt, commit_late, late) == FLO_OK);
 }
 
 static void failure(struct flo__run_journal *run, flo_error *ret_err)
@@ -123,11 +161,58 @@ static const char *env_get(const char *const *env, const char *name)
 static void note_execution(struct fake *fake, const char *path)
 {
 	pthread_mutex_lock(&fake->lock);
-	INSIST(fake->executed_len < 64);
+	if (fake->executed_len == fake->executed_cap) {
+		fake->executed_cap = 2 * fake->executed_cap + 64;
+		fake->executed =
+			realloc(fake->executed,
+				fake->executed_cap * sizeof(*fake->executed));
+		INSIST(fake->executed != NULL);
+	}
 	snprintf(fake->executed[fake->executed_len++], 128, "%s", path);
 	if (++fake->running > fake->running_max)
 		fake->running_max = fake->running;
 	pthread_mutex_unlock(&fake->lock);
+}
+
+/* Any bits of the seed's for @path after @failures of it. */
+static uint64_t dice(const struct fake *fake, const char *path,
+		     unsigned failures)
+{
+	uint64_t z = fake->seed + failures;
+
+	for (; *path != '\0'; path++)
+		z = (z ^ (unsigned char)*path) * UINT64_C(0x9e3779b97f4a7c15);
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static unsigned recorded_failures(struct fake *fake, const char *path)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&fake->lock);
+	for (size_t i = 0; i < fake->events_len; i++)
+		n += fake->events[i].kind == FLO__EVENT_STEP_RETRYING &&
+		     strcmp(fake->events[i].path, path) == 0;
+	pthread_mutex_unlock(&fake->lock);
+	return n;
+}
+
+static flo_status throw_dice(struct fake *fake, const char *const *argv,
+			     const char *path, flo_context *context,
+			     struct flo__exec_result *ret)
+{
+	uint64_t z = dice(fake, path, recorded_failures(fake, path));
+	uint64_t spread_us = strtoull(argv[1], NULL, 10) * 1000;
+	uint64_t us = (z >> 32) % (spread_us + 1);
+	flo_status st = flo_sleep(context, us * 1000);
+
+	if (st != FLO_OK)
+		ret->signal = 15;
+	else
+		ret->exit_code = z % 100 < strtoull(argv[2], NULL, 10);
+	return st;
 }
 
 static flo_status play(struct fake *fake, const struct flo__exec_request *req,
@@ -166,6 +251,8 @@ static flo_status play(struct fake *fake, const struct flo__exec_request *req,
 			fake_executions(fake, path) <= (unsigned)atoi(argv[1])
 				? 1
 				: 0;
+	} else if (strcmp(argv[0], "dice") == 0) {
+		return throw_dice(fake, argv, path, context, ret);
 	} else {
 		INSIST(strcmp(argv[0], "ok") == 0);
 	}
@@ -253,7 +340,23 @@ static const flo_step_type *find(const struct flo__registry *registry,
 
 /* ---- the world ---- */
 
+static int64_t now_us(struct flo__clock *clock)
+{
+	struct fake *fake =
+		(struct fake *)((char *)clock - offsetof(struct fake, clock));
+
+	return FAKE_EPOCH_US + (int64_t)(flo__runtime_now(fake->rt) / 1000);
+}
+
 void fake_init(struct fake *fake)
+{
+	const struct flo_runtime_options options = {0};
+
+	fake_init_with(fake, &options);
+}
+
+void fake_init_with(struct fake *fake,
+		    const struct flo_runtime_options *options)
 {
 	static const struct flo__journal_ops journal_ops = {.append = append,
 							    .notify = notify,
@@ -263,13 +366,14 @@ void fake_init(struct fake *fake)
 								      kill_all};
 
 	/* As engines run theirs. */
-	const struct flo_runtime_options rt_options = {.stack_size =
-							       256 * 1024};
+	struct flo_runtime_options rt_options = *options;
 
+	rt_options.stack_size = 256 * 1024;
 	flo__json_guard_install();
 	memset(fake, 0, sizeof(*fake));
 	fake->journal.ops = &journal_ops;
 	fake->executor.ops = &executor_ops;
+	fake->clock.now_us = now_us;
 	fake->registry = (struct flo__registry){find, at};
 	pthread_mutex_init(&fake->lock, NULL);
 	snprintf(fake->files, sizeof(fake->files), "/tmp/flo-run-XXXXXX");
@@ -286,12 +390,25 @@ static int remove_one(const char *path, const struct stat *st, int kind,
 	return remove(path);
 }
 
+void fake_reset(struct fake *fake)
+{
+	for (size_t i = 0; i < fake->events_len; i++)
+		flo__free(fake->events[i].json);
+	fake->events_len = 0;
+	fake->executed_len = 0;
+	fake->durable = 0;
+	fake->fail_at = 0;
+	fake->running_max = 0;
+	fake->gates_open = 0;
+	INSIST(fake->running == 0);
+}
+
 void fake_fini(struct fake *fake)
 {
 	flo_runtime_free(fake->rt);
-	for (size_t i = 0; i < fake->events_len; i++)
-		flo__free(fake->events[i].json);
+	fake_reset(fake);
 	free(fake->events);
+	free(fake->executed);
 	nftw(fake->files, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	pthread_mutex_destroy(&fake->lock);
 }
@@ -367,6 +484,7 @@ static void world_init(struct fake *fake, const char *text, struct world *world)
 {
 	struct flo__run_deps deps = {.runtime = fake->rt,
 				     .executor = &fake->executor,
+				     .clock = &fake->clock,
 				     .files = fake->files};
 	struct flo__run_record record = {
 		.id = "r1",

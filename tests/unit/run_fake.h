@@ -1,6 +1,7 @@
 /*
- * The world of a run, faked: a journal in memory and an executor that plays
- * scripts, so that tests of the runner decide what happens and when.
+ * The world of a run, faked: a journal in memory, a clock, and an executor that
+ * plays scripts, so that tests of the runner decide what happens and when. On
+ * a runtime that is driven deterministically all of it is on the virtual clock.
  *
  * A "program" is a word and its arguments:
  *
@@ -14,6 +15,10 @@
  *	wait NAME		exits with 0 once gate NAME is open
  *	flaky N			exits with 1 the first N times this step runs
  *	missing			cannot be started
+ *	dice MS PERCENT		takes up to MS milliseconds and exits with 1 in
+ *				PERCENT of all cases: both depend on the fake's
+ *				seed, the path and its failures so far alone,
+ *				and not on what else runs or has crashed
  */
 #ifndef FLO_TESTS_RUN_FAKE_H
 #define FLO_TESTS_RUN_FAKE_H
@@ -35,15 +40,21 @@ struct fake {
 	flo_runtime *rt;
 	struct flo__journal journal;
 	struct flo__executor executor;
+	struct flo__clock clock;
 	struct flo__registry registry;
 	char files[64]; /* a temporary directory */
 	pthread_mutex_t lock;
 	struct fake_event *events;
 	size_t events_len, events_cap;
+	uint64_t seed; /* of dice */
+	/* Commits take a while, in which others run; needs a runtime with a
+	 * drive for tests. */
+	bool late_commits;
+	uint64_t durable; /* the highest event that was told to be */
 	uint64_t fail_at; /* append() of this sequence number fails; 0: never */
 	long alloc_fail;  /* the allocation that fails while it runs; 0: none */
-	char executed[64][128]; /* paths, in order of execution */
-	size_t executed_len;
+	char (*executed)[128]; /* paths, in order of execution */
+	size_t executed_len, executed_cap;
 	unsigned running, running_max;
 	uint32_t gates_open; /* bit i: gate 'a' + i */
 };
@@ -56,7 +67,12 @@ struct fake_result {
 };
 
 void fake_init(struct fake *fake);
+/* As fake_init(), on a runtime made with @options. */
+void fake_init_with(struct fake *fake,
+		    const struct flo_runtime_options *options);
 void fake_fini(struct fake *fake);
+/* Forget everything that was recorded and executed. */
+void fake_reset(struct fake *fake);
 
 /*
  * Compile @text (with ' for ") and run it. @keep: how many of the events
@@ -67,6 +83,9 @@ void fake_fini(struct fake *fake);
 struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
 			    void (*hook)(struct flo__run *run));
 void fake_result_fini(struct fake_result *result);
+
+/* What the world's clock says when the runtime's is at 0; both go alike. */
+#define FAKE_EPOCH_US INT64_C(1767225600000000)
 
 /* What an inspection told. */
 struct fake_shown {
