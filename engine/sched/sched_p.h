@@ -42,6 +42,18 @@ flo_status flo__go_room(flo_runtime *rt, flo_fn fn,
 unsigned flo__blocking_depth(void);
 
 /*
+ * The stack of the coroutine that the calling thread runs: [low, high), of
+ * which the lowest @guard bytes cannot be touched (0: there is no such guard).
+ * False if it runs none, or is about to leave it. Async-signal-safe.
+ */
+struct flo__g_stack {
+	const char *name; /* of the coroutine; "" if none */
+	uintptr_t low, high;
+	size_t guard;
+};
+bool flo__g_stack(struct flo__g_stack *ret);
+
+/*
  * Take the calling coroutine off its thread until someone calls flo__ready().
  *
  * @commit, if not NULL, runs on the scheduler's own stack once the coroutine's
