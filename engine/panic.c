@@ -12,23 +12,14 @@
 #include <flo/panic.h>
 
 #include "base/contract.h"
+#include "engine/fault_p.h"
 #include "engine/panic_p.h"
 #include "engine/sched/sched_p.h"
 
-#include <setjmp.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct frame {
-	struct frame *outer;
-	struct flo_defer_node *defers; /* last registered first */
-	flo_error *err;		       /* borrowed; may be NULL */
-	unsigned blocking;	       /* regions that it lies in itself */
-	jmp_buf back;
-};
 
 /* For threads without a coroutine; those never switch. */
 static _Thread_local void *thread_frames;
@@ -40,11 +31,17 @@ static __attribute__((noinline)) void **thread_slot(void)
 }
 
 /* Where the caller's innermost frame is kept. */
-static struct frame **frames(void)
+static struct flo__try **frames(void)
 {
 	struct flo__g *g = flo__g_current();
 
-	return (struct frame **)(g != NULL ? flo__g_local(g) : thread_slot());
+	return (struct flo__try **)(g != NULL ? flo__g_local(g)
+					      : thread_slot());
+}
+
+struct flo__try *flo__try_current(void)
+{
+	return *frames();
 }
 
 bool flo__try_is_open(void)
@@ -56,7 +53,7 @@ bool flo__try_is_open(void)
  * Each node comes off before its function runs, so that a clean-up which
  * panics goes on with the next.
  */
-static void run_defers(struct frame *f, const struct flo_defer_node *last)
+static void run_defers(struct flo__try *f, const struct flo_defer_node *last)
 {
 	struct flo_defer_node *node;
 	bool more = true;
@@ -68,17 +65,65 @@ static void run_defers(struct frame *f, const struct flo_defer_node *last)
 	}
 }
 
-static void unwind(struct frame *f) FLO_NORETURN;
-
 /* Only the frame's own error and clean-ups are touched: no allocation. */
-static void unwind(struct frame *f)
+void flo__try_unwind(struct flo__try *t)
 {
 	/* First of all: the clean-ups may park. */
-	while (flo__blocking_depth() > f->blocking)
+	while (flo__blocking_depth() > t->blocking)
 		flo_blocking_end();
-	run_defers(f, NULL);
-	INSIST(*frames() == f);
-	_longjmp(f->back, 1);
+	run_defers(t, NULL);
+	INSIST(*frames() == t);
+	_longjmp(t->back, 1);
+}
+
+/* @from: the frame of the function of ours that the one to blame called. */
+static void tell(flo_panic_info *info, const struct flo__fault *fault,
+		 const void *from)
+{
+	struct flo__walk walk = {.low = (uintptr_t)from + 1,
+				 .high = UINTPTR_MAX,
+				 .end = UINTPTR_MAX,
+				 .keep = UINTPTR_MAX};
+
+	if (fault != NULL) {
+		info->signal = fault->signal;
+		info->code = fault->code;
+		info->stack_overflow = fault->overflow;
+		info->address = fault->has_address ? fault->address : 0;
+		info->frames_len = fault->frames_len;
+		memcpy(info->frames, fault->frames, sizeof(info->frames));
+		return;
+	}
+	flo__walk(&walk);
+	info->frames_len = walk.frames_len;
+	memcpy(info->frames, walk.frames, sizeof(info->frames));
+}
+
+static void fail(struct flo__try *t, const struct flo__fault *fault,
+		 const void *from, const char *format, va_list args)
+	FLO_PRINTF(4, 0);
+
+static void fail(struct flo__try *t, const struct flo__fault *fault,
+		 const void *from, const char *format, va_list args)
+{
+	if (t->told)
+		return;
+	t->told = true;
+	flo_error_setv(t->err, FLO_PANIC, format, args);
+	if (fault != NULL && t->err != NULL && t->err->code == 0)
+		t->err->code = fault->signal;
+	if (t->info != NULL)
+		tell(t->info, fault, from);
+}
+
+void flo__try_fail(struct flo__try *t, const struct flo__fault *fault,
+		   const void *from, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fail(t, fault, from, format, args);
+	va_end(args);
 }
 
 /* There is nobody to tell: write(), since stdio's locks may be held. */
@@ -103,29 +148,30 @@ static void report_and_abort(const char *format, va_list args)
 
 void flo_panic(const char *format, ...)
 {
-	struct frame *f = *frames();
+	struct flo__try *f = *frames();
 	va_list args;
 
 	va_start(args, format);
 	if (f == NULL)
 		report_and_abort(format, args);
-	flo_error_setv(f->err, FLO_PANIC, format, args);
+	fail(f, NULL, __builtin_frame_address(0), format, args);
 	va_end(args);
-	unwind(f);
+	flo__try_unwind(f);
 }
 
 /* A contract broke. Returns, for the process to abort, outside flo_try(). */
 static void contract_broke(const char *message)
 {
-	struct frame *f = *frames();
+	struct flo__try *f = *frames();
 	size_t len = strlen(message);
 
 	if (f == NULL)
 		return;
 	while (len > 0 && message[len - 1] == '\n')
 		len--;
-	flo_error_set(f->err, FLO_PANIC, "%.*s", (int)len, message);
-	unwind(f);
+	flo__try_fail(f, NULL, __builtin_frame_address(0), "%.*s", (int)len,
+		      message);
+	flo__try_unwind(f);
 }
 
 /* Before main(): the handler is set while there is one thread. */
@@ -134,7 +180,7 @@ static __attribute__((constructor)) void install_handler(void)
 	flo__contract_set_handler(contract_broke);
 }
 
-static bool call(struct frame *f, void (*fn)(void *arg), void *arg)
+static bool call(struct flo__try *f, void (*fn)(void *arg), void *arg)
 {
 	if (_setjmp(f->back) != 0)
 		return false;
@@ -144,17 +190,18 @@ static bool call(struct frame *f, void (*fn)(void *arg), void *arg)
 	return true;
 }
 
-flo_status flo_try(void (*fn)(void *arg), void *arg, flo_error *err)
+static flo_status try(void (*fn)(void *arg), void *arg, flo_error *err,
+		      flo_panic_info *info)
 {
-	struct frame **top = frames();
-	struct frame f = {
+	struct flo__try **top = frames();
+	struct flo__try f = {
 		.outer = *top,
 		.err = err,
+		.info = info,
 		.blocking = flo__blocking_depth(),
 	};
 	bool returned;
 
-	REQUIRE(fn != NULL);
 	*top = &f;
 	returned = call(&f, fn, arg);
 	INSIST(*top == &f);
@@ -162,11 +209,26 @@ flo_status flo_try(void (*fn)(void *arg), void *arg, flo_error *err)
 	return returned ? FLO_OK : FLO_PANIC;
 }
 
+flo_status flo_try(void (*fn)(void *arg), void *arg, flo_error *err)
+{
+	REQUIRE(fn != NULL);
+	return try(fn, arg, err, NULL);
+}
+
+flo_status flo_try_info(void (*fn)(void *arg), void *arg, flo_error *err,
+			flo_panic_info *info)
+{
+	REQUIRE(fn != NULL && info != NULL);
+	*info = (flo_panic_info){.what = info->what};
+	return try(fn, arg, err, info);
+}
+
 void flo_defer(struct flo_defer_node *node, void (*fn)(void *arg), void *arg)
 {
-	struct frame *f = *frames();
+	struct flo__try *f = *frames();
 
-	REQUIRE(f != NULL && fn != NULL);
+	REQUIRE(f != NULL && "called inside flo_try()");
+	REQUIRE(node != NULL && fn != NULL);
 	node->fn = fn;
 	node->arg = arg;
 	node->next = f->defers;
@@ -175,8 +237,9 @@ void flo_defer(struct flo_defer_node *node, void (*fn)(void *arg), void *arg)
 
 void flo_defer_run(struct flo_defer_node *node)
 {
-	struct frame *f = *frames();
+	struct flo__try *f = *frames();
 
-	REQUIRE(f != NULL);
+	REQUIRE(f != NULL && "called inside flo_try()");
+	REQUIRE(node != NULL);
 	run_defers(f, node);
 }

@@ -15,6 +15,7 @@
 #include "engine/sched/switch_p.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -303,6 +304,15 @@ bool flo__m_start(flo_runtime *rt, struct flo__p *p, bool spinning);
 bool flo__m_stop(struct flo__m *m);
 void flo__m_unpark(struct flo__m *m);
 
+/* sigstack.c: where handlers of signals run on an M */
+struct flo__sigstack {
+	void *base; /* owned by the M; NULL: none */
+	size_t size;
+	stack_t before;
+};
+void flo__sigstack_enter(struct flo__m *m, struct flo__sigstack *ret);
+void flo__sigstack_leave(struct flo__sigstack *s);
+
 /* proc.c: who runs what */
 void flo__sched_loop(struct flo__m *m);
 void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front);
@@ -409,6 +419,7 @@ void flo__stack_put(struct flo__p *p, struct flo__stack *stack);
 void *flo__stack_top(const struct flo__stack *stack);
 void flo__stack_check(const struct flo__stack *stack);
 bool flo__stack_has_canary(const struct flo__stack *stack);
+size_t flo__stack_guard(const struct flo__stack *stack); /* bytes; 0: canary */
 bool flo__stack_class(size_t size, unsigned *ret_class);
 
 /* timer.c */

@@ -5,6 +5,8 @@
 #ifndef FLO_ENGINE_SCHED_LOCK_P_H
 #define FLO_ENGINE_SCHED_LOCK_P_H
 
+#include "engine/sched/text_p.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -27,8 +27,10 @@ __attribute__((noinline)) struct flo__m *flo__m(void)
 static void *thread_main(void *arg)
 {
 	struct flo__m *m = arg;
+	struct flo__sigstack sigstack;
 
 	current = m;
+	flo__sigstack_enter(m, &sigstack);
 	flo__thread_known(1);
 #ifdef FLO__TSAN
 	m->fiber = __tsan_get_current_fiber();
@@ -42,6 +44,7 @@ static void *thread_main(void *arg)
 	else
 		flo__sched_loop(m);
 	INSIST(m->g == NULL && m->p == NULL);
+	flo__sigstack_leave(&sigstack);
 	flo__thread_known(-1);
 	current = NULL;
 	return NULL;

@@ -43,6 +43,18 @@ flo_status flo__go_room(flo_runtime *rt, flo_fn fn,
 unsigned flo__blocking_depth(void);
 
 /*
+ * The stack of the coroutine that the calling thread runs: [low, high), of
+ * which the lowest @guard bytes cannot be touched (0: there is no such guard).
+ * False if it runs none, or is about to leave it. Async-signal-safe.
+ */
+struct flo__g_stack {
+	const char *name; /* of the coroutine; "" if none */
+	uintptr_t low, high;
+	size_t guard;
+};
+bool flo__g_stack(struct flo__g_stack *ret);
+
+/*
  * Take the calling coroutine off its thread until someone calls flo__ready().
  *
  * @commit, if not NULL, runs on the scheduler's own stack once the coroutine's
@@ -119,6 +131,9 @@ uint64_t flo__runtime_now(flo_runtime *rt);
 /*
  * The drives for tests (enum flo_drive; sim.c).
  *
+ * choose: draw one of @n for the calling thread's runtime. Returns false in the
+ * normal drive and on ordinary threads: the caller chooses as it likes.
+ *
  * random: 64 bits of the seed's. Returns false but in the deterministic drive.
  *
  * point: the calling coroutine may lose its turn here. It stands where an
@@ -126,6 +141,7 @@ uint64_t flo__runtime_now(flo_runtime *rt);
  * the operation is ready for it. While no runtime of the process has a drive
  * for tests it costs a load and a branch.
  */
+bool flo__drive_choose(uint32_t n, uint32_t *ret);
 bool flo__drive_random(uint64_t *ret);
 void flo__drive_point(void);
 

@@ -93,6 +93,16 @@ static uint32_t draw_below(flo_runtime *rt, uint32_t n)
 	return n > 1 ? (uint32_t)((flo__drive_draw(rt) >> 32) * n >> 32) : 0;
 }
 
+bool flo__drive_choose(uint32_t n, uint32_t *ret)
+{
+	struct flo__m *m = flo__m();
+
+	if (m == NULL || m->rt->drive == FLO_DRIVE_NORMAL)
+		return false;
+	*ret = draw_below(m->rt, n);
+	return true;
+}
+
 bool flo__drive_random(uint64_t *ret)
 {
 	struct flo__m *m = flo__m();

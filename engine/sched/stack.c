@@ -327,3 +327,9 @@ void flo__stack_check(const struct flo__stack *stack)
 	for (int i = 0; i < CANARY_WORDS; i++)
 		INSIST(word[i] == CANARY && "coroutine stack overflow");
 }
+
+/* Read by handlers of signals: constant once the stack is in use. */
+size_t flo__stack_guard(const struct flo__stack *stack)
+{
+	return stack->guard == GUARD_CANARY ? 0 : (size_t)sysconf(_SC_PAGESIZE);
+}

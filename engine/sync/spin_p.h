@@ -8,6 +8,8 @@
 #ifndef FLO_ENGINE_SYNC_SPIN_P_H
 #define FLO_ENGINE_SYNC_SPIN_P_H
 
+#include "engine/sched/text_p.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -6,19 +6,30 @@
  * message. A panic outside flo_try() ends the process with a report: there is
  * nobody to tell. Broken contracts (REQUIRE and friends) inside a flo_try()
  * are panics too. Blocking regions (flo_blocking_begin()) that began inside the
- * flo_try() are left before the clean-ups run. Panics are recorded where they happen and never carried to
- * another coroutine's wait.
+ * flo_try() are left before the clean-ups run. Panics are recorded where they
+ * happen and never carried to another coroutine's wait.
+ *
+ * All of this works on ordinary threads, too. Faults of the hardware become
+ * panics, in coroutines only, after flo_fault_contain() (flo/fault.h).
  */
 #ifndef FLO_PANIC_H
 #define FLO_PANIC_H
 
 #include <flo/error.h>
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/** Fail the innermost flo_try() of this coroutine. Does not return. */
+/**
+ * Fail the innermost flo_try() of this coroutine, or of this ordinary thread.
+ * Does not return. Outside flo_try() the process ends by abort(), after a
+ * report on stderr.
+ */
 FLO_EXTERN void flo_panic(const char *format, ...)
 	FLO_PRINTF(1, 2) FLO_NORETURN;
 
@@ -27,6 +38,43 @@ FLO_EXTERN void flo_panic(const char *format, ...)
  * with the panic's message in @err when it panicked. They nest.
  */
 FLO_EXTERN flo_status flo_try(void (*fn)(void *arg), void *arg, flo_error *err);
+
+/** Frames of the stack that are kept of a panic. */
+#define FLO_PANIC_FRAMES_MAX 32
+
+/** What is known of a panic beside its text. Owns no memory. */
+typedef struct flo_panic_info {
+	/* In: names the work in reports ("step sync[2].pull"); borrowed until
+	 * flo_try_info() returns; may be NULL. */
+	const char *what;
+	/* The fault's signal; 0: flo_panic() or a broken contract. */
+	int signal;
+	int code; /* its si_code, as in sigaction(2) */
+	bool stack_overflow;
+	uintptr_t address; /* that faulted; 0 if it is not known */
+	/* Where it happened, innermost first: addresses of instructions, of
+	 * callers those of the call. */
+	size_t frames_len;
+	void *frames[FLO_PANIC_FRAMES_MAX];
+} flo_panic_info;
+
+/**
+ * As flo_try(), and tell of a panic in *@info where it happened.
+ *
+ * @info is filled when FLO_PANIC is returned; of several panics (clean-ups may
+ * panic, too) it is the first one, like the text in @err.
+ *
+ * Requires: @fn and @info are not NULL.
+ */
+FLO_EXTERN flo_status flo_try_info(void (*fn)(void *arg), void *arg,
+				   flo_error *err, flo_panic_info *info);
+
+/**
+ * Put words for a frame into @buf: "foo (lib.so+0x123)", or "lib.so+0x123"
+ * when the function is not an exported one; addr2line(1) takes the number.
+ * The text is cut to @size bytes with its NUL.
+ */
+FLO_EXTERN void flo_panic_frame_text(const void *frame, char *buf, size_t size);
 
 /**
  * Have @fn(@arg) called when the innermost flo_try() ends, by return or by

@@ -250,6 +250,12 @@ bool flo__stack_has_canary(const struct flo__stack *stack)
 	return false;
 }
 
+size_t flo__stack_guard(const struct flo__stack *stack)
+{
+	(void)stack;
+	return 0;
+}
+
 void flo__stack_put(struct flo__p *p, struct flo__stack *stack)
 {
 	(void)p, (void)stack;

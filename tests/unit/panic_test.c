@@ -74,6 +74,38 @@ static void a_broken_contract_is_a_panic_body(void *arg)
 }
 CORO_TEST(a_broken_contract_is_a_panic);
 
+static __attribute__((noinline)) void panic_here(void *arg)
+{
+	flo_panic("%s", (const char *)arg);
+}
+
+/* The place that panicked comes first, not the library. */
+static bool is_within(const void *frame, void (*fn)(void *arg))
+{
+	uintptr_t at = (uintptr_t)frame, begin = (uintptr_t)fn;
+
+	return at > begin && at < begin + 200;
+}
+
+static void it_is_told_where_body(void *arg)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_panic_info info = {.signal = 1, .frames_len = 7};
+	char text[64] = "", short_text[4];
+
+	(void)arg;
+	EXPECT(flo_try_info(panic_here, "there", &err, &info) == FLO_PANIC);
+	EXPECT(info.signal == 0 && info.address == 0 && !info.stack_overflow);
+	EXPECT(info.frames_len > 2 && is_within(info.frames[0], panic_here));
+	flo_panic_frame_text(info.frames[0], text, sizeof(text));
+	EXPECT(strstr(text, "panic_test+0x") != NULL);
+	flo_panic_frame_text(info.frames[0], short_text, sizeof(short_text));
+	EXPECT(strncmp(short_text, text, 3) == 0 && short_text[3] == '\0');
+	EXPECT(flo_try_info(nothing, NULL, &err, &info) == FLO_OK);
+	EXPECT(info.frames_len == 0);
+}
+CORO_TEST(it_is_told_where);
+
 /* --- clean-ups ----------------------------------------------------------- */
 
 struct trail {
@@ -368,6 +400,7 @@ int main(void)
 		cmocka_unit_test(a_panic_ends_the_try),
 		cmocka_unit_test(it_works_on_an_ordinary_thread),
 		cmocka_unit_test(a_broken_contract_is_a_panic),
+		cmocka_unit_test(it_is_told_where),
 		cmocka_unit_test(clean_ups_run_last_first),
 		cmocka_unit_test(clean_ups_run_at_a_return_too),
 		cmocka_unit_test(a_panicking_clean_up_does_not_stop_the_rest),

@@ -1,0 +1,146 @@
+/* Stack overflows: contained where there is room, told where there is none. */
+#include "fault_child.h"
+#include "fault_kinds.h"
+
+#include <flo/fault.h>
+#include <flo/panic.h>
+
+struct trail {
+	char text[32];
+	struct flo_defer_node node;
+};
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void recurse_for_ever(void *arg)
+{
+	fault_kind_find("recurse_for_ever")->commit(arg);
+}
+
+static atomic_int intact;
+
+static void check_intact(void *arg)
+{
+	struct trail *trail = arg;
+
+	flo_yield();
+	atomic_fetch_add(&intact, strcmp(trail->text, "as it was") == 0);
+}
+
+/* The clean-ups and what they need lie on the stack that overflows. */
+static __attribute__((noinline)) void overflow_below_a_node(void *arg)
+{
+	struct trail here = {.text = "as it was"};
+	struct flo_defer_node node;
+	char pad[2000];
+
+	memset(pad, 1, sizeof(pad));
+	flo_defer(&node, check_intact, &here);
+	flo_defer(&here.node, check_intact, &here);
+	recurse_for_ever(pad);
+	*(int *)arg = pad[0];
+}
+
+static __attribute__((noinline)) int recurse_and_defer(struct trail *trail)
+{
+	struct flo_defer_node node;
+	volatile char frame[300];
+
+	memset((char *)frame, 1, sizeof(frame));
+	flo_defer(&node, nothing, trail);
+	return frame[0] == 0 ? 0 : recurse_and_defer(trail) + frame[1];
+}
+
+static void recurse_with_nodes(void *arg)
+{
+	recurse_and_defer(arg);
+}
+
+static void overflow(void *arg)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_panic_info info = {.what = NULL};
+	int n = 0;
+
+	(void)arg;
+	for (int i = 0; i < 20; i++)
+		EXPECT(flo_try(recurse_for_ever, NULL, NULL) == FLO_PANIC);
+	EXPECT(flo_fault_tainted() == 20);
+	EXPECT(flo_try_info(overflow_below_a_node, &n, &err, &info) ==
+	       FLO_PANIC);
+	EXPECT(atomic_load(&intact) == 2);
+	EXPECT(info.stack_overflow && info.signal == SIGSEGV);
+	EXPECT(info.frames_len == FLO_PANIC_FRAMES_MAX);
+	EXPECT(strncmp(err.text, "stack overflow (", 16) == 0);
+	EXPECT(err.code == SIGSEGV);
+}
+
+static int overflow_child(const void *arg)
+{
+	(void)arg;
+	EXPECT(flo_fault_contain(NULL, NULL) == FLO_OK);
+	child_coro(1, overflow, NULL);
+	return 0;
+}
+
+static void an_overflow_keeps_what_clean_ups_need(void **state)
+{
+	struct child_end end = child_run(overflow_child, NULL);
+
+	(void)state;
+	child_check(&end, "overflow", 0, 0);
+}
+
+static void overflow_full(void *arg)
+{
+	struct trail trail = {.text = ""};
+
+	(void)arg;
+	flo_try(recurse_with_nodes, &trail, NULL);
+}
+
+static int overflow_full_child(const void *arg)
+{
+	(void)arg;
+	EXPECT(flo_fault_contain(NULL, NULL) == FLO_OK);
+	child_coro(1, overflow_full, NULL);
+	return 0;
+}
+
+static int overflow_outside_child(const void *arg)
+{
+	flo_runtime *rt;
+
+	(void)arg;
+	EXPECT(flo_fault_contain(NULL, NULL) == FLO_OK);
+	EXPECT(flo_runtime_new(NULL, NULL, &rt) == FLO_OK);
+	EXPECT(flo_go_with(rt, recurse_for_ever, NULL, 0, "digger") == FLO_OK);
+	flo_runtime_free(rt);
+	return 0;
+}
+
+static void an_overflow_that_is_not_contained_is_told(void **state)
+{
+	struct child_end end = child_run(overflow_full_child, NULL);
+
+	(void)state;
+	child_check(&end, "no room", SIGSEGV, 0);
+	assert_non_null(strstr(end.said, "overflowed its stack of "));
+	end = child_run(overflow_outside_child, NULL);
+	child_check(&end, "outside flo_try()", SIGSEGV, 0);
+	assert_non_null(
+		strstr(end.said, "coroutine digger overflowed its stack of "));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_overflow_keeps_what_clean_ups_need),
+		cmocka_unit_test(an_overflow_that_is_not_contained_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
