@@ -17,6 +17,14 @@
  * it saw WAITS: then the waiter is parked until it is readied. So a member
  * gives its slot back first and its pending last, or both at once.
  *
+ * Without a limit nothing is decided at a start or an end, only counted. So
+ * the group's maker joins LOT members in one step and starts them from this
+ * credit, which only it touches, and gives the rest back before anybody waits;
+ * and the ends of members that run one after the other on a thread are
+ * subtracted together, before anything else runs there (flo__end_later()). A
+ * member that has ended but is not yet subtracted keeps the group open no
+ * longer than the member that runs after it.
+ *
  * WAITS is set by the park's commit, once the waiter can be resumed. If
  * pending is 0 by then, nobody will ready it, and the park is called off.
  * tests/model/group.pml checks both, and starts against a cancel.
@@ -38,6 +46,7 @@
 #define USED_MAX    ((UINT64_C(1) << USED_BITS) - 1)
 #define PENDING_ONE (UINT64_C(1) << USED_BITS)
 #define PENDING_MAX ((UINT64_C(1) << 31) - 1)
+#define LOT	    4096
 #define QUEUE	    (UINT64_C(1) << 61)
 #define WAITS	    (UINT64_C(1) << 62)
 #define DONE	    (UINT64_C(1) << 63)
@@ -46,13 +55,19 @@ struct flo_group {
 	struct flo__waitq q; /* first: who waits for a slot */
 	/* atomic: acq_rel throughout, see the note; partners: each other */
 	_Atomic(uint64_t) state;
-	uint64_t limit;	       /* constant once a member has started */
-	flo_context *context;  /* constant; owned */
-	flo_runtime *rt;       /* constant */
 	struct flo__g *waiter; /* by WAITS */
 	uint32_t error_lock;
-	bool failed;	 /* by error_lock */
-	flo_error first; /* by error_lock; constant once failed */
+	bool failed; /* by error_lock */
+
+	/* On a cache line of its own: the ends of members are elsewhere. */
+	_Alignas(64) uint64_t limit; /* constant once a member has started */
+	flo_context *context;	     /* constant; owned */
+	flo_runtime *rt;	     /* constant */
+	struct flo__g *maker;	     /* constant; NULL: an ordinary thread */
+	uint32_t credit;	     /* the maker; at last who waits */
+	bool waited;		     /* likewise: the credit is over */
+	void *memory;		     /* constant: what was allocated */
+	flo_error first;	     /* by error_lock; constant once failed */
 };
 
 /* What a member needs to start; its coroutine's record holds it. */
@@ -89,21 +104,28 @@ static bool cas(flo_group *group, uint64_t *from, uint64_t to)
 flo_status flo_group_new(flo_context *parent, flo_group **ret_group)
 {
 	flo_group *group;
+	void *memory;
 
 	REQUIRE(parent != NULL);
-	group = flo__malloc(sizeof(*group));
-	if (group == NULL)
+	memory = flo__malloc(sizeof(*group) + _Alignof(flo_group));
+	if (memory == NULL)
 		return FLO_NOMEM;
+	group = (void *)(((uintptr_t)memory + _Alignof(flo_group) - 1) &
+			 ~(uintptr_t)(_Alignof(flo_group) - 1));
+	group->memory = memory;
 	group->q = (struct flo__waitq){0};
 	atomic_init(&group->state, 0);
 	group->limit = USED_MAX;
 	group->rt = flo__context_runtime(parent);
+	group->maker = flo__g_current();
+	group->credit = 0;
+	group->waited = false;
 	group->waiter = NULL;
 	group->error_lock = 0;
 	group->failed = false;
 	group->context = flo_context_child(parent);
 	if (group->context == NULL) {
-		flo__free(group);
+		flo__free(memory);
 		return FLO_NOMEM;
 	}
 	*ret_group = group;
@@ -176,11 +198,11 @@ static void give_slot(flo_group *group)
 		pump(group);
 }
 
-/* @before: the state from which the caller subtracted a pending. */
-static void wake_if_last(flo_group *group, uint64_t before)
+/* @before: the state from which the caller subtracted @n pending. */
+static void wake_if_last(flo_group *group, uint64_t before, uint32_t n)
 {
-	INSIST(pending_of(before) > 0);
-	if (pending_of(before) == 1 && (before & WAITS))
+	INSIST(pending_of(before) >= n);
+	if (pending_of(before) == n && (before & WAITS))
 		flo__ready(group->waiter);
 }
 
@@ -189,7 +211,8 @@ static void leave(flo_group *group)
 {
 	wake_if_last(group,
 		     atomic_fetch_sub_explicit(&group->state, PENDING_ONE,
-					       memory_order_acq_rel));
+					       memory_order_acq_rel),
+		     1);
 }
 
 /* A member ended: slot and pending, at once if nobody queues. */
@@ -200,12 +223,52 @@ static void leave_with_slot(flo_group *group)
 	while (!(s & QUEUE)) {
 		INSIST(used_of(s) > 0);
 		if (cas(group, &s, s - USED_ONE - PENDING_ONE)) {
-			wake_if_last(group, s);
+			wake_if_last(group, s, 1);
 			return;
 		}
 	}
 	give_slot(group);
 	leave(group);
+}
+
+/* Members of a group without a limit ended, or never started: @n of them. */
+static void leave_many(void *arg, uint32_t n)
+{
+	flo_group *group = arg;
+	uint64_t before;
+
+	before = atomic_fetch_sub_explicit(&group->state,
+					   n * (USED_ONE + PENDING_ONE),
+					   memory_order_acq_rel);
+	INSIST(used_of(before) >= n);
+	wake_if_last(group, before, n);
+}
+
+/* Join as one of a lot: the maker of a group without a limit. */
+static bool join_on_credit(flo_group *group)
+{
+	if (group->limit != USED_MAX || group->waited || group->maker == NULL ||
+	    group->maker != flo__g_current())
+		return false;
+	if (group->credit == 0) {
+		atomic_fetch_add_explicit(&group->state,
+					  LOT * (USED_ONE + PENDING_ONE),
+					  memory_order_acq_rel);
+		group->credit = LOT;
+	}
+	group->credit--;
+	return true;
+}
+
+/* Give back what the maker joined and did not start. */
+static void return_credit(flo_group *group)
+{
+	uint32_t credit = group->credit;
+
+	group->waited = true;
+	group->credit = 0;
+	if (credit > 0)
+		leave_many(group, credit);
 }
 
 static void join(flo_group *group)
@@ -272,7 +335,10 @@ static void run_member(void *arg)
 	status = m.fn(m.group->context, m.arg, &err);
 	if (status != FLO_OK)
 		fail(m.group, status, &err);
-	leave_with_slot(m.group);
+	if (m.group->limit == USED_MAX)
+		flo__end_later(m.group, leave_many);
+	else
+		leave_with_slot(m.group);
 }
 
 /* Queue the coroutine; its slot and pending are taken already. */
@@ -301,7 +367,7 @@ static flo_status start_with_slot(flo_group *group, flo_group_fn fn, void *arg)
  */
 static flo_status enter(flo_group *group)
 {
-	bool joined = join_with_slot(group);
+	bool joined = join_on_credit(group) || join_with_slot(group);
 
 	if (flo_context_status(group->context) == FLO_OK)
 		return joined ? FLO_OK : FLO_AGAIN;
@@ -397,6 +463,7 @@ flo_status flo_group_wait(flo_group *group, flo_error *err)
 
 	REQUIRE(group != NULL);
 	REQUIRE(!(look(group) & (WAITS | DONE)));
+	return_credit(group);
 	flo__sched_point();
 	if (pending_of(look(group)) > 0)
 		flo__park(commit_wait, group, "group", false);
@@ -419,5 +486,5 @@ void flo_group_free(flo_group *group)
 	REQUIRE(look(group) & DONE);
 	INSIST(group->q.head == NULL);
 	flo_context_unref(group->context);
-	flo__free(group);
+	flo__free(group->memory);
 }

@@ -74,7 +74,7 @@ static uint64_t alive(flo_runtime *rt)
 
 static bool all_idle(flo_runtime *rt)
 {
-	return flo__sched_all_idle(rt) && rt->global.len == 0;
+	return flo__sched_all_idle(rt) && atomic_load(&rt->global_len) == 0;
 }
 
 /* Has everything ended? */
@@ -92,7 +92,7 @@ static bool stands_still(flo_runtime *rt, uint64_t *ret_alive)
 	    atomic_load(&rt->holds) > 0 || atomic_load(&rt->foreign) > 0)
 		return false;
 	*ret_alive = alive(rt);
-	return *ret_alive > 0 && rt->global.len == 0;
+	return *ret_alive > 0 && atomic_load(&rt->global_len) == 0;
 }
 
 static bool closed(flo_runtime *rt)

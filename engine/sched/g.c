@@ -1,8 +1,7 @@
 /*
- * A coroutine's record, and both ends of its life.
+ * A coroutine's life: how it comes to run, leaves, comes back and ends.
  *
- * Records come from slabs that live as long as the runtime, so a report can
- * walk them and a stale pointer still points to a record. A coroutine that has
+ * A coroutine that has
  * ended takes the next fresh one of its P onto its own warm stack without any
  * switch; ThreadSanitizer builds do not, they give each its own fiber.
  */
@@ -17,69 +16,6 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-#define SLAB_LEN 128
-
-struct flo__gslab {
-	struct flo__gslab *next;
-	void *memory; /* what was allocated; this lies in it, aligned */
-	struct flo__g gs[SLAB_LEN];
-};
-
-/* Records, in a slab of their own, to the runtime's list. glock is held. */
-static bool grow(flo_runtime *rt)
-{
-	const size_t align = _Alignof(struct flo__gslab);
-	void *memory = flo__calloc(1, sizeof(struct flo__gslab) + align);
-	struct flo__gslab *slab;
-
-	if (memory == NULL)
-		return false;
-	slab = (void *)(((uintptr_t)memory + align - 1) & ~(align - 1));
-	slab->memory = memory;
-	slab->next = rt->gslabs;
-	rt->gslabs = slab;
-	FLO__TSAN_RELEASE(&rt->gfree);
-	for (int i = 0; i < SLAB_LEN; i++) {
-		slab->gs[i].rt = rt;
-		flo__glist_push(&rt->gfree, &slab->gs[i]);
-	}
-	return true;
-}
-
-/* Take a record from the runtime's list, with a batch for @p if not NULL. */
-static struct flo__g *take_shared(flo_runtime *rt, struct flo__p *p)
-{
-	struct flo__g *g = NULL;
-
-	flo__tlock_take(&rt->glock);
-	if (rt->gfree.len > 0 || grow(rt)) {
-		g = flo__glist_pop(&rt->gfree);
-		while (p != NULL && rt->gfree.len > 0 &&
-		       p->gfree.len < FLO__CACHE_MAX / 2)
-			flo__glist_push(&p->gfree, flo__glist_pop(&rt->gfree));
-	}
-	flo__tlock_give(&rt->glock);
-	return g;
-}
-
-/* Make a record; @p, if not NULL, is the caller's. NULL: out of memory. */
-struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p)
-{
-	struct flo__g *g = p != NULL ? flo__glist_pop(&p->gfree) : NULL;
-
-	if (g == NULL)
-		g = take_shared(rt, p);
-	if (g == NULL)
-		return NULL;
-	FLO__TSAN_ACQUIRE(&rt->gfree);
-	INSIST(atomic_load_explicit(&g->state, memory_order_relaxed) ==
-	       FLO__G_FREE);
-	INSIST(g->stack == NULL && !g->external);
-	if (p != NULL)
-		__builtin_prefetch(p->gfree.head, 1);
-	return g;
-}
-
 /* From here on whoever takes it from a queue may run it. */
 void flo__g_publish(struct flo__g *g)
 {
@@ -90,52 +26,6 @@ void flo__g_publish(struct flo__g *g)
 #endif
 	atomic_store_explicit(&g->state, FLO__G_QUEUED, memory_order_release);
 	FLO__TSAN_RELEASE(g);
-}
-
-void flo__g_free(struct flo__p *p, struct flo__g *g)
-{
-	flo_runtime *rt = p->rt;
-
-	g->stack = NULL;
-	atomic_store_explicit(&g->state, FLO__G_FREE, memory_order_release);
-#ifdef FLO__TSAN_STRICT
-	/* As late as can be: its next owner is ordered after its last. */
-	flo__glist_push(&p->gfree, g);
-#else
-	g->next = p->gfree.head;
-	p->gfree.head = g;
-	if (p->gfree.tail == NULL)
-		p->gfree.tail = g;
-	p->gfree.len++;
-#endif
-	if (p->gfree.len < 2 * FLO__CACHE_MAX)
-		return;
-	flo__tlock_take(&rt->glock);
-	while (p->gfree.len > FLO__CACHE_MAX)
-		flo__glist_push(&rt->gfree, flo__glist_pop(&p->gfree));
-	flo__tlock_give(&rt->glock);
-}
-
-void flo__g_each(flo_runtime *rt, void (*fn)(struct flo__g *g, void *arg),
-		 void *arg)
-{
-	struct flo__gslab *slab;
-
-	flo__tlock_take(&rt->glock);
-	for (slab = rt->gslabs; slab != NULL; slab = slab->next)
-		for (int i = 0; i < SLAB_LEN; i++)
-			fn(&slab->gs[i], arg);
-	flo__tlock_give(&rt->glock);
-}
-
-void flo__g_slabs_free(flo_runtime *rt)
-{
-	struct flo__gslab *slab;
-
-	while ((slab = rt->gslabs) != NULL) {
-		rt->gslabs = slab->next;
-		flo__free(slab->memory);
-	}
 }
 
 static void entry(struct flo__m *m);
@@ -234,6 +124,25 @@ static inline void has_entered(struct flo__m *m, void *fake)
 
 static void after(struct flo__m *m, struct flo__g *g);
 
+/* Tell whom it concerns of the ends that were put off. */
+static void settle(struct flo__m *m)
+{
+	uint32_t n = m->ends_len;
+
+	m->ends_len = 0;
+	m->settle(m->ends_of, n);
+}
+
+void flo__end_later(void *of, void (*fn)(void *of, uint32_t n))
+{
+	struct flo__m *m = flo__m();
+
+	INSIST(m->ends_len == 0 || m->ends_of == of);
+	m->ends_of = of;
+	m->settle = fn;
+	m->ends_len++;
+}
+
 /* First thing after a switch: finish what the one who left has begun. */
 static inline void arrive(struct flo__m *m)
 {
@@ -243,6 +152,8 @@ static inline void arrive(struct flo__m *m)
 		return;
 	m->left = NULL;
 	after(m, left);
+	if (m->ends_len > 0)
+		settle(m);
 }
 
 /*
@@ -286,23 +197,23 @@ static struct flo__g *next_fresh(struct flo__m *m, struct flo__g *ended)
 	(void)m, (void)ended;
 	return NULL;
 #else
-	struct flo__p *p = m->p;
-	struct flo__g *g;
+	struct flo__g *g = flo__sched_next(m);
 
-	if ((p->tick + 1) % FLO__TIMER_TICK == 0 ||
-	    atomic_load_explicit(&p->runnext, memory_order_relaxed) != NULL)
-		return NULL;
-	g = flo__runq_get(p);
 	if (g == NULL)
 		return NULL;
 	if (g->stack != NULL || g->stack_class != ended->stack_class) {
 		m->picked = g;
 		return NULL;
 	}
-	p->tick++;
-	atomic_store_explicit(&p->shown_tick, p->tick, memory_order_relaxed);
 	return g;
 #endif
+}
+
+/* Does @next count for what the ends that were put off count for? */
+static inline bool is_sibling(const struct flo__g *next, const struct flo__m *m)
+{
+	return next != NULL && next->fn == m->g->fn &&
+	       next->arg == &next->room && next->room.words[0] == m->ends_of;
 }
 
 /* The bottom of every coroutine's stack. */
@@ -323,6 +234,8 @@ static void entry(struct flo__m *m)
 		INSIST(m->g == g);
 		REQUIRE(m->block_depth == 0);
 		next = next_fresh(m, g);
+		if (m->ends_len > 0 && !is_sibling(next, m))
+			settle(m);
 		if (next == NULL)
 			break;
 		if (g->canary)

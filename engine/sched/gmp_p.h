@@ -128,6 +128,18 @@ struct flo__glist {
 	uint32_t len;
 };
 
+/* Some G's by pointer, so that to move them is not to touch them. */
+struct flo__gbatch {
+	uint32_t len;
+	struct flo__g *at[FLO__RING_LEN / 2 + 1];
+};
+
+/* A FIFO of G's by pointer: a circular array that grows. */
+struct flo__gdeque {
+	struct flo__g **at;
+	uint32_t first, len, cap; /* cap: a power of two, or 0 */
+};
+
 /* Who holds a P. */
 enum flo__p_status {
 	FLO__P_IDLE, /* the idle list, under rt->lock; its queues are empty */
@@ -156,7 +168,8 @@ struct flo__p {
 	/* relaxed, owner writes; exact to who sees the P idle under rt->lock */
 	_Atomic uint64_t spawned;
 	_Atomic uint64_t ended;
-	struct flo__glist gfree;      /* owner M only */
+	struct flo__glist gfree;      /* owner M only: fewer than a chain */
+	struct flo__glist gspare;     /* owner M only: a chain, or none */
 	struct flo__stack *stacks[2]; /* owner M only: warm free stacks */
 	uint32_t stacks_len[2];	      /* owner M only */
 	flo_runtime *rt;	      /* constant */
@@ -207,8 +220,11 @@ struct flo__m {
 	struct flo__g *left;   /* own; who left its stack, not finished yet */
 	enum flo__m_op op;     /* own; what it left for */
 	bool (*commit)(struct flo__g *g, void *arg); /* own */
-	void *commit_arg;			     /* own */
-	uint32_t block_depth;			     /* own */
+	uint32_t ends_len; /* own; ends put off, of ends_of: flo__end_later() */
+	void *ends_of;	   /* own */
+	void (*settle)(void *of, uint32_t n); /* own */
+	void *commit_arg;		      /* own */
+	uint32_t block_depth;		      /* own */
 	struct flo__p *block_p; /* own; the P it left when it blocked */
 	bool spinning;		/* own; counted in rt->spinning */
 	bool batching; /* own; drives the poller: readied G's go to batch */
@@ -242,13 +258,14 @@ struct flo_runtime {
 	void (*on_deadlock)(flo_runtime *rt, const char *report,
 			    void *arg); /* constant; NULL: abort */
 	void *on_deadlock_arg;		/* constant */
-	uint64_t told_at;	  /* by lock: progress at the last report */
-	struct flo__p *ps;	  /* constant: np of them */
-	struct flo__p *idle_p;	  /* by lock */
-	struct flo__m *idle_m;	  /* by lock */
-	struct flo__m *all_m;	  /* by lock */
-	uint32_t nm;		  /* by lock */
-	struct flo__glist global; /* by lock */
+	uint64_t told_at;	    /* by lock: progress at the last report */
+	struct flo__p *ps;	    /* constant: np of them */
+	struct flo__p *idle_p;	    /* by lock */
+	struct flo__m *idle_m;	    /* by lock */
+	struct flo__m *all_m;	    /* by lock */
+	uint32_t nm;		    /* by lock */
+	struct flo__glist global;   /* by lock */
+	struct flo__gdeque spilled; /* by lock: what rings had no room for */
 	_Atomic uint32_t
 		global_len;	   /* written under lock; seq_cst, for looks */
 	atomic_bool global_urgent; /* likewise: not only what rings had no
@@ -285,8 +302,10 @@ struct flo_runtime {
 	_Atomic uint32_t quiet;	   /* futex: flo_runtime_free() may go on */
 
 	struct flo__tlock glock;
-	struct flo__glist gfree;   /* by glock */
-	struct flo__gslab *gslabs; /* by glock */
+	struct flo__g *gchains;	   /* by glock: full lists of free ones */
+	struct flo__glist gloose;  /* by glock: free ones for other threads */
+	struct flo__gslab *gslabs; /* by glock: the oldest first */
+	struct flo__gslab *gslabs_last; /* by glock */
 
 	struct flo__stack_pool *stacks;
 	struct flo__poller *poller;
@@ -318,6 +337,8 @@ void flo__sched_loop(struct flo__m *m);
 void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front);
 struct flo__g *flo__sched_next(struct flo__m *m);
 bool flo__sched_alone(struct flo__m *m);
+void flo__sched_append(flo_runtime *rt, struct flo__glist *list);
+void flo__sched_show_global(flo_runtime *rt);
 void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list);
 void flo__sched_wake(flo_runtime *rt);
 void flo__sched_hint(flo_runtime *rt);
@@ -353,7 +374,7 @@ void flo__relief_set(flo_runtime *rt, uint32_t stuck);
 
 /* runq.c: the ring of a P */
 bool flo__runq_put(struct flo__p *p, struct flo__g *g,
-		   struct flo__glist *spill);
+		   struct flo__gbatch *spill);
 struct flo__g *flo__runq_get(struct flo__p *p);
 struct flo__g *flo__runq_steal(struct flo__p *thief, struct flo__p *victim,
 			       bool take_next);
@@ -384,7 +405,13 @@ static inline struct flo__g *flo__glist_pop(struct flo__glist *list)
 	return g;
 }
 
-/* g.c: records, and what happens at both ends of a coroutine */
+/* deque.c: by rt->lock */
+bool flo__gdeque_put(struct flo__gdeque *deque,
+		     const struct flo__gbatch *batch);
+struct flo__g *flo__gdeque_get(struct flo__gdeque *deque);
+void flo__gdeque_fini(struct flo__gdeque *deque);
+
+/* record.c: records */
 struct flo__g *flo__g_new(flo_runtime *rt, struct flo__p *p);
 void flo__g_publish(struct flo__g *g);
 void flo__g_free(struct flo__p *p, struct flo__g *g);

@@ -95,36 +95,61 @@ void flo__sched_idle_put(flo_runtime *rt, struct flo__p *p)
 	       atomic_load_explicit(&rt->nactive, memory_order_relaxed));
 }
 
-static void push_global(flo_runtime *rt, struct flo__glist *list, bool urgent)
+/* Append @list to the global queue. The lock is held. */
+void flo__sched_append(flo_runtime *rt, struct flo__glist *list)
 {
 	if (list->len == 0)
 		return;
-	flo__tlock_take(&rt->lock);
 	if (rt->global.tail != NULL)
 		rt->global.tail->next = list->head;
 	else
 		rt->global.head = list->head;
 	rt->global.tail = list->tail;
 	rt->global.len += list->len;
-	atomic_store(&rt->global_len, rt->global.len);
-	if (urgent)
-		atomic_store(&rt->global_urgent, true);
-	flo__tlock_give(&rt->lock);
 	*list = (struct flo__glist){0};
+}
+
+/* Let others see how long the global queue is. The lock is held. */
+void flo__sched_show_global(flo_runtime *rt)
+{
+	atomic_store(&rt->global_len, rt->global.len + rt->spilled.len);
+	if (rt->global.len == 0)
+		atomic_store(&rt->global_urgent, false);
 }
 
 /* Work that nobody has at hand: to be followed by flo__sched_wake(). */
 void flo__sched_push_global(flo_runtime *rt, struct flo__glist *list)
 {
-	push_global(rt, list, true);
+	if (list->len == 0)
+		return;
+	flo__tlock_take(&rt->lock);
+	flo__sched_append(rt, list);
+	flo__sched_show_global(rt);
+	atomic_store(&rt->global_urgent, true);
+	flo__tlock_give(&rt->lock);
+}
+
+/* What a ring had no room for. Without memory it goes by the list. */
+static __attribute__((noinline)) void
+push_spill(flo_runtime *rt, const struct flo__gbatch *spill)
+{
+	struct flo__glist list = {0};
+
+	flo__tlock_take(&rt->lock);
+	if (!flo__gdeque_put(&rt->spilled, spill))
+		for (uint32_t i = 0; i < spill->len; i++)
+			flo__glist_push(&list, spill->at[i]);
+	flo__sched_append(rt, &list);
+	flo__sched_show_global(rt);
+	flo__tlock_give(&rt->lock);
 }
 
 static void push_tail(struct flo__p *p, struct flo__g *g)
 {
-	struct flo__glist spill = {0};
+	struct flo__gbatch spill;
 
 	if (!flo__runq_put(p, g, &spill))
-		push_global(p->rt, &spill, false);
+		push_spill(p->rt, &spill);
 }
 
 /* Queue @g on the caller's P; @front: it runs next. Wakes nobody. */
@@ -146,28 +171,53 @@ void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front)
 		push_tail(p, g);
 }
 
-/* Take a share of the global queue; the first to run, the rest to the ring. */
+/* The first to run, and what makes @n with it to the ring, which has room. */
+static struct flo__g *to_ring(struct flo__p *p, struct flo__glist *list,
+			      uint32_t n)
+{
+	struct flo__g *first = flo__glist_pop(list), *g;
+	struct flo__gbatch spill;
+
+	while (first != NULL && --n > 0 && (g = flo__glist_pop(list)) != NULL)
+		if (!flo__runq_put(p, g, &spill))
+			INSIST(!"a share of the global queue did not fit");
+	return first;
+}
+
+static struct flo__g *spilled_to_ring(struct flo__p *p, uint32_t n)
+{
+	struct flo__gdeque *spilled = &p->rt->spilled;
+	struct flo__g *first = flo__gdeque_get(spilled), *g;
+	struct flo__gbatch spill;
+
+	while (first != NULL && --n > 0 &&
+	       (g = flo__gdeque_get(spilled)) != NULL)
+		if (!flo__runq_put(p, g, &spill))
+			INSIST(!"a share of the global queue did not fit");
+	return first;
+}
+
+/*
+ * Take a share of the global queue. What others brought comes first, but every
+ * other time, lest what rings had no room for waits for ever.
+ */
 static struct flo__g *get_global_locked(flo_runtime *rt, struct flo__p *p,
 					uint32_t max)
 {
-	struct flo__glist spill = {0};
-	struct flo__g *first, *g;
-	uint32_t n = rt->global.len / rt->nprocs + 1;
+	uint32_t len = rt->global.len + rt->spilled.len;
+	uint32_t n = len / rt->nprocs + 1;
+	struct flo__g *g = NULL;
 
 	if (n > max)
 		n = max;
-	first = flo__glist_pop(&rt->global);
-	while (first != NULL && --n > 0) {
-		g = flo__glist_pop(&rt->global);
-		if (g == NULL)
-			break;
-		if (!flo__runq_put(p, g, &spill))
-			INSIST(!"a share of the global queue did not fit");
-	}
-	atomic_store(&rt->global_len, rt->global.len);
-	if (rt->global.len == 0)
-		atomic_store(&rt->global_urgent, false);
-	return first;
+	if (p->tick & 1)
+		g = spilled_to_ring(p, n);
+	if (g == NULL)
+		g = to_ring(p, &rt->global, n);
+	if (g == NULL)
+		g = spilled_to_ring(p, n);
+	flo__sched_show_global(rt);
+	return g;
 }
 
 struct flo__g *flo__sched_get_global(flo_runtime *rt, struct flo__p *p,
@@ -430,8 +480,8 @@ void flo__sched_spill(flo_runtime *rt, struct flo__p *p)
 
 	while ((g = flo__sched_get_local(p)) != NULL)
 		flo__glist_push(&rt->global, g);
-	atomic_store(&rt->global_len, rt->global.len);
-	atomic_store(&rt->global_urgent, true);
+	flo__sched_show_global(rt);
+	atomic_store(&rt->global_urgent, rt->global.len > 0);
 }
 
 /* No M for @p, which the caller owns: its work becomes everybody's. */
@@ -455,7 +505,7 @@ void flo__sched_handoff(flo_runtime *rt, struct flo__p *p)
 	       (!flo__poller_driven(rt) && (atomic_load(&rt->externals) > 0 ||
 					    atomic_load(&rt->timers) > 0));
 	flo__tlock_take(&rt->lock);
-	if (!keep && rt->global.len == 0) {
+	if (!keep && atomic_load(&rt->global_len) == 0) {
 		flo__sched_idle_put(rt, p);
 		p = NULL;
 	}
@@ -476,7 +526,7 @@ bool flo__sched_drop(struct flo__m *m)
 	flo_runtime *rt = m->rt;
 
 	flo__tlock_take(&rt->lock);
-	if (rt->global.len > 0) {
+	if (atomic_load(&rt->global_len) > 0) {
 		flo__tlock_give(&rt->lock);
 		return false;
 	}

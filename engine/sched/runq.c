@@ -17,21 +17,18 @@ static inline uint32_t slot(uint32_t i)
 
 /* Take half of a full ring and @g to @spill. False: a thief was faster. */
 static bool overflow(struct flo__p *p, struct flo__g *g, uint32_t head,
-		     struct flo__glist *spill)
+		     struct flo__gbatch *spill)
 {
-	struct flo__g *batch[FLO__RING_LEN / 2];
-
 	for (uint32_t i = 0; i < FLO__RING_LEN / 2; i++)
-		batch[i] = atomic_load_explicit(&p->ring[slot(head + i)],
-						memory_order_relaxed);
+		spill->at[i] = atomic_load_explicit(&p->ring[slot(head + i)],
+						    memory_order_relaxed);
 	if (!atomic_compare_exchange_strong_explicit(&p->head, &head,
 						     head + FLO__RING_LEN / 2,
 						     memory_order_acq_rel,
 						     memory_order_relaxed))
 		return false;
-	for (uint32_t i = 0; i < FLO__RING_LEN / 2; i++)
-		flo__glist_push(spill, batch[i]);
-	flo__glist_push(spill, g);
+	spill->at[FLO__RING_LEN / 2] = g;
+	spill->len = FLO__RING_LEN / 2 + 1;
 	return true;
 }
 
@@ -39,7 +36,8 @@ static bool overflow(struct flo__p *p, struct flo__g *g, uint32_t head,
  * Put @g at the tail. Owner only. Returns false if the ring was full: half of
  * it, and @g, are in @spill then, for the global queue.
  */
-bool flo__runq_put(struct flo__p *p, struct flo__g *g, struct flo__glist *spill)
+bool flo__runq_put(struct flo__p *p, struct flo__g *g,
+		   struct flo__gbatch *spill)
 {
 	uint32_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
 	uint32_t head;
@@ -77,6 +75,10 @@ struct flo__g *flo__runq_get(struct flo__p *p)
 							head + 1,
 							memory_order_acq_rel,
 							memory_order_acquire));
+	/* A record that lay here for long has left the cache. */
+	__builtin_prefetch(atomic_load_explicit(&p->ring[slot(head + 2)],
+						memory_order_relaxed),
+			   1);
 	return g;
 }
 

@@ -172,6 +172,7 @@ static void destroy(flo_runtime *rt)
 		__tsan_destroy_fiber(rt->starter);
 #endif
 	flo__poller_free(rt);
+	flo__gdeque_fini(&rt->spilled);
 	flo__g_slabs_free(rt);
 	flo__stack_pool_free(rt->stacks);
 	flo__drive_fini(rt);

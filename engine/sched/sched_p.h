@@ -37,6 +37,14 @@ flo_status flo__go_room(flo_runtime *rt, flo_fn fn,
 			const char *name);
 
 /*
+ * The last act of a coroutine that flo__go_room() started with @of as the first
+ * word of its room: have @fn(@of, n) called, once for n such ends in a row.
+ * That happens at the latest before anything but another fresh coroutine of
+ * the same function and the same @of runs on this thread. @fn must not park.
+ */
+void flo__end_later(void *of, void (*fn)(void *of, uint32_t n));
+
+/*
  * How many blocking regions the calling coroutine is in: a panic leaves those
  * it began in.
  */

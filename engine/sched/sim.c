@@ -199,7 +199,7 @@ static void hold_idle(flo_runtime *rt)
 {
 	REQUIRE(rt->sim != NULL && flo__m() == NULL);
 	flo__tlock_take(&rt->lock);
-	while (!flo__sched_all_idle(rt) || rt->global.len > 0) {
+	while (!flo__sched_all_idle(rt) || atomic_load(&rt->global_len) > 0) {
 		flo__tlock_give(&rt->lock);
 		sched_yield();
 		flo__tlock_take(&rt->lock);
@@ -316,7 +316,9 @@ static void gather(struct flo__m *m)
 	flo__sched_spill(rt, m->p);
 	list = rt->global;
 	rt->global = (struct flo__glist){0};
-	atomic_store(&rt->global_len, 0);
+	while ((g = flo__gdeque_get(&rt->spilled)) != NULL)
+		flo__glist_push(&list, g);
+	flo__sched_show_global(rt);
 	flo__tlock_give(&rt->lock);
 	if (list.len > 0)
 		rt->sim->yields = 0;

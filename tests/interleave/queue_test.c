@@ -32,13 +32,12 @@ static void drain(struct flo__p *p)
 
 static void put(struct flo__p *p, struct flo__g *g)
 {
-	struct flo__glist spill = {0};
-	struct flo__g *moved;
+	struct flo__gbatch spill;
 
 	if (flo__runq_put(p, g, &spill))
 		return;
-	while ((moved = flo__glist_pop(&spill)) != NULL)
-		take(moved);
+	for (uint32_t i = 0; i < spill.len; i++)
+		take(spill.at[i]);
 }
 
 static void begin(uint32_t n)
