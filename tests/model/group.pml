@@ -1,4 +1,3 @@
-/* mistakes: PENDING_FIRST NO_CALL_OFF ANNOUNCE_LATE KEEP_SLOT NO_PUMP NO_RECHECK */
 /*
  * A group with one slot: the note in engine/group.c. An owner starts two
  * members and waits for the end; a third member has given its slot up (a
@@ -10,6 +9,12 @@
  * it, and no slot is lost; none starts on a slot that it got after the context
  * had ended.
  *
+ * Were members of a group without a limit counted by their owner alone, under a
+ * large bias in pending that flo_group_wait() takes off, that would enter in
+ * go(), beside `pending++`, and before the owner's `WAITS`; ends that are saved
+ * up by an M in leave(), as a subtraction of more than one. Who takes the last
+ * off would still be who finds WAITS and nothing left.
+ *
  * PENDING_FIRST  a member gives its pending back before its slot
  * NO_CALL_OFF	  the wait parks though pending was 0 by then
  * ANNOUNCE_LATE  QUEUE is set apart from the look for a free slot, and the
@@ -17,6 +22,14 @@
  * KEEP_SLOT	  a slot that came with the end of the context is not given on
  * NO_RECHECK	  the context is not looked at again once there is a slot
  * NO_PUMP	  a free slot is left lying while somebody queues
+ *
+ * @holds
+ * @finds PENDING_FIRST
+ * @finds NO_CALL_OFF
+ * @finds ANNOUNCE_LATE
+ * @finds KEEP_SLOT
+ * @finds NO_PUMP
+ * @finds NO_RECHECK
  */
 #define LIMIT 1
 #define OWNER 0
@@ -63,7 +76,7 @@ inline wake_if_last(p, w)
 /* Under the lock; @may: whether a free slot may be taken. */
 inline take_or_announce(may)
 {
-#ifdef ANNOUNCE_LATE
+#ifdef ANNOUNCE_LATE /* take_or_announce(): one CAS */
 	atomic {
 		took = (may) && used < LIMIT;
 		if
@@ -126,7 +139,7 @@ inline give_slot()
 		used--;
 		flag = QUEUE
 	};
-#ifndef NO_PUMP
+#ifndef NO_PUMP /* give_slot(): pump() */
 	if
 	:: flag -> pump()
 	:: else
@@ -164,7 +177,7 @@ inline leave_with_slot()
 	};
 	if
 	:: slow ->
-#ifdef PENDING_FIRST
+#ifdef PENDING_FIRST /* leave_with_slot(): the order at its end */
 		leave();
 		give_slot()
 #else
@@ -212,14 +225,29 @@ inline cancel()
 inline slot_take(me, may)
 {
 	state[me] = IDLE;
-	atomic {
-		if
-		:: ended -> ok = false
-		:: else -> linked[me] = true; ok = true
-		fi
-	};
+	took = false;
+	ok = !ended;
 	if
 	:: ok ->
+		/* without the watch first; who then gives up leaves a QUEUE
+		 * that nobody stands in */
+		lock();
+		take_or_announce(may);
+		unlock();
+		if
+		:: !took ->
+			atomic {
+				if
+				:: ended -> ok = false
+				:: else -> linked[me] = true
+				fi
+			}
+		:: else -> state[me] = GRANTED
+		fi
+	:: else
+	fi;
+	if
+	:: ok && !took ->
 		lock();
 		if
 		:: state[me] == CANCELED -> unlock()
@@ -240,13 +268,17 @@ inline slot_take(me, may)
 		:: else
 		fi;
 		running[me] == 0;
-		ok = (state[me] == GRANTED);
+		ok = (state[me] == GRANTED)
+	:: else
+	fi;
+	if
+	:: ok ->
 		late = ended;
 		if
-#ifndef NO_RECHECK
+#ifndef NO_RECHECK /* flo__group_slot_take(), enter(): the context last */
 		:: ok && ended ->
 			ok = false;
-#ifndef KEEP_SLOT
+#ifndef KEEP_SLOT /* flo__group_slot_take(): give_slot() */
 			give_slot()
 #endif
 #endif
@@ -287,9 +319,11 @@ proctype retry()
 
 	slot_take(RETRY, true);
 	if
-	:: ok -> assert(!late); accepted++; work(); leave_with_slot()
-	:: else -> leave()
-	fi
+	:: ok -> assert(!late); accepted++; work()
+	/* flo__group_slot_retake(): past the limit, to be given back */
+	:: else -> atomic { touch(); used++ }
+	fi;
+	leave_with_slot()
 }
 
 inline go()
@@ -335,7 +369,7 @@ proctype owner()
 			WAITS = true;
 			parked = (pending > 0)
 		};
-#ifdef NO_CALL_OFF
+#ifdef NO_CALL_OFF /* commit_wait(): what it returns */
 		parked = true;
 #endif
 		if

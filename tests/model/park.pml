@@ -17,12 +17,22 @@
  * the scheduler's lock. Spin is sequentially consistent: that the fences of
  * the C code make it so is argued in the note, not checked here.
  *
- * Seeded mistakes; tests/model/run wants each of them found:
- *  -DNO_RECHECK	      who gives its P up does not look again (R2)
- *  -DNO_WAKE_AFTER_SPIN  a spinner that found work wakes nobody (R1)
- *  -DWAKE_BEFORE_PUSH    the push comes after the decision whom to wake
- *  -DNO_PERMIT	      a wake-up that comes before the park is lost
- *  -DNO_HANDOFF	      a blocked thread keeps its P
+ * NO_RECHECK	      who gives its P up does not look again (R2)
+ * NO_WAKE_AFTER_SPIN a spinner that found work wakes nobody (R1)
+ * KEEP_COUNT	      who wanted to wake and found no P leaves its count (R3)
+ * WAKE_BEFORE_PUSH   the push comes after the decision whom to wake
+ * NO_PERMIT	      a wake-up that comes before the park is lost
+ * NO_HANDOFF	      a blocked thread keeps its P
+ *
+ * @holds -DNP=1
+ * @holds -DNP=2 -DWAITER=0
+ * @holds -DNP=2 -DWAITER=1
+ * @finds NO_RECHECK -DNP=2
+ * @finds NO_WAKE_AFTER_SPIN -DNP=2 -DWAITER=0
+ * @finds KEEP_COUNT -DNP=2
+ * @finds WAKE_BEFORE_PUSH -DNP=2
+ * @finds NO_PERMIT -DNP=2
+ * @finds NO_HANDOFF -DNP=1
  */
 #ifndef NP
 #define NP    2
@@ -43,14 +53,22 @@ bool idle_m[NM], permit[NM], asleep[NM], give_spin[NM];
 byte give_p[NM];
 
 #if NP == 2
-#define WORK	 (global > 0 || ring[0] > 0 || ring[1] > 0)
 #define FIRST_P	 (idle_p[0] -> 0 : (idle_p[1] -> 1 : NONE))
 #define OTHER(p) (1 - p)
 #else
-#define WORK	 (global > 0 || ring[0] > 0)
 #define FIRST_P	 (idle_p[0] -> 0 : NONE)
 #define OTHER(p) 0
 #endif
+
+/* flo__sched_work_anywhere(): one queue after the other. */
+inline work_anywhere(found)
+{
+	found = (global > 0);
+#if NP == 2
+	found = found || ring[1] > 0;
+#endif
+	found = found || ring[0] > 0
+}
 
 /* Under the lock. */
 inline idle_get(x)
@@ -84,7 +102,7 @@ inline m_start(x, k, counted)
 		give_spin[k] = counted;
 		x = NONE
 	}
-#ifdef NO_PERMIT
+#ifdef NO_PERMIT /* flo__m_unpark(): the permit stays */
 	atomic { permit[k] = asleep[k] }
 #else
 	permit[k] = true;
@@ -110,9 +128,10 @@ inline wake(x, k)
 			:: else ->
 				atomic {
 					idle_get(x);
-					/* R3 */
+#ifndef KEEP_COUNT /* flo__sched_wake(): R3 */
 					spinning =
 					  (x == NONE -> spinning - 1 : spinning)
+#endif
 				}
 				if
 				:: x == NONE
@@ -124,7 +143,7 @@ inline wake(x, k)
 }
 
 /* flo__sched_handoff() */
-inline handoff(x, k)
+inline handoff(x, k, found)
 {
 	if
 	:: ring[x] > 0 -> m_start(x, k, false)
@@ -138,8 +157,9 @@ inline handoff(x, k)
 		if
 		:: x != NONE -> m_start(x, k, false)
 		:: x == NONE ->
+			work_anywhere(found);
 			if
-			:: WORK -> wake(x, k)
+			:: found -> found = false; wake(x, k)
 			:: else
 			fi
 		fi
@@ -170,13 +190,13 @@ loop:	atomic {
 	:: found -> goto exec
 	:: else
 	fi;
-	/* may_spin(): fewer than half of the busy, so one of two */
-	atomic {
-		if
-		:: NP > 1 && !spin && spinning == 0 -> spinning++; spin = true
-		:: else
-		fi
-	}
+	/* may_spin(): fewer than half of the busy, so one of two; but two may
+	 * find that none does */
+	if
+	:: NP > 1 && !spin && spinning == 0 ->
+		atomic { spinning++; spin = true }
+	:: else
+	fi;
 	if
 	:: spin ->
 		atomic {
@@ -195,24 +215,28 @@ loop:	atomic {
 		if
 		:: global > 0
 		:: else ->
-			idle_put(p);
-			assert(!spin || spinning > 0);
-			spinning = (spin -> spinning - 1 : spinning);
-			spin = false
+			idle_put(p)
 		fi
 	}
 	if
 	:: p != NONE -> goto loop
 	:: else
 	fi;
-#ifndef NO_RECHECK
+	/* under the same lock, but whoever pushes reads without it */
 	if
-	:: WORK ->
-		/* regain_p() */
+	:: spin -> atomic { assert(spinning > 0); spinning--; spin = false }
+	:: else
+	fi;
+#ifndef NO_RECHECK /* find(): R2 */
+	work_anywhere(found);
+	if
+	:: found ->
+		/* flo__sched_regain() */
 		atomic {
+			found = false;
 			idle_get(p);
-			spin = (p != NONE);
-			spinning = (p != NONE -> spinning + 1 : spinning)
+			spin = (p != NONE && NP > 1);
+			spinning = (spin -> spinning + 1 : spinning)
 		}
 		if
 		:: p != NONE -> goto loop
@@ -232,9 +256,14 @@ exec:	found = false;
 			spinning--;
 			spin = false
 		}
-#ifndef NO_WAKE_AFTER_SPIN
+#ifndef NO_WAKE_AFTER_SPIN /* stop_spinning(): R1 */
 		if
-		:: nidle > 0 && WORK -> wake(x, k)
+		:: nidle > 0 ->
+			work_anywhere(found);
+			if
+			:: found -> found = false; wake(x, k)
+			:: else
+			fi
 		:: else
 		fi
 #endif
@@ -246,7 +275,7 @@ exec:	found = false;
 	}
 	if
 	:: role == 1 - WAITER ->
-#ifdef WAKE_BEFORE_PUSH
+#ifdef WAKE_BEFORE_PUSH /* enqueue() in runtime.c, ready() in g.c */
 		wake(x, k);
 		ring[p]++;
 		wake(x, k);
@@ -262,15 +291,16 @@ exec:	found = false;
 		:: NP == 2 -> /* a hog */
 			ran >= TOTAL - 1
 		:: true -> /* flo_blocking_begin() */
-#ifndef NO_HANDOFF
+#ifndef NO_HANDOFF /* flo_blocking_begin(), and the monitor */
 			x = p;
 			p = NONE;
-			handoff(x, k);
+			handoff(x, k, found);
 #endif
 			ran >= TOTAL - 1;
 #ifndef NO_HANDOFF
-			/* regain(), or back into the global queue: the rest
-			 * of it is a coroutine like any other */
+			/* regain(), or back into the global queue under the
+			 * same lock (handoff.pml): the rest of it is a
+			 * coroutine like any other */
 			atomic {
 				idle_get(p);
 				global = (p == NONE -> global + 1 : global);
@@ -331,6 +361,6 @@ init
 	}
 	timeout;
 	assert(ran == TOTAL);
-	assert(!WORK);
+	assert(global == 0 && ring[0] == 0 && ring[NP - 1] == 0);
 	assert(nidle == NP && spinning == 0)
 }

@@ -1,4 +1,3 @@
-/* mistakes: NO_PREPARING COMMIT_LATE NO_CAS NO_RELOCK NO_DEL_WAIT */
 /*
  * A receive that stands in two channels' queues (a select), against a sender
  * to each of them and the end of its context: the note in
@@ -14,6 +13,13 @@
  * NO_CAS	a peer takes what it finds parked without a CAS
  * NO_RELOCK	the winner's coroutine does not go through the locks
  * NO_DEL_WAIT	watch_del does not wait for the function
+ *
+ * @holds
+ * @finds NO_PREPARING
+ * @finds COMMIT_LATE
+ * @finds NO_CAS
+ * @finds NO_RELOCK
+ * @finds NO_DEL_WAIT
  */
 mtype = { PREPARING, PARKED, WON, CANCELED };
 
@@ -46,7 +52,7 @@ proctype commit()
 	bool parked;
 
 	saved = true;
-#ifndef COMMIT_LATE
+#ifndef COMMIT_LATE /* commit() in select.c, commit_one() in chan.c */
 	atomic {
 		assert(!gone);
 		parked = (state == PREPARING);
@@ -90,7 +96,7 @@ proctype selector()
 	node[1] = true;
 	run commit();
 	resumed;
-#ifdef NO_RELOCK
+#ifdef NO_RELOCK /* unlink_all() in select.c */
 	if
 	:: state == WON -> goto watch
 	:: else
@@ -107,7 +113,7 @@ watch:
 	:: atomic { linked -> linked = false }
 	:: else
 	fi;
-#ifndef NO_DEL_WAIT
+#ifndef NO_DEL_WAIT /* flo__context_watch_del(): the loop */
 	!running;
 #endif
 	assert((state == WON) == (met == 1));
@@ -124,7 +130,7 @@ proctype sender(byte c)
 	:: node[c] ->
 		assert(!gone && state != PREPARING);
 		node[c] = false;
-#ifdef NO_CAS
+#ifdef NO_CAS /* win() in chan.c */
 		if
 		:: state == PARKED -> state = WON; won = true
 		:: else
@@ -159,7 +165,7 @@ proctype canceller()
 	/* at any time, or only when no sender is left to end the wait */
 	if
 	:: true
-	:: senders_done == 2
+	:: true -> senders_done == 2
 	fi;
 	ended = true;
 	atomic {
@@ -171,7 +177,7 @@ proctype canceller()
 	atomic {
 		assert(!gone);
 		parked = (state == PARKED);
-#ifdef NO_PREPARING
+#ifdef NO_PREPARING /* interrupt() in op.c: the first CAS */
 		parked = parked || (state == PREPARING);
 #endif
 		if

@@ -1,4 +1,3 @@
-/* mistakes: NO_MARK EARLY_UNLOCK GRANT_AND_CANCEL NO_DEL_WAIT DROP_GRANT */
 /*
  * A wait in a queue that ends with a context: the note in
  * engine/sync/waitq_p.h, with the watches of engine/context.c, as a semaphore
@@ -14,6 +13,13 @@
  * GRANT_AND_CANCEL	the watch readies a waiter that was granted, too
  * NO_DEL_WAIT		watch_del does not wait for the function
  * DROP_GRANT		a granted waiter that finds its context ended drops it
+ *
+ * @holds
+ * @finds NO_MARK
+ * @finds EARLY_UNLOCK
+ * @finds GRANT_AND_CANCEL
+ * @finds NO_DEL_WAIT
+ * @finds DROP_GRANT
  */
 #define N    3
 #define NONE 255
@@ -85,7 +91,7 @@ inline give()
 inline park_in_queue(me)
 {
 	push(me);
-#ifdef EARLY_UNLOCK
+#ifdef EARLY_UNLOCK /* flo__waiter_park(): commit_unlock() */
 	unlock();
 	g[me] = PARKED;
 #else
@@ -101,7 +107,7 @@ inline watch_del(me)
 	:: atomic { linked[me] -> linked[me] = false }
 	:: else
 	fi;
-#ifndef NO_DEL_WAIT
+#ifndef NO_DEL_WAIT /* flo__context_watch_del(): the loop */
 	running != me
 #endif
 }
@@ -137,7 +143,7 @@ proctype waiter(byte me; bool has_context)
 	fi;
 	lock();
 	if
-#ifndef NO_MARK
+#ifndef NO_MARK /* flo__waiter_park(): CANCELED */
 	:: state[me] == CANCELED -> unlock()
 #endif
 	:: state[me] == IDLE && free > 0 ->
@@ -152,7 +158,7 @@ proctype waiter(byte me; bool has_context)
 	fi;
 	assert(state[me] == GRANTED || state[me] == CANCELED);
 	got = (state[me] == GRANTED);
-#ifdef DROP_GRANT
+#ifdef DROP_GRANT /* flo__waiter_end(): GRANTED comes first */
 	if
 	:: has_context && ended -> got = false
 	:: else
@@ -184,7 +190,7 @@ proctype run_watches()
 	   lock();
 	   assert(!gone[w]);
 	   parked = (state[w] == QUEUED);
-#ifdef GRANT_AND_CANCEL
+#ifdef GRANT_AND_CANCEL /* watch_fired() in waitq.c: QUEUED only */
 	   parked = parked || (state[w] == GRANTED);
 #endif
 	   if
@@ -208,7 +214,7 @@ proctype holder()
 
 	if
 	:: true
-	:: left >= 2 /* those with the context need no unit to get away */
+	:: true -> left >= 2 /* those with the context need no unit to get away */
 	fi;
 	give()
 }
