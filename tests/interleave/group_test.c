@@ -141,14 +141,14 @@ static const struct explore_scenario scenarios[] = {
 	{"the_last_member_against_the_wait", the_last_member_against_the_wait,
 	 3, 4},
 	{"a_slot_goes_from_one_to_the_next", a_slot_goes_from_one_to_the_next,
-	 2, 3},
-	{"members_start_members", members_start_members, 2, 3},
+	 3, 4},
+	{"members_start_members", members_start_members, 3, 4},
 	{"a_cancel_against_a_wait_for_a_slot",
-	 a_cancel_against_a_wait_for_a_slot, 2, 3},
+	 a_cancel_against_a_wait_for_a_slot, 3, 4},
 	{"nothing_starts_after_a_failure", nothing_starts_after_a_failure, 3,
 	 4},
-	{"a_slot_is_given_up_and_retaken", a_slot_is_given_up_and_retaken, 2,
-	 3},
+	{"a_slot_is_given_up_and_retaken", a_slot_is_given_up_and_retaken, 3,
+	 4},
 };
 
 int main(int argc, char **argv)

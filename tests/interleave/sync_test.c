@@ -204,14 +204,14 @@ static void two_cancels_reach_all(void)
 }
 
 static const struct explore_scenario scenarios[] = {
-	{"a_mutex_has_one_holder", a_mutex_has_one_holder, 2, 3},
+	{"a_mutex_has_one_holder", a_mutex_has_one_holder, 3, 4},
 	{"a_signal_reaches_who_waits", a_signal_reaches_who_waits, 3, 4},
 	{"a_signal_is_not_lost_to_a_cancelled_waiter",
-	 a_signal_is_not_lost_to_a_cancelled_waiter, 2, 3},
+	 a_signal_is_not_lost_to_a_cancelled_waiter, 3, 4},
 	{"a_unit_is_not_lost_to_a_cancelled_waiter",
 	 a_unit_is_not_lost_to_a_cancelled_waiter, 3, 4},
 	{"a_cancel_ends_a_wait", a_cancel_ends_a_wait, 5, 6},
-	{"each_unit_wakes_one", each_unit_wakes_one, 2, 3},
+	{"each_unit_wakes_one", each_unit_wakes_one, 3, 4},
 	{"a_wait_group_waits_for_all", a_wait_group_waits_for_all, 3, 4},
 	{"a_child_ends_while_its_parent_is_cancelled",
 	 a_child_ends_while_its_parent_is_cancelled, 3, 5},
