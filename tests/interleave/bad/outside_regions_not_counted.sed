@@ -5,4 +5,3 @@
 	s/^\t\trt->nblocked--;//
 }
 /^void flo__blocking_return/,/^}/ s/^\tcount\(m->rt, -1\);//
-/^static void count/ s/^static/static __attribute__((unused))/
