@@ -48,6 +48,7 @@ void schedule_print(char *text, size_t size);
 /* Run @fn as the first thread until all have ended. */
 void threads_run(void (*fn)(void));
 unsigned threads_alive(void);
+unsigned threads_started(void); /* the next one's number */
 
 /* world.c */
 void world_begin(void);

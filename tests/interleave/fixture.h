@@ -21,11 +21,15 @@ static inline void fixture_begin(unsigned procs)
 	explore_quiet(false);
 }
 
-/* Run @fn as the runtime's first coroutine, wait for all, end the runtime. */
+/*
+ * Run @fn as the runtime's first coroutine, wait for all, the scenario's own
+ * threads too (as the monitor, they may use the runtime), end the runtime.
+ */
 static inline void fixture_run(flo_fn fn)
 {
 	explore_check(flo_runtime_run(rt, fn, NULL) == FLO_OK,
 		      "a coroutine starts");
+	explore_join();
 	explore_quiet(true);
 	flo_runtime_free(rt);
 	explore_quiet(false);

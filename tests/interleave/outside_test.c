@@ -2,10 +2,12 @@
  * What comes from outside: notes, timers, blocking regions, relief. A thread
  * of the scenario does what the monitor or an ordinary thread would.
  */
+#include "base/thread.h"
 #include "tests/interleave/fixture.h"
 
 #include "engine/sched/gmp_p.h"
 
+#include <flo/chan.h>
 #include <flo/sync.h>
 
 #include <string.h>
@@ -72,10 +74,35 @@ static void fires(struct flo__timer *timer)
 	t->ended = true;
 }
 
+/* As the monitor it is a thread that deadlock.c knows. */
 static void run_timers(void *arg)
 {
 	(void)arg;
-	flo__timers_run(&rt->ps[0], 3000000000);
+	flo__thread_known(1);
+	for (uint32_t i = 0; i < rt->nprocs; i++)
+		flo__timers_run(&rt->ps[i], 3000000000);
+	flo__thread_known(-1);
+}
+
+/* Nobody drives the poller here, so somebody has to come in time. */
+static void run_next_timer(void *arg)
+{
+	while (flo__timers_next(rt) == FLO__NEVER)
+		sched_yield();
+	run_timers(arg);
+}
+
+static void sleep_alone(void *arg)
+{
+	(void)arg;
+	explore_go("monitor", run_next_timer, NULL);
+	explore_check(flo_sleep(NULL, 1000000000) == FLO_OK, "time passed");
+}
+
+static void a_sleep_is_no_deadlock(void)
+{
+	fixture_begin(2);
+	fixture_run(sleep_alone);
 }
 
 static void start_and_stop(void *arg)
@@ -152,8 +179,10 @@ static void retake(void *arg)
 {
 	struct flo__p *p = arg;
 
+	flo__thread_known(1);
 	if (atomic_load(&p->status) == FLO__P_BLOCKED)
 		flo__blocking_retake(rt, p);
+	flo__thread_known(-1);
 }
 
 static void block(void)
@@ -201,6 +230,57 @@ static void a_region_ends_while_its_P_is_given_up(void)
 	fixture_begin(1);
 	fixture_run(block_before_others);
 	explore_check(atomic_load(&ran) == 2, "both ran");
+}
+
+static void block_once(void *arg)
+{
+	(void)arg;
+	enter();
+	block();
+	running--;
+}
+
+/* Who comes back first may find the P where another has left it. */
+static void block_with_another(void *arg)
+{
+	explore_go("monitor", retake, &rt->ps[0]);
+	explore_check(flo_go(NULL, block_once, NULL) == FLO_OK, "memory");
+	block_once(arg);
+}
+
+static void two_regions_have_one_P(void)
+{
+	running = 0;
+	atomic_store(&ran, 0);
+	fixture_begin(1);
+	fixture_run(block_with_another);
+	explore_check(atomic_load(&ran) == 2, "both regions ended");
+}
+
+static void block_and_send(void *arg)
+{
+	explore_go("monitor", retake, &rt->ps[0]);
+	flo_blocking_begin();
+	flo_blocking_end();
+	explore_check(flo_chan_send(arg, &(int){1}, NULL) == FLO_OK, "");
+}
+
+static void wait_for_who_blocks(void *arg)
+{
+	flo_chan *chan;
+	int value;
+
+	(void)arg;
+	explore_check(flo_chan_new(sizeof(int), 0, &chan) == FLO_OK, "memory");
+	explore_check(flo_go(NULL, block_and_send, chan) == FLO_OK, "memory");
+	explore_check(flo_chan_recv(chan, &value, NULL) == FLO_OK, "");
+	flo_chan_free(chan);
+}
+
+static void who_blocks_is_no_deadlock(void)
+{
+	fixture_begin(1);
+	fixture_run(wait_for_who_blocks);
 }
 
 /* Relief: a P beside one that is stuck, taken back when it no longer is. */
@@ -258,6 +338,9 @@ static const struct explore_scenario scenarios[] = {
 	 a_region_ends_while_its_P_is_retaken, 2, 3},
 	{"a_region_ends_while_its_P_is_given_up",
 	 a_region_ends_while_its_P_is_given_up, 2, 3},
+	{"a_sleep_is_no_deadlock", a_sleep_is_no_deadlock, 1, 2},
+	{"two_regions_have_one_P", two_regions_have_one_P, 1, 2},
+	{"who_blocks_is_no_deadlock", who_blocks_is_no_deadlock, 2, 3},
 	{"relief_runs_what_is_behind_a_hog", relief_runs_what_is_behind_a_hog,
 	 1, 2},
 };

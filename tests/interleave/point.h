@@ -51,6 +51,14 @@ int explore_closedir(DIR *dir);
 #define POINT_READ(p)  explore_point((p), false, __FILE__, __LINE__)
 #define POINT_WRITE(p) explore_point((p), true, __FILE__, __LINE__)
 
+/* @v first: it may have points of its own, which come before this one. */
+#define POINT_VALUE(p, v, operation)                                           \
+	__extension__({                                                        \
+		__auto_type point_v = (v);                                     \
+		POINT_WRITE(p);                                                \
+		operation;                                                     \
+	})
+
 /* gcc's; those that end in _n are used as they are, too */
 #ifndef __clang__
 #define __atomic_load(p, r, o)	(POINT_READ(p), __atomic_load(p, r, o))
@@ -60,43 +68,47 @@ int explore_closedir(DIR *dir);
 #define __atomic_compare_exchange(p, e, v, w, s, f)                            \
 	(POINT_WRITE(p), __atomic_compare_exchange(p, e, v, false, s, f))
 #define __atomic_fetch_add(p, v, o)                                            \
-	(POINT_WRITE(p), __atomic_fetch_add(p, v, o))
+	POINT_VALUE(p, v, __atomic_fetch_add(p, point_v, o))
 #define __atomic_fetch_sub(p, v, o)                                            \
-	(POINT_WRITE(p), __atomic_fetch_sub(p, v, o))
-#define __atomic_fetch_or(p, v, o) (POINT_WRITE(p), __atomic_fetch_or(p, v, o))
+	POINT_VALUE(p, v, __atomic_fetch_sub(p, point_v, o))
+#define __atomic_fetch_or(p, v, o)                                             \
+	POINT_VALUE(p, v, __atomic_fetch_or(p, point_v, o))
 #define __atomic_fetch_and(p, v, o)                                            \
-	(POINT_WRITE(p), __atomic_fetch_and(p, v, o))
+	POINT_VALUE(p, v, __atomic_fetch_and(p, point_v, o))
 #define __atomic_fetch_xor(p, v, o)                                            \
-	(POINT_WRITE(p), __atomic_fetch_xor(p, v, o))
+	POINT_VALUE(p, v, __atomic_fetch_xor(p, point_v, o))
 #else
 #define __c11_atomic_load(p, o) (POINT_READ(p), __c11_atomic_load(p, o))
 #define __c11_atomic_store(p, v, o)                                            \
-	(POINT_WRITE(p), __c11_atomic_store(p, v, o))
+	POINT_VALUE(p, v, __c11_atomic_store(p, point_v, o))
 #define __c11_atomic_exchange(p, v, o)                                         \
-	(POINT_WRITE(p), __c11_atomic_exchange(p, v, o))
+	POINT_VALUE(p, v, __c11_atomic_exchange(p, point_v, o))
 /* Strong for weak: one that fails by chance would not be found again. */
 #define __c11_atomic_compare_exchange_strong(p, e, v, s, f)                    \
-	(POINT_WRITE(p), __c11_atomic_compare_exchange_strong(p, e, v, s, f))
+	POINT_VALUE(p, v,                                                      \
+		    __c11_atomic_compare_exchange_strong(p, e, point_v, s, f))
 #define __c11_atomic_compare_exchange_weak(p, e, v, s, f)                      \
-	(POINT_WRITE(p), __c11_atomic_compare_exchange_strong(p, e, v, s, f))
+	__c11_atomic_compare_exchange_strong(p, e, v, s, f)
 #define __c11_atomic_fetch_add(p, v, o)                                        \
-	(POINT_WRITE(p), __c11_atomic_fetch_add(p, v, o))
+	POINT_VALUE(p, v, __c11_atomic_fetch_add(p, point_v, o))
 #define __c11_atomic_fetch_sub(p, v, o)                                        \
-	(POINT_WRITE(p), __c11_atomic_fetch_sub(p, v, o))
+	POINT_VALUE(p, v, __c11_atomic_fetch_sub(p, point_v, o))
 #define __c11_atomic_fetch_or(p, v, o)                                         \
-	(POINT_WRITE(p), __c11_atomic_fetch_or(p, v, o))
+	POINT_VALUE(p, v, __c11_atomic_fetch_or(p, point_v, o))
 #define __c11_atomic_fetch_and(p, v, o)                                        \
-	(POINT_WRITE(p), __c11_atomic_fetch_and(p, v, o))
+	POINT_VALUE(p, v, __c11_atomic_fetch_and(p, point_v, o))
 #define __c11_atomic_fetch_xor(p, v, o)                                        \
-	(POINT_WRITE(p), __c11_atomic_fetch_xor(p, v, o))
+	POINT_VALUE(p, v, __c11_atomic_fetch_xor(p, point_v, o))
 #endif
 
-#define __atomic_load_n(p, o)	  (POINT_READ(p), __atomic_load_n(p, o))
-#define __atomic_store_n(p, v, o) (POINT_WRITE(p), __atomic_store_n(p, v, o))
+#define __atomic_load_n(p, o) (POINT_READ(p), __atomic_load_n(p, o))
+#define __atomic_store_n(p, v, o)                                              \
+	POINT_VALUE(p, v, __atomic_store_n(p, point_v, o))
 #define __atomic_exchange_n(p, v, o)                                           \
-	(POINT_WRITE(p), __atomic_exchange_n(p, v, o))
+	POINT_VALUE(p, v, __atomic_exchange_n(p, point_v, o))
 #define __atomic_compare_exchange_n(p, e, v, w, s, f)                          \
-	(POINT_WRITE(p), __atomic_compare_exchange_n(p, e, v, false, s, f))
+	POINT_VALUE(p, v,                                                      \
+		    __atomic_compare_exchange_n(p, e, point_v, false, s, f))
 
 /* Those that nothing uses yet: to be shadowed above by who needs them. */
 #pragma GCC poison __atomic_add_fetch __atomic_sub_fetch __atomic_or_fetch

@@ -153,12 +153,12 @@ static void a_moving_element_is_seen(void)
 }
 
 static const struct explore_scenario scenarios[] = {
-	{"one_element", one_element, 3, 5},
-	{"two_elements", two_elements, 3, 4},
-	{"slots_are_used_again", slots_are_used_again, 3, 5},
-	{"full_ring", full_ring, 2, 3},
-	{"what_runs_next", what_runs_next, 3, 4},
-	{"a_moving_element_is_seen", a_moving_element_is_seen, 3, 5},
+	{"one_element", one_element, 5, 7},
+	{"two_elements", two_elements, 4, 5},
+	{"slots_are_used_again", slots_are_used_again, 5, 7},
+	{"full_ring", full_ring, 3, 4},
+	{"what_runs_next", what_runs_next, 4, 5},
+	{"a_moving_element_is_seen", a_moving_element_is_seen, 5, 7},
 };
 
 int main(int argc, char **argv)

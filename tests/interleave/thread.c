@@ -446,6 +446,11 @@ pthread_t explore_thread_self(void)
 	return current;
 }
 
+unsigned threads_started(void)
+{
+	return threads_len;
+}
+
 unsigned threads_alive(void)
 {
 	unsigned n = 0;
