@@ -151,7 +151,7 @@ static const struct explore_scenario scenarios[] = {
 	{"three_hogs_run_on_three_Ps", three_hogs_run_on_three_Ps, 1, 2},
 	{"what_comes_from_outside_is_run", what_comes_from_outside_is_run, 2,
 	 3},
-	{"a_commit_races_with_ready", a_commit_races_with_ready, 1, 2},
+	{"a_commit_races_with_ready", a_commit_races_with_ready, 2, 2},
 };
 
 int main(int argc, char **argv)

@@ -98,10 +98,13 @@ static void a_channel_on_two_Ps(void)
 	fixture_run(receive_two);
 }
 
+static flo_note cancelled;
+
 static void cancel(void *arg)
 {
 	(void)arg;
 	flo_context_cancel(context, NULL);
+	flo_note_wake(&cancelled);
 }
 
 static void receive_until_cancelled(void *arg)
@@ -111,10 +114,13 @@ static void receive_until_cancelled(void *arg)
 	(void)arg;
 	context = flo_context_new(rt);
 	explore_check(flo_chan_new(sizeof(int), 0, &chan) == FLO_OK, "memory");
+	flo_note_init(&cancelled);
 	explore_go("canceller", cancel, NULL);
 	explore_check(flo_chan_recv(chan, &value, context) == FLO_CANCELED,
 		      "nobody sends");
 	flo_chan_free(chan);
+	flo_note_wait(&cancelled);
+	flo_context_unref(context);
 }
 
 static void a_cancel_from_an_ordinary_thread(void)
@@ -122,7 +128,6 @@ static void a_cancel_from_an_ordinary_thread(void)
 	fixture_begin(1);
 	fixture_run(receive_until_cancelled);
 	explore_join();
-	flo_context_unref(context);
 }
 
 static flo_status member(flo_context *ctx, void *arg, flo_error *err)
