@@ -485,6 +485,9 @@ static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 	event.duration_ns = l->ret->duration_ns;
 	event.error = l->ret->error;
 	append(l, &event);
+	/* The next attempt depends on it: a crash must not take more than one
+	 * execution out of the record. */
+	l->need_seq = event.seq;
 	if (wait_ns == 0) /* it comes before those that have not started */
 		return flo_context_status(l->ctx) == FLO_OK;
 	give_run_slot(l);

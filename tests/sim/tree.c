@@ -4,6 +4,7 @@
  */
 #include "tests/sim/crowd.h"
 
+#include <flo/chan.h>
 #include <flo/group.h>
 
 #include <string.h>
@@ -118,6 +119,9 @@ static void start_member(struct node *node, uint32_t number)
 		CHECK(st == FLO_OK || st == FLO_CANCELED);
 	}
 	CHECK(!over || st == FLO_CANCELED);
+	/* Not even where it ended while a slot was waited for. */
+	CHECK((st != FLO_CANCELED) ==
+	      (flo_context_status(flo_group_context(node->group)) == FLO_OK));
 	CHECK(st != FLO_CANCELED ||
 	      flo_context_status(flo_group_context(node->group)) != FLO_OK);
 	node->started += st == FLO_OK;
@@ -356,6 +360,11 @@ static struct {
 	uint32_t parents[CONTEXTS_MAX];
 	uint64_t ended_at[CONTEXTS_MAX]; /* UINT64_MAX: lives */
 	uint32_t n;
+	/* nothing of these is ever to be had */
+	flo_sem sem;
+	flo_chan *chan;
+	flo_cond cond;
+	flo_mutex lock;
 	struct crowd all;
 } k;
 
@@ -387,22 +396,67 @@ static void cancel_one(void *arg)
 	crowd_leave(&k.all);
 }
 
-/* Who waits under a context is told in the moment in which that ends. */
-static void wait_under(void *arg)
+static void sleep_under(uint32_t i)
 {
-	uint32_t i = draw(k.n);
-	uint64_t until;
-	flo_status st;
+	uint64_t until = flo_now() + draw(60) * US;
+	flo_status st = flo_sleep(k.contexts[i], until - flo_now());
 
-	(void)arg;
-	CHECK(flo_sleep(NULL, draw(30) * US) == FLO_OK);
-	until = flo_now() + draw(60) * US;
-	st = flo_sleep(k.contexts[i], until - flo_now());
 	if (st == FLO_OK)
 		CHECK(flo_now() == until && k.ended_at[i] >= until);
 	else
 		CHECK(st == FLO_CANCELED && k.ended_at[i] <= flo_now() &&
 		      flo_now() <= until);
+}
+
+/* Wait for what never comes, in any of the ways there are. */
+static flo_status wait_for_ever(flo_context *context)
+{
+	struct flo_select_case none = {.chan = k.chan};
+	flo_status st;
+
+	switch (draw(4)) {
+	case 0:
+		return flo_sem_take(&k.sem, context);
+	case 1:
+		return flo_chan_recv(k.chan, NULL, context);
+	case 2:
+		return flo_select(&none, 1, UINT64_MAX, context, NULL);
+	default:
+		flo_mutex_lock(&k.lock);
+		st = flo_cond_wait(&k.cond, &k.lock, context);
+		flo_mutex_unlock(&k.lock);
+		return st;
+	}
+}
+
+/* Who waits under a context is told in the moment in which that ends. */
+static void wait_under(void *arg)
+{
+	uint32_t i = draw(k.n);
+	uint64_t begin;
+
+	(void)arg;
+	CHECK(flo_sleep(NULL, draw(60) * US) == FLO_OK);
+	begin = flo_now();
+	if (once_in(2)) {
+		sleep_under(i);
+	} else {
+		CHECK(wait_for_ever(k.contexts[i]) == FLO_CANCELED);
+		CHECK(flo_now() ==
+		      (begin > k.ended_at[i] ? begin : k.ended_at[i]));
+	}
+	crowd_leave(&k.all);
+}
+
+/* At last all that still wait are told to end. */
+static void cancel_the_rest(void *arg)
+{
+	(void)arg;
+	CHECK(flo_sleep(NULL, 1000 * US) == FLO_OK);
+	for (uint32_t i = 0; i < k.n; i++)
+		if (k.ended_at[i] == UINT64_MAX)
+			k.ended_at[i] = flo_now();
+	flo_context_cancel(k.contexts[0], NULL);
 	crowd_leave(&k.all);
 }
 
@@ -418,11 +472,14 @@ static void cancel_main(void *arg)
 			i > 0 ? flo_context_child(k.contexts[k.parents[i]])
 			      : flo_context_new(flo_runtime_current());
 	}
+	CHECK(flo_chan_new(0, 0, &k.chan) == FLO_OK);
+	crowd_go(&k.all, cancel_the_rest, NULL);
 	for (uint32_t i = 0; i < cancels; i++)
 		crowd_go(&k.all, cancel_one, NULL);
 	for (uint32_t i = 0; i < waits; i++)
 		crowd_go(&k.all, wait_under, NULL);
 	crowd_wait(&k.all);
+	flo_chan_free(k.chan);
 	for (uint32_t i = 0; i < k.n; i++) {
 		CHECK((flo_context_status(k.contexts[i]) != FLO_OK) ==
 		      (k.ended_at[i] != UINT64_MAX));

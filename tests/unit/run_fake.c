@@ -168,6 +168,10 @@ static void note_execution(struct fake *fake, const char *path)
 				fake->executed_cap * sizeof(*fake->executed));
 		INSIST(fake->executed != NULL);
 	}
+	for (size_t i = fake->durable; i < fake->events_len; i++)
+		fake->ran_ahead |=
+			fake->events[i].kind == FLO__EVENT_STEP_RETRYING &&
+			strcmp(fake->events[i].path, path) == 0;
 	snprintf(fake->executed[fake->executed_len++], 128, "%s", path);
 	if (++fake->running > fake->running_max)
 		fake->running_max = fake->running;
@@ -397,6 +401,7 @@ void fake_reset(struct fake *fake)
 	fake->events_len = 0;
 	fake->executed_len = 0;
 	fake->durable = 0;
+	fake->ran_ahead = false;
 	fake->fail_at = 0;
 	fake->running_max = 0;
 	fake->gates_open = 0;

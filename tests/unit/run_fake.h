@@ -51,6 +51,8 @@ struct fake {
 	 * drive for tests. */
 	bool late_commits;
 	uint64_t durable; /* the highest event that was told to be */
+	/* A program began while its step's attempt before was not durable. */
+	bool ran_ahead;
 	uint64_t fail_at; /* append() of this sequence number fails; 0: never */
 	long alloc_fail;  /* the allocation that fails while it runs; 0: none */
 	char (*executed)[128]; /* paths, in order of execution */

@@ -400,6 +400,25 @@ static void resume_before_the_start_records_it_once(void **state)
 	assert_int_equal(queued, 1);
 }
 
+/* Else a crash could take several executions of a step out of the record. */
+static void a_retry_waits_until_the_attempt_before_is_durable(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		fake_fini(&fake);
+		fake_init_with(&fake, &(struct flo_runtime_options){
+					      .drive = FLO_DRIVE_DETERMINISTIC,
+					      .seed = seed});
+		fake.late_commits = true;
+		run("{'name':'p','steps':[{'name':'a','exec':['flaky','3'],"
+		    "'retry':{'limit':3}}]}");
+		assert_string_equal(fake_status(&result), "succeeded");
+		assert_int_equal(fake_executions(&fake, "a"), 4);
+		assert_false(fake.ran_ahead);
+		fake_result_fini(&result);
+	}
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -422,6 +441,7 @@ int main(void)
 		CASE(resume_of_a_cancelled_run_keeps_what_had_ended),
 		CASE(resume_of_a_drained_group_is_one_error),
 		CASE(resume_before_the_start_records_it_once),
+		CASE(a_retry_waits_until_the_attempt_before_is_durable),
 	};
 #undef CASE
 

@@ -1,0 +1,43 @@
+/*
+ * The rules of the language, checked against nothing but a run's events and
+ * the pipeline as it was drawn. docs/language.md and docs/events.md have them.
+ */
+#ifndef FLO_TESTS_SIM_RULES_H
+#define FLO_TESTS_SIM_RULES_H
+
+#include "tests/sim/pipe.h"
+#include "tests/unit/run_fake.h"
+
+#define RULES_LEAVES_MAX 512
+
+/* A leaf instance as its events tell of it. */
+struct rules_leaf {
+	char path[96];
+	int node;
+	uint32_t attempts, lost, retried;
+	bool running;	     /* an attempt is open */
+	bool active;	     /* or it is in back-off */
+	enum flo__state end; /* NONE: it has not ended */
+	uint64_t end_seq;
+	int64_t ended_us;
+	int64_t started_us;    /* of the last attempt */
+	int64_t not_before_us; /* of the next attempt: the end of its back-off */
+};
+
+struct rules {
+	const struct pipe *pipe;
+	struct rules_leaf leaves[RULES_LEAVES_MAX];
+	size_t nleaves;
+	uint64_t seq;
+	bool cancelling, resumed, finished;
+	bool replaying; /* after run.resumed, before its lost attempts */
+};
+
+/* Check the whole record of a run that has finished. */
+void rules_check(struct rules *rules, const struct pipe *pipe,
+		 const struct fake *fake);
+
+/* How @path ended; NONE if it never did. */
+enum flo__state rules_end(const struct rules *rules, const char *path);
+
+#endif
