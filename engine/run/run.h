@@ -22,6 +22,7 @@ struct flo__run_deps {
 	struct flo__executor *executor;
 	const char *files; /* directory for logs and work directories */
 	const char *const *environ_; /* what children inherit */
+	bool end_when_tainted;	     /* flo_engine_options says what it means */
 };
 
 /*
