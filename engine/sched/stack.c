@@ -289,7 +289,8 @@ void flo__stack_check(const struct flo__stack *stack)
 	if (stack->guard != GUARD_CANARY)
 		return;
 	for (int i = 0; i < CANARY_WORDS; i++)
-		INSIST(word[i] == CANARY && "coroutine stack overflow");
+		if (word[i] != CANARY)
+			flo__stack_overflowed(stack->size);
 }
 
 /* Read by handlers of signals: constant once the stack is in use. */
