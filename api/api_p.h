@@ -29,6 +29,7 @@ struct flo_engine {
 	struct flo__types types;
 	char *store_path;	   /* owned */
 	const char **environ_copy; /* owned, with its strings */
+	bool end_when_tainted;	   /* constant */
 };
 
 struct flo_pipeline {

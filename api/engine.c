@@ -15,6 +15,8 @@
 #include "engine/proc/local.h"
 #include "json/json_p.h"
 
+#include <flo/fault.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,6 +93,7 @@ flo_status flo_engine_open(const struct flo_engine_options *options,
 		options = &defaults;
 	flo__json_guard_install();
 	flo__types_init(&engine->types);
+	engine->end_when_tainted = options->end_when_tainted;
 	engine->environ_copy = flo__environ_copy();
 	engine->store_path = options->store != NULL
 				     ? flo__strdup(options->store)
@@ -216,12 +219,22 @@ static struct flo__run_deps deps_of(const flo_engine *engine)
 		.executor = engine->executor,
 		.files = flo__store_files(engine->journal),
 		.environ_ = engine->environ_copy,
+		.end_when_tainted = engine->end_when_tainted,
 	};
 
 	return deps;
 }
 
 /* ---- starting ---- */
+
+static flo_status check_tainted(const flo_engine *engine, flo_error *err)
+{
+	if (!engine->end_when_tainted || flo_fault_tainted() == 0)
+		return FLO_OK;
+	return flo_error_set(err, FLO_INTERRUPTED,
+			     "a native step has crashed in this process: it "
+			     "starts no runs any more, a new one must");
+}
 
 /* The trace that TRACEPARENT names (W3C Trace Context), or a new one. */
 static void choose_trace(const flo_engine *engine,
@@ -317,6 +330,7 @@ flo_status flo_run_start(flo_engine *engine, const flo_pipeline *pipeline,
 
 	if (options == NULL)
 		options = &defaults;
+	TRY(check_tainted(engine, err));
 	TRY(flo__dsl_bind(pipeline->plan, options->params, err, &params));
 	if (options->run_id != NULL)
 		TRY(check_id(options->run_id, err));
@@ -384,6 +398,7 @@ flo_status flo_run_resume(flo_engine *engine, const char *run_id,
 		flo_error_set(err, FLO_NOMEM, "out of memory");
 		goto out;
 	}
+	TRY(check_tainted(engine, err));
 	TRY(engine->journal->ops->open(engine->journal, run_id, on_event, run,
 				       err, &run->run_journal, &record));
 	TRY(recompile(run, record, err, &params));

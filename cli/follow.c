@@ -6,6 +6,8 @@
 #include "cli/progress.h"
 #include "cli/signals.h"
 
+#include <flo/fault.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,6 +59,16 @@ static void put_error(const flo_error *err, flo_status st)
 	}
 }
 
+/* Best effort: where it cannot be had, a crash ends flowctl, and the run can be
+ * resumed all the same. */
+static void contain_faults(void)
+{
+	static const struct flo_fault_options options = {
+		.exit_code = CLI_INTERRUPTED};
+
+	(void)flo_fault_contain(&options, NULL);
+}
+
 static int start_error(const struct cli_follow *f, flo_status st,
 		       const flo_error *err)
 {
@@ -70,6 +82,7 @@ static int start_error(const struct cli_follow *f, flo_status st,
 	case FLO_CLOSED:
 		return CLI_USAGE;
 	case FLO_BLOCKED: /* waits for a person's word */
+	case FLO_INTERRUPTED:
 		return CLI_INTERRUPTED;
 	default:
 		break;
@@ -168,12 +181,14 @@ static int run_with(const struct cli_follow *f, struct cli_progress *progress)
 		.durability =
 			durabilities[durability_of(f->options->durability)]
 				.durability,
+		.end_when_tainted = true,
 	};
 	flo_status st = flo_engine_open(&options, &err, &engine);
 	int code;
 
 	if (st != FLO_OK)
 		return cli_store_error(&err);
+	contain_faults();
 	st = start(f, engine, progress, &err, &run);
 	code = st == FLO_OK ? wait_for(f, run, progress)
 			    : start_error(f, st, &err);

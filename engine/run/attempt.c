@@ -378,10 +378,56 @@ static flo_status check_with(const flo_step_type *type, const flo_value *with,
 	return FLO_OK;
 }
 
+/* Where it panicked, to the attempt's log; so its end shows it, too. */
+static void log_frames(struct flo__work *w, const flo_panic_info *info)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	char text[256];
+
+	for (size_t i = 0; i < info->frames_len; i++) {
+		flo_panic_frame_text(info->frames[i], text, sizeof(text));
+		flo__strbuf_addf(&sb, "#%zu %s\n", i, text);
+	}
+	/* As flo_step_log(): not being able to tell changes nothing. */
+	if (sb.len > 0 && flo__strbuf_status(&sb) == FLO_OK)
+		flo__steplog_write(w->log, 2, sb.data, sb.len, NULL);
+	flo__strbuf_fini(&sb);
+}
+
+static flo_status panicked(struct flo__work *w, const flo_error *panic,
+			   const flo_panic_info *info)
+{
+	w->attempt->signal = info->signal;
+	w->attempt->fault = info->signal != 0;
+	log_frames(w, info);
+	return flo__work_fail(w, FLO_PANIC, "panic", panic->text);
+}
+
+/* On its own: the frames of a panic are large. */
+static __attribute__((noinline)) flo_status try_native(struct flo__work *w,
+						       struct native *n)
+{
+	char what[256];
+	flo_panic_info info = {.what = what};
+	flo_error panic = FLO_ERROR_INIT;
+
+	snprintf(what, sizeof(what), "step %s of run %s", w->attempt->path,
+		 w->attempt->frame->run->record.id);
+	if (flo_try_info(call_native, n, &panic, &info) == FLO_PANIC)
+		return panicked(w, &panic, &info);
+	if (n->st == FLO_OK) {
+		w->attempt->output = n->output;
+		return FLO_OK;
+	}
+	flo_value_unref(n->output);
+	return flo__work_fail(w, n->st, flo__failure_kind(n->st),
+			      n->err.text[0] != '\0' ? n->err.text
+						     : flo_status_text(n->st));
+}
+
 static flo_status run_native(struct flo__work *w)
 {
 	struct native n = {.w = w, .err = FLO_ERROR_INIT};
-	flo_error panic = FLO_ERROR_INIT;
 	flo_value *with = NULL;
 	flo_status st = FLO_OK;
 
@@ -397,17 +443,7 @@ static flo_status run_native(struct flo__work *w)
 		return fail_err(w, st, "expression", &n.err);
 	}
 	n.with = with;
-	if (flo_try(call_native, &n, &panic) == FLO_PANIC) {
-		st = flo__work_fail(w, FLO_PANIC, "panic", panic.text);
-	} else if (n.st == FLO_OK) {
-		w->attempt->output = n.output;
-	} else {
-		flo_value_unref(n.output);
-		st = flo__work_fail(w, n.st, flo__failure_kind(n.st),
-				    n.err.text[0] != '\0'
-					    ? n.err.text
-					    : flo_status_text(n.st));
-	}
+	st = try_native(w, &n);
 	flo_value_unref(with);
 	return st;
 }

@@ -17,6 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A step that crashes the engine so often has failed. */
+#define FAULTS_MAX 3
+
 struct leaf_run {
 	struct flo__frame *frame;
 	struct flo__run *run;
@@ -32,6 +35,7 @@ struct leaf_run {
 	bool announced;	 /* our first start is recorded, and not yet used */
 	uint32_t number; /* of the last attempt */
 	uint32_t tries;	 /* attempts that count against retry.limit */
+	uint32_t faults; /* attempts that a contained fault ended */
 	struct flo__result *ret;
 };
 
@@ -101,6 +105,14 @@ static void never_started(struct leaf_run *l)
 	flo__run_count(l->run, FLO__STATE_CANCELLED, 1);
 }
 
+/* The engine is ending: it goes on from its record in another one. */
+static void hold_back(struct leaf_run *l)
+{
+	flo__run_hold(l->run);
+	l->ret->state = FLO__STATE_CANCELLED;
+	l->ret->end_seq = l->need_seq;
+}
+
 /* ---- what is known already ---- */
 
 /* The arguments of a program, evaluated anew for people; NULL if that cannot
@@ -164,7 +176,9 @@ static bool settled(struct leaf_run *l)
 	}
 	if (preset != NULL) {
 		l->number = preset->result.attempts;
-		l->tries = preset->result.attempts - preset->lost;
+		l->faults = preset->faults;
+		l->tries =
+			preset->result.attempts - preset->lost - preset->faults;
 	}
 	return false;
 }
@@ -300,7 +314,7 @@ void flo__leaf_announce(struct flo__frame *frame, uint32_t id, const char *path,
 	bool yes = true;
 
 	if (run->frozen || flo_context_status(ctx) != FLO_OK ||
-	    flo__preset_find(run, path) != NULL)
+	    flo__run_ending(run) || flo__preset_find(run, path) != NULL)
 		return;
 	if (attrs->when != NULL &&
 	    flo__scope_bool(frame, attrs->when, NULL, NULL, &yes) != FLO_OK)
@@ -470,11 +484,11 @@ static uint64_t delay_ns(const struct leaf_run *l)
 	return (uint64_t)ns;
 }
 
-/* Wait out the back-off without any slot. Returns false when cancelled. */
-static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
+static void record_retrying(struct leaf_run *l,
+			    const struct flo__attempt *attempt,
+			    uint64_t wait_ns)
 {
 	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_RETRYING);
-	uint64_t wait_ns = delay_ns(l);
 
 	event.attempt = l->number;
 	event.span_id = attempt->span_id;
@@ -488,6 +502,14 @@ static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 	/* The next attempt depends on it: a crash must not take more than one
 	 * execution out of the record. */
 	l->need_seq = event.seq;
+}
+
+/* Wait out the back-off without any slot. Returns false when cancelled. */
+static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
+{
+	uint64_t wait_ns = delay_ns(l);
+
+	record_retrying(l, attempt, wait_ns);
 	if (wait_ns == 0) /* it comes before those that have not started */
 		return flo_context_status(l->ctx) == FLO_OK;
 	give_run_slot(l);
@@ -501,12 +523,31 @@ static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 	return flo_context_status(l->ctx) == FLO_OK && take_run_slot(l, true);
 }
 
+/*
+ * After a contained fault the next attempt belongs to the next engine, whatever
+ * `retry` says, until there have been too many. Returns whether that is so.
+ */
+static bool put_off(struct leaf_run *l, struct flo__attempt *attempt)
+{
+	if (!attempt->fault || !flo__run_ending(l->run) ||
+	    flo_context_status(l->ctx) != FLO_OK || ++l->faults >= FAULTS_MAX)
+		return false;
+	record_retrying(l, attempt, 0);
+	hold_back(l);
+	return true;
+}
+
 static void run_attempts(struct leaf_run *l)
 {
 	struct flo__attempt attempt = {.exit_code = FLO__EVENT_NO_CODE};
 	enum flo__state state;
 
 	for (;;) {
+		if (!l->announced && flo__run_ending(l->run) &&
+		    flo_context_status(l->ctx) == FLO_OK) {
+			hold_back(l);
+			return;
+		}
 		if (!take_run_slot(l, false) ||
 		    flo_context_status(l->ctx) != FLO_OK) {
 			if (l->announced)
@@ -520,7 +561,10 @@ static void run_attempts(struct leaf_run *l)
 			break;
 		}
 		state = attempt_once(l, &attempt);
-		if (state != FLO__STATE_FAILED || !may_retry(l))
+		if (state == FLO__STATE_FAILED && put_off(l, &attempt))
+			return;
+		if (state != FLO__STATE_FAILED || l->faults >= FAULTS_MAX ||
+		    !may_retry(l))
 			break;
 		if (!back_off(l, &attempt)) {
 			take_cause(l, l->ctx, "cancelled");
@@ -557,6 +601,8 @@ void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
 		/* nothing to do */
 	} else if (flo_context_status(ctx) != FLO_OK && l.number == 0) {
 		never_started(&l);
+	} else if (flo__run_ending(run) && flo_context_status(ctx) == FLO_OK) {
+		hold_back(&l);
 	} else if (wanted(&l)) {
 		run_attempts(&l);
 	}

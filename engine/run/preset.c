@@ -142,6 +142,18 @@ static void take_ended(struct flo__preset *preset,
 	preset->open = false;
 }
 
+/* Other panics have no signal, other signals are of programs. */
+static bool is_fault(const struct flo__event *event)
+{
+	const flo_value *kind =
+		event->error != NULL ? flo_value_map_get(event->error, "kind")
+				     : NULL;
+
+	return event->signal != 0 && kind != NULL &&
+	       flo_value_typeof(kind) == FLO_VALUE_STRING &&
+	       strcmp(flo_value_get_string(kind, NULL), "panic") == 0;
+}
+
 static flo_status take_step(struct flo__run *run,
 			    const struct flo__event *event, flo_error *err)
 {
@@ -163,6 +175,7 @@ static flo_status take_step(struct flo__run *run,
 	case FLO__EVENT_STEP_RETRYING:
 		preset->result.state = FLO__STATE_RETRYING;
 		preset->open = false;
+		preset->faults += is_fault(event);
 		take_error(&preset->result, event->error);
 		break;
 	case FLO__EVENT_STEP_LOST:

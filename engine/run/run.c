@@ -14,6 +14,8 @@
 #include "base/value_p.h"
 #include "engine/sched/sched_p.h"
 
+#include <flo/fault.h>
+
 #include <errno.h>
 #include <ftw.h>
 #include <inttypes.h>
@@ -188,6 +190,32 @@ void flo__run_broken(struct flo__run *run, const flo_error *err)
 			 "%s", err->text);
 	unlock(run);
 	store_failed(run, err->status);
+}
+
+bool flo__run_ending(const struct flo__run *run)
+{
+	return run->deps.end_when_tainted && flo_fault_tainted() > 0;
+}
+
+void flo__run_hold(struct flo__run *run)
+{
+	atomic_store_explicit(&run->held, true, memory_order_relaxed);
+}
+
+/* After the tree: what was held back can only be told by ending without an
+ * end, as a store that failed would. */
+static void interrupt_if_held(struct flo__run *run)
+{
+	if (!atomic_load_explicit(&run->held, memory_order_relaxed))
+		return;
+	lock(run);
+	if (run->shared.store == FLO_OK) {
+		run->shared.store = FLO_INTERRUPTED;
+		snprintf(run->shared.store_why, sizeof(run->shared.store_why),
+			 "interrupted: a native step has crashed in this "
+			 "process, which therefore starts nothing new");
+	}
+	unlock(run);
 }
 
 static flo_status store_status(struct flo__run *run)
@@ -693,6 +721,7 @@ flo_status flo__run_main(struct flo__run *run, struct flo__journal *journal,
 	record_begin(run);
 	if (st == FLO_OK) {
 		flo__tree_run_root(&root, run->ctx, &result);
+		interrupt_if_held(run);
 		evaluate_output(run, &root, &result);
 	} else {
 		result.state = FLO__STATE_FAILED;

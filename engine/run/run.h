@@ -24,6 +24,7 @@ struct flo__run_deps {
 	struct flo__clock *clock; /* of what is recorded; NULL: the system's */
 	const char *files;	  /* directory for logs and work directories */
 	const char *const *environ_; /* what children inherit */
+	bool end_when_tainted;	     /* flo_engine_options says what it means */
 };
 
 /*

@@ -94,6 +94,7 @@ struct flo__frame {
 struct flo__preset {
 	struct flo__result result; /* state RUNNING or RETRYING: was alive */
 	uint32_t lost;		   /* attempts that a crash ended */
+	uint32_t faults;	   /* attempts that a contained fault ended */
 	bool open;		   /* an attempt had no end yet */
 	uint64_t span_id;
 };
@@ -124,6 +125,7 @@ struct flo__run {
 	_Atomic(uint64_t) counts[FLO__STATES]; /* relaxed; read at the end */
 	_Atomic(uint64_t) last_seq; /* relaxed: the highest event so far */
 	atomic_bool work_made; /* the work directory: see flo__run_workdir() */
+	atomic_bool held;      /* relaxed; read at the end: flo__run_hold() */
 
 	/* by lock, a plain mutex held for moments, from any thread */
 	struct {
@@ -173,6 +175,10 @@ flo_status flo__run_durable(struct flo__run *run, uint64_t seq);
  * ended as if the store had failed, so that it can be resumed.
  */
 void flo__run_broken(struct flo__run *run, const flo_error *err);
+/* Whether nothing new is to start, because the process is tainted. */
+bool flo__run_ending(const struct flo__run *run);
+/* Something was held back for that: the run is left resumable. */
+void flo__run_hold(struct flo__run *run);
 /* The run's own directory for steps, made at the first call. */
 flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
 			    flo_error *err);
@@ -296,6 +302,7 @@ struct flo__attempt {
 	int32_t pid;
 	int32_t exit_code;
 	int32_t signal;
+	bool fault; /* it failed by a contained fault, and @signal was it */
 	flo_value *output;
 	flo_value *error; /* when it failed */
 };

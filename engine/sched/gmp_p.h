@@ -332,6 +332,10 @@ struct flo__sigstack {
 void flo__sigstack_enter(struct flo__m *m, struct flo__sigstack *ret);
 void flo__sigstack_leave(struct flo__sigstack *s);
 
+/* The end: a coroutine, the one that runs if there is one, has written over
+ * the memory of others. No panic: its caller may hold a lock. */
+void flo__stack_overflowed(size_t size) FLO_NORETURN;
+
 /* proc.c: who runs what */
 void flo__sched_loop(struct flo__m *m);
 void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front);

@@ -41,6 +41,23 @@ static void lost(void *arg)
 	abort();
 }
 
+void flo__stack_overflowed(size_t size)
+{
+	struct flo__m *m = flo__m();
+	struct flo__g *g = m != NULL ? m->g : NULL;
+	char text[160];
+	int len;
+
+	len = snprintf(text, sizeof(text),
+		       "coroutine %s overflowed its stack of %zu KiB\n",
+		       g != NULL && g->name != NULL ? g->name
+						    : "(without a name)",
+		       size / 1024);
+	if (write(STDERR_FILENO, text, (size_t)len) < 0)
+		abort();
+	abort();
+}
+
 static void make_key(void)
 {
 	key_made = pthread_key_create(&key, lost) == 0;

@@ -325,7 +325,8 @@ void flo__stack_check(const struct flo__stack *stack)
 	const uint64_t *word = (const uint64_t *)(const void *)stack->base;
 
 	for (int i = 0; i < CANARY_WORDS; i++)
-		INSIST(word[i] == CANARY && "coroutine stack overflow");
+		if (word[i] != CANARY)
+			flo__stack_overflowed(stack->size);
 }
 
 /* Read by handlers of signals: constant once the stack is in use. */

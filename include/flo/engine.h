@@ -37,6 +37,13 @@ struct flo_engine_options {
 	flo_durability durability;
 	unsigned procs;	    /* scheduler threads; 0: one a core */
 	const char *minder; /* path of flo-minder; NULL: found by itself */
+	/* What becomes of runs once the process has contained a fault
+	 * (flo/fault.h). False: the attempt has failed, all goes on, and it is
+	 * for the host to end. True: no run is started any more, runs start no
+	 * step, wait for those that run and are left resumable (flo_run_wait():
+	 * FLO_INTERRUPTED). The step that faulted is tried again by whoever
+	 * resumes; the third fault of a step is its failure. */
+	bool end_when_tainted;
 };
 
 /** @options may be NULL. The store is made if it does not exist. */

@@ -11,9 +11,9 @@
  *
  * Not contained, but given to the handler that the host had, or to the system:
  * faults on ordinary threads, outside flo_try(), in the scheduler, in flo/
- * functions that may hold a lock, in a handler of another signal; signals that
- * somebody sent; a stack overflow whose clean-ups leave no room. An overflow
- * is told on stderr first. SIGTRAP and SIGSYS belong to debuggers and
+ * functions that may hold a lock (a channel that is given a wild pointer), in
+ * a handler of another signal; signals that somebody sent; a stack overflow
+ * whose clean-ups leave no room. An overflow is told on stderr first. SIGTRAP and SIGSYS belong to debuggers and
  * sandboxes and are left alone.
  *
  * Needs Linux on x86-64 or aarch64 (on the latter it has only been compiled).

@@ -80,18 +80,25 @@ static void commit(void *arg)
 	flo_defer_run(&node);
 }
 
+static void commit_plainly(void *arg)
+{
+	struct world *w = arg;
+
+	w->kind->commit(NULL);
+}
+
 static int signal_of(const struct fault_kind *kind)
 {
 	return kind->contained == FAULT_PANICS ? 0 : kind->signal;
 }
 
-static void break_once(struct world *w)
+static void break_once(struct world *w, void (*fn)(void *arg))
 {
 	const struct fault_kind *kind = w->kind;
 	flo_panic_info info = {.what = "a test"};
 	flo_error err = FLO_ERROR_INIT;
 
-	EXPECT(flo_try_info(commit, w, &err, &info) == FLO_PANIC);
+	EXPECT(flo_try_info(fn, w, &err, &info) == FLO_PANIC);
 	if (strstr(err.text, kind->text) == NULL) {
 		fprintf(stderr, "%s: \"%s\" has no \"%s\"\n", kind->name,
 			err.text, kind->text);
@@ -110,7 +117,7 @@ static void break_often(void *arg)
 
 	start_healthy(w);
 	for (int i = 0; i < w->repeat; i++) {
-		break_once(w);
+		break_once(w, commit);
 		flo_yield();
 	}
 	end_healthy(w);
@@ -131,13 +138,13 @@ static int contained(const void *arg)
 
 /* --- kind 11: a lock stays behind ---------------------------------------- */
 
-/* On the same thread: nothing in between parks. */
+/* On the same thread, whose arena it is: nothing in between parks. */
 static void break_and_allocate(void *arg)
 {
 	struct world *w = arg;
 	void *volatile p;
 
-	break_once(w);
+	break_once(w, commit_plainly);
 	atomic_store(&w->tid, (int)syscall(SYS_gettid));
 	p = malloc(100000);
 	atomic_store(&w->went_on, true);
@@ -178,15 +185,8 @@ static void breaks_with_lock(void *arg)
 	struct world *w = arg;
 
 	start_healthy(w);
-	break_once(w);
+	break_once(w, commit_plainly);
 	end_healthy(w);
-}
-
-static void commit_plainly(void *arg)
-{
-	struct world *w = arg;
-
-	w->kind->commit(NULL);
 }
 
 static int leaves_lock(const void *arg)

@@ -5,6 +5,14 @@
 #include <flo/fault.h>
 #include <flo/panic.h>
 
+#include "engine/sched/sched_p.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 struct trail {
 	char text[32];
 	struct flo_defer_node node;
@@ -135,11 +143,99 @@ static void an_overflow_that_is_not_contained_is_told(void **state)
 		strstr(end.said, "coroutine digger overflowed its stack of "));
 }
 
+/* --- where the kernel guards no stacks ----------------------------------- */
+
+/* As on a kernel without MADV_GUARD_INSTALL and with no mappings left. */
+static void refuse_guards(void)
+{
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 102, 4, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROT_NONE, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	EXPECT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+/* Down to below @low, and back; AddressSanitizer would see the neighbour. */
+static __attribute__((noinline, no_sanitize("address"))) int
+recurse_to(uintptr_t low)
+{
+	volatile char frame[200];
+
+	for (size_t i = 0; i < sizeof(frame); i++)
+		frame[i] = 1;
+	if ((uintptr_t)frame < low)
+		return frame[0];
+	return recurse_to(low) + frame[1];
+}
+
+static void overflow_and_park(void *arg)
+{
+	struct flo__g_stack stack;
+
+	(void)arg;
+	EXPECT(flo__g_stack(&stack) && stack.guard == 0);
+	EXPECT(recurse_to(stack.low) > 0);
+	flo_sleep(NULL, 1);
+	EXPECT(!"an overflow was not seen");
+}
+
+static void try_to_overflow(void *arg)
+{
+	flo_try(overflow_and_park, arg, NULL);
+}
+
+/* Has the stack below, the first there is: beneath that is nothing. */
+static void sleep_below(void *arg)
+{
+	(void)arg;
+	flo_sleep(NULL, UINT64_C(3600) * 1000000000);
+}
+
+static int unguarded_child(const void *arg)
+{
+	struct flo_runtime_options options = {.procs = 1};
+	flo_runtime *rt;
+
+	(void)arg;
+	refuse_guards();
+	EXPECT(flo_fault_contain(NULL, NULL) == FLO_OK);
+	EXPECT(flo_runtime_new(&options, NULL, &rt) == FLO_OK);
+	EXPECT(flo_go(rt, sleep_below, NULL) == FLO_OK);
+	EXPECT(flo_go_with(rt, try_to_overflow, NULL, 0, "digger") == FLO_OK);
+	flo_runtime_free(rt);
+	return 0;
+}
+
+static void without_guards_an_overflow_ends_the_process(void **state)
+{
+	struct child_end end = child_run(unguarded_child, NULL);
+
+	(void)state;
+	child_check(&end, "no guard", SIGABRT, 0);
+	assert_non_null(
+		strstr(end.said, "coroutine digger overflowed its stack of "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_overflow_keeps_what_clean_ups_need),
 		cmocka_unit_test(an_overflow_that_is_not_contained_is_told),
+		cmocka_unit_test(without_guards_an_overflow_ends_the_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
