@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -339,6 +340,47 @@ static flo_status run_program(struct flo__work *w)
 
 /* ---- native steps ---- */
 
+static struct flo__work *work_of(struct flo_step_call *call)
+{
+	return (struct flo__work *)((char *)call -
+				    offsetof(struct flo__work, call));
+}
+
+static flo_status call_write(struct flo_step_call *call, int stream,
+			     const char *bytes, size_t len, flo_error *err)
+{
+	return flo__steplog_write(work_of(call)->log, stream, bytes, len, err);
+}
+
+static flo_status call_furnish(struct flo_step_call *call, flo_error *err)
+{
+	struct flo__work *w = work_of(call);
+	flo_status st = flo__work_env(w, err);
+
+	if (st == FLO_OK)
+		call->env = (const char *const *)w->env;
+	return st;
+}
+
+static void call_init(struct flo__work *w)
+{
+	static const struct flo__call_ops ops = {call_write, call_furnish};
+	const struct flo__run *run = w->attempt->frame->run;
+
+	w->call = (struct flo_step_call){.ops = &ops,
+					 .context = w->attempt->ctx,
+					 .dir = w->dir.data,
+					 .run_id = run->record.id,
+					 .trace_id = run->record.trace_id,
+					 .path = w->attempt->path,
+					 .key = w->key.data,
+					 .attempt = w->attempt->number,
+					 .user = w->leaf->type->user,
+					 .executor = run->deps.executor,
+					 .stop_signal = w->leaf->stop_signal,
+					 .grace_ns = w->grace_ns};
+}
+
 struct native {
 	struct flo__work *w;
 	const flo_value *with;
@@ -351,7 +393,7 @@ static void call_native(void *arg)
 {
 	struct native *n = arg;
 
-	n->st = n->w->leaf->type->run((flo_step_call *)n->w, n->with, &n->err,
+	n->st = n->w->leaf->type->run(&n->w->call, n->with, &n->err,
 				      &n->output);
 }
 
@@ -397,6 +439,7 @@ static flo_status run_native(struct flo__work *w)
 		return fail_err(w, st, "expression", &n.err);
 	}
 	n.with = with;
+	call_init(w);
 	if (flo_try(call_native, &n, &panic) == FLO_PANIC) {
 		st = flo__work_fail(w, FLO_PANIC, "panic", panic.text);
 	} else if (n.st == FLO_OK) {

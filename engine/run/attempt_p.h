@@ -1,17 +1,19 @@
 /*
  * One attempt's working state: attempt.c runs it, work.c furnishes it (its
- * directory and environment), call.c shows it to native code.
+ * directory and environment).
  */
 #ifndef FLO_ENGINE_RUN_ATTEMPT_P_H
 #define FLO_ENGINE_RUN_ATTEMPT_P_H
 
+#include "engine/run/call_p.h"
 #include "engine/run/run_p.h"
 
 #include "engine/proc/steplog.h"
 
-/* Also what a flo_step_call points to. Owned by the attempt's coroutine. */
+/* Owned by the attempt's coroutine. */
 struct flo__work {
 	struct flo__exec_sink sink; /* first: the executor gives it back */
+	struct flo_step_call call;  /* of native code */
 	struct flo__attempt *attempt;
 	const struct flo__leaf *leaf;
 	struct flo__steplog *log;
