@@ -5,11 +5,10 @@
 #include "engine/executor.h"
 
 /*
- * @minder: path of the flo-minder program, NULL: $FLO_MINDER, else beside the
- * running program, else ../libexec/flowctl/flo-minder from it, else the
- * installed place. Minders are started when they are first needed and pooled.
+ * @path: of the flo-minder program (copied), NULL: it is found as helpers are
+ * (helper.h), by $FLO_MINDER. Minders are started when they are first needed and pooled.
  */
-flo_status flo__local_new(const char *minder, flo_error *err,
+flo_status flo__local_new(const char *path, flo_error *err,
 			  struct flo__executor **ret_executor);
 
 #endif
