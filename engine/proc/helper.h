@@ -12,9 +12,9 @@ struct flo__helper {
 };
 
 /*
- * The path of @helper: @given, if it is not NULL; else its variable's value,
- * if it is not empty; else where it is. Whether it can be run is not looked
- * at: that matters to who runs it. For flo__free(); NULL: out of memory.
+ * The absolute path of @helper: @given, if it is not NULL; else its variable's
+ * value, if it is not empty; else where it is. Whether it can be run is not
+ * looked at: that matters to who runs it. For flo__free(); NULL: out of memory.
  */
 char *flo__helper_find(const struct flo__helper *helper, const char *given);
 

@@ -44,6 +44,11 @@ static const struct flo__executor_ops local_ops = {
 	.free = local_free,
 };
 
+char *flo__local_minder(const char *path)
+{
+	return flo__helper_find(&minder, path);
+}
+
 flo_status flo__local_new(const char *path, flo_error *err,
 			  struct flo__executor **ret_executor)
 {
@@ -52,7 +57,7 @@ flo_status flo__local_new(const char *path, flo_error *err,
 	if (local == NULL)
 		goto nomem;
 	/* That it is missing matters only to who runs a program. */
-	local->path = flo__helper_find(&minder, path);
+	local->path = flo__local_minder(path);
 	if (local->path == NULL)
 		goto nomem;
 	local->executor.ops = &local_ops;

@@ -5,8 +5,14 @@
 #include "engine/executor.h"
 
 /*
- * @path: of the flo-minder program (copied), NULL: it is found as helpers are
- * (helper.h), by $FLO_MINDER. Minders are started when they are first needed and pooled.
+ * The path of the flo-minder program: @path, if it is not NULL, else where
+ * helpers are (helper.h), $FLO_MINDER first. For flo__free(); NULL: out of
+ * memory.
+ */
+char *flo__local_minder(const char *path);
+
+/*
+ * @path: as above; copied. Minders are started when they are first needed and pooled.
  */
 flo_status flo__local_new(const char *path, flo_error *err,
 			  struct flo__executor **ret_executor);
