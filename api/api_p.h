@@ -29,6 +29,8 @@ struct flo_engine {
 	struct flo__types types;
 	char *store_path;	   /* owned */
 	const char **environ_copy; /* owned, with its strings */
+	const char **worker_argv;  /* owned, with its strings */
+	char *minder;		   /* its path; owned */
 };
 
 struct flo_pipeline {
@@ -57,6 +59,7 @@ flo_status flo__api_row(flo_value *map, const struct flo__run_row *row,
 
 /* The environment at this moment, for children to inherit; NULL: no memory. */
 const char **flo__environ_copy(void);
+/* Free a list of strings that NULL ends, or NULL. */
 void flo__environ_free(const char **env);
 
 #endif

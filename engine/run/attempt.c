@@ -420,6 +420,16 @@ static flo_status check_with(const flo_step_type *type, const flo_value *with,
 	return FLO_OK;
 }
 
+static flo_status run_in_worker(struct flo__work *w, const flo_value *with)
+{
+	flo_error err = FLO_ERROR_INIT;
+	const char *kind = NULL;
+	flo_status st =
+		flo__worker_attempt(w, with, &err, &kind, &w->attempt->output);
+
+	return st == FLO_OK ? FLO_OK : fail_err(w, st, kind, &err);
+}
+
 static flo_status run_native(struct flo__work *w)
 {
 	struct native n = {.w = w, .err = FLO_ERROR_INIT};
@@ -439,6 +449,11 @@ static flo_status run_native(struct flo__work *w)
 		return fail_err(w, st, "expression", &n.err);
 	}
 	n.with = with;
+	if (w->leaf->type->isolation == FLO_ISOLATION_PROCESS) {
+		st = run_in_worker(w, with);
+		flo_value_unref(with);
+		return st;
+	}
 	call_init(w);
 	if (flo_try(call_native, &n, &panic) == FLO_PANIC) {
 		st = flo__work_fail(w, FLO_PANIC, "panic", panic.text);

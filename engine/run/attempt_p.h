@@ -34,6 +34,14 @@ struct flo__work {
 flo_status flo__work_fail(struct flo__work *w, flo_status st, const char *kind,
 			  const char *message);
 
+/*
+ * worker.c: run a native attempt in a process of its own. Its status, and the
+ * kind of a failure.
+ */
+flo_status flo__worker_attempt(struct flo__work *w, const flo_value *with,
+			       flo_error *err, const char **ret_kind,
+			       flo_value **ret_output);
+
 /* work.c */
 flo_status flo__work_dir(struct flo__work *w, flo_error *err);
 flo_status flo__work_env(struct flo__work *w, flo_error *err);

@@ -22,6 +22,10 @@ struct flo__run_deps {
 	struct flo__executor *executor;
 	const char *files; /* directory for logs and work directories */
 	const char *const *environ_; /* what children inherit */
+	/* NULL-terminated: what runs native steps that want a process of their
+	 * own; NULL: nothing does. And where they find flo-minder; or NULL. */
+	const char *const *worker_argv;
+	const char *minder;
 };
 
 /*
