@@ -194,6 +194,10 @@ static flo_status judge_failure(struct job *job, flo_status read,
 		return refused(job, ret_kind);
 	if (job->result.signal != 0 && job->reply.took)
 		return died(job, ret_kind);
+	if (read == FLO_NOMEM) {
+		*ret_kind = flo__failure_kind(read);
+		return flo_error_set(job->err, read, "out of memory");
+	}
 	if (read != FLO_OK) {
 		*ret_kind = job->reply.took ? "output" : "spawn";
 		return flo_error_set(job->err, read,

@@ -283,6 +283,7 @@ static void open_engine(const char *const *worker_argv)
 	struct flo_engine_options options = {.store = store,
 					     .durability = FLO_DURABILITY_NONE,
 					     .procs = 2,
+					     .minder = FLO__TEST_MINDER,
 					     .worker_argv = worker_argv};
 	flo_error err = FLO_ERROR_INIT;
 
