@@ -150,10 +150,16 @@ static void arguments_that_are_too_large_are_refused(void **state)
 
 /* ---- stopping ---- */
 
+/* The step tells that it is up; a run that never gets there has failed. */
 static void until_up(const char *path)
 {
-	while (access(path, F_OK) != 0)
+	long end = ms_now() + DEADLINE_MS;
+
+	while (access(path, F_OK) != 0) {
+		if (ms_now() > end)
+			fail_msg("the step is not up: %s", log_text());
 		poll(NULL, 0, 1);
+	}
 }
 
 /* Cancel a test.stop of that kind once it is up. */
