@@ -30,6 +30,8 @@ struct flo_engine {
 	char *store_path;	   /* owned */
 	const char **environ_copy; /* owned, with its strings */
 	bool end_when_tainted;	   /* constant */
+	const char **worker_argv;  /* owned, with its strings */
+	char *minder;		   /* its path; owned */
 };
 
 struct flo_pipeline {
@@ -58,6 +60,7 @@ flo_status flo__api_row(flo_value *map, const struct flo__run_row *row,
 
 /* The environment at this moment, for children to inherit; NULL: no memory. */
 const char **flo__environ_copy(void);
+/* Free a list of strings that NULL ends, or NULL. */
 void flo__environ_free(const char **env);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/id.h"
 #include "base/time.h"
 #include "base/value_p.h"
+#include "engine/proc/helper.h"
 #include "engine/proc/local.h"
 #include "json/json_p.h"
 
@@ -48,22 +49,66 @@ void flo__environ_free(const char **env)
 	flo__free(env);
 }
 
-const char **flo__environ_copy(void)
+/* A copy of the list @strings, which NULL ends, or which is NULL. */
+static const char **strings_copy(const char *const *strings)
 {
 	size_t n = 0;
-	const char **env;
+	const char **copy;
 
-	while (environ != NULL && environ[n] != NULL)
+	while (strings != NULL && strings[n] != NULL)
 		n++;
-	env = flo__calloc(n + 1, sizeof(*env));
-	for (size_t i = 0; env != NULL && i < n; i++) {
-		env[i] = flo__strdup(environ[i]);
-		if (env[i] == NULL) {
-			flo__environ_free(env);
+	copy = flo__calloc(n + 1, sizeof(*copy));
+	for (size_t i = 0; copy != NULL && i < n; i++) {
+		copy[i] = flo__strdup(strings[i]);
+		if (copy[i] == NULL) {
+			flo__environ_free(copy);
 			return NULL;
 		}
 	}
-	return env;
+	return copy;
+}
+
+const char **flo__environ_copy(void)
+{
+	return strings_copy((const char *const *)environ);
+}
+
+static const char **worker_found(void)
+{
+	static const struct flo__helper worker = {
+		.env = "FLO_WORKER",
+		.beside = {"flo-worker", "../libexec/flowctl/flo-worker",
+			   "../cli/flo-worker"}, /* in a build directory */
+		.installed = FLO__WORKER_INSTALLED,
+	};
+	char *path = flo__helper_find(&worker, NULL);
+	const char *const argv[] = {path, NULL};
+	const char **copy = path != NULL ? strings_copy(argv) : NULL;
+
+	flo__free(path);
+	return copy;
+}
+
+/* The programs that the engine starts by itself. */
+static flo_status set_helpers(flo_engine *engine,
+			      const struct flo_engine_options *options,
+			      flo_error *err)
+{
+	const char *const *argv = options->worker_argv;
+
+	if (argv != NULL && (argv[0] == NULL || argv[0][0] == '\0'))
+		return flo_error_set(err, FLO_INVALID, "worker_argv is empty");
+	if (argv != NULL && argv[0][0] != '/' && strchr(argv[0], '/') != NULL)
+		return flo_error_set(err, FLO_INVALID,
+				     "worker_argv: \"%s\" would begin at each "
+				     "step's directory: give it from / on",
+				     argv[0]);
+	engine->worker_argv =
+		argv != NULL ? strings_copy(argv) : worker_found();
+	engine->minder = flo__local_minder(options->minder);
+	if (engine->worker_argv == NULL || engine->minder == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	return flo__local_new(engine->minder, err, &engine->executor);
 }
 
 static enum flo__store_durability store_level(flo_durability durability)
@@ -107,7 +152,7 @@ flo_status flo_engine_open(const struct flo_engine_options *options,
 			    &engine->journal));
 	rt_options.procs = options->procs;
 	TRY(flo_runtime_new(&rt_options, err, &engine->runtime));
-	TRY(flo__local_new(options->minder, err, &engine->executor));
+	TRY(set_helpers(engine, options, err));
 out:
 	if (st == FLO_OK)
 		*ret_engine = engine;
@@ -126,6 +171,8 @@ void flo_engine_close(flo_engine *engine)
 	flo__store_close(engine->journal);
 	flo__types_fini(&engine->types);
 	flo__environ_free(engine->environ_copy);
+	flo__environ_free(engine->worker_argv);
+	flo__free(engine->minder);
 	flo__free(engine->store_path);
 	flo__free(engine);
 }
@@ -220,6 +267,8 @@ static struct flo__run_deps deps_of(const flo_engine *engine)
 		.files = flo__store_files(engine->journal),
 		.environ_ = engine->environ_copy,
 		.end_when_tainted = engine->end_when_tainted,
+		.worker_argv = engine->worker_argv,
+		.minder = engine->minder,
 	};
 
 	return deps;

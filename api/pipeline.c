@@ -58,6 +58,11 @@ flo_status flo_engine_register_step(flo_engine *engine,
 		return flo_error_set(err, FLO_EXISTS,
 				     "step type \"%s\" is registered already",
 				     type->name);
+	if ((unsigned)type->isolation > FLO_ISOLATION_PROCESS)
+		return flo_error_set(err, FLO_INVALID,
+				     "step type \"%s\": there is no isolation "
+				     "%d",
+				     type->name, (int)type->isolation);
 	extra = flo__reallocarray(types->extra, types->extra_len + 1,
 				  sizeof(*extra));
 	if (extra == NULL)

@@ -32,6 +32,7 @@ struct flo__exec_request {
 	const char *dir;	 /* absolute */
 	const char *input;	 /* its whole standard input */
 	size_t input_len;
+	int input_fd;	   /* > 0: its standard input itself, not @input */
 	int stdout_fd;	   /* >= 0: the program's stdout itself; -1: the sink */
 	int stop_signal;   /* first, to the whole tree */
 	uint64_t grace_ns; /* then SIGKILL after this long; 0: SIGKILL first */

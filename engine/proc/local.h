@@ -5,11 +5,16 @@
 #include "engine/executor.h"
 
 /*
- * @minder: path of the flo-minder program, NULL: $FLO_MINDER, else beside the
- * running program, else ../libexec/flowctl/flo-minder from it, else the
- * installed place. Minders are started when they are first needed and pooled.
+ * The path of the flo-minder program: @path, if it is not NULL, else where
+ * helpers are (helper.h), $FLO_MINDER first. For flo__free(); NULL: out of
+ * memory.
  */
-flo_status flo__local_new(const char *minder, flo_error *err,
+char *flo__local_minder(const char *path);
+
+/*
+ * @path: as above; copied. Minders are started when they are first needed and pooled.
+ */
+flo_status flo__local_new(const char *path, flo_error *err,
 			  struct flo__executor **ret_executor);
 
 #endif

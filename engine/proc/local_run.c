@@ -101,7 +101,8 @@ static flo_status streams_open(struct run *run)
 {
 	flo_status st;
 
-	TRY(flo__local_input(run->request, run->err, &run->input));
+	if (run->request->input_fd <= 0)
+		TRY(flo__local_input(run->request, run->err, &run->input));
 	if (run->request->stdout_fd < 0)
 		TRY(output_open(run, &run->outputs[0]));
 	TRY(output_open(run, &run->outputs[1]));
@@ -137,14 +138,15 @@ static flo_status refused(struct run *run, flo_status st)
 static flo_status submit_to(struct run *run)
 {
 	struct flo__minder *minder = run->minder;
-	int out = run->request->stdout_fd;
-	int fds[] = {run->input, out >= 0 ? out : run->outputs[0].theirs,
+	int in = run->request->input_fd, out = run->request->stdout_fd;
+	int fds[] = {in > 0 ? in : run->input,
+		     out >= 0 ? out : run->outputs[0].theirs,
 		     run->outputs[1].theirs};
 	char *bytes;
 	size_t size;
 	flo_status st;
 
-	st = flo__local_encode(minder, run->request, run->input >= 0 ? 7 : 6,
+	st = flo__local_encode(minder, run->request, fds[0] >= 0 ? 7 : 6,
 			       run->err, &bytes, &size);
 	if (st != FLO_OK) {
 		flo__minders_give(run->local, minder);

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -339,6 +340,47 @@ static flo_status run_program(struct flo__work *w)
 
 /* ---- native steps ---- */
 
+static struct flo__work *work_of(struct flo_step_call *call)
+{
+	return (struct flo__work *)((char *)call -
+				    offsetof(struct flo__work, call));
+}
+
+static flo_status call_write(struct flo_step_call *call, int stream,
+			     const char *bytes, size_t len, flo_error *err)
+{
+	return flo__steplog_write(work_of(call)->log, stream, bytes, len, err);
+}
+
+static flo_status call_furnish(struct flo_step_call *call, flo_error *err)
+{
+	struct flo__work *w = work_of(call);
+	flo_status st = flo__work_env(w, err);
+
+	if (st == FLO_OK)
+		call->env = (const char *const *)w->env;
+	return st;
+}
+
+static void call_init(struct flo__work *w)
+{
+	static const struct flo__call_ops ops = {call_write, call_furnish};
+	const struct flo__run *run = w->attempt->frame->run;
+
+	w->call = (struct flo_step_call){.ops = &ops,
+					 .context = w->attempt->ctx,
+					 .dir = w->dir.data,
+					 .run_id = run->record.id,
+					 .trace_id = run->record.trace_id,
+					 .path = w->attempt->path,
+					 .key = w->key.data,
+					 .attempt = w->attempt->number,
+					 .user = w->leaf->type->user,
+					 .executor = run->deps.executor,
+					 .stop_signal = w->leaf->stop_signal,
+					 .grace_ns = w->grace_ns};
+}
+
 struct native {
 	struct flo__work *w;
 	const flo_value *with;
@@ -351,7 +393,7 @@ static void call_native(void *arg)
 {
 	struct native *n = arg;
 
-	n->st = n->w->leaf->type->run((flo_step_call *)n->w, n->with, &n->err,
+	n->st = n->w->leaf->type->run(&n->w->call, n->with, &n->err,
 				      &n->output);
 }
 
@@ -425,6 +467,16 @@ static __attribute__((noinline)) flo_status try_native(struct flo__work *w,
 						     : flo_status_text(n->st));
 }
 
+static flo_status run_in_worker(struct flo__work *w, const flo_value *with)
+{
+	flo_error err = FLO_ERROR_INIT;
+	const char *kind = NULL;
+	flo_status st =
+		flo__worker_attempt(w, with, &err, &kind, &w->attempt->output);
+
+	return st == FLO_OK ? FLO_OK : fail_err(w, st, kind, &err);
+}
+
 static flo_status run_native(struct flo__work *w)
 {
 	struct native n = {.w = w, .err = FLO_ERROR_INIT};
@@ -443,6 +495,12 @@ static flo_status run_native(struct flo__work *w)
 		return fail_err(w, st, "expression", &n.err);
 	}
 	n.with = with;
+	if (w->leaf->type->isolation == FLO_ISOLATION_PROCESS) {
+		st = run_in_worker(w, with);
+		flo_value_unref(with);
+		return st;
+	}
+	call_init(w);
 	st = try_native(w, &n);
 	flo_value_unref(with);
 	return st;

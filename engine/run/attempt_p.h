@@ -1,17 +1,19 @@
 /*
  * One attempt's working state: attempt.c runs it, work.c furnishes it (its
- * directory and environment), call.c shows it to native code.
+ * directory and environment).
  */
 #ifndef FLO_ENGINE_RUN_ATTEMPT_P_H
 #define FLO_ENGINE_RUN_ATTEMPT_P_H
 
+#include "engine/run/call_p.h"
 #include "engine/run/run_p.h"
 
 #include "engine/proc/steplog.h"
 
-/* Also what a flo_step_call points to. Owned by the attempt's coroutine. */
+/* Owned by the attempt's coroutine. */
 struct flo__work {
 	struct flo__exec_sink sink; /* first: the executor gives it back */
+	struct flo_step_call call;  /* of native code */
 	struct flo__attempt *attempt;
 	const struct flo__leaf *leaf;
 	struct flo__steplog *log;
@@ -31,6 +33,14 @@ struct flo__work {
 /* Make the attempt's error object, with the tail of stderr; returns @st. */
 flo_status flo__work_fail(struct flo__work *w, flo_status st, const char *kind,
 			  const char *message);
+
+/*
+ * worker.c: run a native attempt in a process of its own. Its status, and the
+ * kind of a failure.
+ */
+flo_status flo__worker_attempt(struct flo__work *w, const flo_value *with,
+			       flo_error *err, const char **ret_kind,
+			       flo_value **ret_output);
 
 /* work.c */
 flo_status flo__work_dir(struct flo__work *w, flo_error *err);

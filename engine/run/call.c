@@ -1,147 +1,167 @@
 /* What native step types see of their attempt: flo/step.h. */
-#include "engine/run/attempt_p.h"
+#include "engine/run/call_p.h"
 
 #include "base/contract.h"
+#include "base/signal_name.h"
+#include "base/strbuf.h"
 
 #include <flo/runtime.h>
 
 #include <stdio.h>
 #include <string.h>
 
-static struct flo__work *work_of(const flo_step_call *call)
-{
-	REQUIRE(call != NULL);
-	return (struct flo__work *)call;
-}
-
 flo_context *flo_step_context(const flo_step_call *call)
 {
-	return work_of(call)->attempt->ctx;
+	REQUIRE(call != NULL);
+	return call->context;
 }
 
 const char *flo_step_dir(const flo_step_call *call)
 {
-	return work_of(call)->dir.data;
+	REQUIRE(call != NULL);
+	return call->dir;
 }
 
 const char *flo_step_run_id(const flo_step_call *call)
 {
-	return work_of(call)->attempt->frame->run->record.id;
+	REQUIRE(call != NULL);
+	return call->run_id;
 }
 
 const char *flo_step_trace_id(const flo_step_call *call)
 {
-	return work_of(call)->attempt->frame->run->record.trace_id;
+	REQUIRE(call != NULL);
+	return call->trace_id;
 }
 
 const char *flo_step_path(const flo_step_call *call)
 {
-	return work_of(call)->attempt->path;
+	REQUIRE(call != NULL);
+	return call->path;
 }
 
 unsigned flo_step_attempt(const flo_step_call *call)
 {
-	return work_of(call)->attempt->number;
+	REQUIRE(call != NULL);
+	return call->attempt;
 }
 
 const char *flo_step_idempotency_key(const flo_step_call *call)
 {
-	return work_of(call)->key.data;
+	REQUIRE(call != NULL);
+	return call->key;
 }
 
 void *flo_step_user(const flo_step_call *call)
 {
-	return work_of(call)->leaf->type->user;
+	REQUIRE(call != NULL);
+	return call->user;
 }
 
 void flo_step_log(flo_step_call *call, const char *format, ...)
 {
-	struct flo__work *w = work_of(call);
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	va_list args;
 
+	REQUIRE(call != NULL);
 	va_start(args, format);
 	flo__strbuf_addv(&sb, format, args);
 	va_end(args);
 	flo__strbuf_addc(&sb, '\n');
 	/* A log that cannot be written must not fail the work it tells of. */
-	flo__steplog_write(w->log, 2, sb.data, sb.len, NULL);
+	call->ops->write(call, 2, sb.data, sb.len, NULL);
 	flo__strbuf_fini(&sb);
 }
+
+/* ---- commands ---- */
+
+#define LAST_MAX 512 /* as much of a line as an error has room for */
 
 /* A command's output goes to the log only, whatever the step's output is. */
 struct command_sink {
 	struct flo__exec_sink head; /* first */
-	struct flo__work *work;
+	struct flo_step_call *call;
+	char last[LAST_MAX]; /* the last line of stderr that is not empty */
+	size_t last_len;
+	bool line_over; /* the next byte begins a line */
 };
+
+static void remember(struct command_sink *s, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] == '\n') {
+			s->line_over = true;
+			continue;
+		}
+		if (s->line_over)
+			s->last_len = 0;
+		s->line_over = false;
+		if (s->last_len < sizeof(s->last))
+			s->last[s->last_len++] = bytes[i];
+	}
+}
 
 static flo_status command_write(struct flo__exec_sink *sink, int stream,
 				const char *bytes, size_t len, flo_error *err)
 {
 	struct command_sink *s = (struct command_sink *)sink;
 
-	return flo__steplog_write(s->work->log, stream, bytes, len, err);
+	if (stream == 2)
+		remember(s, bytes, len);
+	return s->call->ops->write(s->call, stream, bytes, len, err);
 }
 
 /* The text of a failure, with the last line of stderr behind it. */
-static flo_status command_failed(struct flo__work *w, const char *program,
-				 flo_status st, int code, flo_error *err)
+static flo_status command_failed(const struct command_sink *s,
+				 const char *program, flo_status st, int code,
+				 flo_error *err)
 {
-	struct flo__strbuf tail = FLO__STRBUF_INIT;
-	const char *last;
+	const char *colon = s->last_len > 0 ? ": " : "";
+	int len = (int)s->last_len;
 
-	flo__steplog_tail(w->log, &tail);
-	while (tail.len > 0 && tail.data[tail.len - 1] == '\n')
-		flo__strbuf_cut(&tail, tail.len - 1);
-	last = strrchr(tail.data, '\n');
-	last = last != NULL ? last + 1 : tail.data;
 	if (st == FLO_EXIT)
-		flo_error_set(err, st, "%s: exit code %d%s%s", program, code,
-			      last[0] != '\0' ? ": " : "", last);
+		flo_error_set(err, st, "%s: exit code %d%s%.*s", program, code,
+			      colon, len, s->last);
 	else
-		flo_error_set(err, st, "%s: ended by %s%s%s", program,
-			      flo__signal_name(code),
-			      last[0] != '\0' ? ": " : "", last);
+		flo_error_set(err, st, "%s: ended by %s%s%.*s", program,
+			      flo__signal_name(code), colon, len, s->last);
 	if (err != NULL)
 		err->code = code;
-	flo__strbuf_fini(&tail);
 	return st;
 }
 
 flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 			    flo_error *err)
 {
-	struct flo__work *w = work_of(call);
-	struct flo__executor *executor = w->attempt->frame->run->deps.executor;
-	struct command_sink sink = {{command_write}, w};
+	struct command_sink sink = {.head = {command_write}, .call = call};
 	struct flo__exec_result result = {.exit_code = -1};
-	struct flo__exec_request request = {.id = w->key.data,
+	struct flo__exec_request request = {.id = call->key,
 					    .argv = command->argv,
 					    .dir = command->dir != NULL
 							   ? command->dir
-							   : w->dir.data,
+							   : call->dir,
 					    .input = "",
 					    .stdout_fd = command->stdout_fd,
-					    .stop_signal = w->leaf->stop_signal,
-					    .grace_ns = w->grace_ns,
+					    .stop_signal = call->stop_signal,
+					    .grace_ns = call->grace_ns,
 					    .sink = &sink.head};
 	flo_status st = FLO_OK;
 
 	REQUIRE(command->argv != NULL && command->argv[0] != NULL);
-	if (w->env == NULL)
-		st = flo__work_env(w, err);
+	if (call->env == NULL)
+		st = call->ops->furnish(call, err);
 	if (st != FLO_OK)
 		return st;
-	request.env = (const char *const *)w->env;
-	st = executor->ops->run(executor, &request, w->attempt->ctx, err,
-				&result);
+	request.env = call->env;
+	st = call->executor->ops->run(call->executor, &request, call->context,
+				      err, &result);
 	if (st != FLO_OK)
 		return st;
 	if (result.signal != 0)
-		return command_failed(w, command->argv[0], FLO_SIGNAL,
+		return command_failed(&sink, command->argv[0], FLO_SIGNAL,
 				      result.signal, err);
 	if (result.exit_code != 0)
-		return command_failed(w, command->argv[0], FLO_EXIT,
+		return command_failed(&sink, command->argv[0], FLO_EXIT,
 				      result.exit_code, err);
 	return FLO_OK;
 }

@@ -41,8 +41,13 @@ struct leaf_run {
 
 bool flo__leaf_needs_slot(const struct flo__run *run, uint32_t id)
 {
-	return run->plan->nodes[id].kind == FLO__NODE_USE ? run->slots_native
-							  : run->slots_programs;
+	const struct flo__node *node = &run->plan->nodes[id];
+
+	if (node->kind != FLO__NODE_USE ||
+	    run->plan->leaves[node->spec].type->isolation ==
+		    FLO_ISOLATION_PROCESS)
+		return run->slots_programs;
+	return run->slots_native;
 }
 
 /* Not 0: W3C forbids it. A simulation draws it from its seed. */

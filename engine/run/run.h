@@ -25,6 +25,10 @@ struct flo__run_deps {
 	const char *files;	  /* directory for logs and work directories */
 	const char *const *environ_; /* what children inherit */
 	bool end_when_tainted;	     /* flo_engine_options says what it means */
+	/* NULL-terminated: what runs native steps that want a process of their
+	 * own; NULL: nothing does. And where they find flo-minder; or NULL. */
+	const char *const *worker_argv;
+	const char *minder;
 };
 
 /*

@@ -44,15 +44,30 @@ struct flo_engine_options {
 	 * FLO_INTERRUPTED). The step that faulted is tried again by whoever
 	 * resumes; the third fault of a step is its failure. */
 	bool end_when_tainted;
+	/**
+	 * The program, with its arguments and a NULL at the end, that runs
+	 * steps of types with FLO_ISOLATION_PROCESS: flo/worker.h. The first
+	 * is an absolute path, or a name that is sought in the PATH of the
+	 * step. Copied. NULL: flo-worker, found as flo-minder is, which knows
+	 * the built-in types.
+	 */
+	const char *const *worker_argv;
 };
 
-/** @options may be NULL. The store is made if it does not exist. */
+/**
+ * Open an engine. @options may be NULL. The store is made if it does not
+ * exist. FLO_INVALID: worker_argv is empty or begins with a relative path.
+ */
 FLO_EXTERN flo_status flo_engine_open(const struct flo_engine_options *options,
 				      flo_error *err, flo_engine **ret_engine);
 /** Wait for its runs, then close. NULL is allowed. */
 FLO_EXTERN void flo_engine_close(flo_engine *engine);
 
-/** @type and all it points to is borrowed as long as the engine lives. */
+/**
+ * Make @type known. It and all it points to is borrowed as long as the engine
+ * lives. FLO_EXISTS: there is one of that name; FLO_INVALID: its isolation is
+ * none of flo_isolation.
+ */
 FLO_EXTERN flo_status flo_engine_register_step(flo_engine *engine,
 					       const flo_step_type *type,
 					       flo_error *err);

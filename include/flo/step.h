@@ -6,6 +6,9 @@
  * stack, and may park. It must bracket what blocks (files, SQLite) with
  * flo_blocking_begin/end, watch flo_step_context() in long work, and return
  * FLO_CANCELED or FLO_TIMEOUT soon after that has ended.
+ *
+ * A type says how far from the engine its code is to run (flo_isolation). What
+ * a run function may do and what it sees is the same in each.
  */
 #ifndef FLO_STEP_H
 #define FLO_STEP_H
@@ -30,6 +33,29 @@ typedef struct flo_step_param {
 
 #define FLO_TYPES(t) (1u << FLO_VALUE_##t)
 
+/** What stands between a step's code and the engine that runs it. */
+typedef enum flo_isolation {
+	/** Nothing: a fault of the step is a fault of the engine's process. */
+	FLO_ISOLATION_NONE,
+	/**
+	 * It runs in the engine's process; faults that the kernel reports end
+	 * the attempt, as far as the process allows it.
+	 */
+	FLO_ISOLATION_CONTAIN,
+	/**
+	 * Each attempt runs in a worker process of its own (flo/worker.h),
+	 * under a minder like a program's. Whatever it does, the engine
+	 * survives: a fault signal or exit() is a failure of kind `panic`, and
+	 * an endless loop ends with the attempt's time limit or cancellation.
+	 *
+	 * The differences: arguments and output travel as JSON (at most 16 MiB
+	 * each), so a timestamp arrives as a string; flo_step_context() ends
+	 * by cancellation only, and has no deadline; `user` is what the
+	 * worker's type says; the attempt takes a slot as programs do.
+	 */
+	FLO_ISOLATION_PROCESS,
+} flo_isolation;
+
 typedef struct flo_step_type {
 	const char *name; /* "cmdb.pull" */
 	const char *description;
@@ -43,6 +69,7 @@ typedef struct flo_step_type {
 	flo_status (*run)(flo_step_call *call, const flo_value *with,
 			  flo_error *err, flo_value **ret_output);
 	void *user; /* yours; see flo_step_user() */
+	flo_isolation isolation;
 } flo_step_type;
 
 /** Ends when the attempt is cancelled or its time is over. Borrowed. */

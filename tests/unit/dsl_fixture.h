@@ -32,13 +32,13 @@ static const flo_step_param pull_params[] = {
 };
 
 static const flo_step_type types[] = {
-	{"core.noop", "", NULL, 0, NULL, NULL},
-	{"core.set", "", NULL, 0, NULL, NULL},
-	{"core.sleep", "", sleep_params, 1, NULL, NULL},
-	{"cmdb.pull", "", pull_params, 6, NULL, NULL},
-	{"cmdb.diff", "", NULL, 0, NULL, NULL},
-	{"cmdb.apply", "", NULL, 0, NULL, NULL},
-	{"cmdb.export", "", NULL, 0, NULL, NULL},
+	{"core.noop", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
+	{"core.set", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
+	{"core.sleep", "", sleep_params, 1, NULL, NULL, FLO_ISOLATION_NONE},
+	{"cmdb.pull", "", pull_params, 6, NULL, NULL, FLO_ISOLATION_NONE},
+	{"cmdb.diff", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
+	{"cmdb.apply", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
+	{"cmdb.export", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 };
 
 static const flo_step_type *registry_at(const struct flo__registry *registry,

@@ -200,6 +200,26 @@ static void stdin_is_empty_unless_given(void **state)
 	job_fini(&job);
 }
 
+/* And the program may write to it, too. */
+static void stdin_can_be_a_descriptor(void **state)
+{
+	struct job job = job_sh("cat; printf ' back' >&0", NULL);
+	char text[16] = "";
+	int fd = memfd_create("in", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(pwrite(fd, "there", 5, 0), 5);
+	job.request.input = "not this";
+	job.request.input_len = 8;
+	job.request.input_fd = fd;
+	run_ok(&job);
+	assert_string_equal(job.out.data, "there");
+	assert_int_equal(pread(fd, text, sizeof(text) - 1, 0), 10);
+	assert_string_equal(text, "there back");
+	close(fd);
+	job_fini(&job);
+}
+
 static void a_megabyte_goes_through_cat(void **state)
 {
 	enum {
@@ -865,6 +885,7 @@ int main(void)
 		TEST(exit_codes_and_signals_are_told_apart),
 		TEST(both_streams_arrive_and_stay_apart),
 		TEST(stdin_is_empty_unless_given),
+		TEST(stdin_can_be_a_descriptor),
 		TEST(a_megabyte_goes_through_cat),
 		TEST(ten_megabytes_of_output_arrive),
 		TEST(stdout_can_be_a_descriptor),

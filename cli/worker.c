@@ -1,0 +1,7 @@
+/* flo-worker: runs one native step of the built-in types for an engine. */
+#include <flo/worker.h>
+
+int main(void)
+{
+	flo_worker_main(NULL, 0);
+}
