@@ -32,47 +32,17 @@
  * Note: a cause is stored once, where the end began. Contexts below point to
  * it (`origin`); an ancestor outlives them.
  */
-#include "engine/context_p.h"
+#include "engine/context_node_p.h"
 
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "engine/sched/sched_p.h"
 #include "engine/sync/spin_p.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #define WHY_MAX 255 /* bytes of a deadline's text */
-
-struct flo_context {
-	/* atomic: relaxed in ref, acq_rel in unref */
-	_Atomic(uint32_t) refs;
-	uint32_t lock;
-	/* atomic: written under the lock with release; acquire in status() */
-	_Atomic(int) status;
-
-	flo_runtime *rt;      /* constant */
-	flo_context *parent;  /* constant; a reference, NULL at the root */
-	uint64_t deadline_ns; /* constant */
-	bool has_timer;	      /* constant once it is shared */
-	bool linked;	      /* by the parent's lock: in its child list */
-	/* atomic: set under the parent's lock, cleared with release in leave(),
-	 * acquire in destroy(): a pass is using it */
-	atomic_bool busy;
-
-	flo_context *child_next, *child_prev; /* by the parent's lock */
-	flo_context *children;		      /* by lock */
-
-	struct flo__context_watch watches;  /* by lock: head of a ring */
-	struct flo__context_watch *running; /* by lock: its fn is being run */
-
-	const flo_context *origin; /* by status: whose cause this is */
-	flo_context *next_ended;   /* whoever ended it; see the note */
-
-	struct flo__timer timer;
-	flo_error cause; /* by status; before that, a deadline's text */
-};
 
 /* End @c for the reason stored in @origin. Returns false if it had ended. */
 static bool end_locked(flo_context *c, flo_status status,
@@ -157,6 +127,19 @@ static void run_watches(flo_context *c)
 	flo__spin_unlock(&c->lock);
 }
 
+/* Close its done channel, if there is one. */
+static void close_done(flo_context *c)
+{
+	bool has_done;
+
+	flo__spin_lock(&c->lock);
+	has_done = atomic_load_explicit(&c->has_done, memory_order_relaxed);
+	flo__spin_unlock(&c->lock);
+	/* It may have been made closed, after the status was set. */
+	if (has_done)
+		flo__chan_close(flo__context_done_of(c));
+}
+
 /* What follows the end of @top: all below it ends, then all are told. */
 static void spread(flo_context *top)
 {
@@ -166,6 +149,7 @@ static void spread(flo_context *top)
 	for (flo_context *c = top; c != NULL; c = next) {
 		next = c->next_ended;
 		run_watches(c);
+		close_done(c);
 		if (c != top)
 			leave(c);
 	}
@@ -195,9 +179,9 @@ static void error_init(flo_error *err, flo_status status)
 	err->text[0] = '\0';
 }
 
-static flo_context *context_alloc(flo_runtime *rt, flo_context *parent)
+flo_context *flo__context_alloc(flo_runtime *rt, flo_context *parent)
 {
-	flo_context *c = flo__malloc(sizeof(*c));
+	flo_context *c = flo__malloc(FLO__CONTEXT_DONE_AT + sizeof(flo_chan));
 
 	if (c == NULL)
 		return NULL;
@@ -210,6 +194,10 @@ static flo_context *context_alloc(flo_runtime *rt, flo_context *parent)
 	c->has_timer = false;
 	c->linked = false;
 	atomic_init(&c->busy, false);
+	atomic_init(&c->has_done, false);
+	c->key = NULL;
+	c->value = NULL;
+	c->dispose = NULL;
 	c->child_next = NULL;
 	c->child_prev = NULL;
 	c->children = NULL;
@@ -224,8 +212,7 @@ static flo_context *context_alloc(flo_runtime *rt, flo_context *parent)
 	return c;
 }
 
-/* Put a new child where its parent's end will reach it, or has. */
-static void link_to_parent(flo_context *c)
+void flo__context_link(flo_context *c)
 {
 	flo_context *parent = c->parent;
 	flo_status status;
@@ -234,7 +221,9 @@ static void link_to_parent(flo_context *c)
 	status = (flo_status)atomic_load_explicit(&parent->status,
 						  memory_order_relaxed);
 	if (status != FLO_OK) {
+		flo__spin_lock(&c->lock);
 		end_locked(c, status, parent->origin);
+		flo__spin_unlock(&c->lock);
 	} else {
 		c->child_next = parent->children;
 		if (c->child_next != NULL)
@@ -264,26 +253,26 @@ static void unlink_from_parent(flo_context *c)
 
 flo_context *flo_context_new(struct flo_runtime *runtime)
 {
-	return context_alloc(runtime, NULL);
+	return flo__context_alloc(runtime, NULL);
 }
 
 flo_context *flo_context_child(flo_context *parent)
 {
 	flo_context *c;
 
-	REQUIRE(parent != NULL);
-	c = context_alloc(parent->rt, parent);
+	REQUIRE_RULE(parent != NULL, "there is no parent");
+	c = flo__context_alloc(parent->rt, parent);
 	if (c != NULL)
-		link_to_parent(c);
+		flo__context_link(c);
 	return c;
 }
 
-/* A context of its own deadline, @timeout_ns away, linked but not armed. */
+/* A context of its own deadline, @timeout_ns away, neither armed nor linked. */
 static flo_context *child_until(flo_context *parent, uint64_t timeout_ns,
 				const char *why)
 {
 	uint64_t now = flo__runtime_now(parent->rt);
-	flo_context *c = context_alloc(parent->rt, parent);
+	flo_context *c = flo__context_alloc(parent->rt, parent);
 
 	if (c == NULL)
 		return NULL;
@@ -294,7 +283,15 @@ static flo_context *child_until(flo_context *parent, uint64_t timeout_ns,
 		snprintf(c->cause.text, WHY_MAX + 1, "%s",
 			 why != NULL ? why : flo_status_text(FLO_TIMEOUT));
 	}
-	link_to_parent(c);
+	return c;
+}
+
+/* Its time has passed before it was made. */
+static flo_context *born_late(flo_context *c)
+{
+	c->has_timer = false;
+	flo__context_link(c);
+	deadline_came(&c->timer);
 	return c;
 }
 
@@ -303,22 +300,21 @@ flo_context *flo_context_timeout(flo_context *parent, uint64_t timeout_ns,
 {
 	flo_context *c;
 
-	REQUIRE(parent != NULL);
-	REQUIRE(parent->rt != NULL);
+	REQUIRE_RULE(parent != NULL, "there is no parent");
+	REQUIRE_RULE(parent->rt != NULL, "the tree has no runtime");
 	c = child_until(parent, timeout_ns, why);
-	if (c == NULL || !c->has_timer)
-		return c; /* the parent's deadline comes first */
-	if (timeout_ns == 0) {
+	if (c == NULL)
+		return NULL;
+	if (c->has_timer && timeout_ns == 0)
+		return born_late(c);
+	if (c->has_timer && flo__timer_start(c->rt, &c->timer, c->deadline_ns,
+					     deadline_came) != FLO_OK) {
 		c->has_timer = false;
-		deadline_came(&c->timer);
-		return c;
+		flo_context_unref(c);
+		return NULL;
 	}
-	if (flo__timer_start(c->rt, &c->timer, c->deadline_ns, deadline_came) ==
-	    FLO_OK)
-		return c;
-	c->has_timer = false;
-	flo_context_unref(c);
-	return NULL;
+	flo__context_link(c);
+	return c;
 }
 
 flo_context *flo_context_ref(flo_context *context)
@@ -330,8 +326,15 @@ flo_context *flo_context_ref(flo_context *context)
 	/* relaxed: the caller's own reference keeps it alive meanwhile */
 	before = atomic_fetch_add_explicit(&context->refs, 1,
 					   memory_order_relaxed);
-	REQUIRE(before > 0 && before < UINT32_MAX);
+	REQUIRE_RULE(before > 0 && before < UINT32_MAX,
+		     "no reference, or too many");
 	return context;
+}
+
+static bool done_is_waited_for(flo_context *c)
+{
+	return atomic_load_explicit(&c->has_done, memory_order_relaxed) &&
+	       flo__chan_is_waited_for(flo__context_done_of(c));
 }
 
 static void destroy(flo_context *c)
@@ -347,8 +350,12 @@ static void destroy(flo_context *c)
 	if (c->has_timer)
 		flo__timer_stop(c->rt, &c->timer);
 	INSIST(c->children == NULL);
-	REQUIRE(c->watches.next == &c->watches);
+	REQUIRE_OF("flo_context_unref",
+		   c->watches.next == &c->watches && !done_is_waited_for(c),
+		   "somebody waits for the context's end");
 	INSIST(c->running == NULL);
+	if (c->dispose != NULL)
+		c->dispose(c->value);
 	flo__free(c);
 }
 
@@ -362,7 +369,7 @@ void flo_context_unref(flo_context *context)
 		/* acq_rel: what all holders wrote comes before the free */
 		before = atomic_fetch_sub_explicit(&context->refs, 1,
 						   memory_order_acq_rel);
-		REQUIRE(before > 0);
+		REQUIRE_RULE(before > 0, "there is no reference to give back");
 		if (before > 1)
 			return;
 		parent = context->parent;
@@ -374,7 +381,7 @@ void flo_context_cancel(flo_context *context, const flo_error *cause)
 {
 	bool ended;
 
-	REQUIRE(context != NULL);
+	REQUIRE_RULE(context != NULL, "there is no context");
 	/* The cheap question first: most contexts are cancelled repeatedly. */
 	if (flo_context_status(context) != FLO_OK)
 		return;
@@ -398,7 +405,7 @@ void flo_context_cancel(flo_context *context, const flo_error *cause)
 
 flo_status flo_context_status(const flo_context *context)
 {
-	REQUIRE(context != NULL);
+	REQUIRE_RULE(context != NULL, "there is no context");
 	/* acquire: pairs with the release in end_locked() */
 	return (flo_status)atomic_load_explicit(&context->status,
 						memory_order_acquire);
@@ -420,7 +427,7 @@ struct flo_runtime *flo__context_runtime(const flo_context *context)
 
 uint64_t flo_context_deadline(const flo_context *context)
 {
-	REQUIRE(context != NULL);
+	REQUIRE_RULE(context != NULL, "there is no context");
 	return context->deadline_ns;
 }
 

@@ -5,6 +5,11 @@
 
 #include <string.h>
 
+void flo__chan_init(flo_chan *chan, size_t size, size_t capacity)
+{
+	*chan = (flo_chan){.size = size, .capacity = capacity};
+}
+
 flo_status flo_chan_new(size_t size, size_t capacity, flo_chan **ret_chan)
 {
 	flo_chan *chan;
@@ -16,21 +21,28 @@ flo_status flo_chan_new(size_t size, size_t capacity, flo_chan **ret_chan)
 	chan = flo__malloc(bytes);
 	if (chan == NULL)
 		return FLO_NOMEM;
-	*chan = (flo_chan){.size = size, .capacity = capacity};
+	flo__chan_init(chan, size, capacity);
 	*ret_chan = chan;
 	return FLO_OK;
 }
 
+bool flo__chan_is_waited_for(flo_chan *chan)
+{
+	bool waited_for;
+
+	flo__spin_lock(&chan->lock);
+	waited_for = chan->senders.head != NULL || chan->receivers.head != NULL;
+	flo__spin_unlock(&chan->lock);
+	return waited_for;
+}
+
 void flo_chan_free(flo_chan *chan)
 {
-	bool waited_on;
-
 	if (chan == NULL)
 		return;
-	flo__spin_lock(&chan->lock);
-	waited_on = chan->senders.head != NULL || chan->receivers.head != NULL;
-	flo__spin_unlock(&chan->lock);
-	REQUIRE_RULE(!waited_on, "somebody waits for the channel");
+	REQUIRE_RULE(!chan->lent, "the channel is a context's");
+	REQUIRE_RULE(!flo__chan_is_waited_for(chan),
+		     "somebody waits for the channel");
 	flo__free(chan);
 }
 
@@ -354,22 +366,31 @@ static struct flo__op_node **dismiss(struct flo__op_queue *q,
 	return tail;
 }
 
-void flo_chan_close(flo_chan *chan)
+bool flo__chan_close(flo_chan *chan)
 {
 	struct flo__op_node *list = NULL, *next, **tail;
 	bool was_closed;
 
-	REQUIRE_RULE(chan != NULL, "there is no channel");
 	flo__spin_lock(&chan->lock);
 	was_closed = chan->closed;
 	chan->closed = true;
 	tail = dismiss(&chan->receivers, &list);
 	dismiss(&chan->senders, tail);
 	flo__spin_unlock(&chan->lock);
-	REQUIRE_RULE(!was_closed, "the channel is closed already");
 	for (; list != NULL; list = next) {
 		/* A node is its coroutine's again once that is ready. */
 		next = list->next;
 		flo__ready(list->op->g);
 	}
+	return !was_closed;
+}
+
+void flo_chan_close(flo_chan *chan)
+{
+	bool was_open;
+
+	REQUIRE_RULE(chan != NULL, "there is no channel");
+	REQUIRE_RULE(!chan->lent, "the channel is a context's");
+	was_open = flo__chan_close(chan);
+	REQUIRE_RULE(was_open, "the channel is closed already");
 }
