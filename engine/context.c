@@ -26,11 +26,26 @@
  * The pass marks a child `busy` under the parent's lock, where it found it;
  * the last unref first unlinks the child there, so that no pass can find it
  * any more, then waits for `busy` to clear and for the deadline's function to
- * end. Passes never wait for anybody, so the wait is short and cannot form a
- * circle. The context from which a pass starts is held by who cancels it.
+ * end. Passes wait for nobody but a deadline that has lost (see below), so the
+ * wait is short and cannot form a circle. The context from which a pass starts is held by who cancels it.
  *
  * Note: a cause is stored once, where the end began. Contexts below point to
  * it (`origin`); an ancestor outlives them.
+ *
+ * Note: an ended context has no timer
+ *
+ * Who ends a context that has a deadline, other than the deadline itself,
+ * disarms it: the canceller after its passes, the passes for what lies below,
+ * whoever links a child to a parent that has ended. So a cancelled context
+ * that somebody still holds keeps no timer armed, which would wake the poller
+ * for nothing and look to the deadlock detector like something that may come.
+ * To disarm may mean to wait for the deadline's function. That is the only
+ * thing a pass waits for, and it cannot form a circle: the function has lost
+ * (the context ended before), so it does nothing but find that out, under the
+ * context's own lock, which no pass holds while it waits. A deadline that did
+ * end its context is left to the last unref, for it may be the one that runs
+ * the pass. For this a child is armed before it is linked: who finds it in its
+ * parent's list may disarm it.
  */
 #include "engine/context_node_p.h"
 
@@ -140,6 +155,14 @@ static void close_done(flo_context *c)
 		flo__chan_close(flo__context_done_of(c));
 }
 
+/* By whoever ended @c, unless its own deadline did: see the note. */
+static void disarm(flo_context *c)
+{
+	if (c->has_timer)
+		flo__timer_stop(c->rt, &c->timer);
+	c->has_timer = false;
+}
+
 /* What follows the end of @top: all below it ends, then all are told. */
 static void spread(flo_context *top)
 {
@@ -150,8 +173,10 @@ static void spread(flo_context *top)
 		next = c->next_ended;
 		run_watches(c);
 		close_done(c);
-		if (c != top)
+		if (c != top) {
+			disarm(c);
 			leave(c);
+		}
 	}
 }
 
@@ -216,13 +241,14 @@ void flo__context_link(flo_context *c)
 {
 	flo_context *parent = c->parent;
 	flo_status status;
+	bool ended = false;
 
 	flo__spin_lock(&parent->lock);
 	status = (flo_status)atomic_load_explicit(&parent->status,
 						  memory_order_relaxed);
 	if (status != FLO_OK) {
 		flo__spin_lock(&c->lock);
-		end_locked(c, status, parent->origin);
+		ended = end_locked(c, status, parent->origin);
 		flo__spin_unlock(&c->lock);
 	} else {
 		c->child_next = parent->children;
@@ -232,6 +258,8 @@ void flo__context_link(flo_context *c)
 		c->linked = true;
 	}
 	flo__spin_unlock(&parent->lock);
+	if (ended)
+		disarm(c);
 }
 
 static void unlink_from_parent(flo_context *c)
@@ -399,8 +427,10 @@ void flo_context_cancel(flo_context *context, const flo_error *cause)
 		end_locked(context, FLO_CANCELED, context);
 	}
 	flo__spin_unlock(&context->lock);
-	if (!ended)
+	if (!ended) {
 		spread(context);
+		disarm(context);
+	}
 }
 
 flo_status flo_context_status(const flo_context *context)

@@ -88,8 +88,8 @@ FLO_EXTERN flo_context *flo_context_ref(flo_context *context);
 FLO_EXTERN void flo_context_unref(flo_context *context);
 
 /**
- * Cancel @context and everything below it. The first call decides the cause;
- * later ones do nothing. @cause is copied; NULL
+ * Cancel @context and everything below it, and disarm their deadlines. The
+ * first call decides the cause; later ones do nothing. @cause is copied; NULL
  * means FLO_CANCELED. The caller holds a reference throughout, and no lock.
  */
 FLO_EXTERN void flo_context_cancel(flo_context *context,
