@@ -49,8 +49,8 @@
  */
 #include "engine/context_node_p.h"
 
+#include "base/alive.h"
 #include "base/alloc.h"
-#include "base/contract.h"
 #include "engine/sched/sched_p.h"
 #include "engine/sync/spin_p.h"
 
@@ -211,6 +211,7 @@ flo_context *flo__context_alloc(flo_runtime *rt, flo_context *parent)
 	if (c == NULL)
 		return NULL;
 	atomic_init(&c->refs, 1);
+	flo__alive_begin(&c->alive);
 	atomic_init(&c->status, FLO_OK);
 	c->lock = 0;
 	c->rt = rt;
@@ -289,6 +290,7 @@ flo_context *flo_context_child(flo_context *parent)
 	flo_context *c;
 
 	REQUIRE_RULE(parent != NULL, "there is no parent");
+	REQUIRE_ALIVE(parent, "parent");
 	c = flo__context_alloc(parent->rt, parent);
 	if (c != NULL)
 		flo__context_link(c);
@@ -329,6 +331,7 @@ flo_context *flo_context_timeout(flo_context *parent, uint64_t timeout_ns,
 	flo_context *c;
 
 	REQUIRE_RULE(parent != NULL, "there is no parent");
+	REQUIRE_ALIVE(parent, "parent");
 	REQUIRE_RULE(parent->rt != NULL, "the tree has no runtime");
 	c = child_until(parent, timeout_ns, why);
 	if (c == NULL)
@@ -351,6 +354,7 @@ flo_context *flo_context_ref(flo_context *context)
 
 	if (context == NULL)
 		return NULL;
+	REQUIRE_ALIVE(context, "context");
 	/* relaxed: the caller's own reference keeps it alive meanwhile */
 	before = atomic_fetch_add_explicit(&context->refs, 1,
 					   memory_order_relaxed);
@@ -384,7 +388,10 @@ static void destroy(flo_context *c)
 	INSIST(c->running == NULL);
 	if (c->dispose != NULL)
 		c->dispose(c->value);
-	flo__free(c);
+	if (atomic_load_explicit(&c->has_done, memory_order_relaxed))
+		flo__alive_end(&flo__context_done_of(c)->alive);
+	flo__alive_end(&c->alive);
+	flo__alive_free(c, sizeof(*c));
 }
 
 void flo_context_unref(flo_context *context)
@@ -394,6 +401,7 @@ void flo_context_unref(flo_context *context)
 
 	/* A loop, not recursion: a chain of parents may be long. */
 	for (; context != NULL; context = parent) {
+		REQUIRE_ALIVE(context, "context");
 		/* acq_rel: what all holders wrote comes before the free */
 		before = atomic_fetch_sub_explicit(&context->refs, 1,
 						   memory_order_acq_rel);
@@ -410,6 +418,7 @@ void flo_context_cancel(flo_context *context, const flo_error *cause)
 	bool ended;
 
 	REQUIRE_RULE(context != NULL, "there is no context");
+	REQUIRE_ALIVE(context, "context");
 	/* The cheap question first: most contexts are cancelled repeatedly. */
 	if (flo_context_status(context) != FLO_OK)
 		return;
@@ -436,6 +445,7 @@ void flo_context_cancel(flo_context *context, const flo_error *cause)
 flo_status flo_context_status(const flo_context *context)
 {
 	REQUIRE_RULE(context != NULL, "there is no context");
+	REQUIRE_ALIVE(context, "context");
 	/* acquire: pairs with the release in end_locked() */
 	return (flo_status)atomic_load_explicit(&context->status,
 						memory_order_acquire);
@@ -458,6 +468,7 @@ struct flo_runtime *flo__context_runtime(const flo_context *context)
 uint64_t flo_context_deadline(const flo_context *context)
 {
 	REQUIRE_RULE(context != NULL, "there is no context");
+	REQUIRE_ALIVE(context, "context");
 	return context->deadline_ns;
 }
 

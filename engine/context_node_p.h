@@ -11,6 +11,7 @@
 struct flo_context {
 	/* atomic: relaxed in ref, acq_rel in unref */
 	_Atomic(uint32_t) refs;
+	uint32_t alive; /* base/alive.h */
 	uint32_t lock;
 	/* atomic: written under the lock with release; acquire in status() */
 	_Atomic(int) status;

@@ -8,7 +8,7 @@
  */
 #include "engine/context_node_p.h"
 
-#include "base/contract.h"
+#include "base/alive.h"
 #include "engine/sync/spin_p.h"
 
 flo_context *flo_context_with_value(flo_context *parent, const void *key,
@@ -17,6 +17,7 @@ flo_context *flo_context_with_value(flo_context *parent, const void *key,
 	flo_context *c;
 
 	REQUIRE_RULE(parent != NULL, "there is no parent");
+	REQUIRE_ALIVE(parent, "parent");
 	REQUIRE_RULE(key != NULL, "there is no key");
 	c = flo__context_alloc(parent->rt, parent);
 	if (c == NULL)
@@ -31,6 +32,7 @@ flo_context *flo_context_with_value(flo_context *parent, const void *key,
 void *flo_context_value(const flo_context *context, const void *key)
 {
 	REQUIRE_RULE(context != NULL, "there is no context");
+	REQUIRE_ALIVE(context, "context");
 	REQUIRE_RULE(key != NULL, "there is no key");
 	for (; context != NULL; context = context->parent)
 		if (context->key == key)
@@ -43,6 +45,7 @@ struct flo_chan *flo_context_done(flo_context *context)
 	flo_chan *done;
 
 	REQUIRE_RULE(context != NULL, "there is no context");
+	REQUIRE_ALIVE(context, "context");
 	done = flo__context_done_of(context);
 	/* acquire: pairs with the release below */
 	if (atomic_load_explicit(&context->has_done, memory_order_acquire))

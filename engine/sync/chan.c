@@ -1,5 +1,6 @@
 #include "engine/sync/chan_p.h"
 
+#include "base/alive.h"
 #include "base/alloc.h"
 #include "base/contract.h"
 
@@ -8,6 +9,7 @@
 void flo__chan_init(flo_chan *chan, size_t size, size_t capacity)
 {
 	*chan = (flo_chan){.size = size, .capacity = capacity};
+	flo__alive_begin(&chan->alive);
 }
 
 flo_status flo_chan_new(size_t size, size_t capacity, flo_chan **ret_chan)
@@ -40,10 +42,12 @@ void flo_chan_free(flo_chan *chan)
 {
 	if (chan == NULL)
 		return;
+	REQUIRE_ALIVE(chan, "channel");
 	REQUIRE_RULE(!chan->lent, "the channel is a context's");
 	REQUIRE_RULE(!flo__chan_is_waited_for(chan),
 		     "somebody waits for the channel");
-	flo__free(chan);
+	flo__alive_end(&chan->alive);
+	flo__alive_free(chan, sizeof(*chan) + chan->size * chan->capacity);
 }
 
 size_t flo_chan_len(flo_chan *chan)
@@ -52,6 +56,7 @@ size_t flo_chan_len(flo_chan *chan)
 
 	if (chan == NULL)
 		return 0;
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	len = chan->len;
 	flo__spin_unlock(&chan->lock);
@@ -60,7 +65,10 @@ size_t flo_chan_len(flo_chan *chan)
 
 size_t flo_chan_cap(flo_chan *chan)
 {
-	return chan != NULL ? chan->capacity : 0;
+	if (chan == NULL)
+		return 0;
+	REQUIRE_ALIVE(chan, "channel");
+	return chan->capacity;
 }
 
 /* The calls with constant sizes become single moves. */
@@ -286,6 +294,7 @@ flo_status flo_chan_send(flo_chan *chan, const void *value,
 	if (chan == NULL)
 		return wait_in_vain(context, __func__,
 				    "chan send (no channel)");
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_send_now(chan, value, &peer);
 	if (st == FLO_AGAIN)
@@ -309,6 +318,7 @@ flo_status flo_chan_recv(flo_chan *chan, void *ret_value, flo_context *context)
 	if (chan == NULL)
 		return wait_in_vain(context, __func__,
 				    "chan receive (no channel)");
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_recv_now(chan, ret_value, &peer);
 	if (st == FLO_AGAIN)
@@ -327,6 +337,7 @@ flo_status flo_chan_try_send(flo_chan *chan, const void *value)
 
 	if (chan == NULL)
 		return FLO_AGAIN;
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_send_now(chan, value, &peer);
 	flo__spin_unlock(&chan->lock);
@@ -343,6 +354,7 @@ flo_status flo_chan_try_recv(flo_chan *chan, void *ret_value)
 
 	if (chan == NULL)
 		return FLO_AGAIN;
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_recv_now(chan, ret_value, &peer);
 	flo__spin_unlock(&chan->lock);
@@ -390,6 +402,7 @@ void flo_chan_close(flo_chan *chan)
 	bool was_open;
 
 	REQUIRE_RULE(chan != NULL, "there is no channel");
+	REQUIRE_ALIVE(chan, "channel");
 	REQUIRE_RULE(!chan->lent, "the channel is a context's");
 	was_open = flo__chan_close(chan);
 	REQUIRE_RULE(was_open, "the channel is closed already");

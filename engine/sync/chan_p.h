@@ -70,6 +70,7 @@ struct flo__op_queue {
 
 struct flo_chan {
 	uint32_t lock;
+	uint32_t alive;	 /* base/alive.h */
 	bool closed;	 /* by lock */
 	bool lent;	 /* constant: a context's, which closes it */
 	size_t size;	 /* constant: of a value, bytes */
