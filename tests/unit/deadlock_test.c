@@ -338,10 +338,14 @@ static void wait_for_note(void *arg)
 
 static void block_a_while(void *arg)
 {
+	struct flo__g **g = arg, *shown;
+
 	flo_blocking_begin();
 	usleep(20000);
+	while ((shown = __atomic_load_n(g, __ATOMIC_ACQUIRE)) == NULL)
+		usleep(1000);
 	flo_blocking_end();
-	flo__ready(*(struct flo__g **)arg);
+	flo__ready(shown);
 }
 
 static void wait_for_blocked(void *arg)
