@@ -26,53 +26,38 @@
  * The pass marks a child `busy` under the parent's lock, where it found it;
  * the last unref first unlinks the child there, so that no pass can find it
  * any more, then waits for `busy` to clear and for the deadline's function to
- * end. Passes never wait for anybody, so the wait is short and cannot form a
- * circle. The context from which a pass starts is held by who cancels it.
+ * end. Passes wait for nobody but a deadline that has lost (see below), so the
+ * wait is short and cannot form a circle. The context from which a pass starts is held by who cancels it.
  *
  * Note: a cause is stored once, where the end began. Contexts below point to
  * it (`origin`); an ancestor outlives them.
+ *
+ * Note: an ended context has no timer
+ *
+ * Who ends a context that has a deadline, other than the deadline itself,
+ * disarms it: the canceller after its passes, the passes for what lies below,
+ * whoever links a child to a parent that has ended. So a cancelled context
+ * that somebody still holds keeps no timer armed, which would wake the poller
+ * for nothing and look to the deadlock detector like something that may come.
+ * To disarm may mean to wait for the deadline's function. That is the only
+ * thing a pass waits for, and it cannot form a circle: the function has lost
+ * (the context ended before), so it does nothing but find that out, under the
+ * context's own lock, which no pass holds while it waits. A deadline that did
+ * end its context is left to the last unref, for it may be the one that runs
+ * the pass. For this a child is armed before it is linked: who finds it in its
+ * parent's list may disarm it.
  */
-#include "engine/context_p.h"
+#include "engine/context_node_p.h"
 
+#include "base/alive.h"
 #include "base/alloc.h"
-#include "base/contract.h"
 #include "engine/sched/sched_p.h"
 #include "engine/sync/spin_p.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #define WHY_MAX 255 /* bytes of a deadline's text */
-
-struct flo_context {
-	/* atomic: relaxed in ref, acq_rel in unref */
-	_Atomic(uint32_t) refs;
-	uint32_t lock;
-	/* atomic: written under the lock with release; acquire in status() */
-	_Atomic(int) status;
-
-	flo_runtime *rt;      /* constant */
-	flo_context *parent;  /* constant; a reference, NULL at the root */
-	uint64_t deadline_ns; /* constant */
-	bool has_timer;	      /* constant once it is shared */
-	bool linked;	      /* by the parent's lock: in its child list */
-	/* atomic: set under the parent's lock, cleared with release in leave(),
-	 * acquire in destroy(): a pass is using it */
-	atomic_bool busy;
-
-	flo_context *child_next, *child_prev; /* by the parent's lock */
-	flo_context *children;		      /* by lock */
-
-	struct flo__context_watch watches;  /* by lock: head of a ring */
-	struct flo__context_watch *running; /* by lock: its fn is being run */
-
-	const flo_context *origin; /* by status: whose cause this is */
-	flo_context *next_ended;   /* whoever ended it; see the note */
-
-	struct flo__timer timer;
-	flo_error cause; /* by status; before that, a deadline's text */
-};
 
 /* End @c for the reason stored in @origin. Returns false if it had ended. */
 static bool end_locked(flo_context *c, flo_status status,
@@ -157,6 +142,27 @@ static void run_watches(flo_context *c)
 	flo__spin_unlock(&c->lock);
 }
 
+/* Close its done channel, if there is one. */
+static void close_done(flo_context *c)
+{
+	bool has_done;
+
+	flo__spin_lock(&c->lock);
+	has_done = atomic_load_explicit(&c->has_done, memory_order_relaxed);
+	flo__spin_unlock(&c->lock);
+	/* It may have been made closed, after the status was set. */
+	if (has_done)
+		flo__chan_close(flo__context_done_of(c));
+}
+
+/* By whoever ended @c, unless its own deadline did: see the note. */
+static void disarm(flo_context *c)
+{
+	if (c->has_timer)
+		flo__timer_stop(c->rt, &c->timer);
+	c->has_timer = false;
+}
+
 /* What follows the end of @top: all below it ends, then all are told. */
 static void spread(flo_context *top)
 {
@@ -166,8 +172,11 @@ static void spread(flo_context *top)
 	for (flo_context *c = top; c != NULL; c = next) {
 		next = c->next_ended;
 		run_watches(c);
-		if (c != top)
+		close_done(c);
+		if (c != top) {
+			disarm(c);
 			leave(c);
+		}
 	}
 }
 
@@ -195,13 +204,14 @@ static void error_init(flo_error *err, flo_status status)
 	err->text[0] = '\0';
 }
 
-static flo_context *context_alloc(flo_runtime *rt, flo_context *parent)
+flo_context *flo__context_alloc(flo_runtime *rt, flo_context *parent)
 {
-	flo_context *c = flo__malloc(sizeof(*c));
+	flo_context *c = flo__malloc(FLO__CONTEXT_DONE_AT + sizeof(flo_chan));
 
 	if (c == NULL)
 		return NULL;
 	atomic_init(&c->refs, 1);
+	flo__alive_begin(&c->alive);
 	atomic_init(&c->status, FLO_OK);
 	c->lock = 0;
 	c->rt = rt;
@@ -210,6 +220,10 @@ static flo_context *context_alloc(flo_runtime *rt, flo_context *parent)
 	c->has_timer = false;
 	c->linked = false;
 	atomic_init(&c->busy, false);
+	atomic_init(&c->has_done, false);
+	c->key = NULL;
+	c->value = NULL;
+	c->dispose = NULL;
 	c->child_next = NULL;
 	c->child_prev = NULL;
 	c->children = NULL;
@@ -224,17 +238,19 @@ static flo_context *context_alloc(flo_runtime *rt, flo_context *parent)
 	return c;
 }
 
-/* Put a new child where its parent's end will reach it, or has. */
-static void link_to_parent(flo_context *c)
+void flo__context_link(flo_context *c)
 {
 	flo_context *parent = c->parent;
 	flo_status status;
+	bool ended = false;
 
 	flo__spin_lock(&parent->lock);
 	status = (flo_status)atomic_load_explicit(&parent->status,
 						  memory_order_relaxed);
 	if (status != FLO_OK) {
-		end_locked(c, status, parent->origin);
+		flo__spin_lock(&c->lock);
+		ended = end_locked(c, status, parent->origin);
+		flo__spin_unlock(&c->lock);
 	} else {
 		c->child_next = parent->children;
 		if (c->child_next != NULL)
@@ -243,6 +259,8 @@ static void link_to_parent(flo_context *c)
 		c->linked = true;
 	}
 	flo__spin_unlock(&parent->lock);
+	if (ended)
+		disarm(c);
 }
 
 static void unlink_from_parent(flo_context *c)
@@ -264,7 +282,7 @@ static void unlink_from_parent(flo_context *c)
 
 flo_context *flo_context_new(struct flo_runtime *runtime)
 {
-	flo_context *c = context_alloc(runtime, NULL);
+	flo_context *c = flo__context_alloc(runtime, NULL);
 
 	if (c != NULL && runtime != NULL)
 		flo__runtime_context(runtime, 1);
@@ -275,19 +293,20 @@ flo_context *flo_context_child(flo_context *parent)
 {
 	flo_context *c;
 
-	REQUIRE(parent != NULL);
-	c = context_alloc(parent->rt, parent);
+	REQUIRE_RULE(parent != NULL, "there is no parent");
+	REQUIRE_ALIVE(parent, "parent");
+	c = flo__context_alloc(parent->rt, parent);
 	if (c != NULL)
-		link_to_parent(c);
+		flo__context_link(c);
 	return c;
 }
 
-/* A context of its own deadline, @timeout_ns away, linked but not armed. */
+/* A context of its own deadline, @timeout_ns away, neither armed nor linked. */
 static flo_context *child_until(flo_context *parent, uint64_t timeout_ns,
 				const char *why)
 {
 	uint64_t now = flo__runtime_now(parent->rt);
-	flo_context *c = context_alloc(parent->rt, parent);
+	flo_context *c = flo__context_alloc(parent->rt, parent);
 
 	if (c == NULL)
 		return NULL;
@@ -298,7 +317,15 @@ static flo_context *child_until(flo_context *parent, uint64_t timeout_ns,
 		snprintf(c->cause.text, WHY_MAX + 1, "%s",
 			 why != NULL ? why : flo_status_text(FLO_TIMEOUT));
 	}
-	link_to_parent(c);
+	return c;
+}
+
+/* Its time has passed before it was made. */
+static flo_context *born_late(flo_context *c)
+{
+	c->has_timer = false;
+	flo__context_link(c);
+	deadline_came(&c->timer);
 	return c;
 }
 
@@ -307,22 +334,22 @@ flo_context *flo_context_timeout(flo_context *parent, uint64_t timeout_ns,
 {
 	flo_context *c;
 
-	REQUIRE(parent != NULL);
-	REQUIRE(parent->rt != NULL);
+	REQUIRE_RULE(parent != NULL, "there is no parent");
+	REQUIRE_ALIVE(parent, "parent");
+	REQUIRE_RULE(parent->rt != NULL, "the tree has no runtime");
 	c = child_until(parent, timeout_ns, why);
-	if (c == NULL || !c->has_timer)
-		return c; /* the parent's deadline comes first */
-	if (timeout_ns == 0) {
+	if (c == NULL)
+		return NULL;
+	if (c->has_timer && timeout_ns == 0)
+		return born_late(c);
+	if (c->has_timer && flo__timer_start(c->rt, &c->timer, c->deadline_ns,
+					     deadline_came) != FLO_OK) {
 		c->has_timer = false;
-		deadline_came(&c->timer);
-		return c;
+		flo_context_unref(c);
+		return NULL;
 	}
-	if (flo__timer_start(c->rt, &c->timer, c->deadline_ns, deadline_came) ==
-	    FLO_OK)
-		return c;
-	c->has_timer = false;
-	flo_context_unref(c);
-	return NULL;
+	flo__context_link(c);
+	return c;
 }
 
 flo_context *flo_context_ref(flo_context *context)
@@ -331,11 +358,19 @@ flo_context *flo_context_ref(flo_context *context)
 
 	if (context == NULL)
 		return NULL;
+	REQUIRE_ALIVE(context, "context");
 	/* relaxed: the caller's own reference keeps it alive meanwhile */
 	before = atomic_fetch_add_explicit(&context->refs, 1,
 					   memory_order_relaxed);
-	REQUIRE(before > 0 && before < UINT32_MAX);
+	REQUIRE_RULE(before > 0 && before < UINT32_MAX,
+		     "no reference, or too many");
 	return context;
+}
+
+static bool done_is_waited_for(flo_context *c)
+{
+	return atomic_load_explicit(&c->has_done, memory_order_relaxed) &&
+	       flo__chan_is_waited_for(flo__context_done_of(c));
 }
 
 static void destroy(flo_context *c)
@@ -351,11 +386,18 @@ static void destroy(flo_context *c)
 	if (c->has_timer)
 		flo__timer_stop(c->rt, &c->timer);
 	INSIST(c->children == NULL);
-	REQUIRE(c->watches.next == &c->watches);
+	REQUIRE_OF("flo_context_unref",
+		   c->watches.next == &c->watches && !done_is_waited_for(c),
+		   "somebody waits for the context's end");
 	INSIST(c->running == NULL);
 	if (c->parent == NULL && c->rt != NULL)
 		flo__runtime_context(c->rt, -1);
-	flo__free(c);
+	if (c->dispose != NULL)
+		c->dispose(c->value);
+	if (atomic_load_explicit(&c->has_done, memory_order_relaxed))
+		flo__alive_end(&flo__context_done_of(c)->alive);
+	flo__alive_end(&c->alive);
+	flo__alive_free(c, sizeof(*c));
 }
 
 void flo_context_unref(flo_context *context)
@@ -365,10 +407,11 @@ void flo_context_unref(flo_context *context)
 
 	/* A loop, not recursion: a chain of parents may be long. */
 	for (; context != NULL; context = parent) {
+		REQUIRE_ALIVE(context, "context");
 		/* acq_rel: what all holders wrote comes before the free */
 		before = atomic_fetch_sub_explicit(&context->refs, 1,
 						   memory_order_acq_rel);
-		REQUIRE(before > 0);
+		REQUIRE_RULE(before > 0, "there is no reference to give back");
 		if (before > 1)
 			return;
 		parent = context->parent;
@@ -380,7 +423,8 @@ void flo_context_cancel(flo_context *context, const flo_error *cause)
 {
 	bool ended;
 
-	REQUIRE(context != NULL);
+	REQUIRE_RULE(context != NULL, "there is no context");
+	REQUIRE_ALIVE(context, "context");
 	/* The cheap question first: most contexts are cancelled repeatedly. */
 	if (flo_context_status(context) != FLO_OK)
 		return;
@@ -398,13 +442,16 @@ void flo_context_cancel(flo_context *context, const flo_error *cause)
 		end_locked(context, FLO_CANCELED, context);
 	}
 	flo__spin_unlock(&context->lock);
-	if (!ended)
+	if (!ended) {
 		spread(context);
+		disarm(context);
+	}
 }
 
 flo_status flo_context_status(const flo_context *context)
 {
-	REQUIRE(context != NULL);
+	REQUIRE_RULE(context != NULL, "there is no context");
+	REQUIRE_ALIVE(context, "context");
 	/* acquire: pairs with the release in end_locked() */
 	return (flo_status)atomic_load_explicit(&context->status,
 						memory_order_acquire);
@@ -426,7 +473,8 @@ struct flo_runtime *flo__context_runtime(const flo_context *context)
 
 uint64_t flo_context_deadline(const flo_context *context)
 {
-	REQUIRE(context != NULL);
+	REQUIRE_RULE(context != NULL, "there is no context");
+	REQUIRE_ALIVE(context, "context");
 	return context->deadline_ns;
 }
 

@@ -134,7 +134,7 @@ flo_status flo_group_new(flo_context *parent, flo_group **ret_group)
 
 void flo_group_set_limit(flo_group *group, uint32_t limit)
 {
-	REQUIRE_RULE(look(group) == 0, "the group has started members");
+	REQUIRE_RULE(look(group) == 0, "members of the group are active");
 	group->limit = limit != 0 && limit < USED_MAX ? limit : USED_MAX;
 }
 

@@ -1,9 +1,16 @@
 #include "engine/sync/chan_p.h"
 
+#include "base/alive.h"
 #include "base/alloc.h"
 #include "base/contract.h"
 
 #include <string.h>
+
+void flo__chan_init(flo_chan *chan, size_t size, size_t capacity)
+{
+	*chan = (flo_chan){.size = size, .capacity = capacity};
+	flo__alive_begin(&chan->alive);
+}
 
 flo_status flo_chan_new(size_t size, size_t capacity, flo_chan **ret_chan)
 {
@@ -16,22 +23,31 @@ flo_status flo_chan_new(size_t size, size_t capacity, flo_chan **ret_chan)
 	chan = flo__malloc(bytes);
 	if (chan == NULL)
 		return FLO_NOMEM;
-	*chan = (flo_chan){.size = size, .capacity = capacity};
+	flo__chan_init(chan, size, capacity);
 	*ret_chan = chan;
 	return FLO_OK;
 }
 
+bool flo__chan_is_waited_for(flo_chan *chan)
+{
+	bool waited_for;
+
+	flo__spin_lock(&chan->lock);
+	waited_for = chan->senders.head != NULL || chan->receivers.head != NULL;
+	flo__spin_unlock(&chan->lock);
+	return waited_for;
+}
+
 void flo_chan_free(flo_chan *chan)
 {
-	bool waited_on;
-
 	if (chan == NULL)
 		return;
-	flo__spin_lock(&chan->lock);
-	waited_on = chan->senders.head != NULL || chan->receivers.head != NULL;
-	flo__spin_unlock(&chan->lock);
-	REQUIRE_RULE(!waited_on, "somebody waits for the channel");
-	flo__free(chan);
+	REQUIRE_ALIVE(chan, "channel");
+	REQUIRE_RULE(!chan->lent, "the channel is a context's");
+	REQUIRE_RULE(!flo__chan_is_waited_for(chan),
+		     "somebody waits for the channel");
+	flo__alive_end(&chan->alive);
+	flo__alive_free(chan, sizeof(*chan) + chan->size * chan->capacity);
 }
 
 size_t flo_chan_len(flo_chan *chan)
@@ -40,6 +56,7 @@ size_t flo_chan_len(flo_chan *chan)
 
 	if (chan == NULL)
 		return 0;
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	len = chan->len;
 	flo__spin_unlock(&chan->lock);
@@ -48,7 +65,10 @@ size_t flo_chan_len(flo_chan *chan)
 
 size_t flo_chan_cap(flo_chan *chan)
 {
-	return chan != NULL ? chan->capacity : 0;
+	if (chan == NULL)
+		return 0;
+	REQUIRE_ALIVE(chan, "channel");
+	return chan->capacity;
 }
 
 /* The calls with constant sizes become single moves. */
@@ -284,6 +304,7 @@ flo_status flo_chan_send(flo_chan *chan, const void *value,
 	if (chan == NULL)
 		return wait_in_vain(context, __func__,
 				    "chan send (no channel)");
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_send_now(chan, value, &peer);
 	if (st == FLO_AGAIN)
@@ -307,6 +328,7 @@ flo_status flo_chan_recv(flo_chan *chan, void *ret_value, flo_context *context)
 	if (chan == NULL)
 		return wait_in_vain(context, __func__,
 				    "chan receive (no channel)");
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_recv_now(chan, ret_value, &peer);
 	if (st == FLO_AGAIN)
@@ -325,6 +347,7 @@ flo_status flo_chan_try_send(flo_chan *chan, const void *value)
 
 	if (chan == NULL)
 		return FLO_AGAIN;
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_send_now(chan, value, &peer);
 	flo__spin_unlock(&chan->lock);
@@ -341,6 +364,7 @@ flo_status flo_chan_try_recv(flo_chan *chan, void *ret_value)
 
 	if (chan == NULL)
 		return FLO_AGAIN;
+	REQUIRE_ALIVE(chan, "channel");
 	flo__spin_lock(&chan->lock);
 	st = flo__chan_recv_now(chan, ret_value, &peer);
 	flo__spin_unlock(&chan->lock);
@@ -364,22 +388,32 @@ static struct flo__op_node **dismiss(struct flo__op_queue *q,
 	return tail;
 }
 
-void flo_chan_close(flo_chan *chan)
+bool flo__chan_close(flo_chan *chan)
 {
 	struct flo__op_node *list = NULL, *next, **tail;
 	bool was_closed;
 
-	REQUIRE_RULE(chan != NULL, "there is no channel");
 	flo__spin_lock(&chan->lock);
 	was_closed = chan->closed;
 	chan->closed = true;
 	tail = dismiss(&chan->receivers, &list);
 	dismiss(&chan->senders, tail);
 	flo__spin_unlock(&chan->lock);
-	REQUIRE_RULE(!was_closed, "the channel is closed already");
 	for (; list != NULL; list = next) {
 		/* A node is its coroutine's again once that is ready. */
 		next = list->next;
 		flo__ready(list->op->g);
 	}
+	return !was_closed;
+}
+
+void flo_chan_close(flo_chan *chan)
+{
+	bool was_open;
+
+	REQUIRE_RULE(chan != NULL, "there is no channel");
+	REQUIRE_ALIVE(chan, "channel");
+	REQUIRE_RULE(!chan->lent, "the channel is a context's");
+	was_open = flo__chan_close(chan);
+	REQUIRE_RULE(was_open, "the channel is closed already");
 }

@@ -74,7 +74,9 @@ struct flo__op_queue {
 
 struct flo_chan {
 	uint32_t lock;
+	uint32_t alive;	 /* base/alive.h */
 	bool closed;	 /* by lock */
+	bool lent;	 /* constant: a context's, which closes it */
 	size_t size;	 /* constant: of a value, bytes */
 	size_t capacity; /* constant: values */
 	size_t len;	 /* by lock: values buffered */
@@ -82,6 +84,15 @@ struct flo_chan {
 	struct flo__op_queue senders, receivers; /* by lock */
 	_Alignas(16) unsigned char buffer[];	 /* by lock: a ring */
 };
+
+/* Make a channel in memory of the caller's, which has room for the buffer. */
+void flo__chan_init(flo_chan *chan, size_t size, size_t capacity);
+
+/* Close, unless it is closed: false then. Any thread, no lock held. */
+bool flo__chan_close(flo_chan *chan);
+
+/* Whether anybody stands in one of its queues. */
+bool flo__chan_is_waited_for(flo_chan *chan);
 
 /*
  * Do an operation that needs not wait. Under the channel's lock. *@ret_peer is

@@ -16,8 +16,8 @@
  */
 #include <flo/sync.h>
 
+#include "base/alive.h"
 #include "base/alloc.h"
-#include "base/contract.h"
 #include "engine/sched/sched_p.h"
 #include "engine/sync/spin_p.h"
 
@@ -39,6 +39,7 @@ struct flo_pool {
 	flo_pool_drop drop; /* constant */
 	void *arg;	    /* constant; borrowed */
 	uint32_t len;	    /* constant: places */
+	uint32_t alive;	    /* base/alive.h */
 	char pad[64];
 	struct place places[];
 };
@@ -54,6 +55,7 @@ flo_status flo_pool_new(flo_runtime *rt, flo_pool_make make, flo_pool_drop drop,
 	pool = flo__calloc(1, sizeof(*pool) + len * sizeof(struct place));
 	if (pool == NULL)
 		return FLO_NOMEM;
+	flo__alive_begin(&pool->alive);
 	pool->make = make;
 	pool->drop = drop;
 	pool->arg = arg;
@@ -142,6 +144,7 @@ void *flo_pool_get(flo_pool *pool)
 	void *object;
 
 	REQUIRE_RULE(pool != NULL, "there is no pool");
+	REQUIRE_ALIVE(pool, "pool");
 	own = own_place(pool);
 	object = take_private(&pool->places[own]);
 	if (object == NULL)
@@ -166,6 +169,7 @@ void flo_pool_put(flo_pool *pool, void *object)
 	struct place *place;
 
 	REQUIRE_RULE(pool != NULL, "there is no pool");
+	REQUIRE_ALIVE(pool, "pool");
 	if (object == NULL)
 		return;
 	place = &pool->places[own_place(pool)];
@@ -179,6 +183,7 @@ void flo_pool_free(flo_pool *pool)
 
 	if (pool == NULL)
 		return;
+	REQUIRE_ALIVE(pool, "pool");
 	for (uint32_t i = 0; i < pool->len; i++) {
 		object = take_private(&pool->places[i]);
 		if (object != NULL)
@@ -186,5 +191,6 @@ void flo_pool_free(flo_pool *pool)
 		while ((object = pop(&pool->places[i])) != NULL)
 			drop(pool, object);
 	}
-	flo__free(pool);
+	flo__alive_end(&pool->alive);
+	flo__alive_free(pool, sizeof(*pool) + pool->len * sizeof(struct place));
 }

@@ -7,7 +7,7 @@
  */
 #include "engine/sync/chan_p.h"
 
-#include "base/contract.h"
+#include "base/alive.h"
 
 #define CASES_MAX 64
 
@@ -206,6 +206,9 @@ flo_status flo_select(struct flo_select_case *cases, size_t n,
 	flo_status st;
 
 	REQUIRE_RULE(n <= CASES_MAX, "more than 64 cases");
+	for (size_t i = 0; i < n; i++)
+		if (cases[i].chan != NULL)
+			REQUIRE_ALIVE(cases[i].chan, "channel");
 	if (timeout_ns != 0)
 		flo__sched_point();
 	s.cases = cases;

@@ -4,8 +4,8 @@
  * A context is a node of a tree. Cancelling one cancels all below it, with the
  * same cause; a deadline does so by itself (a child's deadline is the smallest
  * of its own and its parents'). Every wait of this library has a variant that
- * ends with a context. Semantics: Go's package context, with its
- * WithCancelCause.
+ * ends with a context. A context also carries values for whatever runs under
+ * it. Semantics: Go's package context, with its WithCancelCause.
  *
  * Threads: any thread and any coroutine, except where a function says less.
  * Contexts are reference counted; a parent outlives its children by itself.
@@ -22,6 +22,7 @@ extern "C" {
 #endif
 
 typedef struct flo_context flo_context;
+struct flo_chan;
 struct flo_runtime;
 
 /**
@@ -52,6 +53,30 @@ FLO_EXTERN flo_context *flo_context_child(flo_context *parent);
 FLO_EXTERN flo_context *
 flo_context_timeout(flo_context *parent, uint64_t timeout_ns, const char *why);
 
+/**
+ * Make a child of @parent that carries @value under @key for itself and all
+ * below it. It can be cancelled on its own, as any child.
+ *
+ * A key is an address, so that keys of different programmers cannot meet: that
+ * of a static variable of whoever looks it up. @value is taken: @dispose (may
+ * be NULL) gets it when the last reference to the context is given back, in
+ * whatever thread or coroutine does that; it must not park. On failure @value
+ * stays the caller's.
+ *
+ * Requires: @key is not NULL.
+ * Returns a reference the caller owns, or NULL when out of memory.
+ */
+FLO_EXTERN flo_context *flo_context_with_value(flo_context *parent,
+					       const void *key, void *value,
+					       void (*dispose)(void *value));
+
+/**
+ * Give the value that @context or the nearest of its ancestors carries under
+ * @key; NULL if none does. Borrowed while the caller keeps @context. Never
+ * blocks; takes a step for each ancestor.
+ */
+FLO_EXTERN void *flo_context_value(const flo_context *context, const void *key);
+
 /** Take another reference; returns @context. NULL is allowed. */
 FLO_EXTERN flo_context *flo_context_ref(flo_context *context);
 
@@ -63,9 +88,9 @@ FLO_EXTERN flo_context *flo_context_ref(flo_context *context);
 FLO_EXTERN void flo_context_unref(flo_context *context);
 
 /**
- * Cancel @context and everything below it. The first call decides the cause;
- * later ones do nothing. @cause is copied; NULL means FLO_CANCELED. The caller
- * holds a reference throughout.
+ * Cancel @context and everything below it, and disarm their deadlines. The
+ * first call decides the cause; later ones do nothing. @cause is copied; NULL
+ * means FLO_CANCELED. The caller holds a reference throughout, and no lock.
  */
 FLO_EXTERN void flo_context_cancel(flo_context *context,
 				   const flo_error *cause);
@@ -82,6 +107,16 @@ FLO_EXTERN flo_status flo_context_status(const flo_context *context);
  */
 FLO_EXTERN flo_status flo_context_cause(const flo_context *context,
 					flo_error *ret_cause);
+
+/**
+ * Give the channel that is closed when @context ends (flo/chan.h), for a case
+ * of a flo_select(): a receive from it then gives FLO_CLOSED. Nothing is ever
+ * sent on it.
+ *
+ * Borrowed while the caller keeps @context, which alone closes it. A wait that
+ * takes a context itself needs none. Cannot fail. Never blocks.
+ */
+FLO_EXTERN struct flo_chan *flo_context_done(flo_context *context);
 
 /** The deadline in nanoseconds of flo_now(), UINT64_MAX if there is none. */
 FLO_EXTERN uint64_t flo_context_deadline(const flo_context *context);

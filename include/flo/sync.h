@@ -1,14 +1,22 @@
 /**
- * Waiting for each other: mutex, condition, semaphore, wait group, note.
+ * Waiting for each other: mutexes, condition, semaphore, once, wait group,
+ * note; and the pool, which does not wait.
  *
- * All park the calling coroutine, never its thread; all are FIFO. Each is
- * embedded by value, starts zeroed (static, = {0} or memset) and owns nothing
- * while nobody waits, so none has a fini. Where a function takes a context it
- * may be NULL; when the context ends first, or has ended before the call, the
- * wait ends with its status and without the thing waited for. A waiter that
- * was given it in the same moment has it, and the wait returns FLO_OK.
+ * All park the calling coroutine, never its thread; all are FIFO. Each but the
+ * pool is embedded by value, starts zeroed (static, = {0} or memset) and owns
+ * nothing while nobody waits, so none has a fini. Where a function takes a
+ * context it may be NULL; when the context ends first, or has ended before the
+ * call, the wait ends with its status and without the thing waited for. A
+ * waiter that was given it in the same moment has it, and the wait returns
+ * FLO_OK.
  *
- * Threads: coroutines of one runtime, unless a function says "any thread".
+ * There are no atomics here: stdatomic.h and C++'s <atomic> have them, and
+ * work in coroutines as in threads. (Do not spin on one: who would change it
+ * may need the P you spin on. Use flo_yield() or, better, a wait.)
+ *
+ * Threads: coroutines of one runtime, unless a function says "any thread". An
+ * ordinary thread may call what does not have to wait just then; a wait there
+ * is a broken contract.
  * Semantics: Go's package sync and x/sync/semaphore.
  */
 #ifndef FLO_SYNC_H
@@ -145,21 +153,33 @@ FLO_EXTERN bool flo_rwmutex_trylock(flo_rwmutex *rw);
  */
 FLO_EXTERN void flo_rwmutex_unlock(flo_rwmutex *rw);
 
-/** A condition variable; always re-check the condition after a wait. */
+/**
+ * A condition variable: where those wait who hold a mutex and find that what
+ * they need is not yet so. Always look again after a wait. Semantics:
+ * sync.Cond.
+ */
 typedef struct flo_cond {
 	struct flo__waitq q;
 } flo_cond;
 
 /**
- * Release @mutex, wait for a signal, lock @mutex again.
- * Requires: the caller holds @mutex.
- * Returns FLO_OK, or @context's status; @mutex is locked in both cases.
+ * Release @mutex, wait for a signal or for @context's end, lock @mutex again.
+ *
+ * The locking again does not end with @context, so that the caller always
+ * holds @mutex. Who was signalled and whose context ended in the same moment
+ * returns FLO_OK: no signal is lost.
+ *
+ * Requires: called in a coroutine that holds @mutex.
+ * Returns FLO_OK, or the status of @context (may be NULL).
  */
 FLO_EXTERN flo_status flo_cond_wait(flo_cond *cond, flo_mutex *mutex,
 				    flo_context *context);
-/** Wake the longest waiter, if any. The mutex need not be held. */
+/**
+ * Wake the longest waiter, if any; one that waits later does not get this
+ * signal. The mutex need not be held. Any thread.
+ */
 FLO_EXTERN void flo_cond_signal(flo_cond *cond);
-/** Wake all that wait now. */
+/** Wake all that wait now. The mutex need not be held. Any thread. */
 FLO_EXTERN void flo_cond_broadcast(flo_cond *cond);
 
 /**
@@ -297,7 +317,10 @@ FLO_EXTERN void flo_pool_put(flo_pool *pool, void *object);
  */
 FLO_EXTERN void flo_pool_free(flo_pool *pool);
 
-/** Wait for a set of things to end. Semantics: sync.WaitGroup. */
+/**
+ * A count of things that have not ended. It may be filled again once it was 0.
+ * Semantics: sync.WaitGroup.
+ */
 typedef struct flo_waitgroup {
 	struct flo__waitq q;
 	int64_t count;
@@ -305,13 +328,21 @@ typedef struct flo_waitgroup {
 
 /**
  * Add @n (may be negative); at 0 all waiters go on. Any thread.
- * Requires: the count does not fall below 0. Who starts things adds before it
- * starts them, or a wait may return too early.
+ *
+ * Who starts things adds before it starts them, or a wait may return too
+ * early. The call that makes it 0 is the last to touch @wg: a waiter may free
+ * it then.
+ * Requires: the count stays between 0 and INT64_MAX.
  */
 FLO_EXTERN void flo_waitgroup_add(flo_waitgroup *wg, int64_t n);
-/** Add -1. Any thread. */
+/** As flo_waitgroup_add() of -1. Any thread. */
 FLO_EXTERN void flo_waitgroup_done(flo_waitgroup *wg);
-/** Wait until the count is 0; returns at once if it is. */
+/**
+ * Wait until the count is 0; returns at once if it is.
+ *
+ * Requires: called in a coroutine if it has to wait.
+ * Returns FLO_OK, or the status of @context (may be NULL).
+ */
 FLO_EXTERN flo_status flo_waitgroup_wait(flo_waitgroup *wg,
 					 flo_context *context);
 

@@ -110,6 +110,102 @@ static void a_cancelled_wait_holds_the_mutex_body(void *arg)
 }
 CORO_TEST(a_cancelled_wait_holds_the_mutex);
 
+/* Go's TestCondSignalGenerations: one wakes after the other, in order. */
+static void signals_serve_generations_in_order_body(void *arg)
+{
+	enum {
+		N = 8
+	};
+	struct meeting m = {.context = NULL};
+	struct guest g[N];
+
+	(void)arg;
+	for (int round = 0; round < 5; round++) {
+		m.awake = 0;
+		for (int i = 0; i < N; i++)
+			arrive(&m, &g[i], (char)('a' + i));
+		for (int i = 0; i < N; i++) {
+			flo_cond_signal(&m.c);
+			UNTIL(awake(&m) == i + 1);
+			EXPECT(m.order[i] == 'a' + i);
+		}
+		flo_waitgroup_wait(&m.ended, NULL);
+	}
+}
+CORO_TEST(signals_serve_generations_in_order);
+
+/* Go's TestCondSignalStealing: who waits later does not get the signal. */
+static void a_signal_is_not_stolen_body(void *arg)
+{
+	struct guest g[2];
+
+	(void)arg;
+	for (int i = 0; i < CORO_STRESS(2000); i++) {
+		struct meeting m = {.context = NULL};
+
+		arrive(&m, &g[0], 'a');
+		flo_mutex_lock(&m.m);
+		flo_cond_signal(&m.c);
+		flo_mutex_unlock(&m.m);
+		/* 'a' may not have run yet */
+		g[1] = (struct guest){&m, 'b'};
+		flo_waitgroup_add(&m.ended, 1);
+		coro_go(wait_for_signal, &g[1]);
+		UNTIL(awake(&m) == 1);
+		EXPECT(m.order[0] == 'a');
+		UNTIL(waiting_in(&m.c.q) == 1);
+		flo_cond_signal(&m.c);
+		flo_waitgroup_wait(&m.ended, NULL);
+		EXPECT(m.order[1] == 'b');
+	}
+}
+CORO_TEST(a_signal_is_not_stolen);
+
+/* Go's TestRace: two that hand a state to each other through broadcasts. */
+struct relay {
+	flo_mutex m;
+	flo_cond c;
+	int x; /* by m */
+	flo_waitgroup ended;
+};
+
+static void advance_from(struct relay *r, int from)
+{
+	flo_mutex_lock(&r->m);
+	while (r->x != from)
+		flo_cond_wait(&r->c, &r->m, NULL);
+	r->x = from + 1;
+	flo_cond_broadcast(&r->c);
+	flo_mutex_unlock(&r->m);
+}
+
+static void advance_even(void *arg)
+{
+	for (int x = 0; x < CORO_STRESS(5000); x += 2)
+		advance_from(arg, x);
+	flo_waitgroup_done(&((struct relay *)arg)->ended);
+}
+
+static void advance_odd(void *arg)
+{
+	for (int x = 1; x < CORO_STRESS(5000); x += 2)
+		advance_from(arg, x);
+	flo_waitgroup_done(&((struct relay *)arg)->ended);
+}
+
+static void a_state_is_handed_to_and_fro_body(void *arg)
+{
+	struct relay r = {.x = 0};
+
+	(void)arg;
+	flo_waitgroup_add(&r.ended, 2);
+	coro_go(advance_odd, &r);
+	coro_go(advance_even, &r);
+	flo_waitgroup_wait(&r.ended, NULL);
+	EXPECT(r.x == CORO_STRESS(5000));
+}
+CORO_TEST(a_state_is_handed_to_and_fro);
+
 /*
  * A bounded buffer of tokens: every wait may be cancelled by a deadline, and
  * still no signal may be lost, or the consumers would hang.
@@ -205,6 +301,9 @@ int main(void)
 		cmocka_unit_test(a_signal_wakes_the_longest_waiter),
 		cmocka_unit_test(a_broadcast_wakes_all),
 		cmocka_unit_test(a_cancelled_wait_holds_the_mutex),
+		cmocka_unit_test(signals_serve_generations_in_order),
+		cmocka_unit_test(a_signal_is_not_stolen),
+		cmocka_unit_test(a_state_is_handed_to_and_fro),
 		cmocka_unit_test(no_signal_is_lost),
 		cmocka_unit_test(
 			waiting_without_the_mutex_is_a_broken_contract),

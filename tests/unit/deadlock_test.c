@@ -362,6 +362,35 @@ static void a_callback_may_start_coroutines(void **state)
 	flo_runtime_free(rt);
 }
 
+/* Cancelled, but still held: an hour from now nothing will come of it. */
+static void wait_beside_cancelled_deadlines(void *arg)
+{
+	const uint64_t hour = UINT64_C(3600000000000);
+	flo_context *root = flo_context_new(flo_runtime_current());
+	flo_context *a = flo_context_timeout(root, hour, "a");
+	flo_context *b = flo_context_timeout(a, hour / 2, "b");
+	flo_context *late;
+
+	(void)arg;
+	flo_context_cancel(a, NULL);
+	late = flo_context_timeout(a, hour / 3, "born ended");
+	flo_chan_recv(NULL, NULL, NULL);
+	flo_context_unref(late);
+	flo_context_unref(b);
+	flo_context_unref(a);
+	flo_context_unref(root);
+}
+
+static void a_cancelled_deadline_hides_no_deadlock(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	hopeless = wait_beside_cancelled_deadlines;
+	assert_int_equal(signal_of(run_hopeless, text, sizeof(text)), SIGABRT);
+	assert_non_null(strstr(text, "deadlock: all 1 coroutines"));
+}
+
 static void *cancel_late(void *arg)
 {
 	usleep(20000);
@@ -482,10 +511,14 @@ static void wait_for_note(void *arg)
 
 static void block_a_while(void *arg)
 {
+	struct flo__g **g = arg, *shown;
+
 	flo_blocking_begin();
 	usleep(20000);
+	while ((shown = __atomic_load_n(g, __ATOMIC_ACQUIRE)) == NULL)
+		usleep(1000);
 	flo_blocking_end();
-	flo__ready(*(struct flo__g **)arg);
+	flo__ready(shown);
 }
 
 static void wait_for_blocked(void *arg)
@@ -518,6 +551,7 @@ int main(void)
 		cmocka_unit_test(thousands_are_reported_in_a_hundred_lines),
 		cmocka_unit_test(a_callback_hears_of_each_standstill_once),
 		cmocka_unit_test(a_callback_may_start_coroutines),
+		cmocka_unit_test(a_cancelled_deadline_hides_no_deadlock),
 		cmocka_unit_test(
 			a_thread_that_may_cancel_keeps_the_detector_quiet),
 		cmocka_unit_test(a_hold_keeps_the_detector_quiet),

@@ -406,6 +406,182 @@ static void a_slot_can_be_given_up_and_taken_again_body(void *arg)
 }
 CORO_TEST(a_slot_can_be_given_up_and_taken_again);
 
+/* --- errgroup's own tests, as far as the ones above do not say it ------------- */
+
+struct turn {
+	flo_status status;
+	const char *text;
+};
+
+static flo_status end_as_told(flo_context *context, void *arg, flo_error *err)
+{
+	struct turn *t = arg;
+
+	(void)context;
+	return t->status != FLO_OK
+		       ? flo_error_set(err, t->status, "%s", t->text)
+		       : FLO_OK;
+}
+
+/* TestZeroGroup: one after the other, so that the first is the first. */
+static void the_first_error_stays_body(void *arg)
+{
+	struct turn turns[] = {
+		{FLO_OK, ""},
+		{FLO_EXIT, "first"},
+		{FLO_OK, ""},
+		{FLO_IO, "second"},
+	};
+	flo_context *r = root();
+
+	(void)arg;
+	for (size_t n = 0; n <= 4; n++) {
+		flo_group *g = group_under(r);
+		flo_error err = FLO_ERROR_INIT;
+		flo_status st;
+
+		for (size_t i = 0; i < n; i++) {
+			st = flo_group_go(g, end_as_told, &turns[i]);
+			/* after the failure nothing starts */
+			EXPECT(st == (i < 2 ? FLO_OK : FLO_CANCELED));
+			UNTIL(i != 1 || flo_context_status(flo_group_context(
+						g)) != FLO_OK);
+		}
+		EXPECT(flo_group_wait(g, &err) == (n < 2 ? FLO_OK : FLO_EXIT));
+		EXPECT(n < 2 || strcmp(err.text, "first") == 0);
+		flo_group_free(g);
+	}
+	flo_context_unref(r);
+}
+CORO_TEST(the_first_error_stays);
+
+static flo_status fail_when_all_fail(flo_context *context, void *arg,
+				     flo_error *err)
+{
+	struct limited *l = arg;
+	int me = 1 + atomic_fetch_add(&l->inside, 1);
+
+	(void)context;
+	UNTIL(atomic_load(&l->inside) == 8);
+	return flo_error_set(err, FLO_EXIT, "number %d", me);
+}
+
+/* Eight fail at once: one error, and it is the cause that the others see. */
+static void of_many_errors_one_is_told_body(void *arg)
+{
+	flo_context *r = root();
+
+	(void)arg;
+	for (int round = 0; round < CORO_STRESS(500); round++) {
+		struct limited l = {.group = group_under(r)};
+		flo_error err = FLO_ERROR_INIT, cause = FLO_ERROR_INIT;
+
+		for (int i = 0; i < 8; i++)
+			EXPECT(flo_group_go(l.group, fail_when_all_fail, &l) ==
+			       FLO_OK);
+		EXPECT(flo_group_wait(l.group, &err) == FLO_EXIT);
+		flo_context_cause(flo_group_context(l.group), &cause);
+		EXPECT(strcmp(err.text, cause.text) == 0);
+		EXPECT(strncmp(err.text, "number ", 7) == 0);
+		flo_group_free(l.group);
+	}
+	flo_context_unref(r);
+}
+CORO_TEST(of_many_errors_one_is_told);
+
+/* Not as in Go, where it lets nothing start: flo/group.h says so. */
+static void a_limit_of_zero_is_none_body(void *arg)
+{
+	flo_context *r = root();
+	struct limited l = {.group = group_under(r)};
+
+	(void)arg;
+	flo_group_set_limit(l.group, 1);
+	flo_group_set_limit(l.group, 0);
+	for (int i = 0; i < 50; i++)
+		EXPECT(flo_group_try_go(l.group, pass_the_gate, &l) == FLO_OK);
+	for (int i = 0; i < 50; i++)
+		EXPECT(flo_sem_take(&l.started, NULL) == FLO_OK);
+	flo_sem_give_n(&l.gate, 50);
+	EXPECT(flo_group_wait(l.group, NULL) == FLO_OK);
+	flo_group_free(l.group);
+	flo_context_unref(r);
+}
+CORO_TEST(a_limit_of_zero_is_none);
+
+/* TestTryGo: as many as the limit says, and again when they have ended. */
+static void try_go_fills_the_limit_body(void *arg)
+{
+	enum {
+		LIMIT = 42
+	};
+	flo_context *r = root();
+	struct limited l = {.group = group_under(r)};
+
+	(void)arg;
+	flo_group_set_limit(l.group, LIMIT);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < LIMIT; i++)
+			UNTIL(flo_group_try_go(l.group, pass_the_gate, &l) ==
+			      FLO_OK);
+		EXPECT(flo_group_try_go(l.group, pass_the_gate, &l) ==
+		       FLO_AGAIN);
+		flo_sem_give_n(&l.gate, LIMIT);
+	}
+	EXPECT(flo_group_wait(l.group, NULL) == FLO_OK);
+	flo_group_free(l.group);
+	flo_context_unref(r);
+}
+CORO_TEST(try_go_fills_the_limit);
+
+static void set_another_limit(void *arg)
+{
+	flo_group_set_limit(arg, 9);
+}
+
+static void the_limit_stays_while_members_are_active_body(void *arg)
+{
+	flo_context *r = root();
+	struct limited l = {.group = group_under(r)};
+
+	(void)arg;
+	EXPECT(flo_group_go(l.group, pass_the_gate, &l) == FLO_OK);
+	EXPECT(coro_breaks(
+		set_another_limit, l.group,
+		"flo_group_set_limit: broken contract: members of the group are active"));
+	flo_sem_give(&l.gate);
+	EXPECT(flo_group_wait(l.group, NULL) == FLO_OK);
+	flo_group_free(l.group);
+	flo_context_unref(r);
+}
+CORO_TEST(the_limit_stays_while_members_are_active);
+
+/* TestWithContext: the context has ended after the wait, also if all went well;
+ * its cause is the error, if there was one. */
+static void the_cause_is_the_error_body(void *arg)
+{
+	struct turn well = {FLO_OK, ""}, badly = {FLO_EXIT, "doh"};
+	flo_error cause = FLO_ERROR_INIT;
+	flo_context *r = root();
+	flo_group *g = group_under(r);
+
+	(void)arg;
+	EXPECT(flo_group_go(g, end_as_told, &well) == FLO_OK);
+	EXPECT(flo_group_wait(g, NULL) == FLO_OK);
+	EXPECT(flo_context_cause(flo_group_context(g), &cause) == FLO_CANCELED);
+	EXPECT(cause.status == FLO_CANCELED);
+	flo_group_free(g);
+	g = group_under(r);
+	EXPECT(flo_group_go(g, end_as_told, &well) == FLO_OK);
+	EXPECT(flo_group_go(g, end_as_told, &badly) == FLO_OK);
+	EXPECT(flo_group_wait(g, NULL) == FLO_EXIT);
+	EXPECT(flo_context_cause(flo_group_context(g), &cause) == FLO_CANCELED);
+	EXPECT(cause.status == FLO_EXIT && strcmp(cause.text, "doh") == 0);
+	flo_group_free(g);
+	flo_context_unref(r);
+}
+CORO_TEST(the_cause_is_the_error);
+
 /* --- races -------------------------------------------------------------------- */
 
 struct storm {
@@ -595,6 +771,12 @@ int main(void)
 		cmocka_unit_test(a_failure_refuses_who_waits_for_a_slot),
 		cmocka_unit_test(its_own_slot_does_not_let_another_start),
 		cmocka_unit_test(a_slot_can_be_given_up_and_taken_again),
+		cmocka_unit_test(the_first_error_stays),
+		cmocka_unit_test(of_many_errors_one_is_told),
+		cmocka_unit_test(a_limit_of_zero_is_none),
+		cmocka_unit_test(try_go_fills_the_limit),
+		cmocka_unit_test(the_limit_stays_while_members_are_active),
+		cmocka_unit_test(the_cause_is_the_error),
 		cmocka_unit_test(cancel_races_with_starts),
 		cmocka_unit_test(it_may_be_freed_after_the_wait),
 		cmocka_unit_test(out_of_memory_starts_nothing),

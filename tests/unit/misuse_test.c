@@ -8,6 +8,7 @@
 
 #include "base/contract.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -330,6 +331,156 @@ static void an_ordinary_thread_cannot_wait(void **state)
 	assert_int_equal(atomic_load(&coro_failures), 0);
 }
 
+/* --- after the free ------------------------------------------------------------ */
+
+static void receive_now(void *arg)
+{
+	flo_chan_try_recv(arg, NULL);
+}
+
+static void look_at_length(void *arg)
+{
+	flo_chan_len(arg);
+}
+
+static void look_at_capacity(void *arg)
+{
+	flo_chan_cap(arg);
+}
+
+static void select_now(void *arg)
+{
+	struct flo_select_case c = {.chan = arg};
+
+	flo_select(&c, 1, 0, NULL, NULL);
+}
+
+static void get_from_pool(void *arg)
+{
+	flo_pool_get(arg);
+}
+
+static void put_into_pool(void *arg)
+{
+	flo_pool_put(arg, &(int){0});
+}
+
+static void free_pool(void *arg)
+{
+	flo_pool_free(arg);
+}
+
+static void look_at_status(void *arg)
+{
+	flo_context_status(arg);
+}
+
+static void cancel_it(void *arg)
+{
+	flo_context_cancel(arg, NULL);
+}
+
+static void ref_it(void *arg)
+{
+	flo_context_ref(arg);
+}
+
+static void unref_it(void *arg)
+{
+	flo_context_unref(arg);
+}
+
+static void make_child(void *arg)
+{
+	flo_context_child(arg);
+}
+
+static void look_for_value(void *arg)
+{
+	flo_context_value(arg, arg);
+}
+
+static void ask_for_done(void *arg)
+{
+	flo_context_done(arg);
+}
+
+static void freed_objects_are_recognised_body(void *arg)
+{
+	flo_context *context = flo_context_new(flo_runtime_current());
+	struct flo_chan *done = flo_context_done(context);
+	flo_chan *chan = NULL;
+	flo_pool *pool = NULL;
+
+	(void)arg;
+	EXPECT(flo_chan_new(8, 3, &chan) == FLO_OK);
+	EXPECT(flo_pool_new(flo_runtime_current(), NULL, NULL, NULL, &pool) ==
+	       FLO_OK);
+	flo_context_unref(context);
+	flo_chan_free(chan);
+	flo_pool_free(pool);
+#define FREED(fn, object, function, what)                                      \
+	BREAKS(fn, object, function, "the " what " was freed")
+	FREED(send_to, chan, "flo_chan_send", "channel");
+	FREED(try_send_to, chan, "flo_chan_try_send", "channel");
+	FREED(receive, chan, "flo_chan_recv", "channel");
+	FREED(receive_now, chan, "flo_chan_try_recv", "channel");
+	FREED(close_it, chan, "flo_chan_close", "channel");
+	FREED(free_it, chan, "flo_chan_free", "channel");
+	FREED(look_at_length, chan, "flo_chan_len", "channel");
+	FREED(look_at_capacity, chan, "flo_chan_cap", "channel");
+	FREED(select_now, chan, "flo_select", "channel");
+	FREED(receive_now, done, "flo_chan_try_recv", "channel");
+	FREED(get_from_pool, pool, "flo_pool_get", "pool");
+	FREED(put_into_pool, pool, "flo_pool_put", "pool");
+	FREED(free_pool, pool, "flo_pool_free", "pool");
+	FREED(look_at_status, context, "flo_context_status", "context");
+	FREED(cancel_it, context, "flo_context_cancel", "context");
+	FREED(ref_it, context, "flo_context_ref", "context");
+	FREED(unref_it, context, "flo_context_unref", "context");
+	FREED(make_child, context, "flo_context_child", "parent");
+	FREED(look_for_value, context, "flo_context_value", "context");
+	FREED(ask_for_done, context, "flo_context_done", "context");
+}
+
+static void freed_objects_are_recognised(void **state)
+{
+	(void)state;
+#ifndef FLO__ALIVE_CHECKS
+	/* Release builds do not look, and sanitizers look for themselves. */
+	(void)freed_objects_are_recognised_body;
+	skip();
+#else
+	coro_run_all_ways(freed_objects_are_recognised_body);
+#endif
+}
+
+/* What is kept is bounded: thousands are freed, one by one. */
+static void what_is_freed_is_not_kept_for_ever(void **state)
+{
+	size_t before = 0, after;
+	flo_chan *chan;
+
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		assert_int_equal(flo_chan_new(1024, 32, &chan), FLO_OK);
+		flo_chan_free(chan);
+		if (i == 1000)
+			before = mallinfo2().uordblks;
+	}
+	after = mallinfo2().uordblks;
+	assert_in_range(after, 0, before + (1 << 20));
+}
+
+static void a_pool_is_needed(void **state)
+{
+	(void)state;
+	atomic_store(&coro_failures, 0);
+	BREAKS(get_from_pool, NULL, "flo_pool_get", "there is no pool");
+	BREAKS(put_into_pool, NULL, "flo_pool_put", "there is no pool");
+	assert_int_equal(atomic_load(&coro_failures), 0);
+}
+
 /* --- outside flo_try() -------------------------------------------------------- */
 
 /* Break a contract in a child; its stderr to @text. Returns its signal. */
@@ -398,6 +549,9 @@ int main(void)
 		cmocka_unit_test(a_channel_outlives_who_waits_for_it),
 		cmocka_unit_test(a_select_has_64_cases),
 		cmocka_unit_test(an_ordinary_thread_cannot_wait),
+		cmocka_unit_test(freed_objects_are_recognised),
+		cmocka_unit_test(what_is_freed_is_not_kept_for_ever),
+		cmocka_unit_test(a_pool_is_needed),
 		cmocka_unit_test(outside_a_try_it_is_printed_and_aborts),
 		cmocka_unit_test(a_long_message_is_cut),
 	};

@@ -114,6 +114,72 @@ static void it_may_be_gone_after_the_wait_body(void *arg)
 }
 CORO_TEST(it_may_be_gone_after_the_wait);
 
+/* Go's TestWaitGroupRace: what was done before the end is seen after it. */
+struct summands {
+	flo_waitgroup wg;
+	int a, b;
+};
+
+static void write_a(void *arg)
+{
+	((struct summands *)arg)->a = 1;
+	flo_waitgroup_done(&((struct summands *)arg)->wg);
+}
+
+static void write_b(void *arg)
+{
+	((struct summands *)arg)->b = 1;
+	flo_waitgroup_done(&((struct summands *)arg)->wg);
+}
+
+static void a_wait_sees_what_was_done_body(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < CORO_STRESS(5000); i++) {
+		struct summands s = {.a = 0};
+
+		flo_waitgroup_add(&s.wg, 1);
+		coro_go(write_a, &s);
+		flo_waitgroup_add(&s.wg, 1);
+		coro_go(write_b, &s);
+		EXPECT(flo_waitgroup_wait(&s.wg, NULL) == FLO_OK);
+		EXPECT(s.a + s.b == 2);
+	}
+}
+CORO_TEST(a_wait_sees_what_was_done);
+
+/* Who is counted may count more, as long as it does so before its own end. */
+struct tree {
+	flo_waitgroup wg;
+	atomic_int ended;
+};
+
+static void grow(void *arg)
+{
+	struct tree *t = arg;
+	int n = 1 + atomic_fetch_add(&t->ended, 1);
+
+	for (int k = 0; n < 32 && k < 2; k++) {
+		flo_waitgroup_add(&t->wg, 1);
+		coro_go(grow, t);
+	}
+	flo_waitgroup_done(&t->wg);
+}
+
+static void the_counted_may_count_more_body(void *arg)
+{
+	struct tree t = {.ended = 0};
+
+	(void)arg;
+	flo_waitgroup_add(&t.wg, 1);
+	coro_go(grow, &t);
+	EXPECT(flo_waitgroup_wait(&t.wg, NULL) == FLO_OK);
+	/* the first 31 started two each */
+	EXPECT(atomic_load(&t.ended) == 63);
+	EXPECT(t.wg.count == 0);
+}
+CORO_TEST(the_counted_may_count_more);
+
 static void one_too_many(void *arg)
 {
 	flo_waitgroup_done(arg);
@@ -139,6 +205,8 @@ int main(void)
 		cmocka_unit_test(all_waiters_go_on_at_zero),
 		cmocka_unit_test(a_wait_ends_with_its_context),
 		cmocka_unit_test(it_may_be_gone_after_the_wait),
+		cmocka_unit_test(a_wait_sees_what_was_done),
+		cmocka_unit_test(the_counted_may_count_more),
 		cmocka_unit_test(below_zero_is_a_broken_contract),
 	};
 
