@@ -89,7 +89,8 @@ static bool stands_still(flo_runtime *rt, uint64_t *ret_alive)
 	if (!all_idle(rt) || rt->nblocked > 0 || atomic_load(&rt->spinning) > 0)
 		return false;
 	if (atomic_load(&rt->externals) > 0 || atomic_load(&rt->timers) > 0 ||
-	    atomic_load(&rt->holds) > 0 || atomic_load(&rt->foreign) > 0)
+	    atomic_load(&rt->holds) > 0 || atomic_load(&rt->foreign) > 0 ||
+	    flo__starve_hopes(rt))
 		return false;
 	*ret_alive = alive(rt);
 	return *ret_alive > 0 && rt->global.len == 0;

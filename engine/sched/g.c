@@ -11,8 +11,6 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 
-#include <sched.h>
-
 #ifdef FLO__ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -262,12 +260,19 @@ static void entry(struct flo__m *m)
 	INSIST(!"an ended coroutine was resumed");
 }
 
+static bool starving(const struct flo__m *m)
+{
+	return atomic_load_explicit(&m->rt->nstarved, memory_order_relaxed) > 0;
+}
+
 /* Bind a stack to a coroutine that never ran. */
 static bool bind(struct flo__m *m, struct flo__g *g)
 {
 	g->stack = flo__stack_get(m->p, g->stack_class);
 	if (g->stack == NULL)
 		return false;
+	if (starving(m))
+		flo__starve_feed(m->rt); /* there may be more */
 	g->sp = flo__switch_prepare(flo__stack_top(g->stack), entry);
 #if defined(FLO__TSAN) && !defined(FLO__TSAN_STRICT)
 	g->fiber = __tsan_create_fiber(0);
@@ -284,16 +289,10 @@ static void end(struct flo__m *m, struct flo__g *g)
 	flo__stack_put(m->p, g->stack);
 	count_end(m->p);
 	flo__g_free(m->p, g);
-}
-
-/* No stack to be had: others must end first. */
-static void starve(struct flo__m *m, struct flo__g *g)
-{
-	struct flo__glist list = {0};
-
-	flo__glist_push(&list, g);
-	flo__sched_push_global(m->rt, &list);
-	sched_yield();
+	if (starving(m)) {
+		flo__stack_give_up(m->p);
+		flo__starve_feed(m->rt);
+	}
 }
 
 static void park(struct flo__m *m, struct flo__g *g)
@@ -350,7 +349,7 @@ void flo__g_run(struct flo__m *m, struct flo__g *g)
 	INSIST(atomic_load_explicit(&g->state, memory_order_acquire) ==
 	       FLO__G_QUEUED);
 	if (g->stack == NULL && !bind(m, g)) {
-		starve(m, g);
+		flo__starve(m->rt, g);
 		return;
 	}
 	atomic_store_explicit(&g->state, FLO__G_RUNNING, memory_order_relaxed);
