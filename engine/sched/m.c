@@ -144,6 +144,12 @@ bool flo__m_start(flo_runtime *rt, struct flo__p *p, bool spinning)
 	if (m == NULL)
 		flo__sched_abandon(rt, p, spinning);
 	flo__tlock_give(&rt->lock);
+	if (m == NULL) {
+		/* The only other M may be the driver, or about to park: that
+		 * one the monitor wakes. */
+		flo__poller_interrupt(rt);
+		flo__monitor_wake(rt);
+	}
 	return m != NULL;
 }
 

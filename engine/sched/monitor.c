@@ -117,8 +117,9 @@ static uint64_t pause_ns(flo_runtime *rt, unsigned vain)
 		flo__tlock_take(&rt->lock);
 		flo__deadlock_check(rt);
 		flo__tlock_give(&rt->lock);
-		return atomic_load_explicit(&rt->nstarved,
-					    memory_order_relaxed) > 0
+		/* Work for which there was no M, or memory for a stack. */
+		return atomic_load(&rt->global_len) > 0 ||
+				       atomic_load(&rt->nstarved) > 0
 			       ? SLOW_NS
 			       : FLO__NEVER;
 	}
