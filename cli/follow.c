@@ -168,6 +168,7 @@ static int run_with(const struct cli_follow *f, struct cli_progress *progress)
 		.durability =
 			durabilities[durability_of(f->options->durability)]
 				.durability,
+		.closed_world = true,
 	};
 	flo_status st = flo_engine_open(&options, &err, &engine);
 	int code;

@@ -37,6 +37,16 @@ struct flo_engine_options {
 	flo_durability durability;
 	unsigned procs;	    /* scheduler threads; 0: one a core */
 	const char *minder; /* path of flo-minder; NULL: found by itself */
+	/**
+	 * The word of flo_runtime_options.closed_world, for this engine: no thread
+	 * of the host's ends what a native step waits for, except by a note or by
+	 * cancelling the run. Then runs that stand still fail, with the kind
+	 * "deadlock" and a report of what waits for what: they are cancelled, and
+	 * what does not end by that is left behind for as long as the process
+	 * lives. Runs are judged together: one that still gets on keeps the others
+	 * waiting. Without it they wait.
+	 */
+	bool closed_world;
 };
 
 /** @options may be NULL. The store is made if it does not exist. */
