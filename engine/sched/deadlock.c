@@ -180,6 +180,14 @@ static void append(void *arg, const char *bytes, size_t len)
 	text->bytes[text->len] = '\0';
 }
 
+/* Whoever is told comes after all that any coroutine did: they gave their P's
+ * up under the lock that we hold. */
+static void come_after(struct flo__g *g, void *arg)
+{
+	(void)g, (void)arg;
+	FLO__TSAN_ACQUIRE(g);
+}
+
 void flo__deadlock_tell(flo_runtime *rt)
 {
 	struct text text;
@@ -194,6 +202,7 @@ void flo__deadlock_tell(flo_runtime *rt)
 	if (due) {
 		rt->told_at = progress(rt);
 		print(rt, n, head, tail, append, &text);
+		flo__g_each(rt, come_after, NULL);
 	}
 	flo__tlock_give(&rt->lock);
 	if (due)
