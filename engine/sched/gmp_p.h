@@ -118,7 +118,7 @@ enum flo__p_status {
 	FLO__P_IDLE, /* the idle list, under rt->lock; its queues are empty */
 	FLO__P_RUNNING, /* the M it belongs to */
 	FLO__P_BLOCKED, /* whoever changes this by compare-and-swap */
-	FLO__P_ABSENT,	/* nobody: a relief P that is not needed */
+	FLO__P_ABSENT,	/* rt->lock: a relief P that is not needed */
 };
 
 struct flo__p {

@@ -57,6 +57,15 @@ void flo__starve_probe(flo_runtime *rt)
 	feed(rt, true);
 }
 
+/* Idle and absent P's belong to who holds the lock: see enum flo__p_status. */
+static bool is_ours(const struct flo__p *p)
+{
+	uint32_t status =
+		atomic_load_explicit(&p->status, memory_order_acquire);
+
+	return status == FLO__P_IDLE || status == FLO__P_ABSENT;
+}
+
 /* @g, which the caller owns, cannot run for want of a stack. */
 void flo__starve(flo_runtime *rt, struct flo__g *g)
 {
@@ -69,9 +78,9 @@ void flo__starve(flo_runtime *rt, struct flo__g *g)
 		rt->probes = 0;
 	flo__glist_push(&rt->starved, g);
 	atomic_store(&rt->nstarved, rt->starved.len);
-	/* Idle P's belong to who holds the lock. */
-	for (struct flo__p *p = rt->idle_p; p != NULL; p = p->link)
-		found = flo__stack_give_up(p) || found;
+	for (uint32_t i = 0; i < rt->np; i++)
+		if (is_ours(&rt->ps[i]))
+			found = flo__stack_give_up(&rt->ps[i]) || found;
 	flo__tlock_give(&rt->lock);
 	if (found)
 		flo__starve_feed(rt);
