@@ -32,7 +32,44 @@ struct flo_engine {
 	bool end_when_tainted;	   /* constant */
 	const char **worker_argv;  /* owned, with its strings */
 	char *minder;		   /* its path; owned */
+	pthread_mutex_t lock;
+	pthread_cond_t idle; /* runs became NULL */
+	flo_run *runs;	     /* by lock: those whose coroutine has not ended */
+	/* by lock, and freely once all runs have ended: a run was buried */
+	bool stuck;
 };
+
+struct flo_run {
+	flo_engine *engine;
+	struct flo__run *run;
+	struct flo__run_journal *run_journal;
+	struct flo__plan *plan; /* owned by a resumed run, else NULL */
+	char *id;		/* owned */
+	flo_event_fn on_event;
+	void *on_event_arg;
+	flo_run *next; /* by the engine's lock, with the two below */
+	char *why;     /* owned: it stood still; NULL: it did not */
+	bool buried;   /* it did so for good */
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool done;	   /* by lock, like what follows */
+	flo_status status; /* FLO_OK: result is set */
+	flo_error err;
+	flo_value *result;
+};
+
+/* deadlock.c */
+
+/* Runs of which a standstill is told. */
+void flo__api_runs_add(flo_run *run);
+void flo__api_runs_del(flo_run *run);
+/* Wait until there are none. */
+void flo__api_runs_wait(flo_engine *engine);
+/* The runtime's on_deadlock; @arg is the engine. */
+void flo__api_deadlocked(flo_runtime *rt, const char *report, void *arg);
+/* engine.c: the run has ended. Takes @result. */
+void flo__api_run_done(flo_run *run, flo_status status, const flo_error *err,
+		       flo_value *result);
 
 struct flo_pipeline {
 	struct flo__plan *plan;

@@ -24,22 +24,6 @@
 
 extern char **environ;
 
-struct flo_run {
-	flo_engine *engine;
-	struct flo__run *run;
-	struct flo__run_journal *run_journal;
-	struct flo__plan *plan; /* owned by a resumed run, else NULL */
-	char *id;		/* owned */
-	flo_event_fn on_event;
-	void *on_event_arg;
-	pthread_mutex_t lock;
-	pthread_cond_t ended;
-	bool done;	   /* by lock, like what follows */
-	flo_status status; /* FLO_OK: result is set */
-	flo_error err;
-	flo_value *result;
-};
-
 /* ---- engines ---- */
 
 void flo__environ_free(const char **env)
@@ -136,6 +120,8 @@ flo_status flo_engine_open(const struct flo_engine_options *options,
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (options == NULL)
 		options = &defaults;
+	pthread_mutex_init(&engine->lock, NULL);
+	pthread_cond_init(&engine->idle, NULL);
 	flo__json_guard_install();
 	flo__types_init(&engine->types);
 	engine->end_when_tainted = options->end_when_tainted;
@@ -151,6 +137,11 @@ flo_status flo_engine_open(const struct flo_engine_options *options,
 			    store_level(options->durability), err,
 			    &engine->journal));
 	rt_options.procs = options->procs;
+	rt_options.closed_world = options->closed_world;
+	if (options->closed_world) {
+		rt_options.on_deadlock = flo__api_deadlocked;
+		rt_options.on_deadlock_arg = engine;
+	}
 	TRY(flo_runtime_new(&rt_options, err, &engine->runtime));
 	TRY(set_helpers(engine, options, err));
 out:
@@ -165,10 +156,17 @@ void flo_engine_close(flo_engine *engine)
 {
 	if (engine == NULL)
 		return;
-	flo_runtime_free(engine->runtime);
+	flo__api_runs_wait(engine);
+	/* With stuck coroutines it has no end, and they know the engine. */
+	if (!engine->stuck)
+		flo_runtime_free(engine->runtime);
 	if (engine->executor != NULL)
 		engine->executor->ops->free(engine->executor);
 	flo__store_close(engine->journal);
+	if (engine->stuck)
+		return;
+	pthread_cond_destroy(&engine->idle);
+	pthread_mutex_destroy(&engine->lock);
 	flo__types_fini(&engine->types);
 	flo__environ_free(engine->environ_copy);
 	flo__environ_free(engine->worker_argv);
@@ -187,6 +185,20 @@ static void on_event(void *arg, const char *json, size_t len)
 		run->on_event(json, len, run->on_event_arg);
 }
 
+void flo__api_run_done(flo_run *run, flo_status status, const flo_error *err,
+		       flo_value *result)
+{
+	flo__api_runs_del(run);
+	pthread_mutex_lock(&run->lock);
+	run->run_journal = NULL;
+	run->status = status;
+	run->err = *err;
+	run->result = result;
+	run->done = true;
+	pthread_cond_broadcast(&run->ended);
+	pthread_mutex_unlock(&run->lock);
+}
+
 static void run_coroutine(void *arg)
 {
 	flo_run *run = arg;
@@ -202,14 +214,7 @@ static void run_coroutine(void *arg)
 	flo_blocking_end();
 	if (st == FLO_OK)
 		st = closed;
-	pthread_mutex_lock(&run->lock);
-	run->run_journal = NULL;
-	run->status = st;
-	run->err = err;
-	run->result = result;
-	run->done = true;
-	pthread_cond_broadcast(&run->ended);
-	pthread_mutex_unlock(&run->lock);
+	flo__api_run_done(run, st, &err, result);
 }
 
 static flo_run *handle_new(flo_engine *engine,
@@ -229,7 +234,11 @@ static flo_run *handle_new(flo_engine *engine,
 
 static void handle_free(flo_run *run)
 {
+	/* Its stuck coroutines know all of it. */
+	if (run->buried)
+		return;
 	flo__run_free(run->run);
+	flo__free(run->why);
 	if (run->plan != NULL)
 		run->plan->free(run->plan);
 	flo_value_unref(run->result);
@@ -252,10 +261,13 @@ static flo_status launch(flo_run *run, const struct flo__run_deps *deps,
 		     : flo__run_new(deps, plan, record, params, err, &run->run);
 	if (st != FLO_OK)
 		return st;
+	flo__api_runs_add(run);
 	st = flo_go_with(run->engine->runtime, run_coroutine, run, 256 * 1024,
 			 "run");
-	if (st != FLO_OK)
+	if (st != FLO_OK) {
+		flo__api_runs_del(run);
 		flo_error_set(err, st, "out of memory");
+	}
 	return st;
 }
 

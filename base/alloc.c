@@ -11,6 +11,7 @@ static atomic_bool counting;
 static atomic_long calls;
 static atomic_long fail_first = LONG_MAX;
 static atomic_long fail_last = LONG_MAX;
+static atomic_long live;
 
 static int must_fail(void)
 {
@@ -25,6 +26,8 @@ static int must_fail(void)
 
 void flo__alloc_fail_at(long nth, int forever)
 {
+	if (!atomic_load(&counting))
+		atomic_store(&live, 0);
 	atomic_store(&calls, 0);
 	atomic_store(&fail_first, nth > 0 ? nth : LONG_MAX);
 	atomic_store(&fail_last, forever ? LONG_MAX : nth);
@@ -36,21 +39,37 @@ long flo__alloc_count(void)
 	return atomic_load(&calls);
 }
 
-void *flo__malloc(size_t size)
+long flo__alloc_live(void)
 {
-	return must_fail() ? NULL : malloc(size != 0 ? size : 1);
+	return atomic_load(&live);
 }
 
-void *flo__calloc(size_t count, size_t size)
+/* @mem came (1) or goes (-1). */
+static void *count(void *mem, int by)
 {
-	if (must_fail() || (size != 0 && count > SIZE_MAX / size))
+	if (mem != NULL &&
+	    atomic_load_explicit(&counting, memory_order_relaxed))
+		atomic_fetch_add_explicit(&live, by, memory_order_relaxed);
+	return mem;
+}
+
+void *flo__malloc(size_t size)
+{
+	return must_fail() ? NULL : count(malloc(size != 0 ? size : 1), 1);
+}
+
+void *flo__calloc(size_t n, size_t size)
+{
+	if (must_fail() || (size != 0 && n > SIZE_MAX / size))
 		return NULL;
-	return calloc(count != 0 ? count : 1, size != 0 ? size : 1);
+	return count(calloc(n != 0 ? n : 1, size != 0 ? size : 1), 1);
 }
 
 void *flo__realloc(void *mem, size_t size)
 {
-	return must_fail() ? NULL : realloc(mem, size != 0 ? size : 1);
+	void *grown = must_fail() ? NULL : realloc(mem, size != 0 ? size : 1);
+
+	return mem != NULL ? grown : count(grown, 1);
 }
 
 void *flo__reallocarray(void *mem, size_t count, size_t size)
@@ -62,7 +81,7 @@ void *flo__reallocarray(void *mem, size_t count, size_t size)
 
 void flo__free(void *mem)
 {
-	free(mem);
+	free(count(mem, -1));
 }
 
 char *flo__strndup(const char *text, size_t len)

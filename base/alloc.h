@@ -38,4 +38,10 @@ void flo__alloc_fail_at(long nth, int forever);
 /* How many allocations there were since the last flo__alloc_fail_at(). */
 long flo__alloc_count(void);
 
+/*
+ * How much of what was allocated since failing was last switched on is not yet
+ * freed. Right only if nothing older is freed or reallocated meanwhile.
+ */
+long flo__alloc_live(void);
+
 #endif

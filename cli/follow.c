@@ -182,6 +182,7 @@ static int run_with(const struct cli_follow *f, struct cli_progress *progress)
 			durabilities[durability_of(f->options->durability)]
 				.durability,
 		.end_when_tainted = true,
+		.closed_world = true,
 	};
 	flo_status st = flo_engine_open(&options, &err, &engine);
 	int code;

@@ -393,6 +393,14 @@ void flo__run_cancel(struct flo__run *run, bool kill, const char *why)
 		apply_cancel(run);
 }
 
+void flo__run_deadlock(struct flo__run *run, const char *why)
+{
+	lock(run);
+	run->shared.deadlock = why;
+	unlock(run);
+	flo__run_cancel(run, false, "deadlock");
+}
+
 /* ---- beginning ---- */
 
 static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
@@ -631,6 +639,22 @@ static flo_value *final_value(const struct flo__run *run,
 	return NULL;
 }
 
+/* A run that ended because it stood still was not cancelled: it failed. */
+static enum flo__state judge_deadlock(struct flo__run *run,
+				      struct flo__result *result)
+{
+	const char *why;
+
+	lock(run);
+	why = run->shared.deadlock;
+	unlock(run);
+	if (why == NULL)
+		return FLO__STATE_CANCELLED;
+	flo_value_unref(result->error);
+	result->error = flo__failure("deadlock", "", why, NULL, NULL);
+	return FLO__STATE_FAILED;
+}
+
 static flo_status record_finished(struct flo__run *run,
 				  struct flo__result *result, flo_error *err,
 				  flo_value **ret_result)
@@ -640,6 +664,8 @@ static flo_status record_finished(struct flo__run *run,
 	flo_status st;
 
 	event.status = end_state(run, result);
+	if (event.status == FLO__STATE_CANCELLED)
+		event.status = judge_deadlock(run, result);
 	if (event.status == FLO__STATE_CANCELLED && result->error == NULL)
 		result->error = cancelled_error(run);
 	event.error = result->error;
@@ -672,6 +698,23 @@ static flo_status give_up(struct flo__run *run, flo_error *err)
 			     run->shared.store_why[0] != '\0'
 				     ? run->shared.store_why
 				     : flo_status_text(run->shared.store));
+}
+
+flo_status flo__run_fail(struct flo__run *run, const char *kind,
+			 const char *why, flo_error *err,
+			 flo_value **ret_result)
+{
+	struct flo__result result = FLO__RESULT_INIT;
+	flo_status st;
+
+	lock(run);
+	run->shared.over = true;
+	unlock(run);
+	result.state = FLO__STATE_FAILED;
+	result.error = flo__failure(kind, "", why, NULL, NULL);
+	st = record_finished(run, &result, err, ret_result);
+	flo__result_fini(&result);
+	return st;
 }
 
 /* ---- the whole ---- */

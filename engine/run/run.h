@@ -56,6 +56,20 @@ flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
 flo_status flo__run_preset_done(struct flo__run *run, flo_error *err);
 
 /*
+ * Everything stands still (@why, borrowed until flo__run_free()): cancel the
+ * run, which then ends as failed. From any thread, at any time before the end.
+ */
+void flo__run_deadlock(struct flo__run *run, const char *why);
+
+/*
+ * It stands still all the same: record that what is open has failed, and the
+ * run. As a coroutine; none of the run's own will ever run again, and it is not
+ * to be freed. Returns as flo__run_main() does.
+ */
+flo_status flo__run_bury(struct flo__run *run, const char *why, flo_error *err,
+			 flo_value **ret_result);
+
+/*
  * Run to the end, as a coroutine of the runtime. Records everything in
  * @journal's @run_journal, which it does not close.
  *

@@ -10,6 +10,7 @@
  *	scope.c	  variables of expressions
  *	preset.c  what an earlier engine recorded
  *	failure.c error objects
+ *	bury.c	  the end of a run that stands still
  */
 #ifndef FLO_ENGINE_RUN_RUN_P_H
 #define FLO_ENGINE_RUN_RUN_P_H
@@ -139,6 +140,7 @@ struct flo__run {
 		bool over;     /* how it ends is settled: nothing is to be
 				  recorded by cancellers any more */
 		char why[256];
+		const char *deadlock; /* a report, borrowed; NULL: none */
 		char store_why
 			[FLO_ERROR_TEXT_MAX]; /* if not the journal itself failed */
 	} shared;
@@ -185,6 +187,11 @@ flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
 /* Tell an inspection's visitor, if there is one: see flo__run_inspect(). */
 void flo__run_visit(struct flo__run *run, const char *path, uint32_t node,
 		    const struct flo__result *result);
+/* Record that the run has failed, and wait until that is durable. Nothing of it
+ * may be recorded any more. */
+flo_status flo__run_fail(struct flo__run *run, const char *kind,
+			 const char *why, flo_error *err,
+			 flo_value **ret_result);
 /* Count a leaf's end. */
 void flo__run_count(struct flo__run *run, enum flo__state state, uint64_t n);
 

@@ -89,7 +89,8 @@ static bool stands_still(flo_runtime *rt, uint64_t *ret_alive)
 	if (!all_idle(rt) || rt->nblocked > 0 || atomic_load(&rt->spinning) > 0)
 		return false;
 	if (atomic_load(&rt->externals) > 0 || atomic_load(&rt->timers) > 0 ||
-	    atomic_load(&rt->holds) > 0 || atomic_load(&rt->foreign) > 0)
+	    atomic_load(&rt->holds) > 0 || atomic_load(&rt->foreign) > 0 ||
+	    flo__starve_hopes(rt))
 		return false;
 	*ret_alive = alive(rt);
 	return *ret_alive > 0 && atomic_load(&rt->global_len) == 0;
@@ -179,6 +180,14 @@ static void append(void *arg, const char *bytes, size_t len)
 	text->bytes[text->len] = '\0';
 }
 
+/* Whoever is told comes after all that any coroutine did: they gave their P's
+ * up under the lock that we hold. */
+static void come_after(struct flo__g *g, void *arg)
+{
+	(void)g, (void)arg;
+	FLO__TSAN_ACQUIRE(g);
+}
+
 void flo__deadlock_tell(flo_runtime *rt)
 {
 	struct text text;
@@ -193,6 +202,7 @@ void flo__deadlock_tell(flo_runtime *rt)
 	if (due) {
 		rt->told_at = progress(rt);
 		print(rt, n, head, tail, append, &text);
+		flo__g_each(rt, come_after, NULL);
 	}
 	flo__tlock_give(&rt->lock);
 	if (due)

@@ -10,8 +10,6 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 
-#include <sched.h>
-
 #ifdef FLO__ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -253,14 +251,22 @@ static void entry(struct flo__m *m)
 	INSIST(!"an ended coroutine was resumed");
 }
 
+static bool starving(const struct flo__m *m)
+{
+	return atomic_load_explicit(&m->rt->nstarved, memory_order_relaxed) > 0;
+}
+
 /* Bind a stack to a coroutine that never ran. */
 static bool bind(struct flo__m *m, struct flo__g *g)
 {
 	struct flo__stack *stack = flo__stack_get(m->p, g->stack_class);
 
-	if (stack != NULL)
-		start_on(g, stack);
-	return stack != NULL;
+	if (stack == NULL)
+		return false;
+	if (starving(m))
+		flo__starve_feed(m->rt); /* there may be more */
+	start_on(g, stack);
+	return true;
 }
 
 static void end(struct flo__m *m, struct flo__g *g)
@@ -273,16 +279,10 @@ static void end(struct flo__m *m, struct flo__g *g)
 	flo__stack_put(m->p, g->stack);
 	count_end(m->p);
 	flo__g_free(m->p, g);
-}
-
-/* No stack to be had: others must end first. */
-static void starve(struct flo__m *m, struct flo__g *g)
-{
-	struct flo__glist list = {0};
-
-	flo__glist_push(&list, g);
-	flo__sched_push_global(m->rt, &list);
-	sched_yield();
+	if (starving(m)) {
+		flo__stack_give_up(m->p);
+		flo__starve_feed(m->rt);
+	}
 }
 
 /* @g, whose park was called off, goes on as soon as it can. */
@@ -345,7 +345,7 @@ void flo__g_run(struct flo__m *m, struct flo__g *g)
 
 	INSIST(m->g == NULL && m->p != NULL);
 	if (g->stack == NULL && !bind(m, g)) {
-		starve(m, g);
+		flo__starve(m->rt, g);
 		return;
 	}
 	becomes_running(g);

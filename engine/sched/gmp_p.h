@@ -145,7 +145,7 @@ enum flo__p_status {
 	FLO__P_IDLE, /* the idle list, under rt->lock; its queues are empty */
 	FLO__P_RUNNING, /* the M it belongs to */
 	FLO__P_BLOCKED, /* whoever changes this by compare-and-swap */
-	FLO__P_ABSENT,	/* nobody: a relief P that is not needed */
+	FLO__P_ABSENT,	/* rt->lock: a relief P that is not needed */
 };
 
 struct flo__p {
@@ -283,6 +283,12 @@ struct flo_runtime {
 	_Atomic uint32_t nap_kicks;	  /* futex: more wake it */
 	atomic_bool hurry;		  /* somebody waits for the end */
 	char pad1[64];
+	struct flo__glist starved; /* by lock: G's without a stack (starve.c) */
+	uint32_t probes;	   /* by lock: in vain, since one got on */
+	uint64_t probed_ns;	   /* monitor only: when it last did */
+	/* atomic, written under lock; seq_cst store in starve, partner: the
+	 * monitor's look before it sleeps; else relaxed */
+	_Atomic uint32_t nstarved;
 	uint32_t nblocked; /* by lock: blocking regions without a P */
 	uint64_t spawned;  /* by lock: G's not started on a P */
 	uint32_t waiting; /* by lock: flo_runtime_free() waits for the last G */
@@ -446,12 +452,19 @@ flo_status flo__stack_pool_new(struct flo__stack_pool **ret_pool);
 void flo__stack_pool_free(struct flo__stack_pool *pool);
 struct flo__stack *flo__stack_get(struct flo__p *p, unsigned class);
 struct flo__stack *flo__stack_warm(struct flo__p *p, unsigned class);
+bool flo__stack_give_up(struct flo__p *p); /* its cache, to the pool */
 void flo__stack_put(struct flo__p *p, struct flo__stack *stack);
 void *flo__stack_top(const struct flo__stack *stack);
 void flo__stack_check(const struct flo__stack *stack);
 bool flo__stack_has_canary(const struct flo__stack *stack);
 size_t flo__stack_guard(const struct flo__stack *stack); /* bytes; 0: canary */
 bool flo__stack_class(size_t size, unsigned *ret_class);
+
+/* starve.c */
+void flo__starve(flo_runtime *rt, struct flo__g *g);
+void flo__starve_feed(flo_runtime *rt);
+void flo__starve_probe(flo_runtime *rt); /* the monitor */
+bool flo__starve_hopes(const flo_runtime *rt);
 
 /* timer.c */
 bool flo__timers_run(struct flo__p *p, uint64_t now_ns);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "base/thread.h"
+#include "engine/sched/sys_p.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -67,7 +68,7 @@ static int start_thread(struct flo__m *m)
 	FLO__TSAN_RELEASE(m);
 	__tsan_switch_to_fiber(m->rt->starter, FLO__TSAN_SWITCH);
 #endif
-	rc = pthread_create(&m->thread, NULL, thread_main, m);
+	rc = flo__sys.thread(&m->thread, thread_main, m);
 #ifdef FLO__TSAN_STRICT
 	__tsan_switch_to_fiber(self, FLO__TSAN_SWITCH);
 #endif
@@ -149,6 +150,12 @@ bool flo__m_start(flo_runtime *rt, struct flo__p *p, bool spinning)
 	if (m == NULL)
 		flo__sched_abandon(rt, p, spinning);
 	flo__tlock_give(&rt->lock);
+	if (m == NULL) {
+		/* The only other M may be the driver, or about to park: that
+		 * one the monitor wakes. */
+		flo__poller_interrupt(rt);
+		flo__monitor_wake(rt);
+	}
 	return m != NULL;
 }
 

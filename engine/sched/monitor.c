@@ -15,6 +15,7 @@
 
 #include "base/contract.h"
 #include "base/thread.h"
+#include "engine/sched/sys_p.h"
 
 #include <signal.h>
 
@@ -116,7 +117,11 @@ static uint64_t pause_ns(flo_runtime *rt, unsigned vain)
 		flo__tlock_take(&rt->lock);
 		flo__deadlock_check(rt);
 		flo__tlock_give(&rt->lock);
-		return FLO__NEVER;
+		/* Work for which there was no M, or memory for a stack. */
+		return atomic_load(&rt->global_len) > 0 ||
+				       atomic_load(&rt->nstarved) > 0
+			       ? SLOW_NS
+			       : FLO__NEVER;
 	}
 	if (atomic_load(&rt->nidle) > 0 && outside_awaited(rt) &&
 	    !flo__poller_driven(rt))
@@ -131,7 +136,8 @@ static void pause_for(flo_runtime *rt, uint64_t ns)
 	else if (ns > FAST_NS)
 		atomic_store(&rt->mon_sleep, FLO__MON_LONG);
 	/* Who made a P busy or blocked before this store has not seen it. */
-	if (ns == FLO__NEVER && !flo__sched_all_idle(rt))
+	if (ns == FLO__NEVER &&
+	    (!flo__sched_all_idle(rt) || atomic_load(&rt->nstarved) > 0))
 		ns = SLOW_NS;
 	if (ns > FAST_NS)
 		for (uint32_t i = 0; i < rt->np; i++)
@@ -155,6 +161,7 @@ static void *monitor_main(void *arg)
 		vain = look_at_blocked(rt) ? 0 : vain + (vain < FAST_LOOKS);
 		flo__relief_set(rt, count_stuck(rt));
 		look_outside(rt);
+		flo__starve_probe(rt);
 		flo__deadlock_tell(rt);
 		/* For relief, and where no thread could be had for a P. */
 		if (atomic_load(&rt->nidle) > 0 && flo__sched_work_anywhere(rt))
@@ -177,7 +184,7 @@ flo_status flo__monitor_start(flo_runtime *rt, flo_error *err)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&rt->mon_thread, NULL, monitor_main, rt);
+	rc = flo__sys.thread(&rt->mon_thread, monitor_main, rt);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc == 0 ? FLO_OK
 		       : flo_error_sys(err, rc, "start the monitor thread");

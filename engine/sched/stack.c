@@ -20,6 +20,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "engine/sched/sys_p.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -145,14 +146,13 @@ static struct slab *slab_new(struct flo__stack_pool *pool, unsigned class)
 	slab = flo__calloc(1, sizeof(*slab) + len * sizeof(slab->stacks[0]));
 	if (slab == NULL)
 		return NULL;
-	slab->base = mmap(NULL, SLAB_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (slab->base == MAP_FAILED) {
+	slab->base = flo__sys.map(SLAB_SIZE);
+	if (slab->base == NULL) {
 		flo__free(slab);
 		return NULL;
 	}
 	/* A huge page would make the first touch cost 2 MiB. */
-	madvise(slab->base, SLAB_SIZE, MADV_NOHUGEPAGE);
+	flo__sys.advise(slab->base, SLAB_SIZE, MADV_NOHUGEPAGE);
 	slab->len = len;
 	slab->next = pool->slabs;
 	pool->slabs = slab;
@@ -171,11 +171,11 @@ static void canary_write(struct flo__stack *stack)
 static void guard(struct flo__stack_pool *pool, struct flo__stack *stack)
 {
 	if (pool->guard == GUARD_INSTALLED &&
-	    madvise(stack->base, pool->page, MADV_GUARD_INSTALL) != 0)
+	    flo__sys.advise(stack->base, pool->page, MADV_GUARD_INSTALL) != 0)
 		pool->guard = GUARD_PROTECTED;
 	if (pool->guard == GUARD_PROTECTED &&
 	    (pool->protected == MPROTECT_MAX ||
-	     mprotect(stack->base, pool->page, PROT_NONE) != 0))
+	     flo__sys.protect(stack->base, pool->page, PROT_NONE) != 0))
 		pool->guard = GUARD_CANARY;
 	if (pool->guard == GUARD_PROTECTED)
 		pool->protected ++;
@@ -191,9 +191,10 @@ static struct flo__stack *carve(struct flo__stack_pool *pool, unsigned class)
 	struct flo__stack *stack;
 
 	if (slab == NULL || slab->used == slab->len)
-		slab = pool->carving[class] = slab_new(pool, class);
+		slab = slab_new(pool, class);
 	if (slab == NULL)
 		return NULL;
+	pool->carving[class] = slab;
 	stack = &slab->stacks[slab->used];
 	stack->size = class_size[class];
 	stack->base = slab->base + slab->used * stack->size;
@@ -265,13 +266,26 @@ static void drain(struct flo__stack_pool *pool, struct flo__p *p,
 		p->stacks[class] = stack->next;
 		p->stacks_len[class]--;
 		if (cold)
-			madvise(stack->base + pool->page,
-				stack->size - pool->page, MADV_DONTNEED);
+			flo__sys.advise(stack->base + pool->page,
+					stack->size - pool->page,
+					MADV_DONTNEED);
 		stack->next = pool->free[class];
 		pool->free[class] = stack;
 		pool->free_len[class]++;
 	}
 	flo__tlock_give(&pool->lock);
+}
+
+/* Give all that @p has in its cache to the pool. True if that was any. */
+bool flo__stack_give_up(struct flo__p *p)
+{
+	bool any = false;
+
+	for (unsigned class = 0; class < FLO__STACK_CLASSES; class ++) {
+		any = any || p->stacks_len[class] > 0;
+		drain(p->rt->stacks, p, class, p->stacks_len[class]);
+	}
+	return any;
 }
 
 /*

@@ -52,6 +52,16 @@ struct flo_engine_options {
 	 * the built-in types.
 	 */
 	const char *const *worker_argv;
+	/**
+	 * The word of flo_runtime_options.closed_world, for this engine: no thread
+	 * of the host's ends what a native step waits for, except by a note or by
+	 * cancelling the run. Then runs that stand still fail, with the kind
+	 * "deadlock" and a report of what waits for what: they are cancelled, and
+	 * what does not end by that is left behind for as long as the process
+	 * lives. Runs are judged together: one that still gets on keeps the others
+	 * waiting. Without it they wait.
+	 */
+	bool closed_world;
 };
 
 /**

@@ -511,14 +511,15 @@ static void wait_for_note(void *arg)
 
 static void block_a_while(void *arg)
 {
-	struct flo__g **g = arg, *shown;
+	struct flo__g *waiter;
 
 	flo_blocking_begin();
 	usleep(20000);
-	while ((shown = __atomic_load_n(g, __ATOMIC_ACQUIRE)) == NULL)
-		usleep(1000);
 	flo_blocking_end();
-	flo__ready(shown);
+	while ((waiter = __atomic_load_n((struct flo__g **)arg,
+					 __ATOMIC_ACQUIRE)) == NULL)
+		flo_yield();
+	flo__ready(waiter);
 }
 
 static void wait_for_blocked(void *arg)
