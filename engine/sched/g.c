@@ -245,6 +245,8 @@ static void entry(struct flo__m *m)
 		count_end(m->p);
 		flo__g_free(m->p, g);
 	}
+	if (g->canary)
+		flo__stack_check(g->stack); /* while its name is known */
 	FLO__TSAN_RELEASE(g->stack);
 	FLO__TSAN_RELEASE(&m->rt->gslabs); /* for who frees the runtime */
 	flo__g_leave(m, FLO__OP_END);

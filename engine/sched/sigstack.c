@@ -50,8 +50,9 @@ void flo__stack_overflowed(size_t size)
 
 	len = snprintf(text, sizeof(text),
 		       "coroutine %s overflowed its stack of %zu KiB\n",
-		       g != NULL && g->name != NULL ? g->name
-						    : "(without a name)",
+		       g != NULL && (g->marks & FLO__G_NAMED)
+			       ? g->name
+			       : "(without a name)",
 		       size / 1024);
 	if (write(STDERR_FILENO, text, (size_t)len) < 0)
 		abort();
