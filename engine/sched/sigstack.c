@@ -35,7 +35,8 @@ static void lost(void *arg)
 	len = snprintf(text, sizeof(text),
 		       "coroutine %s called pthread_exit(): its thread is the "
 		       "scheduler's, so the process ends\n",
-		       m->g != NULL && m->g->name != NULL ? m->g->name : "");
+		       m->g != NULL && (m->g->marks & FLO__G_NAMED) ? m->g->name
+								    : "");
 	if (write(STDERR_FILENO, text, (size_t)len) < 0)
 		abort();
 	abort();
@@ -125,7 +126,7 @@ bool flo__g_stack(struct flo__g_stack *ret)
 		return false;
 	if (m->p == NULL && m->block_depth == 0)
 		return false;
-	ret->name = g->name != NULL ? g->name : "";
+	ret->name = (g->marks & FLO__G_NAMED) ? g->name : "";
 	ret->low = (uintptr_t)g->stack->base;
 	ret->high = ret->low + g->stack->size;
 	ret->guard = flo__stack_guard(g->stack);
