@@ -152,6 +152,17 @@ static void push_tail(struct flo__p *p, struct flo__g *g)
 		push_spill(p->rt, &spill);
 }
 
+/* Have @g run next; returns whom it displaces. Only the owner fills the slot,
+ * so if it is empty nobody else writes it. */
+static inline struct flo__g *swap_next(struct flo__p *p, struct flo__g *g)
+{
+	if (atomic_load_explicit(&p->runnext, memory_order_relaxed) != NULL)
+		return atomic_exchange_explicit(&p->runnext, g,
+						memory_order_acq_rel);
+	atomic_store_explicit(&p->runnext, g, memory_order_release);
+	return NULL;
+}
+
 /* Queue @g on the caller's P; @front: it runs next. Wakes nobody. */
 void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front)
 {
@@ -165,8 +176,7 @@ void flo__sched_push(struct flo__m *m, struct flo__g *g, bool front)
 		front = flo__sched_random(p) & 1;
 	}
 	if (front)
-		g = atomic_exchange_explicit(&p->runnext, g,
-					     memory_order_acq_rel);
+		g = swap_next(p, g);
 	if (g != NULL)
 		push_tail(p, g);
 }

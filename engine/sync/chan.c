@@ -244,6 +244,13 @@ static flo_status wait_one(flo_chan *chan, struct flo__op_queue *q, void *value,
 	one.node.op = &one.op;
 	one.node.value = value;
 	one.node.linked = false;
+	if (g != NULL && context == NULL) {
+		flo__op_begin_plain(&one.op, g);
+		flo__op_link(q, &one.node);
+		flo__park(commit_one, &one, why, false);
+		INSIST(one.op.won == &one.node);
+		return one.op.closed ? FLO_CLOSED : FLO_OK;
+	}
 	if (g != NULL)
 		st = flo__op_begin(&one.op, g, false, context, UINT64_MAX);
 	if (st != FLO_OK) {

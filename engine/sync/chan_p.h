@@ -31,6 +31,7 @@
 
 #include <flo/chan.h>
 
+#include "base/contract.h"
 #include "engine/context_p.h"
 #include "engine/sched/sched_p.h"
 #include "engine/sync/spin_p.h"
@@ -109,8 +110,26 @@ bool flo__chan_can_send(flo_chan *chan);
 bool flo__chan_can_recv(flo_chan *chan);
 
 /* Queue and unqueue a node. Under the channel's lock. */
-void flo__op_link(struct flo__op_queue *q, struct flo__op_node *node);
-void flo__op_unlink(struct flo__op_queue *q, struct flo__op_node *node);
+static inline void flo__op_link(struct flo__op_queue *q,
+				struct flo__op_node *node)
+{
+	INSIST(!node->linked);
+	node->next = NULL;
+	node->prev = q->tail;
+	*(q->tail != NULL ? &q->tail->next : &q->head) = node;
+	q->tail = node;
+	node->linked = true;
+}
+
+static inline void flo__op_unlink(struct flo__op_queue *q,
+				  struct flo__op_node *node)
+{
+	if (!node->linked)
+		return;
+	*(node->prev != NULL ? &node->prev->next : &q->head) = node->next;
+	*(node->next != NULL ? &node->next->prev : &q->tail) = node->prev;
+	node->linked = false;
+}
 
 /*
  * Set @op up for the calling coroutine @g, to stand in the queues of one
@@ -120,6 +139,16 @@ void flo__op_unlink(struct flo__op_queue *q, struct flo__op_node *node);
  */
 flo_status flo__op_begin(struct flo__op *op, struct flo__g *g, bool many,
 			 flo_context *context, uint64_t when_ns);
+
+/* The same for one channel and nothing else that could end it. */
+static inline void flo__op_begin_plain(struct flo__op *op, struct flo__g *g)
+{
+	atomic_init(&op->state, FLO__OP_PREPARING);
+	op->g = g;
+	op->won = NULL;
+	op->closed = false;
+	op->contested = false;
+}
 
 /* In the commit, under the locks: PREPARING to PARKED; false calls it off. */
 bool flo__op_commit(struct flo__op *op);

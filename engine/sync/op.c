@@ -5,25 +5,6 @@
 
 #include <stddef.h>
 
-void flo__op_link(struct flo__op_queue *q, struct flo__op_node *node)
-{
-	INSIST(!node->linked);
-	node->next = NULL;
-	node->prev = q->tail;
-	*(q->tail != NULL ? &q->tail->next : &q->head) = node;
-	q->tail = node;
-	node->linked = true;
-}
-
-void flo__op_unlink(struct flo__op_queue *q, struct flo__op_node *node)
-{
-	if (!node->linked)
-		return;
-	*(node->prev != NULL ? &node->prev->next : &q->head) = node->next;
-	*(node->next != NULL ? &node->next->prev : &q->tail) = node->prev;
-	node->linked = false;
-}
-
 /* Decide @op from outside its channels: the context ended, or the timer. */
 static void interrupt(struct flo__op *op, enum flo__op_state to)
 {
