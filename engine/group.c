@@ -247,8 +247,9 @@ static void leave_many(void *arg, uint32_t n)
 /* Join as one of a lot: the maker of a group without a limit. */
 static bool join_on_credit(flo_group *group)
 {
-	if (group->limit != USED_MAX || group->waited || group->maker == NULL ||
-	    group->maker != flo__g_current())
+	/* Only the maker may look at the rest. */
+	if (group->limit != USED_MAX || group->maker == NULL ||
+	    group->maker != flo__g_current() || group->waited)
 		return false;
 	if (group->credit == 0) {
 		atomic_fetch_add_explicit(&group->state,

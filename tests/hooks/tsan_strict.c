@@ -267,6 +267,7 @@ static void put_and_cancel(void *arg)
 {
 	put();
 	flo_context_cancel(arg, NULL);
+	flo_context_unref(arg);
 }
 
 static void by_cancel(void *arg)
@@ -277,7 +278,7 @@ static void by_cancel(void *arg)
 	for (int i = 0; i < 10; i++) {
 		flo_context *child = flo_context_child(root);
 
-		hook_go(put_and_cancel, child);
+		hook_go(put_and_cancel, flo_context_ref(child));
 		flo_sleep(child, UINT64_MAX);
 		get(i + 1);
 		flo_context_unref(child);
