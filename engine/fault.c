@@ -32,17 +32,20 @@
  * handler that does not return leaves nothing behind; newer ones raise the
  * signal before they take it.
  *
- * Note: why exit() is not a panic
+ * Note: exit()
  *
- * By the time a function registered with atexit() runs, those registered after
+ * It is a panic only where the program has an exit() of its own that calls
+ * flo_fault_exit() before anything else has happened. By the time a function
+ * registered with atexit() runs, those registered after
  * it have run: libraries have been shut down that the process would go on to
- * use. glibc from 2.41 on also holds a lock that nobody could give back. So it
- * is reported, and the process ends.
+ * use. glibc from 2.41 on also holds a lock that nobody could give back. So there
+ * it is reported, and the process ends.
  */
 #include "engine/fault_p.h"
 #include "engine/fault_regs_p.h"
 
 #include <flo/fault.h>
+#include <flo/panic.h>
 
 #include "base/contract.h"
 #include "engine/sched/sched_p.h"
@@ -375,6 +378,13 @@ static void handle(int sig, siginfo_t *info, void *uc)
 }
 
 /* ---- exit() ---- */
+
+void flo_fault_exit(int status)
+{
+	if (atomic_load_explicit(&users, memory_order_acquire) > 0 &&
+	    flo__g_current() != NULL && flo__try_current() != NULL)
+		flo_panic("called exit(%d)", status);
+}
 
 static void at_exit(int status, void *arg)
 {

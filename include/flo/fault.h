@@ -30,8 +30,9 @@ extern "C" {
 #endif
 
 struct flo_fault_options {
-	/* What the process exits with when a coroutine calls exit(), after a
-	 * report that names it; 0: what it gave to exit(). */
+	/* What the process exits with when a coroutine calls exit() and nobody
+	 * calls flo_fault_exit(), after a report that names it; 0: what it gave
+	 * to exit(). */
 	int exit_code;
 };
 
@@ -56,6 +57,18 @@ FLO_EXTERN flo_status flo_fault_contain(const struct flo_fault_options *options,
  * Requires: there were more calls of flo_fault_contain() than of this.
  */
 FLO_EXTERN void flo_fault_release(void);
+
+/**
+ * Make exit() in a native step a panic: for a program's own exit(), which
+ * stands before the C library's and calls this first (flowctl's is cli/exit.c;
+ * a library cannot put one into its host).
+ *
+ * Inside flo_try() of a coroutine, while faults are contained, it does not
+ * return: flo_try() returns FLO_PANIC, "called exit(N)", and no exit handler
+ * has run. That is no fault and does not taint. Anywhere else it returns, and
+ * the caller goes on to the C library's exit(). Any thread.
+ */
+FLO_EXTERN void flo_fault_exit(int status);
 
 /**
  * Tell how many faults this process has contained: it is tainted unless 0.
