@@ -11,7 +11,9 @@
  * select is never ready, so that a case is switched off by setting its channel
  * to NULL. A deadlock report says "no channel" of such a wait.
  *
- * Threads: coroutines of one runtime, unless a function says "any thread".
+ * Threads: coroutines of one runtime, unless a function says "any thread". The
+ * deadlock detector does not count threads that may still come to a channel;
+ * who waits for one of those should wait for a note (flo/sync.h).
  */
 #ifndef FLO_CHAN_H
 #define FLO_CHAN_H
@@ -25,11 +27,14 @@
 extern "C" {
 #endif
 
+/** A channel: made by flo_chan_new(), owned by whoever is to free it. */
 typedef struct flo_chan flo_chan;
 
 /**
  * Make a channel of @capacity values of @size bytes each (both may be 0; of a
- * value without a size only the coming counts, and @ret_value may be NULL).
+ * value without a size only the coming counts, and the pointers to it may be
+ * NULL, except in a select). It belongs to no runtime until it is used.
+ *
  * Returns FLO_OK and a channel the caller frees, or FLO_NOMEM.
  */
 FLO_EXTERN flo_status flo_chan_new(size_t size, size_t capacity,
@@ -54,7 +59,7 @@ FLO_EXTERN size_t flo_chan_cap(flo_chan *chan);
 
 /**
  * Send a copy of *@value, parking while the channel is full, or, if it has no
- * buffer, until a receiver comes.
+ * buffer, until a receiver comes. @value is borrowed until this returns.
  *
  * Requires: @chan is not closed, nor closed while this waits; called in a
  * coroutine if it has to wait.
@@ -75,23 +80,42 @@ FLO_EXTERN flo_status flo_chan_send(flo_chan *chan, const void *value,
 FLO_EXTERN flo_status flo_chan_recv(flo_chan *chan, void *ret_value,
 				    flo_context *context);
 
-/** As flo_chan_send(), but FLO_AGAIN instead of parking. Any thread. */
+/**
+ * Send as flo_chan_send() does, but only if that needs no waiting. Any thread;
+ * never blocks.
+ *
+ * Requires: @chan is not closed.
+ * Returns FLO_OK; or FLO_AGAIN, and then nothing was sent.
+ */
 FLO_EXTERN flo_status flo_chan_try_send(flo_chan *chan, const void *value);
 
-/** As flo_chan_recv(), but FLO_AGAIN instead of parking. Any thread. */
+/**
+ * Receive as flo_chan_recv() does, but only if that needs no waiting. Any
+ * thread; never blocks.
+ *
+ * Returns FLO_OK; FLO_CLOSED when it is closed and drained; FLO_AGAIN if there
+ * is nothing to receive now. *@ret_value is left alone but for FLO_OK.
+ */
 FLO_EXTERN flo_status flo_chan_try_recv(flo_chan *chan, void *ret_value);
 
 /**
- * Close: no more will be sent. Wakes everyone who waits; to a sender that is a
- * broken contract. Any thread. Requires: @chan is not NULL and not closed.
+ * Close @chan: no more will be sent. Wakes everyone who waits; to a sender that
+ * is a broken contract. What is in the buffer can still be received. Any
+ * thread; never blocks.
+ *
+ * Requires: @chan is not NULL and not closed, nor that of flo_context_done().
  */
 FLO_EXTERN void flo_chan_close(flo_chan *chan);
 
 /** One case of a select: one of the two directions. */
 struct flo_select_case {
-	flo_chan *chan;	  /* NULL: never ready */
-	const void *send; /* not NULL: send this value */
-	void *recv;	  /* where to receive to, if send is NULL */
+	flo_chan *chan; /* NULL: never ready */
+	/* Not NULL: send a copy of this value; borrowed until flo_select()
+	 * returns. Of a value without a size any address will do. */
+	const void *send;
+	/* Where to receive to, if `send` is NULL; written only if this case is
+	 * the one. May be NULL if the values have no size. */
+	void *recv;
 };
 
 /**
@@ -101,14 +125,17 @@ struct flo_select_case {
  * the runtime's shuffle decides how, so that a test can repeat it. @timeout_ns:
  * 0 does not wait (Go's default clause), UINT64_MAX waits for ever, else so
  * many nanoseconds. Without cases that can ever be ready it waits for the time
- * or the context.
+ * or the context. @cases is borrowed until this returns and not changed; a
+ * channel may stand in several cases. Semantics: Go's select statement.
  *
- * Requires: no case sends on a closed channel; called in a coroutine, except
- * with a @timeout_ns of 0, which any thread may do.
+ * Requires: @n is at most 64; no case sends on a closed channel, or one that
+ * is closed while this waits; called in a coroutine if it has to wait.
  * Returns FLO_OK, or FLO_CLOSED (a receive from a closed channel), with the
  * case's index in *@ret_index (may be NULL); FLO_AGAIN if @timeout_ns is 0 and
  * none could; FLO_TIMEOUT after that time; the status of @context (may be
- * NULL); FLO_NOMEM if the timer could not be had.
+ * NULL), also if that had ended before and a case could go on; FLO_NOMEM if the
+ * timer could not be had. Unless it is one of the first two, nothing was sent
+ * or received and *@ret_index is left alone.
  */
 FLO_EXTERN flo_status flo_select(struct flo_select_case *cases, size_t n,
 				 uint64_t timeout_ns, flo_context *context,

@@ -21,22 +21,31 @@
 extern "C" {
 #endif
 
+/** An engine: a store that is open for writing, and a runtime for runs. */
 typedef struct flo_engine flo_engine;
+
+/** A pipeline that was compiled without errors; it does not change. */
 typedef struct flo_pipeline flo_pipeline;
+
+/** A handle on a run that this process carries out. */
 typedef struct flo_run flo_run;
+
+/** A store that is open for reading. */
 typedef struct flo_store flo_store;
 
+/** What survives of what a caller was told. */
 typedef enum flo_durability {
 	FLO_DURABILITY_POWER,	/* survives a power cut (default) */
 	FLO_DURABILITY_PROCESS, /* survives kill -9 of the engine */
-	FLO_DURABILITY_NONE,
+	FLO_DURABILITY_NONE,	/* nothing need */
 } flo_durability;
 
+/** How an engine is to be. All zero are the defaults. */
 struct flo_engine_options {
-	const char *store; /* path; NULL: flo_store_default_path() */
-	flo_durability durability;
-	unsigned procs;	    /* scheduler threads; 0: one a core */
-	const char *minder; /* path of flo-minder; NULL: found by itself */
+	const char *store; /* path, copied; NULL: flo_store_default_path() */
+	flo_durability durability; /* of its runs */
+	unsigned procs;		   /* scheduler threads; 0: one a core */
+	const char *minder;	   /* path of flo-minder, copied; NULL: found */
 	/* What becomes of runs once the process has contained a fault
 	 * (flo/fault.h). False: the attempt has failed, all goes on, and it is
 	 * for the host to end. True: no run is started any more, runs start no
@@ -66,17 +75,28 @@ struct flo_engine_options {
 
 /**
  * Open an engine. @options may be NULL. The store is made if it does not
- * exist. FLO_INVALID: worker_argv is empty or begins with a relative path.
+ * exist.
+ *
+ * Returns FLO_OK and an engine the caller closes; FLO_INVALID: worker_argv is
+ * empty or begins with a relative path; FLO_NOMEM; FLO_SYSTEM, FLO_STORE and
+ * others of the store.
  */
 FLO_EXTERN flo_status flo_engine_open(const struct flo_engine_options *options,
 				      flo_error *err, flo_engine **ret_engine);
-/** Wait for its runs, then close. NULL is allowed. */
+/**
+ * Wait for the runs of @engine, then close it. NULL is allowed.
+ *
+ * Requires: no other thread uses @engine; each flo_run of it was freed.
+ */
 FLO_EXTERN void flo_engine_close(flo_engine *engine);
 
 /**
  * Make @type known. It and all it points to is borrowed as long as the engine
- * lives. FLO_EXISTS: there is one of that name; FLO_INVALID: its isolation is
- * none of flo_isolation.
+ * lives.
+ *
+ * Requires: no other thread registers or loads meanwhile.
+ * Returns FLO_OK; FLO_EXISTS: there is one of that name; FLO_INVALID: its
+ * isolation is none of flo_isolation; FLO_NOMEM.
  */
 FLO_EXTERN flo_status flo_engine_register_step(flo_engine *engine,
 					       const flo_step_type *type,
@@ -84,44 +104,65 @@ FLO_EXTERN flo_status flo_engine_register_step(flo_engine *engine,
 
 /**
  * Compile a pipeline. @text is copied. @file names it in diagnostics and its
- * directory is where relative paths start. Every problem goes to @fn.
+ * directory is where relative paths start. Every problem goes to @fn (may be
+ * NULL) with @arg.
  *
  * @engine may be NULL: then only the built-in step types are known.
- * Returns FLO_OK (there may have been warnings), FLO_INVALID after errors,
- * FLO_NOMEM.
+ * Returns FLO_OK (there may have been warnings) and a pipeline the caller
+ * frees, FLO_INVALID after errors, FLO_NOMEM.
  */
 FLO_EXTERN flo_status flo_pipeline_load(flo_engine *engine, const char *text,
 					size_t len, const char *file,
 					flo_diagnostic_fn fn, void *arg,
 					flo_error *err,
 					flo_pipeline **ret_pipeline);
+
+/**
+ * Free @pipeline. NULL is allowed.
+ *
+ * Requires: each flo_run that flo_run_start() made of it was freed.
+ */
 FLO_EXTERN void flo_pipeline_free(flo_pipeline *pipeline);
+
+/** Give the name that @pipeline has in its text; borrowed while that lives. */
 FLO_EXTERN const char *flo_pipeline_name(const flo_pipeline *pipeline);
 
 /**
  * Turn the text of `-p NAME=TEXT` into a value of the type that the pipeline
- * declares for NAME and add it to @params, a map. FLO_NOTFOUND for an unknown
- * name (the text says which are known), FLO_TYPE.
+ * declares for NAME and add it to @params, a map that only the caller holds.
+ *
+ * Returns FLO_OK; FLO_NOTFOUND for an unknown name (the text of @err says which
+ * are known); FLO_TYPE; FLO_EXISTS if @params has it already; FLO_NOMEM.
  */
 FLO_EXTERN flo_status flo_pipeline_param(const flo_pipeline *pipeline,
 					 const char *name, const char *text,
 					 flo_value *params, flo_error *err);
 
-/** One line of JSON an event, as `flowctl events` prints it, after commit. */
+/**
+ * Hear of one event, after its commit: the line of JSON that `flowctl events`
+ * prints, without its newline, borrowed for the time of the call. It must
+ * return soon, since the store waits.
+ */
 typedef void (*flo_event_fn)(const char *json, size_t len, void *arg);
 
+/** How a run is to be. All zero are the defaults. */
 struct flo_run_options {
-	const flo_value *params; /* a map; NULL: none given */
-	const char *run_id;	 /* NULL: a new one is made */
+	const flo_value *params; /* a map, borrowed; NULL: none given */
+	const char *run_id;	 /* copied; NULL: a new one is made */
 	uint32_t limit;		 /* lowers the pipeline's; 0: as it says */
 	flo_event_fn on_event;	 /* called on a thread of the engine's */
-	void *on_event_arg;
+	void *on_event_arg;	 /* borrowed until the run has ended */
 };
 
 /**
  * Start a run. It is in the store, and will be finished or resumable whatever
- * happens, when this returns FLO_OK. FLO_INVALID: params are missing, unknown
- * or ill-typed; FLO_EXISTS: the run id is taken; FLO_STORE and others.
+ * happens, when this returns FLO_OK. @options may be NULL. @pipeline is
+ * borrowed until the run is freed.
+ *
+ * Returns FLO_OK and a run the caller frees; FLO_INVALID: params are missing,
+ * unknown or ill-typed; FLO_RANGE: the run id cannot be one; FLO_EXISTS: it is
+ * taken; FLO_INTERRUPTED: the process is tainted, and the engine was to end
+ * then; FLO_STORE and others.
  */
 FLO_EXTERN flo_status flo_run_start(flo_engine *engine,
 				    const flo_pipeline *pipeline,
@@ -129,14 +170,19 @@ FLO_EXTERN flo_status flo_run_start(flo_engine *engine,
 				    flo_error *err, flo_run **ret_run);
 
 /**
- * Go on with an interrupted run from what its store pinned. FLO_NOTFOUND;
- * FLO_BUSY: it lives in another engine; FLO_CLOSED: it has ended (see
- * flo_run_status()). Only run options' limit and on_event are used.
+ * Go on with an interrupted run from what its store pinned. Of @options (may be
+ * NULL) only limit and on_event are used.
+ *
+ * Returns FLO_OK and a run the caller frees; FLO_NOTFOUND; FLO_BUSY: it lives
+ * in another engine; FLO_CLOSED: it has ended (flo_store_run() tells how);
+ * FLO_VERSION: its pipeline is not valid for this version; FLO_INTERRUPTED as
+ * in flo_run_start(); FLO_STORE and others.
  */
 FLO_EXTERN flo_status flo_run_resume(flo_engine *engine, const char *run_id,
 				     const struct flo_run_options *options,
 				     flo_error *err, flo_run **ret_run);
 
+/** Give the id of @run; borrowed while that lives. */
 FLO_EXTERN const char *flo_run_id(const flo_run *run);
 
 /** How to end a run early. */
@@ -145,24 +191,35 @@ typedef enum flo_cancel_mode {
 	FLO_CANCEL_KILL, /* kill steps at once and run nothing more */
 } flo_cancel_mode;
 
-/** Ask for it; returns at once. Async-signal-safe: no. Any thread. */
+/**
+ * Cancel @run and return at once; flo_run_wait() tells when it has ended. @why
+ * is copied and becomes the cause; NULL: "cancelled". A run that has ended
+ * stays as it is. Any thread; not from a signal handler.
+ */
 FLO_EXTERN void flo_run_cancel(flo_run *run, flo_cancel_mode mode,
 			       const char *why);
 
 /**
- * Wait for the end. *@ret_result gets the object that `run.finished` carries:
- * {"status", "error", "output", "counts", "run"}. Returns FLO_OK when the run
- * ended in whatever state, a store error (FLO_FULL, FLO_STORE ...) when it
- * could not be recorded and is left resumable.
+ * Wait for the end of @run. *@ret_result (@ret_result may be NULL) gets the
+ * object that `run.finished` carries: {"status", "error", "output", "counts",
+ * "run"}, a reference the caller owns.
+ *
+ * Returns FLO_OK when the run ended in whatever state; FLO_INTERRUPTED, or a
+ * store error (FLO_FULL, FLO_STORE ...) when it could not be recorded, when it
+ * is left resumable.
  */
 FLO_EXTERN flo_status flo_run_wait(flo_run *run, flo_error *err,
 				   flo_value **ret_result);
-/** Wait, then free. NULL is allowed. */
+
+/** Wait for the end of @run, then free it. NULL is allowed. */
 FLO_EXTERN void flo_run_free(flo_run *run);
 
 /**
  * Evaluate an expression with the variables of @vars (a map or NULL).
  * On failure the column of the offending token is in @err.
+ *
+ * Returns FLO_OK and a value the caller owns; FLO_SYNTAX; another status, if it
+ * has no value.
  */
 FLO_EXTERN flo_status flo_eval(const char *expr, size_t len,
 			       const flo_value *vars, flo_error *err,
@@ -171,25 +228,48 @@ FLO_EXTERN flo_status flo_eval(const char *expr, size_t len,
 /* Reading a store. Needs no engine; never waits for a writer. */
 
 /**
- * $FLOW_STORE, else $XDG_STATE_HOME/flowctl/flow.db, else
- * ~/.local/state/flowctl/flow.db. Memory for flo_free(), NULL without it.
+ * Say where a store is that is not named: $FLOW_STORE, else
+ * $XDG_STATE_HOME/flowctl/flow.db, else ~/.local/state/flowctl/flow.db.
+ *
+ * Returns memory for flo_free(), or NULL without memory.
  */
 FLO_EXTERN char *flo_store_default_path(void);
-/** FLO_NOTFOUND if there is none. @path NULL: the default. */
+
+/**
+ * Open the store at @path (NULL: the default) for reading.
+ *
+ * Returns FLO_OK and a store the caller closes; FLO_NOTFOUND if there is none;
+ * FLO_NOMEM; FLO_STORE and others.
+ */
 FLO_EXTERN flo_status flo_store_open(const char *path, flo_error *err,
 				     flo_store **ret_store);
+
+/** Close @store. NULL is allowed. */
 FLO_EXTERN void flo_store_close(flo_store *store);
 
 /**
- * The newest @max runs (0: all), newest first, as a list of maps {"run",
+ * List the newest @max runs (0: all), newest first, as a list of maps {"run",
  * "pipeline", "status", "started_at", "finished_at", "counts", "error"}.
+ *
+ * Returns FLO_OK and a value the caller owns; FLO_NOMEM; FLO_STORE and others.
  */
 FLO_EXTERN flo_status flo_store_runs(flo_store *store, size_t max,
 				     flo_error *err, flo_value **ret_runs);
-/** What `flowctl show RUN --json` prints. FLO_NOTFOUND. */
+
+/**
+ * Tell of one run what `flowctl show RUN --json` prints.
+ *
+ * Returns FLO_OK and a value the caller owns; FLO_NOTFOUND; FLO_NOMEM;
+ * FLO_STORE and others.
+ */
 FLO_EXTERN flo_status flo_store_run(flo_store *store, const char *run_id,
 				    flo_error *err, flo_value **ret_run);
-/** Its events in order, each a line of JSON without the newline. */
+
+/**
+ * Give the events of a run to @fn with @arg, in order, in this thread.
+ *
+ * Returns FLO_OK; FLO_NOTFOUND; FLO_NOMEM; FLO_STORE and others.
+ */
 FLO_EXTERN flo_status flo_store_events(flo_store *store, const char *run_id,
 				       flo_event_fn fn, void *arg,
 				       flo_error *err);

@@ -13,8 +13,8 @@
  * faults on ordinary threads, outside flo_try(), in the scheduler, in flo/
  * functions that may hold a lock (a channel that is given a wild pointer), in
  * a handler of another signal; signals that somebody sent; a stack overflow
- * whose clean-ups leave no room. An overflow is told on stderr first. SIGTRAP and SIGSYS belong to debuggers and
- * sandboxes and are left alone.
+ * whose clean-ups leave no room. An overflow is told on stderr first. SIGTRAP
+ * and SIGSYS belong to debuggers and sandboxes and are left alone.
  *
  * Needs Linux on x86-64 or aarch64 (on the latter it has only been compiled).
  * Works under AddressSanitizer and ThreadSanitizer, whose own reports of
@@ -29,6 +29,7 @@
 extern "C" {
 #endif
 
+/** How faults are to be contained. All zero are the defaults. */
 struct flo_fault_options {
 	/* What the process exits with when a coroutine calls exit() and nobody
 	 * calls flo_fault_exit(), after a report that names it; 0: what it gave
@@ -41,7 +42,7 @@ struct flo_fault_options {
  *
  * Handlers for the five signals are installed; what the host had is kept and
  * called for faults that are not ours, so install yours first. Calls are
- * counted; the @options (NULL: the defaults) of the first count.
+ * counted; the @options (NULL: the defaults; not kept) of the first count.
  *
  * Threads: any. Does not block. Not from a signal handler.
  * Returns FLO_OK; FLO_SYSTEM where the system refuses or the processor is not
@@ -54,6 +55,7 @@ FLO_EXTERN flo_status flo_fault_contain(const struct flo_fault_options *options,
  * Undo one flo_fault_contain(). The last one gives the signals back to the
  * handlers that the host had, except those for which it has set others since.
  *
+ * Threads: any. Does not block. Not from a signal handler.
  * Requires: there were more calls of flo_fault_contain() than of this.
  */
 FLO_EXTERN void flo_fault_release(void);

@@ -24,9 +24,13 @@
 extern "C" {
 #endif
 
+/** A scheduler with its threads: made by flo_runtime_new(). */
 typedef struct flo_runtime flo_runtime;
 
-/** What a coroutine runs; @arg is borrowed until it returns. */
+/**
+ * What a coroutine runs; @arg is borrowed until it returns. Outside flo_try() a
+ * panic in it ends the process.
+ */
 typedef void (*flo_fn)(void *arg);
 
 /**
@@ -55,9 +59,13 @@ enum flo_drive {
 	FLO_DRIVE_DETERMINISTIC
 };
 
+/** How a runtime is to be. All zero are the defaults. */
 struct flo_runtime_options {
-	unsigned procs;	   /* number of P; 0: one a core; deterministic: 1 */
-	size_t stack_size; /* address space a coroutine, bytes; 0: 64 KiB */
+	/* Number of P, at most 256; 0: one a core; deterministic: 1. */
+	unsigned procs;
+	/* Address space of a coroutine's stack, in bytes, rounded up to 64 or
+	 * 256 KiB; 0: 64 KiB. More is FLO_INVALID. */
+	size_t stack_size;
 	uint64_t shuffle_seed; /* not 0: as FLO_DRIVE_SHUFFLED and `seed` */
 	enum flo_drive drive;
 	uint64_t seed; /* of the choices; any value, 0 too */
@@ -79,12 +87,16 @@ struct flo_runtime_options {
 	 * contexts. @arg is on_deadlock_arg.
 	 */
 	void (*on_deadlock)(flo_runtime *rt, const char *report, void *arg);
-	void *on_deadlock_arg;
+	void *on_deadlock_arg; /* borrowed until flo_runtime_free() */
 };
 
 /**
- * Start a runtime. @options may be NULL for the defaults.
- * Returns FLO_OK, FLO_NOMEM, or FLO_SYSTEM with what the system refused.
+ * Start a runtime. @options may be NULL for the defaults, and is not kept.
+ *
+ * Threads: any. The one that calls this counts as the runtime's own when a
+ * standstill is judged (see closed_world).
+ * Returns FLO_OK and a runtime the caller frees; FLO_NOMEM; FLO_INVALID if
+ * stack_size is too large; FLO_SYSTEM with what the system refused.
  */
 FLO_EXTERN flo_status flo_runtime_new(const struct flo_runtime_options *options,
 				      flo_error *err, flo_runtime **ret_rt);
@@ -98,14 +110,20 @@ FLO_EXTERN flo_status flo_runtime_new(const struct flo_runtime_options *options,
  * second of standstill who is left is reported on stderr, once, and the wait
  * goes on.
  *
- * Requires: called from an ordinary thread; every context made for @rt was
- * given back by the time the last coroutine has ended.
+ * Requires: called from an ordinary thread; no other uses @rt any more, unless
+ * it is to wake or cancel coroutines of @rt, which this waits for; every
+ * context made for @rt was given back by the time the last coroutine has ended.
  */
 FLO_EXTERN void flo_runtime_free(flo_runtime *rt);
 
 /**
- * Run @fn(@arg) as a coroutine of @rt and wait for its end. Called from an
- * ordinary thread, which blocks. Returns FLO_OK or FLO_NOMEM (@fn never ran).
+ * Run @fn(@arg) as a coroutine of @rt and wait for its end, not for that of
+ * coroutines it has started.
+ *
+ * Requires: called from an ordinary thread, which blocks; @rt and @fn are not
+ * NULL.
+ * Returns FLO_OK, when what @fn wrote can be read; or FLO_NOMEM, and then @fn
+ * never ran.
  */
 FLO_EXTERN flo_status flo_runtime_run(flo_runtime *rt, flo_fn fn, void *arg);
 
@@ -117,38 +135,56 @@ FLO_EXTERN flo_status flo_runtime_run(flo_runtime *rt, flo_fn fn, void *arg);
  *
  * What is running meanwhile changes meanwhile: the report is approximate, and
  * exact where nothing runs.
+ *
+ * Requires: @rt is not NULL and not freed meanwhile; @fd is open for writing.
  */
 FLO_EXTERN void flo_runtime_report(flo_runtime *rt, int fd);
 
-/** The runtime of the calling coroutine; NULL on an ordinary thread. */
+/** Give the runtime of the calling coroutine; NULL on an ordinary thread. */
 FLO_EXTERN flo_runtime *flo_runtime_current(void);
 
 /**
  * Start @fn(@arg) as a coroutine of @rt, or of the caller's runtime if @rt is
- * NULL. Never blocks. Callable from any thread when @rt is given.
+ * NULL. Never parks or waits. Once started it runs: flo_runtime_free() waits
+ * for it. Nobody hears of its end by itself; a group does (flo/group.h).
+ *
+ * Threads: any when @rt is given.
+ * Requires: @fn is not NULL; in a coroutine if @rt is NULL.
+ * Returns FLO_OK once it is queued; or FLO_NOMEM, and then @fn never runs.
  */
 FLO_EXTERN flo_status flo_go(flo_runtime *rt, flo_fn fn, void *arg);
 
 /**
  * As flo_go(), with at least @stack_size bytes of stack (rounded up to the
- * runtime's classes: 64 KiB and 256 KiB) and a @name (borrowed for ever) for
- * reports.
+ * runtime's classes: 64 KiB and 256 KiB; 0: the runtime's default) and a @name
+ * (borrowed for ever; may be NULL) for reports.
+ *
+ * Returns what flo_go() does; FLO_INVALID if @stack_size is larger than the
+ * largest class.
  */
 FLO_EXTERN flo_status flo_go_with(flo_runtime *rt, flo_fn fn, void *arg,
 				  size_t stack_size, const char *name);
 
-/** Let others run; the caller goes to the tail of its queue. */
+/**
+ * Let others run; the caller goes to the tail of its queue. Returns at once if
+ * nobody else is there.
+ *
+ * Requires: called in a coroutine, not in a blocking region.
+ */
 FLO_EXTERN void flo_yield(void);
 
 /**
  * Park for @ns nanoseconds, or until @context (may be NULL) ends.
- * Returns FLO_OK after the whole time, else the context's status.
+ *
+ * Requires: called in a coroutine, not in a blocking region.
+ * Returns FLO_OK after the whole time; the context's status, at once if it had
+ * ended before; or FLO_NOMEM, at once, if the timer could not be had.
  */
 FLO_EXTERN flo_status flo_sleep(flo_context *context, uint64_t ns);
 
 /**
- * The monotonic clock in nanoseconds: in a coroutine its runtime's, which is
- * virtual in the deterministic drive, elsewhere the system's.
+ * Read the monotonic clock, in nanoseconds: in a coroutine its runtime's, which
+ * is virtual in the deterministic drive, elsewhere the system's. Any thread.
  */
 FLO_EXTERN uint64_t flo_now(void);
 
@@ -156,6 +192,13 @@ FLO_EXTERN uint64_t flo_now(void);
  * Bracket calls that block the thread (files, SQLite, name look-ups): others
  * get the caller's P meanwhile. They nest; a blocking region must not park.
  * On an ordinary thread both do nothing.
+ *
+ * Between the two the thread stays the same. flo_blocking_end() may wait for a
+ * P and go on in another thread: read errno, and any other thread-local, before
+ * it.
+ *
+ * Requires: each region is ended by the coroutine that began it, before it
+ * returns.
  */
 FLO_EXTERN void flo_blocking_begin(void);
 FLO_EXTERN void flo_blocking_end(void);

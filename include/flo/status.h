@@ -13,6 +13,11 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
+/**
+ * What a compiler is told of a declaration in these headers: that it is
+ * exported, takes the arguments of printf(3), does not return, or returns what
+ * must be looked at. Nothing, for compilers that do not know GNU's attributes.
+ */
 #define FLO_EXTERN	 __attribute__((visibility("default")))
 #define FLO_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define FLO_NORETURN	 __attribute__((noreturn))
@@ -64,13 +69,19 @@ typedef enum flo_status {
 } flo_status;
 
 /**
- * Name @status in a few lower-case words ("out of memory").
+ * Name @status in a few lower-case words ("out of memory"). Any thread; never
+ * blocks.
  *
  * Returns a constant string; "unknown status" for a value of no status.
  */
 FLO_EXTERN const char *flo_status_text(flo_status status);
 
-/** Give the identifier of @status without its prefix ("NOMEM"). */
+/**
+ * Give the identifier of @status without its prefix ("NOMEM"). Any thread;
+ * never blocks.
+ *
+ * Returns a constant string; "UNKNOWN" for a value of no status.
+ */
 FLO_EXTERN const char *flo_status_name(flo_status status);
 
 #ifdef __cplusplus

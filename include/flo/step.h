@@ -25,12 +25,13 @@ typedef struct flo_step_call flo_step_call;
 
 /** One argument of a step type, checked when the pipeline is compiled. */
 typedef struct flo_step_param {
-	const char *name;
-	unsigned types; /* bits 1u << FLO_VALUE_...; 0: any */
-	bool required;
-	const char *description;
+	const char *name;	 /* its key in `with` */
+	unsigned types;		 /* of FLO_TYPES(), or-ed; 0: any */
+	bool required;		 /* a pipeline without it is invalid */
+	const char *description; /* a sentence for people, or NULL */
 } flo_step_param;
 
+/** The bit of a type of values: FLO_TYPES(INT) | FLO_TYPES(DOUBLE). */
 #define FLO_TYPES(t) (1u << FLO_VALUE_##t)
 
 /** What stands between a step's code and the engine that runs it. */
@@ -56,11 +57,15 @@ typedef enum flo_isolation {
 	FLO_ISOLATION_PROCESS,
 } flo_isolation;
 
+/**
+ * A step type. It is borrowed by the engine that it is registered with, as is
+ * all it points to; usually it is static and constant.
+ */
 typedef struct flo_step_type {
-	const char *name; /* "cmdb.pull" */
-	const char *description;
+	const char *name;	      /* "cmdb.pull" */
+	const char *description;      /* a sentence for people, or NULL */
 	const flo_step_param *params; /* of `with`; NULL: anything goes */
-	size_t params_len;
+	size_t params_len;	      /* of `params` */
 	/**
 	 * Do the work. @with is borrowed. On success *@ret_output may get a
 	 * value the engine then owns; untouched means null. On failure @err
@@ -68,25 +73,45 @@ typedef struct flo_step_type {
 	 */
 	flo_status (*run)(flo_step_call *call, const flo_value *with,
 			  flo_error *err, flo_value **ret_output);
-	void *user; /* yours; see flo_step_user() */
-	flo_isolation isolation;
+	void *user;		 /* yours; see flo_step_user() */
+	flo_isolation isolation; /* where it runs */
 } flo_step_type;
 
-/** Ends when the attempt is cancelled or its time is over. Borrowed. */
+/*
+ * What an attempt can ask. Everything that is given is borrowed until the run
+ * function returns.
+ */
+
+/** Give the context that ends when the attempt is cancelled or out of time. */
 FLO_EXTERN flo_context *flo_step_context(const flo_step_call *call);
-/** The step's directory, absolute: relative paths in `with` start there. */
+
+/** Give the step's absolute directory: relative paths in `with` start there. */
 FLO_EXTERN const char *flo_step_dir(const flo_step_call *call);
+
+/** Give the id of the run. */
 FLO_EXTERN const char *flo_step_run_id(const flo_step_call *call);
-/** 32 hex digits. */
+
+/** Give the id of the run's trace, 32 hex digits (W3C Trace Context). */
 FLO_EXTERN const char *flo_step_trace_id(const flo_step_call *call);
-/** "sync[2].pull" */
+
+/** Give the path of the step, "sync[2].pull". */
 FLO_EXTERN const char *flo_step_path(const flo_step_call *call);
+
+/** Give the number of this attempt, from 1. */
 FLO_EXTERN unsigned flo_step_attempt(const flo_step_call *call);
-/** The same for every attempt of this step in this run. */
+
+/** Give a text that is the same for every attempt of this step in this run. */
 FLO_EXTERN const char *flo_step_idempotency_key(const flo_step_call *call);
+
+/** Give what the step's type has as `user`. */
 FLO_EXTERN void *flo_step_user(const flo_step_call *call);
 
-/** Write a line to the attempt's log. */
+/**
+ * Write a line to the attempt's log; the newline is added. What cannot be
+ * written is dropped.
+ *
+ * Requires: @format and what follows are as for printf(3).
+ */
 FLO_EXTERN void flo_step_log(flo_step_call *call, const char *format, ...)
 	FLO_PRINTF(2, 3);
 

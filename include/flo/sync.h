@@ -72,7 +72,10 @@ FLO_EXTERN void flo_mutex_lock(flo_mutex *mutex);
 FLO_EXTERN flo_status flo_mutex_lock_ctx(flo_mutex *mutex,
 					 flo_context *context) FLO_MUST_CHECK;
 
-/** Lock @mutex if it is free and say whether. Any thread; never blocks. */
+/**
+ * Lock @mutex if it is free and say whether. Any thread; never blocks. It may
+ * overtake those who wait.
+ */
 FLO_EXTERN bool flo_mutex_trylock(flo_mutex *mutex);
 
 /**
@@ -167,9 +170,11 @@ typedef struct flo_cond {
  *
  * The locking again does not end with @context, so that the caller always
  * holds @mutex. Who was signalled and whose context ended in the same moment
- * returns FLO_OK: no signal is lost.
+ * returns FLO_OK: no signal is lost. If @context had ended before, @mutex is
+ * not released at all.
  *
- * Requires: called in a coroutine that holds @mutex.
+ * Requires: called in a coroutine that holds @mutex; all who wait for @cond at
+ * a time do it with the same mutex.
  * Returns FLO_OK, or the status of @context (may be NULL).
  */
 FLO_EXTERN flo_status flo_cond_wait(flo_cond *cond, flo_mutex *mutex,
@@ -203,7 +208,11 @@ typedef struct flo_sem {
  */
 FLO_EXTERN void flo_sem_init(flo_sem *sem, int64_t units);
 
-/** As flo_sem_take_n() of one unit. */
+/**
+ * As flo_sem_take_n() of one unit: @context may be NULL.
+ *
+ * Requires: called in a coroutine if it has to wait.
+ */
 FLO_EXTERN flo_status flo_sem_take(flo_sem *sem, flo_context *context);
 
 /**
@@ -220,10 +229,17 @@ FLO_EXTERN flo_status flo_sem_take(flo_sem *sem, flo_context *context);
 FLO_EXTERN flo_status flo_sem_take_n(flo_sem *sem, int64_t n,
 				     flo_context *context);
 
-/** As flo_sem_take(), before all that wait already (a retry coming back). */
+/**
+ * Take one unit as flo_sem_take() does, but before all that wait already: for
+ * who had a unit and comes back for it, such as a retry.
+ *
+ * Requires: called in a coroutine if it has to wait.
+ * Returns FLO_OK, or the status of @context (may be NULL), and then nothing was
+ * taken.
+ */
 FLO_EXTERN flo_status flo_sem_take_front(flo_sem *sem, flo_context *context);
 
-/** As flo_sem_trytake_n() of one unit. */
+/** As flo_sem_trytake_n() of one unit. Any thread; never blocks. */
 FLO_EXTERN bool flo_sem_trytake(flo_sem *sem);
 
 /**
@@ -232,14 +248,16 @@ FLO_EXTERN bool flo_sem_trytake(flo_sem *sem);
  */
 FLO_EXTERN bool flo_sem_trytake_n(flo_sem *sem, int64_t n);
 
-/** As flo_sem_give_n() of one unit. */
+/** As flo_sem_give_n() of one unit. Any thread; never blocks. */
 FLO_EXTERN void flo_sem_give(flo_sem *sem);
 
 /**
  * Give @n units back, to those who wait first.
  *
- * Any thread. Requires: @n is not negative; if @sem has a size, at least @n
- * units are taken.
+ * Any thread; never blocks. Who gives need not be who took.
+ *
+ * Requires: @n is not negative; if @sem has a size, at least @n units are
+ * taken, else the sum stays below INT64_MAX.
  */
 FLO_EXTERN void flo_sem_give_n(flo_sem *sem, int64_t n);
 
@@ -257,6 +275,7 @@ typedef struct flo_once {
  * calls this for the same @once waits for itself, which a deadlock report
  * names. Any thread, if it does not have to wait. Semantics: sync.Once.
  *
+ * Requires: @fn is not NULL.
  * Returns FLO_OK when what the first @fn wrote can be read, also if @context
  * had ended by then; or the status of @context, and then this call has not run
  * @fn.
@@ -278,9 +297,15 @@ FLO_EXTERN flo_status flo_once_do(flo_once *once, flo_fn fn, void *arg,
  */
 typedef struct flo_pool flo_pool;
 
-/** Make an object; NULL if that fails. Called in flo_pool_get(). */
+/**
+ * Make an object; NULL if that fails. Called in flo_pool_get(), by its caller's
+ * thread or coroutine, without a lock held; several at once.
+ */
 typedef void *(*flo_pool_make)(void *arg);
-/** Dispose of @object. Called in flo_pool_put() and flo_pool_free(). */
+/**
+ * Dispose of @object. Called in flo_pool_put() and flo_pool_free(), like
+ * flo_pool_make.
+ */
 typedef void (*flo_pool_drop)(void *object, void *arg);
 
 /**
@@ -298,22 +323,28 @@ FLO_EXTERN flo_status flo_pool_new(flo_runtime *rt, flo_pool_make make,
 				   flo_pool **ret_pool);
 
 /**
- * Take any object out of @pool, or make one.
+ * Take any object out of @pool, or make one. It is as who put it left it.
  *
+ * Requires: @pool is not NULL.
  * Returns an object that the caller owns; or NULL if there was none and @make
  * gave none.
  */
 FLO_EXTERN void *flo_pool_get(flo_pool *pool);
 
 /**
- * Put @object, which is taken, into @pool; @drop gets it if that is full. NULL
- * is allowed and does nothing. Who puts an object twice will get it twice.
+ * Put @object, which is taken, into @pool; its drop function gets it if that is
+ * full. NULL is allowed and does nothing. Who puts an object twice will get it
+ * twice.
+ *
+ * Requires: @pool is not NULL.
  */
 FLO_EXTERN void flo_pool_put(flo_pool *pool, void *object);
 
 /**
- * Drop every object and free @pool. NULL is allowed. Requires: nobody uses it.
- * Objects that are out stay their owners'.
+ * Drop every object and free @pool. NULL is allowed. Objects that are out stay
+ * their owners'. Any thread.
+ *
+ * Requires: nobody else uses @pool, now or later.
  */
 FLO_EXTERN void flo_pool_free(flo_pool *pool);
 
@@ -332,6 +363,7 @@ typedef struct flo_waitgroup {
  * Who starts things adds before it starts them, or a wait may return too
  * early. The call that makes it 0 is the last to touch @wg: a waiter may free
  * it then.
+ *
  * Requires: the count stays between 0 and INT64_MAX.
  */
 FLO_EXTERN void flo_waitgroup_add(flo_waitgroup *wg, int64_t n);
@@ -341,7 +373,9 @@ FLO_EXTERN void flo_waitgroup_done(flo_waitgroup *wg);
  * Wait until the count is 0; returns at once if it is.
  *
  * Requires: called in a coroutine if it has to wait.
- * Returns FLO_OK, or the status of @context (may be NULL).
+ * Returns FLO_OK, when what was done before each flo_waitgroup_done() can be
+ * read; or the status of @context (may be NULL), also if that had ended before
+ * and the count is 0.
  */
 FLO_EXTERN flo_status flo_waitgroup_wait(flo_waitgroup *wg,
 					 flo_context *context);
@@ -359,16 +393,31 @@ typedef struct flo_note {
 #ifdef __cplusplus
 	uintptr_t state; /* opaque; C++ has no _Atomic */
 #else
-	_Atomic(uintptr_t) state;
+	_Atomic(uintptr_t) state; /* the library's */
 #endif
-	struct flo_runtime *rt;
+	struct flo_runtime *rt; /* the library's: whose coroutine may wait */
 } flo_note;
 
-/** Make @note ready for one use. Called in a coroutine of its runtime. */
+/**
+ * Make @note ready for one use, by this coroutine or another one of its
+ * runtime. To use it again, do so again after flo_note_wait() has returned.
+ *
+ * Requires: called in a coroutine.
+ */
 FLO_EXTERN void flo_note_init(flo_note *note);
-/** Wake. Any thread. Requires: not woken before. */
+/**
+ * Wake who waits for @note, or will. What the caller did before can be read
+ * after flo_note_wait(). Any thread; never blocks; not from a signal handler.
+ *
+ * Requires: @note was not woken since it was made ready.
+ */
 FLO_EXTERN void flo_note_wake(flo_note *note);
-/** Park until woken; returns at once if it was. Not cancellable. */
+/**
+ * Park until @note is woken; returns at once if it was. Not cancellable.
+ *
+ * Requires: called in a coroutine of the runtime in which @note was made ready,
+ * by one only.
+ */
 FLO_EXTERN void flo_note_wait(flo_note *note);
 
 #ifdef __cplusplus
