@@ -292,11 +292,12 @@ static void call_off(struct flo__m *m, struct flo__g *g)
 {
 	uint32_t was = atomic_exchange_explicit(&g->state, FLO__G_QUEUED,
 						memory_order_acq_rel);
+	bool external = g->external; /* once queued it may run elsewhere */
 
 	INSIST(was == FLO__G_PARKED);
 	FLO__TSAN_RELEASE(g);
 	flo__sched_push(m, g, true);
-	if (g->external)
+	if (external)
 		atomic_fetch_sub(&m->rt->externals, 1);
 }
 

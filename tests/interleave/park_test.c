@@ -144,6 +144,48 @@ static void a_commit_races_with_ready(void)
 	fixture_run(park_and_be_woken);
 }
 
+static _Atomic(struct flo__g *) other;
+
+static bool commit_other(struct flo__g *g, void *arg)
+{
+	(void)arg;
+	atomic_store(&other, g);
+	return true;
+}
+
+static void be_other(void *arg)
+{
+	(void)arg;
+	flo__park(commit_other, NULL, "test", false);
+}
+
+static bool ready_other(struct flo__g *g, void *arg)
+{
+	(void)g, (void)arg;
+	flo__ready(atomic_load(&other));
+	return false;
+}
+
+static void be_called_off(void *arg)
+{
+	(void)arg;
+	explore_check(flo_go(NULL, be_other, NULL) == FLO_OK, "memory");
+	flo_yield();
+	while (atomic_load(&other) == NULL)
+		sched_yield(); /* it is on the other M */
+	flo__park(ready_other, NULL, "test", true);
+	while (atomic_load(&rt->externals) > 0)
+		sched_yield();
+}
+
+/* It may be running elsewhere before it is no longer counted. */
+static void a_park_called_off_is_not_awaited(void)
+{
+	atomic_store(&other, NULL);
+	fixture_begin(2);
+	fixture_run(be_called_off);
+}
+
 static const struct explore_scenario scenarios[] = {
 	{"what_a_hog_pushes_is_run", what_a_hog_pushes_is_run, 2, 2},
 	{"both_that_a_hog_pushes_are_run", both_that_a_hog_pushes_are_run, 1,
@@ -152,6 +194,8 @@ static const struct explore_scenario scenarios[] = {
 	{"what_comes_from_outside_is_run", what_comes_from_outside_is_run, 2,
 	 3},
 	{"a_commit_races_with_ready", a_commit_races_with_ready, 2, 2},
+	{"a_park_called_off_is_not_awaited", a_park_called_off_is_not_awaited,
+	 1, 2},
 };
 
 int main(int argc, char **argv)
