@@ -495,6 +495,16 @@ void flo__g_trace(const char *hex)
 	__atomic_store_n(&g->marks, g->marks | FLO__G_TRACED, __ATOMIC_RELAXED);
 }
 
+uint32_t flo__g_life(struct flo__g *g)
+{
+	if (!(g->marks & FLO__G_LIVES)) {
+		g->life++;
+		__atomic_store_n(&g->marks, g->marks | FLO__G_LIVES,
+				 __ATOMIC_RELAXED);
+	}
+	return g->life;
+}
+
 flo_runtime *flo__g_runtime(const struct flo__g *g)
 {
 	return g->rt;

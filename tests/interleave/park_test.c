@@ -144,7 +144,6 @@ static void a_commit_races_with_ready(void)
 	fixture_run(park_and_be_woken);
 }
 
-/* Computes until others have run, and is not the first that was queued. */
 static void hog(void *arg)
 {
 	(void)arg;
