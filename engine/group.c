@@ -64,6 +64,7 @@ struct flo_group {
 	flo_context *context;	     /* constant; owned */
 	flo_runtime *rt;	     /* constant */
 	struct flo__g *maker;	     /* constant; NULL: an ordinary thread */
+	uint32_t maker_life;	     /* constant: another may have its record */
 	uint32_t credit;	     /* the maker; at last who waits */
 	bool waited;		     /* likewise: the credit is over */
 	void *memory;		     /* constant: what was allocated */
@@ -118,6 +119,8 @@ flo_status flo_group_new(flo_context *parent, flo_group **ret_group)
 	group->limit = USED_MAX;
 	group->rt = flo__context_runtime(parent);
 	group->maker = flo__g_current();
+	group->maker_life =
+		group->maker != NULL ? flo__g_life(group->maker) : 0;
 	group->credit = 0;
 	group->waited = false;
 	group->waiter = NULL;
@@ -244,17 +247,29 @@ static void leave_many(void *arg, uint32_t n)
 	wake_if_last(group, before, n);
 }
 
-/* Join as one of a lot: the maker of a group without a limit. */
+static bool is_maker(const flo_group *group)
+{
+	struct flo__g *g = flo__g_current();
+
+	return g != NULL && g == group->maker &&
+	       flo__g_life(g) == group->maker_life;
+}
+
+/* Join as one of a lot: the maker of a group without a limit. Who is not the
+ * maker may look at nothing here that changes. */
 static bool join_on_credit(flo_group *group)
 {
-	/* Only the maker may look at the rest. */
-	if (group->limit != USED_MAX || group->maker == NULL ||
-	    group->maker != flo__g_current() || group->waited)
+	uint64_t before;
+
+	if (group->limit != USED_MAX || !is_maker(group) || group->waited)
 		return false;
 	if (group->credit == 0) {
-		atomic_fetch_add_explicit(&group->state,
-					  LOT * (USED_ONE + PENDING_ONE),
-					  memory_order_acq_rel);
+		before = atomic_fetch_add_explicit(&group->state,
+						   LOT * (USED_ONE +
+							  PENDING_ONE),
+						   memory_order_acq_rel);
+		INSIST(used_of(before) <= USED_MAX - LOT);
+		INSIST(pending_of(before) <= PENDING_MAX - LOT);
 		group->credit = LOT;
 	}
 	group->credit--;

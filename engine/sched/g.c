@@ -287,16 +287,32 @@ static void end(struct flo__m *m, struct flo__g *g)
 	}
 }
 
+/*
+ * Queue @g, which has left. If the one who comes was taken from the queue
+ * before that, others may have looked in between, found nothing, and gone to
+ * sleep: they must hear of @g, or it waits for however long that one computes.
+ */
+static void requeue(struct flo__m *m, struct flo__g *g, bool front)
+{
+	bool overtaken = m->g != NULL || m->picked != NULL;
+
+	flo__sched_push(m, g, front);
+	if (overtaken &&
+	    atomic_load_explicit(&m->rt->nactive, memory_order_relaxed) > 1)
+		flo__sched_hint(m->rt);
+}
+
 /* @g, whose park was called off, goes on as soon as it can. */
 static void call_off(struct flo__m *m, struct flo__g *g)
 {
 	uint32_t was = atomic_exchange_explicit(&g->state, FLO__G_QUEUED,
 						memory_order_acq_rel);
+	bool external = g->external; /* once queued it may run elsewhere */
 
 	INSIST(was == FLO__G_PARKED);
 	FLO__TSAN_RELEASE(g);
-	flo__sched_push(m, g, true);
-	if (g->external)
+	requeue(m, g, true);
+	if (external)
 		atomic_fetch_sub(&m->rt->externals, 1);
 }
 
@@ -321,7 +337,7 @@ static void after(struct flo__m *m, struct flo__g *g)
 		FLO__TSAN_RELEASE(g);
 		atomic_store_explicit(&g->state, FLO__G_QUEUED,
 				      memory_order_release);
-		flo__sched_push(m, g, false);
+		requeue(m, g, false);
 		break;
 	case FLO__OP_END:
 		end(m, g);
@@ -477,6 +493,16 @@ void flo__g_trace(const char *hex)
 	__atomic_store_n(&g->trace[0], trace[0], __ATOMIC_RELAXED);
 	__atomic_store_n(&g->trace[1], trace[1], __ATOMIC_RELAXED);
 	__atomic_store_n(&g->marks, g->marks | FLO__G_TRACED, __ATOMIC_RELAXED);
+}
+
+uint32_t flo__g_life(struct flo__g *g)
+{
+	if (!(g->marks & FLO__G_LIVES)) {
+		g->life++;
+		__atomic_store_n(&g->marks, g->marks | FLO__G_LIVES,
+				 __ATOMIC_RELAXED);
+	}
+	return g->life;
 }
 
 flo_runtime *flo__g_runtime(const struct flo__g *g)

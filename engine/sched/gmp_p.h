@@ -92,6 +92,7 @@ enum flo__g_state {
 enum flo__g_marks {
 	FLO__G_NAMED = 1,
 	FLO__G_TRACED = 2,
+	FLO__G_LIVES = 4, /* flo__g_life() was called */
 };
 
 struct flo__g {
@@ -116,7 +117,8 @@ struct flo__g {
 	const char *why;   /* what it waits for, while it is parked */
 	uint64_t trace[2]; /* if marked */
 	void *local;	   /* the coroutine's own: flo__g_local() */
-	uint32_t id; /* owner; which one it is, in the deterministic drive */
+	uint32_t id;   /* owner; which one it is, in the deterministic drive */
+	uint32_t life; /* owner; kept over reuse: flo__g_life() */
 #ifdef FLO__TSAN
 	void *fiber;
 #endif

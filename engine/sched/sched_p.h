@@ -22,6 +22,13 @@ struct flo__g *flo__g_current(void);
  */
 void **flo__g_local(struct flo__g *g);
 
+/*
+ * Which life of its record the running coroutine @g is: no other coroutine at
+ * the same address returns the same number (but for 2^32 that asked). For who
+ * keeps a coroutine's address longer than that may live.
+ */
+uint32_t flo__g_life(struct flo__g *g);
+
 /* The runtime @g belongs to. */
 flo_runtime *flo__g_runtime(const struct flo__g *g);
 

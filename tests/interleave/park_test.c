@@ -144,6 +144,90 @@ static void a_commit_races_with_ready(void)
 	fixture_run(park_and_be_woken);
 }
 
+static void hog(void *arg)
+{
+	(void)arg;
+	hog_until(1);
+}
+
+/* The other M may have looked just when the queue was empty: who left is on
+ * no stack and in no queue before the hog has arrived. */
+static void yield_to_a_hog(void *arg)
+{
+	explore_check(flo_go(NULL, hog, NULL) == FLO_OK, "memory");
+	flo_yield();
+	run(arg);
+}
+
+static void who_yields_to_a_hog_goes_on_elsewhere(void)
+{
+	atomic_store(&ran, 0);
+	fixture_begin(2);
+	fixture_run(yield_to_a_hog);
+}
+
+static bool commit_nothing(struct flo__g *g, void *arg)
+{
+	(void)g, (void)arg;
+	return false;
+}
+
+static void be_called_off_before_a_hog(void *arg)
+{
+	explore_check(flo_go(NULL, hog, NULL) == FLO_OK, "memory");
+	flo__park(commit_nothing, NULL, "test", false);
+	run(arg);
+}
+
+static void a_park_called_off_goes_on_beside_a_hog(void)
+{
+	atomic_store(&ran, 0);
+	fixture_begin(2);
+	fixture_run(be_called_off_before_a_hog);
+}
+
+static _Atomic(struct flo__g *) other;
+
+static bool commit_other(struct flo__g *g, void *arg)
+{
+	(void)arg;
+	atomic_store(&other, g);
+	return true;
+}
+
+static void be_other(void *arg)
+{
+	(void)arg;
+	flo__park(commit_other, NULL, "test", false);
+}
+
+static bool ready_other(struct flo__g *g, void *arg)
+{
+	(void)g, (void)arg;
+	flo__ready(atomic_load(&other));
+	return false;
+}
+
+static void be_called_off(void *arg)
+{
+	(void)arg;
+	explore_check(flo_go(NULL, be_other, NULL) == FLO_OK, "memory");
+	flo_yield();
+	while (atomic_load(&other) == NULL)
+		sched_yield(); /* it is on the other M */
+	flo__park(ready_other, NULL, "test", true);
+	while (atomic_load(&rt->externals) > 0)
+		sched_yield();
+}
+
+/* It may be running elsewhere before it is no longer counted. */
+static void a_park_called_off_is_not_awaited(void)
+{
+	atomic_store(&other, NULL);
+	fixture_begin(2);
+	fixture_run(be_called_off);
+}
+
 static const struct explore_scenario scenarios[] = {
 	{"what_a_hog_pushes_is_run", what_a_hog_pushes_is_run, 2, 2},
 	{"both_that_a_hog_pushes_are_run", both_that_a_hog_pushes_are_run, 1,
@@ -152,6 +236,12 @@ static const struct explore_scenario scenarios[] = {
 	{"what_comes_from_outside_is_run", what_comes_from_outside_is_run, 2,
 	 3},
 	{"a_commit_races_with_ready", a_commit_races_with_ready, 2, 2},
+	{"who_yields_to_a_hog_goes_on_elsewhere",
+	 who_yields_to_a_hog_goes_on_elsewhere, 1, 2},
+	{"a_park_called_off_goes_on_beside_a_hog",
+	 a_park_called_off_goes_on_beside_a_hog, 1, 2},
+	{"a_park_called_off_is_not_awaited", a_park_called_off_is_not_awaited,
+	 1, 2},
 };
 
 int main(int argc, char **argv)

@@ -160,6 +160,53 @@ static void a_group_on_two_Ps(void)
 	fixture_run(two_members_one_slot);
 }
 
+static _Atomic(flo_group *) handed_on;
+
+static void make_group(void *arg)
+{
+	flo_group *group;
+
+	(void)arg;
+	explore_check(flo_group_new(context, &group) == FLO_OK, "memory");
+	atomic_store(&handed_on, group);
+}
+
+static flo_status starts_another(flo_context *ctx, void *arg, flo_error *err)
+{
+	(void)ctx, (void)err;
+	count(arg);
+	return flo_group_go(atomic_load(&handed_on), member, NULL);
+}
+
+/* Where the record of who made the group is free again, the next who starts
+ * gets it. */
+static void wait_for_anothers_group(void *arg)
+{
+	flo_group *group;
+
+	(void)arg;
+	context = flo_context_new(rt);
+	explore_check(flo_go(NULL, make_group, NULL) == FLO_OK, "memory");
+	flo_yield();
+	while ((group = atomic_load(&handed_on)) == NULL)
+		sched_yield(); /* it is on the other M */
+	explore_check(flo_group_go(group, starts_another, NULL) == FLO_OK, "");
+	while (atomic_load(&ran) == 0)
+		sched_yield();
+	explore_check(flo_group_wait(group, NULL) == FLO_OK, "none fails");
+	explore_check(atomic_load(&ran) == 2, "all have run");
+	flo_group_free(group);
+	flo_context_unref(context);
+}
+
+static void a_member_is_not_taken_for_the_maker(void)
+{
+	atomic_store(&ran, 0);
+	atomic_store(&handed_on, NULL);
+	fixture_begin(2);
+	fixture_run(wait_for_anothers_group);
+}
+
 static const struct explore_scenario scenarios[] = {
 	{"free_waits_for_the_last_coroutine", free_waits_for_the_last_coroutine,
 	 2, 3},
@@ -171,6 +218,8 @@ static const struct explore_scenario scenarios[] = {
 	{"a_cancel_from_an_ordinary_thread", a_cancel_from_an_ordinary_thread,
 	 2, 3},
 	{"a_group_on_two_Ps", a_group_on_two_Ps, 1, 2},
+	{"a_member_is_not_taken_for_the_maker",
+	 a_member_is_not_taken_for_the_maker, 1, 2},
 };
 
 int main(int argc, char **argv)
