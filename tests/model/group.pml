@@ -9,11 +9,7 @@
  * it, and no slot is lost; none starts on a slot that it got after the context
  * had ended.
  *
- * Were members of a group without a limit counted by their owner alone, under a
- * large bias in pending that flo_group_wait() takes off, that would enter in
- * go(), beside `pending++`, and before the owner's `WAITS`; ends that are saved
- * up by an M in leave(), as a subtraction of more than one. Who takes the last
- * off would still be who finds WAITS and nothing left.
+ * How the members of a group without a limit are counted is credit.pml's.
  *
  * PENDING_FIRST  a member gives its pending back before its slot
  * NO_CALL_OFF	  the wait parks though pending was 0 by then

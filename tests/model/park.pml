@@ -8,7 +8,11 @@
  * until all others have run, either in a blocking region, with its P handed
  * on, or (with two P's) as a hog that keeps its P; the other pushes two more
  * into the ring of its P. So all work has to be found by the others, whatever
- * becomes of the thread that waits.
+ * becomes of the thread that waits. With -DWAITER=2 the first does both: it
+ * pushes, and then waits.
+ *
+ * Who finds nothing gives its P up at once: what comes between, naps, is
+ * nap.pml's. Without them flo__sched_hint() and flo__sched_wake() are the same.
  *
  * Checked: when nothing can move any more all four have run, all P's are idle
  * and nobody is counted as spinning. A lost wake-up leaves work behind.
@@ -18,6 +22,8 @@
  * the C code make it so is argued in the note, not checked here.
  *
  * NO_RECHECK	      who gives its P up does not look again (R2)
+ * EARLY_READ	      it reads whether somebody spins before the P is given up
+ * LATE_TAKE	      its own count is off only after it has read that
  * NO_WAKE_AFTER_SPIN a spinner that found work wakes nobody (R1)
  * KEEP_COUNT	      who wanted to wake and found no P leaves its count (R3)
  * WAKE_BEFORE_PUSH   the push comes after the decision whom to wake
@@ -27,7 +33,10 @@
  * @holds -DNP=1
  * @holds -DNP=2 -DWAITER=0
  * @holds -DNP=2 -DWAITER=1
+ * @holds -DNP=2 -DWAITER=2
  * @finds NO_RECHECK -DNP=2
+ * @finds EARLY_READ -DNP=2 -DWAITER=2
+ * @finds LATE_TAKE -DNP=2 -DWAITER=2
  * @finds NO_WAKE_AFTER_SPIN -DNP=2 -DWAITER=0
  * @finds KEEP_COUNT -DNP=2
  * @finds WAKE_BEFORE_PUSH -DNP=2
@@ -39,6 +48,11 @@
 #endif
 #ifndef WAITER
 #define WAITER 1
+#endif
+#if WAITER == 2
+#define PUSHER 0
+#else
+#define PUSHER (1 - WAITER)
 #endif
 #define NM    3
 #define NONE  3
@@ -110,7 +124,7 @@ inline m_start(x, k, counted)
 	k = 0
 }
 
-/* flo__sched_wake() */
+/* wake_if_nobody_spins() */
 inline wake(x, k)
 {
 	if
@@ -128,7 +142,7 @@ inline wake(x, k)
 			:: else ->
 				atomic {
 					idle_get(x);
-#ifndef KEEP_COUNT /* flo__sched_wake(): R3 */
+#ifndef KEEP_COUNT /* wake_if_nobody_spins(): R3 */
 					spinning =
 					  (x == NONE -> spinning - 1 : spinning)
 #endif
@@ -169,7 +183,7 @@ inline handoff(x, k, found)
 proctype M(byte me)
 {
 	byte p = NONE, x = NONE, k = 0, role = 0;
-	bool spin = false, found = false;
+	bool spin = false, found = false, nobody = false;
 
 	goto park;
 
@@ -210,7 +224,10 @@ loop:	atomic {
 	:: else
 	fi;
 
-	/* drop_p() */
+	/* flo__sched_drop() */
+#ifdef EARLY_READ
+	nobody = (spinning - spin == 0);
+#endif
 	atomic {
 		if
 		:: global > 0
@@ -222,13 +239,23 @@ loop:	atomic {
 	:: p != NONE -> goto loop
 	:: else
 	fi;
+#ifdef LATE_TAKE
+	nobody = (spinning == 0);
+#endif
 	/* under the same lock, but whoever pushes reads without it */
 	if
 	:: spin -> atomic { assert(spinning > 0); spinning--; spin = false }
 	:: else
 	fi;
 #ifndef NO_RECHECK /* find(): R2 */
-	work_anywhere(found);
+	/* missed_work() */
+#if !defined(EARLY_READ) && !defined(LATE_TAKE)
+	nobody = (spinning == 0);
+#endif
+	if
+	:: nobody -> nobody = false; work_anywhere(found)
+	:: else
+	fi;
 	if
 	:: found ->
 		/* flo__sched_regain() */
@@ -250,13 +277,13 @@ loop:	atomic {
 exec:	found = false;
 	if
 	:: spin ->
-		/* stop_spinning() */
+		/* flo__sched_stop_spinning() */
 		atomic {
 			assert(spinning > 0);
 			spinning--;
 			spin = false
 		}
-#ifndef NO_WAKE_AFTER_SPIN /* stop_spinning(): R1 */
+#ifndef NO_WAKE_AFTER_SPIN /* flo__sched_stop_spinning(): R1 */
 		if
 		:: nidle > 0 ->
 			work_anywhere(found);
@@ -274,8 +301,8 @@ exec:	found = false;
 		started++
 	}
 	if
-	:: role == 1 - WAITER ->
-#ifdef WAKE_BEFORE_PUSH /* enqueue() in runtime.c, ready() in g.c */
+	:: role == PUSHER ->
+#ifdef WAKE_BEFORE_PUSH /* enqueue(), ready() */
 		wake(x, k);
 		ring[p]++;
 		wake(x, k);
@@ -286,7 +313,10 @@ exec:	found = false;
 		ring[p]++;
 		wake(x, k)
 #endif
-	:: role == WAITER ->
+	:: else
+	fi;
+	if
+	:: role == WAITER % 2 ->
 		if
 		:: NP == 2 -> /* a hog */
 			ran >= TOTAL - 1
@@ -298,14 +328,16 @@ exec:	found = false;
 #endif
 			ran >= TOTAL - 1;
 #ifndef NO_HANDOFF
-			/* regain(), or back into the global queue under the
-			 * same lock (handoff.pml): the rest of it is a
-			 * coroutine like any other */
-			atomic {
-				idle_get(p);
-				global = (p == NONE -> global + 1 : global);
-				ran = (p == NONE -> ran - 1 : ran)
-			}
+			/* regain(), or flo__blocking_return(): the rest of
+			 * it is a coroutine like any other */
+			atomic { idle_get(p) }
+			if
+			:: p == NONE ->
+				atomic { global++; role = 0 }
+				wake(x, k);
+				goto park
+			:: else
+			fi
 #endif
 		fi
 	:: else
