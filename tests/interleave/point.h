@@ -48,25 +48,26 @@ DIR *explore_opendir(const char *path);
 struct dirent *explore_readdir(DIR *dir);
 int explore_closedir(DIR *dir);
 
-#define POINT_READ(p)  explore_point((p), false, __FILE__, __LINE__)
-#define POINT_WRITE(p) explore_point((p), true, __FILE__, __LINE__)
+/* A step at @address is about to be made, which may also write if @writes. */
+#define SCHED_POINT(address, writes)                                           \
+	explore_point((address), (writes), __FILE__, __LINE__)
 
 /* @v first: it may have points of its own, which come before this one. */
 #define POINT_VALUE(p, v, operation)                                           \
 	__extension__({                                                        \
 		__auto_type point_v = (v);                                     \
-		POINT_WRITE(p);                                                \
+		SCHED_POINT(p, true);                                          \
 		operation;                                                     \
 	})
 
 /* gcc's; those that end in _n are used as they are, too */
 #ifndef __clang__
-#define __atomic_load(p, r, o)	(POINT_READ(p), __atomic_load(p, r, o))
-#define __atomic_store(p, v, o) (POINT_WRITE(p), __atomic_store(p, v, o))
+#define __atomic_load(p, r, o)	(SCHED_POINT(p, false), __atomic_load(p, r, o))
+#define __atomic_store(p, v, o) (SCHED_POINT(p, true), __atomic_store(p, v, o))
 #define __atomic_exchange(p, v, r, o)                                          \
-	(POINT_WRITE(p), __atomic_exchange(p, v, r, o))
+	(SCHED_POINT(p, true), __atomic_exchange(p, v, r, o))
 #define __atomic_compare_exchange(p, e, v, w, s, f)                            \
-	(POINT_WRITE(p), __atomic_compare_exchange(p, e, v, false, s, f))
+	(SCHED_POINT(p, true), __atomic_compare_exchange(p, e, v, false, s, f))
 #define __atomic_fetch_add(p, v, o)                                            \
 	POINT_VALUE(p, v, __atomic_fetch_add(p, point_v, o))
 #define __atomic_fetch_sub(p, v, o)                                            \
@@ -78,7 +79,7 @@ int explore_closedir(DIR *dir);
 #define __atomic_fetch_xor(p, v, o)                                            \
 	POINT_VALUE(p, v, __atomic_fetch_xor(p, point_v, o))
 #else
-#define __c11_atomic_load(p, o) (POINT_READ(p), __c11_atomic_load(p, o))
+#define __c11_atomic_load(p, o) (SCHED_POINT(p, false), __c11_atomic_load(p, o))
 #define __c11_atomic_store(p, v, o)                                            \
 	POINT_VALUE(p, v, __c11_atomic_store(p, point_v, o))
 #define __c11_atomic_exchange(p, v, o)                                         \
@@ -101,7 +102,7 @@ int explore_closedir(DIR *dir);
 	POINT_VALUE(p, v, __c11_atomic_fetch_xor(p, point_v, o))
 #endif
 
-#define __atomic_load_n(p, o) (POINT_READ(p), __atomic_load_n(p, o))
+#define __atomic_load_n(p, o) (SCHED_POINT(p, false), __atomic_load_n(p, o))
 #define __atomic_store_n(p, v, o)                                              \
 	POINT_VALUE(p, v, __atomic_store_n(p, point_v, o))
 #define __atomic_exchange_n(p, v, o)                                           \

@@ -113,8 +113,7 @@ void *flo__reallocarray(void *mem, size_t count, size_t size)
 	return flo__realloc(mem, count * size);
 }
 
-/* base/alive.c would keep it for the next schedule. Here nothing is used twice,
- * so who died is known as such anyway. */
+/* At once: nothing is used twice, so who comes too late is seen anyway. */
 void flo__alive_free(void *mem, size_t size)
 {
 	(void)size;
