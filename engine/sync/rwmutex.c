@@ -169,9 +169,11 @@ static flo_status read_slow(flo_rwmutex *rw, flo_context *context,
 	struct flo__waiter w;
 	flo_status st;
 
+	flo__sched_point();
 	st = flo__waiter_begin(&w, &rw->readers, context, function);
 	if (st != FLO_OK)
 		return st;
+	flo__sched_point();
 	flo__spin_lock(&rw->writers.lock);
 	flo__spin_lock(&rw->readers.lock);
 	if (w.state == FLO__WAITER_IDLE && read_or_announce(rw, true)) {
@@ -206,9 +208,11 @@ static flo_status write_slow(flo_rwmutex *rw, flo_context *context,
 	struct flo__waiter w;
 	flo_status st;
 
+	flo__sched_point();
 	st = flo__waiter_begin(&w, &rw->writers, context, function);
 	if (st != FLO_OK)
 		return st;
+	flo__sched_point();
 	flo__spin_lock(&rw->writers.lock);
 	if (w.state == FLO__WAITER_IDLE && write_or_announce(rw, true)) {
 		w.state = FLO__WAITER_GRANTED;

@@ -36,7 +36,7 @@ static const struct scenario *const scenarios[] = {
 	&chan_scenario,	   &select_scenario, &mutex_scenario, &cond_scenario,
 	&sem_scenario,	   &fifo_scenario,   &group_scenario, &tree_scenario,
 	&timeout_scenario, &cancel_scenario, &run_scenario,   &resume_scenario,
-	&planted_scenario,
+	&rwmutex_scenario, &once_scenario,   &pool_scenario,  &planted_scenario,
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
