@@ -13,12 +13,16 @@
  *
  * PARK	 who pushes work against who gives its P up: the note in proc.c
  * FOUND who pushes work against who stops spinning since it found some (R1)
+ * LAST  who stops spinning since it found some against who gives its P up: one
+ *	 of them looks in the place of both
+ * NAP	 who brings work from outside against who lies down with its P on offer
  * BLOCK who enters a blocking region against the monitor that goes to sleep
  * TIMER who arms a timer against who begins to drive the poller
  *
  * NO_PUSH_FENCE   flo__sched_wake(): none between the push and the look
- * NO_LOOK_FENCE   find(): none between giving up and the second look
- * NO_FOUND_FENCE  stop_spinning(): none before its look
+ * NO_LOOK_FENCE   missed_work(): none between giving up and the second look
+ * NO_FOUND_FENCE  flo__sched_stop_spinning(): none before its look
+ * NO_NAP_FENCE	   nap_once(): none between the offer and the look
  * NO_BLOCK_FENCE  flo_blocking_begin(): none after the status
  * PLAIN_SLEEP	   pause_for(): mon_sleep is stored without seq_cst
  * PLAIN_SHOW	   show_next(): timer_next is stored without seq_cst
@@ -26,12 +30,18 @@
  *
  * @holds -DPARK
  * @holds -DFOUND
+ * @holds -DLAST
+ * @holds -DNAP
  * @holds -DBLOCK
  * @holds -DTIMER
  * @finds NO_PUSH_FENCE -DPARK
  * @finds NO_PUSH_FENCE -DFOUND
  * @finds NO_LOOK_FENCE -DPARK
  * @finds NO_FOUND_FENCE -DFOUND
+ * @finds NO_FOUND_FENCE -DLAST
+ * @finds NO_LOOK_FENCE -DLAST
+ * @finds NO_PUSH_FENCE -DNAP
+ * @finds NO_NAP_FENCE -DNAP
  * @finds NO_BLOCK_FENCE -DBLOCK
  * @finds PLAIN_SLEEP -DBLOCK
  * @finds PLAIN_SHOW -DTIMER
@@ -47,7 +57,8 @@
 #define ASLEEP	 4 /* mon_sleep */
 #define ARMED	 5 /* timer_next */
 #define DRIVEN	 6 /* role */
-byte mem[7];
+#define NAPPING	 7
+byte mem[8];
 
 byte kept[2];
 byte what[4], value[4]; /* two buffers of SLOTS */
@@ -108,6 +119,24 @@ proctype left()
 	load(NIDLE, b);
 	seen[0] = (a == 0 && b > 0);
 #endif
+#ifdef LAST
+	/* flo__sched_stop_spinning() */
+	store(SPINNING, 0);
+#ifndef NO_FOUND_FENCE
+	fence();
+#endif
+	load(NIDLE, a);
+	seen[0] = a;
+#endif
+#ifdef NAP
+	/* flo__sched_push_global(), flo__sched_wake() */
+	store(WORK, 1);
+#ifndef NO_PUSH_FENCE
+	fence();
+#endif
+	load(NAPPING, a);
+	seen[0] = a;
+#endif
 #ifdef BLOCK
 	/* flo_blocking_begin() */
 	store(BLOCKED, 1);
@@ -135,7 +164,7 @@ proctype right()
 	byte me = 1, a;
 
 #ifdef PARK
-	/* drop_p(), find() */
+	/* flo__sched_drop(), missed_work() */
 	store(NIDLE, 1);
 	store(SPINNING, 0);
 #ifndef NO_LOOK_FENCE
@@ -144,9 +173,26 @@ proctype right()
 	load(WORK, a);
 #endif
 #ifdef FOUND
-	/* stop_spinning(); another P is idle */
+	/* flo__sched_stop_spinning(); another P is idle */
 	store(SPINNING, 0);
 #ifndef NO_FOUND_FENCE
+	fence();
+#endif
+	load(WORK, a);
+#endif
+#ifdef LAST
+	/* flo__sched_drop(), missed_work() */
+	store(NIDLE, 1);
+#ifndef NO_LOOK_FENCE
+	fence();
+#endif
+	load(SPINNING, a);
+	a = (a == 0);
+#endif
+#ifdef NAP
+	/* nap_once() */
+	store(NAPPING, 1);
+#ifndef NO_NAP_FENCE
 	fence();
 #endif
 	load(WORK, a);

@@ -95,7 +95,7 @@ inline work_anywhere()
 	found = found || ring[1] > 0
 }
 
-/* flo__sched_wake() */
+/* wake_if_nobody_spins() */
 inline wake(x)
 {
 	if
@@ -159,7 +159,7 @@ inline retire()
 	fi
 }
 
-/* stop_spinning() */
+/* flo__sched_stop_spinning() */
 inline stop_spinning()
 {
 	if
@@ -222,7 +222,7 @@ find:	atomic {
 		}
 	:: else
 	fi;
-	/* drop_p(), find() */
+	/* flo__sched_drop(), find() */
 	atomic {
 		if
 		:: global > 0 -> goto find
@@ -233,7 +233,11 @@ find:	atomic {
 	:: spin -> atomic { assert(spinning > 0); spinning--; spin = false }
 	:: else
 	fi;
-	work_anywhere();
+	/* missed_work() */
+	if
+	:: spinning == 0 -> work_anywhere()
+	:: else
+	fi;
 	if
 	:: found ->
 		found = false;
@@ -249,7 +253,7 @@ find:	atomic {
 exec:	stop_spinning();
 	if
 	:: atomic { hog -> hog = false; hogs = true };
-		/* enqueue(): wakes only if there is more than one P */
+		/* enqueue(): a hint, only if there is more than one P */
 		ring[p] = ring[p] + NW;
 		if
 		:: nactive > 1 -> wake(x)
