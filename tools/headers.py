@@ -174,7 +174,10 @@ def scan(header, text):
                 doc = comment_text(text[begin:at]), line
             continue
         define = text.startswith('#define', at)
-        at = (end_of_define if define else end_of_declaration)(text, at)
+        try:
+            at = (end_of_define if define else end_of_declaration)(text, at)
+        except Error as error:
+            raise Error(f'{header.path}:{line}: {error}') from None
         read = read_macro if define else read_declaration
         decl = read(header, text[begin:at], line)
         if decl:

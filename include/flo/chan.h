@@ -31,9 +31,9 @@ extern "C" {
 typedef struct flo_chan flo_chan;
 
 /**
- * Make a channel of @capacity values of @size bytes each (both may be 0; of a
+ * Make a channel of @capacity values of @size bytes each. Both may be 0; of a
  * value without a size only the coming counts, and the pointers to it may be
- * NULL, except in a select). It belongs to no runtime until it is used.
+ * NULL, except in a select. It belongs to no runtime until it is used.
  *
  * Returns FLO_OK and a channel the caller frees, or FLO_NOMEM.
  */

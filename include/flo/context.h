@@ -47,11 +47,12 @@ FLO_EXTERN flo_context *flo_context_child(flo_context *parent);
 
 /**
  * Make a child of @parent that ends by itself with FLO_TIMEOUT after
- * @timeout_ns nanoseconds of the runtime's clock, with @why (copied, at most
- * 255 bytes; names whose limit it was, "step timeout of 30s"; may be NULL) as
- * text. If the parent's deadline comes first, only that one counts. With a
- * @timeout_ns of 0 it is born ended; with UINT64_MAX it has no limit of its
- * own.
+ * @timeout_ns nanoseconds of the runtime's clock.
+ *
+ * @why is the text of its cause (copied, at most 255 bytes; names whose limit
+ * it was, "step timeout of 30s"; may be NULL). If the parent's deadline comes
+ * first, only that one counts. With a @timeout_ns of 0 it is born ended; with
+ * UINT64_MAX it has no limit of its own.
  *
  * Requires: @parent is not NULL and its tree has a runtime.
  * Returns a reference the caller owns, or NULL when out of memory.

@@ -67,8 +67,8 @@ struct flo_runtime_options {
 	 * 256 KiB; 0: 64 KiB. More is FLO_INVALID. */
 	size_t stack_size;
 	uint64_t shuffle_seed; /* not 0: as FLO_DRIVE_SHUFFLED and `seed` */
-	enum flo_drive drive;
-	uint64_t seed; /* of the choices; any value, 0 too */
+	enum flo_drive drive;  /* who decides what is free to choose */
+	uint64_t seed;	       /* of the choices; any value, 0 too */
 	/**
 	 * The host's word that nothing outside ends a wait of a coroutine except
 	 * what is counted: notes, timers, descriptors, blocking regions, threads

@@ -326,8 +326,8 @@ FLO_EXTERN flo_status flo_pool_new(flo_runtime *rt, flo_pool_make make,
  * Take any object out of @pool, or make one. It is as who put it left it.
  *
  * Requires: @pool is not NULL.
- * Returns an object that the caller owns; or NULL if there was none and @make
- * gave none.
+ * Returns an object that the caller owns; or NULL if there was none and none was
+ * made.
  */
 FLO_EXTERN void *flo_pool_get(flo_pool *pool);
 
