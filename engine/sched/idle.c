@@ -41,8 +41,11 @@
 
 #include <sched.h>
 
-#ifndef FLO__SPIN_NS /* tests/interleave looks once, and does not nap */
+#ifndef FLO__SPIN_NS /* tests/interleave looks once */
 #define FLO__SPIN_NS 50000
+#endif
+#ifndef FLO__NAPS /* and naps only where that is the question */
+#define FLO__NAPS (FLO__SPIN_NS > 0)
 #endif
 #define WORTH_NS   20000u
 #define NAP_MIN_NS 100000u
@@ -222,7 +225,7 @@ struct flo__g *flo__idle_find(struct flo__m *m)
 	g = spin(m);
 	if (g != NULL)
 		return g;
-	if (spin_ns == 0 ||
+	if (!FLO__NAPS ||
 	    !atomic_compare_exchange_strong(&rt->nappers, &nobody, 1))
 		return NULL;
 	g = naps(m);

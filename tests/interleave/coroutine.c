@@ -62,7 +62,7 @@ void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
 		return;
 	}
 	while (atomic_exchange(&g->permit, 0) == 0)
-		syscall(SYS_futex, &g->permit, FUTEX_WAIT_PRIVATE, 0);
+		syscall(SYS_futex, &g->permit, FUTEX_WAIT_PRIVATE, 0, NULL);
 }
 
 void flo__ready(struct flo__g *g)

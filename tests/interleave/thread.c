@@ -53,6 +53,7 @@ struct thread {
 	enum status status;
 	void *local;		   /* the M that it is */
 	const void *waits_on;	   /* SLEEPS: the word */
+	bool naps;		   /* SLEEPS: it may wake by itself */
 	unsigned joins;		   /* JOINS: whom */
 	const volatile void *at;   /* what it is about to write, or NULL */
 	const volatile void *next; /* taken off before this, or NULL */
@@ -145,7 +146,20 @@ static unsigned collect_ready(uint8_t *list)
 		if (threads[i].status == READY && !(runs && i == current))
 			list[n++] = (uint8_t)i;
 	}
+	for (unsigned k = 1; k <= threads_len; k++) {
+		unsigned i = (current + k) % threads_len;
+
+		if (threads[i].status == SLEEPS && threads[i].naps)
+			list[n++] = (uint8_t)i;
+	}
 	return n;
+}
+
+/* Go on as thread @to; if that naps its time has passed. */
+static void turn(unsigned to)
+{
+	threads[to].status = READY;
+	current = to;
 }
 
 static uint8_t ready_mask(void)
@@ -215,7 +229,7 @@ static void preempt(struct thread *me, unsigned to,
 	me->next = address;
 	me->next_writes = writes;
 	me->overtaken = false;
-	current = to;
+	turn(to);
 	switch_to(me, &threads[to], false);
 	me->next = NULL;
 	if (!me->overtaken)
@@ -227,6 +241,7 @@ static void wait_turn(void)
 {
 	struct thread *me = &threads[current];
 	uint8_t list[THREADS_MAX];
+	bool ended, same;
 	unsigned n;
 
 	end_spins(false);
@@ -238,10 +253,11 @@ static void wait_turn(void)
 	if (n == 0)
 		stuck();
 	n = n == 1 || quiet ? list[0] : schedule_choose(steps, list, n);
-	if (n == current)
-		return;
-	current = n;
-	switch_to(me, &threads[n], me->status == ENDED);
+	ended = me->status == ENDED;
+	same = n == current;
+	turn(n);
+	if (!same)
+		switch_to(me, &threads[n], ended);
 }
 
 /* The caller could go on with its next step, at @address. Shall another? */
@@ -310,7 +326,7 @@ void explore_spin(const char *file, int line)
 	wait_turn();
 }
 
-static void sleep_on(_Atomic uint32_t *word, uint32_t value)
+static void sleep_on(_Atomic uint32_t *word, uint32_t value, bool naps)
 {
 	struct thread *me = &threads[current];
 
@@ -319,8 +335,15 @@ static void sleep_on(_Atomic uint32_t *word, uint32_t value)
 		return;
 	me->status = SLEEPS;
 	me->waits_on = word;
+	me->naps = naps;
 	me->since = ++sleeps;
 	wait_turn();
+}
+
+static bool is_nap(const struct timespec *timeout)
+{
+	return timeout != NULL && timeout->tv_sec == 0 &&
+	       timeout->tv_nsec <= 1000000;
 }
 
 static void wake(const void *word, int max)
@@ -341,9 +364,11 @@ static void wake(const void *word, int max)
 	}
 }
 
-/* Only futexes; no timeout ever passes, since the clock stands still. */
+/* Only futexes. The clock stands still, so no timeout passes, but those of a
+ * millisecond and less may at any time. */
 long explore_syscall(const char *file, int line, long number, ...)
 {
+	const struct timespec *timeout = NULL;
 	_Atomic uint32_t *word;
 	unsigned value;
 	va_list args;
@@ -355,12 +380,14 @@ long explore_syscall(const char *file, int line, long number, ...)
 	word = va_arg(args, _Atomic uint32_t *);
 	op = va_arg(args, int);
 	value = va_arg(args, unsigned);
+	if (op == FUTEX_WAIT_PRIVATE)
+		timeout = va_arg(args, const struct timespec *);
 	va_end(args);
 	if (!on)
 		return 0;
 	explore_point(word, op == FUTEX_WAKE_PRIVATE, file, line);
 	if (op == FUTEX_WAIT_PRIVATE)
-		sleep_on(word, value);
+		sleep_on(word, value, is_nap(timeout));
 	else
 		wake(word, (int)value);
 	return 0;

@@ -12,6 +12,7 @@
 #include "engine/sched/gmp_p.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef FLO__ASAN
@@ -210,6 +211,31 @@ void flo__monitor_stop(flo_runtime *rt)
 void flo__monitor_wake(flo_runtime *rt)
 {
 	(void)rt;
+}
+
+/* engine/sched/sigstack.c: the threads are one, whose handlers the explorer has
+ * given a stack. */
+void flo__sigstack_enter(struct flo__m *m, struct flo__sigstack *ret)
+{
+	(void)m;
+	ret->base = NULL;
+}
+
+void flo__sigstack_leave(struct flo__sigstack *s)
+{
+	(void)s;
+}
+
+bool flo__g_stack(struct flo__g_stack *ret)
+{
+	(void)ret;
+	return false;
+}
+
+void flo__stack_overflowed(size_t size)
+{
+	(void)size;
+	abort();
 }
 
 /* engine/sched/stack.c; a stack is never given back in a schedule. */
