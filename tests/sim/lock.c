@@ -289,11 +289,12 @@ static void queue_up(void *arg)
 	crowd_leave(&q.all);
 }
 
-/* One at a time, so that each is known to be served before the next. */
+/* One at a time, so that each is known to be served before the next, and never
+ * at the instant at which a limit ends: who has just ended still counts. */
 static void serve(void *arg)
 {
 	(void)arg;
-	CHECK(flo_sleep(NULL, (QUEUE_MAX + 1) * US) == FLO_OK);
+	CHECK(flo_sleep(NULL, (QUEUE_MAX + 1) * US + 1) == FLO_OK);
 	while (q.waiting > 0) {
 		if (!q.by_chan)
 			flo_sem_give(&q.sem);
