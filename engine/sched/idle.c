@@ -195,7 +195,8 @@ static struct flo__g *naps(struct flo__m *m)
 	uint64_t ns = NAP_MIN_NS;
 	struct flo__g *g;
 
-	while (!flo__idle_must_drive(rt) && !flo__relief_in_excess(rt)) {
+	while (!flo__idle_must_drive(rt) &&
+	       !(m->p->relief && flo__relief_in_excess(rt))) {
 		if (atomic_load(&rt->hurry) && !anything_queued(rt))
 			return NULL;
 		if (!nap_once(m, ns))
