@@ -166,7 +166,9 @@ static bool nap_once(struct flo__m *m, uint64_t ns)
 	atomic_store(&rt->napping, p);
 	m->p = NULL;
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&rt->global_urgent, memory_order_relaxed))
+	/* Who brought a timer or work before that fence has not kicked us. */
+	if (!atomic_load_explicit(&rt->global_urgent, memory_order_relaxed) &&
+	    !flo__idle_must_drive(rt))
 		flo__futex_wait(&rt->nap_kicks, word, ns);
 	if (atomic_exchange(&rt->napping, NULL) == NULL) {
 		m->spinning = false;
