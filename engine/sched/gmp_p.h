@@ -382,6 +382,7 @@ void flo__idle_kick(flo_runtime *rt);
 /* relief.c: P's for the time that others are stuck */
 bool flo__relief_in_excess(flo_runtime *rt);
 void flo__relief_retire(struct flo__m *m);
+bool flo__relief_drop(flo_runtime *rt, struct flo__p *p);
 void flo__relief_set(flo_runtime *rt, uint32_t stuck);
 
 /* runq.c: the ring of a P */

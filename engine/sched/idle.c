@@ -166,7 +166,9 @@ static bool nap_once(struct flo__m *m, uint64_t ns)
 	atomic_store(&rt->napping, p);
 	m->p = NULL;
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&rt->global_urgent, memory_order_relaxed))
+	/* Who brought a timer or work before that fence has not kicked us. */
+	if (!atomic_load_explicit(&rt->global_urgent, memory_order_relaxed) &&
+	    !flo__idle_must_drive(rt))
 		flo__futex_wait(&rt->nap_kicks, word, ns);
 	if (atomic_exchange(&rt->napping, NULL) == NULL) {
 		m->spinning = false;
@@ -195,7 +197,8 @@ static struct flo__g *naps(struct flo__m *m)
 	uint64_t ns = NAP_MIN_NS;
 	struct flo__g *g;
 
-	while (!flo__idle_must_drive(rt) && !flo__relief_in_excess(rt)) {
+	while (!flo__idle_must_drive(rt) &&
+	       !(m->p->relief && flo__relief_in_excess(rt))) {
 		if (atomic_load(&rt->hurry) && !anything_queued(rt))
 			return NULL;
 		if (!nap_once(m, ns))

@@ -540,7 +540,8 @@ bool flo__sched_drop(struct flo__m *m)
 		flo__tlock_give(&rt->lock);
 		return false;
 	}
-	flo__sched_idle_put(rt, m->p);
+	if (!flo__relief_drop(rt, m->p))
+		flo__sched_idle_put(rt, m->p);
 	m->p = NULL;
 	if (rt->waiting > 0 && flo__quiet(rt)) {
 		atomic_store(&rt->quiet, 1);

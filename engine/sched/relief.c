@@ -41,6 +41,21 @@ void flo__relief_retire(struct flo__m *m)
 	flo__sched_regain(m);
 }
 
+/*
+ * An M gives up the P that it has found nothing for. True if that was relief no
+ * longer needed, and is gone: in the idle list the M itself might find it
+ * again, and spin, as long as there is work not worth taking. The lock is held.
+ */
+bool flo__relief_drop(flo_runtime *rt, struct flo__p *p)
+{
+	if (!p->relief || !flo__relief_in_excess(rt))
+		return false;
+	INSIST(flo__runq_empty(p));
+	atomic_store_explicit(&p->status, FLO__P_ABSENT, memory_order_release);
+	atomic_fetch_sub(&rt->nactive, 1);
+	return true;
+}
+
 /* Take an unneeded relief P off the idle list. The lock is held. */
 static void dismiss(flo_runtime *rt)
 {
