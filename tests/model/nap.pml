@@ -28,17 +28,19 @@
  * HINT_OUTSIDE	 who brings work from outside does not kick
  *
  * @holds -DNPUSH=1 -DNOUT=1
- * @holds -DNOUT=2 -DNO_TIMER
+ * @holds -DNPUSH=2 -DNOUT=0
+ * @holds -DNOUT=1 -DNO_TIMER
  * @full -DNPUSH=2 -DNOUT=1
+ * @full -DNOUT=2 -DNO_TIMER
  * @finds FORGET_COUNT -DNPUSH=1 -DNOUT=1
- * @finds FORGET_LOOK -DNPUSH=1 -DNOUT=1
+ * @finds FORGET_LOOK -DNOUT=1 -DNO_TIMER
  * @finds COUNT_TWICE -DNPUSH=1 -DNOUT=1
  * @finds NO_EXCHANGE -DNPUSH=1 -DNOUT=1
  * @finds TAKE_BY_STORE -DNPUSH=1 -DNOUT=1
- * @finds WORD_LATE -DNOUT=2 -DNO_TIMER
- * @finds NO_LOOK -DNOUT=2 -DNO_TIMER
- * @finds KICK_FIRST -DNOUT=2 -DNO_TIMER
- * @finds HINT_OUTSIDE -DNOUT=2 -DNO_TIMER
+ * @finds WORD_LATE -DNOUT=1 -DNO_TIMER
+ * @finds NO_LOOK -DNOUT=1 -DNO_TIMER
+ * @finds KICK_FIRST -DNOUT=1 -DNO_TIMER
+ * @finds HINT_OUTSIDE -DNOUT=1 -DNO_TIMER
  */
 #define NP    2
 #define NM    3
