@@ -266,7 +266,15 @@ def statuses(header, text):
 def definition(head, decl, tail):
     """A struct or enum as a synopsis has it, without comments."""
     mark = ';' if decl.kind == 'struct' else ','
-    lines = ['    ' + m.text + mark for m in decl.members]
+    lines = []
+    for member in decl.members:
+        text = member.text + mark
+        nested = re.fullmatch(r'(union \{) (.*;) (\} \w+;)', text)
+        if nested:
+            lines += ['    ' + nested[1]]
+            lines += ['        ' + m + ';' for m in nested[2][:-1].split('; ')]
+            text = nested[3]
+        lines.append('    ' + text)
     if decl.opaque:
         lines = ['    /* opaque */']
     return '\n'.join([one_line(head) + ' {'] + lines +

@@ -32,11 +32,11 @@ extern "C" {
 /**
  * Fail the innermost flo_try() of this coroutine, or of this ordinary thread.
  * Does not return. Outside flo_try() the process ends by abort(), after a
- * report on stderr.
+ * report on stderr. A text of more than FLO_ERROR_TEXT_MAX bytes is cut. Needs
+ * no memory.
  *
- * Threads: any. Not from a signal handler. Needs no memory.
- * Requires: @format and what follows are as for printf(3). A text of more than
- * FLO_ERROR_TEXT_MAX bytes is cut.
+ * Threads: any. Not from a signal handler.
+ * Requires: @format and what follows are as for printf(3).
  */
 FLO_EXTERN void flo_panic(const char *format, ...)
 	FLO_PRINTF(1, 2) FLO_NORETURN;
