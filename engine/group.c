@@ -461,7 +461,7 @@ flo_status flo__group_go_taken(flo_group *group, flo_group_fn fn, void *arg,
 	return st;
 }
 
-/* On the scheduler's stack: see the note. */
+/* On the stack of whoever comes next: see the note. */
 static bool commit_wait(struct flo__g *g, void *arg)
 {
 	flo_group *group = arg;

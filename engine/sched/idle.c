@@ -105,7 +105,11 @@ static struct flo__g *steal(struct flo__m *m, uint64_t now)
 		struct flo__p *victim = &rt->ps[(start + i) % rt->np];
 		uint64_t ns;
 
-		if (victim == m->p)
+		/* One that nobody runs does not tick, and has nothing. */
+		if (victim == m->p ||
+		    atomic_load_explicit(&victim->status,
+					 memory_order_relaxed) !=
+			    FLO__P_RUNNING)
 			continue;
 		ns = lasts(victim, spilled + flo__runq_len(victim), now);
 		if (rt->drive == FLO_DRIVE_SHUFFLED &&

@@ -72,7 +72,7 @@ bool flo__g_stack(struct flo__g_stack *ret);
 /*
  * Take the calling coroutine off its thread until someone calls flo__ready().
  *
- * @commit, if not NULL, runs on the scheduler's own stack once the coroutine's
+ * @commit, if not NULL, runs on the stack of whoever comes next once the coroutine's
  * state is saved; from then on another thread may ready and resume it. It is
  * where the caller unlocks the queue that it put itself on. If it returns
  * false the park is called off and the coroutine goes on. It must not park.

@@ -61,7 +61,7 @@ flo_status flo__waiter_begin(struct flo__waiter *w, struct flo__waitq *q,
 	return FLO_OK;
 }
 
-/* On the scheduler's stack: from the release on, anyone may ready us. */
+/* On the next one's stack: from the release on, anyone may ready us. */
 static bool commit_unlock(struct flo__g *g, void *arg)
 {
 	(void)g;

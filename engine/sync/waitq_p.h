@@ -17,7 +17,7 @@
  * returns (flo__context_watch_del()), so neither waiter nor queue is touched
  * later. tests/model/wait_cancel.pml checks this.
  *
- * The park commits by releasing the queue's lock on the scheduler's stack, so
+ * The park commits by releasing the queue's lock on another stack (g.c), so
  * whoever can see the waiter may ready it.
  *
  * Contracts of callers are checked with no lock held: inside flo_try() a
