@@ -31,7 +31,7 @@
  * NO_HANDOFF	      a blocked thread keeps its P
  *
  * @holds -DNP=1
- * @holds -DNP=2 -DWAITER=0
+ * @full -DNP=2 -DWAITER=0
  * @holds -DNP=2 -DWAITER=1
  * @holds -DNP=2 -DWAITER=2
  * @finds NO_RECHECK -DNP=2
@@ -298,7 +298,7 @@ exec:	found = false;
 	fi;
 	atomic {
 		role = started;
-		started++
+		started = (started < 2 -> started + 1 : 2)
 	}
 	if
 	:: role == PUSHER ->
