@@ -62,11 +62,11 @@ inline push_global()
 /* flo__blocking_return() and regain(): sets @p. */
 inline back()
 {
-#ifdef REGION_EARLY /* flo__blocking_return(): count() comes last */
 	lock();
 	p = (status == IDLE);
 	status = (p -> RUNNING : status);
 	assert(nblocked > 0);
+#ifdef REGION_EARLY /* flo__blocking_return(): count() comes last */
 	nblocked--;
 	unlock();
 	if
@@ -74,16 +74,16 @@ inline back()
 	:: else
 	fi
 #else
-	lock();
-	p = (status == IDLE);
-	status = (p -> RUNNING : status);
+	nblocked = (p -> nblocked - 1 : nblocked);
+	unlock();
 	if
-	:: !p -> global = true
+	:: !p ->
+		push_global();
+		lock();
+		nblocked--;
+		unlock()
 	:: else
-	fi;
-	assert(nblocked > 0);
-	nblocked--;
-	unlock()
+	fi
 #endif
 }
 

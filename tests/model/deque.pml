@@ -1,6 +1,6 @@
 /*
  * The ring of a P and its run-next slot: engine/sched/runq.c, with
- * flo__sched_push() and get_local() of proc.c.
+ * flo__sched_push() and flo__sched_get_local() of proc.c.
  *
  * An owner puts NG coroutines, at the tail or into run-next, and takes some in
  * between and all that is left in the end. NT thieves take half of what they
@@ -29,7 +29,6 @@
  * @holds -DNT=1 -DLEN=4 -DNG=6
  * @holds -DNT=1 -DLOOKER
  * @full -DNT=2 -DNG=5
- * @full -DNT=2 -DLEN=4 -DNG=6
  * @finds MOD_SHORT -DNT=1 -DNG=5
  * @finds STALE_SLOT -DNT=1 -DNG=5
  * @finds NO_CAS -DNT=1
@@ -185,17 +184,22 @@ proctype owner()
 		if
 		:: x = g; put(x)
 		:: x = g;
-#ifdef NEXT_BY_STORE /* flo__sched_push(): atomic_exchange */
-			a = runnext;
-			atomic {
-				present = present + (runnext == NONE);
-				runnext = x;
-				x = a;
-				a = NONE
-			};
+			/* an empty slot is filled by its owner only */
+			if
+#ifndef NEXT_BY_STORE /* swap_next(): atomic_exchange */
+			:: runnext != NONE -> exchange_next(x)
 #else
-			exchange_next(x);
+			:: runnext != NONE ->
+				a = runnext;
+				atomic {
+					present = present + (runnext == NONE);
+					runnext = x;
+					x = a;
+					a = NONE
+				}
 #endif
+			:: else -> atomic { present++; runnext = x; x = NONE }
+			fi;
 			if
 			:: x != NONE -> put(x)
 			:: else
@@ -213,7 +217,7 @@ proctype owner()
 		fi
 	:: else -> break
 	od;
-	/* get_local() until there is nothing */
+	/* flo__sched_get_local() until there is nothing */
 	do
 	:: true ->
 		x = NONE;

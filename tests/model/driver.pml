@@ -24,7 +24,6 @@
  * @holds -DNP=1
  * @holds -DNP=1 -DSTOP
  * @holds -DNP=2 -DSTOP
- * @full -DNP=2
  * @finds NO_EXTERNAL -DNP=1
  * @finds GIVE_UP -DNP=1
  * @finds LATE_LEAVE -DNP=1
@@ -58,8 +57,7 @@ byte ended;	  /* M's */
 #else
 #define FIRST_P (status[0] == IDLE -> 0 : NONE)
 #endif
-#define QUEUE	(waiter == QUEUED || waiter == AGAIN || \
-		 blocker == QUEUED || blocker == AGAIN)
+#define QUEUE	(waiter == QUEUED || waiter == AGAIN || blocker == QUEUED)
 
 inline idle_get(x)
 {
@@ -176,7 +174,6 @@ loop:	assert(status[p] == RUNNING);
 	:: atomic { waiter == QUEUED -> waiter = NEW }; goto run_waiter
 	:: atomic { waiter == AGAIN -> waiter = ENDED }; goto loop
 	:: atomic { blocker == QUEUED -> blocker = NEW }; goto run_blocker
-	:: atomic { blocker == AGAIN -> blocker = ENDED }; goto loop
 	:: else
 	fi;
 	/* drop_p(), and the look after it */
@@ -280,22 +277,14 @@ run_blocker:
 	:: else
 	fi;
 	waiter == ENDED;
-	/* flo_blocking_end() */
+	/* flo_blocking_end(); what is queued without a P: handoff.pml */
 	atomic {
-		if
-		:: status[old] == BLOCKED -> status[old] = RUNNING; p = old
-		:: else -> idle_get(p)
-		fi;
-		old = NONE
-	}
-	atomic {
-		if
-		:: p == NONE ->
-			/* flo__blocking_return() */
-			idle_get(p);
-			blocker = (p == NONE -> AGAIN : ENDED)
-		:: else -> blocker = ENDED
-		fi
+		ok = (status[old] == BLOCKED);
+		status[old] = (ok -> RUNNING : status[old]);
+		p = (ok -> old : NONE);
+		old = NONE;
+		ok = false;
+		blocker = ENDED
 	}
 	if
 	:: p != NONE -> goto loop

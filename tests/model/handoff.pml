@@ -16,18 +16,18 @@
  * The monitor's sleep has no timeout here: checked is what it must be woken for,
  * not what ten milliseconds would mend.
  *
- * SPLIT_RETURN	who finds no P queues its coroutine after it released the lock
- * SWAP_BY_STORE	who takes a blocked P looks and stores, without CAS
- * COUNT_LATE	the retake counts the region after it took its P
- * NO_CALL	a region that begins does not wake the monitor
- * NO_LOOK	the monitor does not look again once it said it sleeps
- * NO_R2	a P is left idle without another look for work
- * UNCOUNTED	who got an idle P back does not count its region off
+ * NO_RETURN_WAKE who finds no P queues its coroutine and wakes nobody
+ * SWAP_BY_STORE  who takes a blocked P looks and stores, without CAS
+ * COUNT_LATE	   the retake counts the region after it took its P
+ * NO_CALL	   a region that begins does not wake the monitor
+ * NO_LOOK	   the monitor does not look again once it said it sleeps
+ * NO_R2	   a P is left idle without another look for work
+ * UNCOUNTED	   who got an idle P back does not count its region off
  *
- * @holds -DNP=1
+ * @holds -DNP=1 -DNB=1
+ * @full -DNP=1
  * @holds -DNP=2 -DNB=1
- * @full -DNP=2 -DNB=2
- * @finds SPLIT_RETURN -DNP=1
+ * @finds NO_RETURN_WAKE -DNP=1
  * @finds SWAP_BY_STORE -DNP=1
  * @finds COUNT_LATE -DNP=1
  * @finds NO_CALL -DNP=1 -DNB=1
@@ -298,29 +298,17 @@ exec:	atomic {
 		if
 		:: ok -> p = old
 		:: else ->
+			/* regain(); if that fails flo__blocking_return() tries
+			 * again, which is the same as trying later */
 			atomic { regain() }
 			if
 			:: p == NONE ->
-				/* flo__blocking_return() */
-#ifdef SPLIT_RETURN /* its lock is free between regain() and the push */
-				atomic { regain() }
-				if
-				:: p == NONE -> global++; count_down()
-				:: else
-				fi
-#else
-				atomic {
-					regain();
-					if
-					:: p == NONE -> global++; count_down()
-					:: else
-					fi
-				}
+				/* a P may have been dropped since */
+				global++;
+#ifndef NO_RETURN_WAKE /* flo__blocking_return(): flo__sched_wake() */
+				wake(x);
 #endif
-				if
-				:: p == NONE -> old = NONE; role = 0; goto park
-				:: else
-				fi
+				atomic { count_down(); old = NONE; goto park }
 			:: else
 			fi
 		fi;
