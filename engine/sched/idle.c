@@ -93,6 +93,15 @@ static uint64_t lasts(struct flo__p *victim, uint32_t len, uint64_t now)
 	return (now - seen) / ticks * len;
 }
 
+/* One that is idle or absent does not tick, and is not stuck for all that. */
+static bool has_nothing(const struct flo__p *p)
+{
+	uint32_t status =
+		atomic_load_explicit(&p->status, memory_order_relaxed);
+
+	return status == FLO__P_IDLE || status == FLO__P_ABSENT;
+}
+
 static struct flo__g *steal(struct flo__m *m, uint64_t now)
 {
 	flo_runtime *rt = m->rt;
@@ -105,11 +114,7 @@ static struct flo__g *steal(struct flo__m *m, uint64_t now)
 		struct flo__p *victim = &rt->ps[(start + i) % rt->np];
 		uint64_t ns;
 
-		/* One that nobody runs does not tick, and has nothing. */
-		if (victim == m->p ||
-		    atomic_load_explicit(&victim->status,
-					 memory_order_relaxed) !=
-			    FLO__P_RUNNING)
+		if (victim == m->p || has_nothing(victim))
 			continue;
 		ns = lasts(victim, spilled + flo__runq_len(victim), now);
 		if (rt->drive == FLO_DRIVE_SHUFFLED &&
