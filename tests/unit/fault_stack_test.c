@@ -198,10 +198,11 @@ static void try_to_overflow(void *arg)
 	flo_try(overflow_and_park, arg, NULL);
 }
 
-/* Has the stack below, the first there is: beneath that is nothing. */
+/* Has the stack below, the first there is: beneath that is nothing. So the
+ * other one is started when this one has it. */
 static void sleep_below(void *arg)
 {
-	(void)arg;
+	EXPECT(flo_go_with(NULL, try_to_overflow, arg, 0, "digger") == FLO_OK);
 	flo_sleep(NULL, UINT64_C(3600) * 1000000000);
 }
 
@@ -215,7 +216,6 @@ static int unguarded_child(const void *arg)
 	EXPECT(flo_fault_contain(NULL, NULL) == FLO_OK);
 	EXPECT(flo_runtime_new(&options, NULL, &rt) == FLO_OK);
 	EXPECT(flo_go(rt, sleep_below, NULL) == FLO_OK);
-	EXPECT(flo_go_with(rt, try_to_overflow, NULL, 0, "digger") == FLO_OK);
 	flo_runtime_free(rt);
 	return 0;
 }
