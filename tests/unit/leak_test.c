@@ -206,7 +206,9 @@ static void freeing_says_whom_it_waits_for(void **state)
 	(void)state;
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-	skip(); /* where threads cannot be counted it is a deadlock */
+	print_message("skipped: where threads cannot be counted it is a "
+		      "deadlock\n");
+	skip();
 #endif
 #endif
 	assert_int_equal(end_of(free_in_an_open_world, text, sizeof(text)), 0);
