@@ -507,14 +507,14 @@ flo_status flo_fault_contain(const struct flo_fault_options *options,
 
 void flo_fault_release(void)
 {
+	unsigned left;
+
 	pthread_mutex_lock(&lock);
-	if (atomic_load_explicit(&users, memory_order_relaxed) == 0) {
-		pthread_mutex_unlock(&lock);
-		REQUIRE(!"more calls of flo_fault_release() than of "
-			 "flo_fault_contain()");
-	}
-	if (atomic_load_explicit(&users, memory_order_relaxed) == 1)
+	left = atomic_load_explicit(&users, memory_order_relaxed);
+	if (left == 1)
 		uninstall();
-	atomic_fetch_sub_explicit(&users, 1, memory_order_release);
+	if (left > 0)
+		atomic_fetch_sub_explicit(&users, 1, memory_order_release);
 	pthread_mutex_unlock(&lock);
+	REQUIRE_RULE(left > 0, "more calls than of flo_fault_contain()");
 }

@@ -41,7 +41,8 @@ struct flo__fault {
 
 /* ---- panic.c ---- */
 
-/* The caller's innermost flo_try(), or NULL. Async-signal-safe. */
+/* The caller's innermost flo_try(), or NULL, as while the scheduler finishes
+ * another coroutine's departure. Async-signal-safe. */
 struct flo__try *flo__try_current(void);
 /*
  * Say why @t fails, unless it has failed already. @fault may be NULL; then the

@@ -107,7 +107,7 @@ flo_status flo_group_new(flo_context *parent, flo_group **ret_group)
 	flo_group *group;
 	void *memory;
 
-	REQUIRE(parent != NULL);
+	REQUIRE_RULE(parent != NULL, "there is no parent");
 	memory = flo__malloc(sizeof(*group) + _Alignof(flo_group));
 	if (memory == NULL)
 		return FLO_NOMEM;
@@ -293,7 +293,8 @@ static void join(flo_group *group)
 						    memory_order_acq_rel);
 
 	INSIST(pending_of(before) < PENDING_MAX);
-	REQUIRE(!(before & DONE));
+	REQUIRE_OF("flo_group_go", !(before & DONE),
+		   "the group has been waited for");
 }
 
 /* Join with a slot, in one step, if one is free and nobody queues. */
@@ -396,7 +397,8 @@ flo_status flo_group_go(flo_group *group, flo_group_fn fn, void *arg)
 {
 	flo_status st;
 
-	REQUIRE(group != NULL && fn != NULL);
+	REQUIRE_RULE(group != NULL, "there is no group");
+	REQUIRE_RULE(fn != NULL, "there is no function");
 	flo__sched_point();
 	st = enter(group);
 	if (st == FLO_AGAIN) {
@@ -412,7 +414,8 @@ flo_status flo_group_try_go(flo_group *group, flo_group_fn fn, void *arg)
 {
 	flo_status st;
 
-	REQUIRE(group != NULL && fn != NULL);
+	REQUIRE_RULE(group != NULL, "there is no group");
+	REQUIRE_RULE(fn != NULL, "there is no function");
 	st = enter(group);
 	return st == FLO_OK ? start_with_slot(group, fn, arg) : st;
 }
@@ -477,12 +480,16 @@ flo_status flo_group_wait(flo_group *group, flo_error *err)
 {
 	uint64_t before;
 
-	REQUIRE(group != NULL);
-	REQUIRE(!(look(group) & (WAITS | DONE)));
+	REQUIRE_RULE(group != NULL, "there is no group");
+	REQUIRE_RULE(!(look(group) & (WAITS | DONE)),
+		     "the group has been waited for");
 	return_credit(group);
 	flo__sched_point();
-	if (pending_of(look(group)) > 0)
+	if (pending_of(look(group)) > 0) {
+		REQUIRE_RULE(flo__g_current() != NULL,
+			     "only a coroutine can wait");
 		flo__park(commit_wait, group, "group", false);
+	}
 	/* Acquires what every member did before it left. */
 	before = atomic_fetch_or_explicit(&group->state, DONE,
 					  memory_order_acq_rel);
@@ -499,7 +506,7 @@ void flo_group_free(flo_group *group)
 {
 	if (group == NULL)
 		return;
-	REQUIRE(look(group) & DONE);
+	REQUIRE_RULE(look(group) & DONE, "the group was not waited for");
 	INSIST(group->q.head == NULL);
 	flo_context_unref(group->context);
 	flo__free(group->memory);

@@ -41,7 +41,8 @@ static struct flo__try **frames(void)
 
 struct flo__try *flo__try_current(void)
 {
-	return *frames();
+	/* What goes wrong then is not the fault of who runs. */
+	return flo__g_is_settling() ? NULL : *frames();
 }
 
 bool flo__try_is_open(void)
@@ -148,7 +149,7 @@ static void report_and_abort(const char *format, va_list args)
 
 void flo_panic(const char *format, ...)
 {
-	struct flo__try *f = *frames();
+	struct flo__try *f = flo__try_current();
 	va_list args;
 
 	va_start(args, format);
@@ -162,7 +163,7 @@ void flo_panic(const char *format, ...)
 /* A contract broke. Returns, for the process to abort, outside flo_try(). */
 static void contract_broke(const char *message)
 {
-	struct flo__try *f = *frames();
+	struct flo__try *f = flo__try_current();
 	size_t len = strlen(message);
 
 	if (f == NULL)
@@ -211,14 +212,15 @@ static flo_status try(void (*fn)(void *arg), void *arg, flo_error *err,
 
 flo_status flo_try(void (*fn)(void *arg), void *arg, flo_error *err)
 {
-	REQUIRE(fn != NULL);
+	REQUIRE_RULE(fn != NULL, "there is no function");
 	return try(fn, arg, err, NULL);
 }
 
 flo_status flo_try_info(void (*fn)(void *arg), void *arg, flo_error *err,
 			flo_panic_info *info)
 {
-	REQUIRE(fn != NULL && info != NULL);
+	REQUIRE_RULE(fn != NULL, "there is no function");
+	REQUIRE_RULE(info != NULL, "there is no place for the panic");
 	*info = (flo_panic_info){.what = info->what};
 	return try(fn, arg, err, info);
 }
@@ -227,8 +229,9 @@ void flo_defer(struct flo_defer_node *node, void (*fn)(void *arg), void *arg)
 {
 	struct flo__try *f = *frames();
 
-	REQUIRE(f != NULL && "called inside flo_try()");
-	REQUIRE(node != NULL && fn != NULL);
+	REQUIRE_RULE(f != NULL, "called outside flo_try()");
+	REQUIRE_RULE(node != NULL, "there is no node");
+	REQUIRE_RULE(fn != NULL, "there is no function");
 	node->fn = fn;
 	node->arg = arg;
 	node->next = f->defers;
@@ -239,7 +242,7 @@ void flo_defer_run(struct flo_defer_node *node)
 {
 	struct flo__try *f = *frames();
 
-	REQUIRE(f != NULL && "called inside flo_try()");
-	REQUIRE(node != NULL);
+	REQUIRE_RULE(f != NULL, "called outside flo_try()");
+	REQUIRE_RULE(node != NULL, "there is no node");
 	run_defers(f, node);
 }

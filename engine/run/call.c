@@ -12,49 +12,49 @@
 
 flo_context *flo_step_context(const flo_step_call *call)
 {
-	REQUIRE(call != NULL);
+	REQUIRE_RULE(call != NULL, "there is no call");
 	return call->context;
 }
 
 const char *flo_step_dir(const flo_step_call *call)
 {
-	REQUIRE(call != NULL);
+	REQUIRE_RULE(call != NULL, "there is no call");
 	return call->dir;
 }
 
 const char *flo_step_run_id(const flo_step_call *call)
 {
-	REQUIRE(call != NULL);
+	REQUIRE_RULE(call != NULL, "there is no call");
 	return call->run_id;
 }
 
 const char *flo_step_trace_id(const flo_step_call *call)
 {
-	REQUIRE(call != NULL);
+	REQUIRE_RULE(call != NULL, "there is no call");
 	return call->trace_id;
 }
 
 const char *flo_step_path(const flo_step_call *call)
 {
-	REQUIRE(call != NULL);
+	REQUIRE_RULE(call != NULL, "there is no call");
 	return call->path;
 }
 
 unsigned flo_step_attempt(const flo_step_call *call)
 {
-	REQUIRE(call != NULL);
+	REQUIRE_RULE(call != NULL, "there is no call");
 	return call->attempt;
 }
 
 const char *flo_step_idempotency_key(const flo_step_call *call)
 {
-	REQUIRE(call != NULL);
+	REQUIRE_RULE(call != NULL, "there is no call");
 	return call->key;
 }
 
 void *flo_step_user(const flo_step_call *call)
 {
-	REQUIRE(call != NULL);
+	REQUIRE_RULE(call != NULL, "there is no call");
 	return call->user;
 }
 
@@ -63,7 +63,7 @@ void flo_step_log(flo_step_call *call, const char *format, ...)
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	va_list args;
 
-	REQUIRE(call != NULL);
+	REQUIRE_RULE(call != NULL, "there is no call");
 	va_start(args, format);
 	flo__strbuf_addv(&sb, format, args);
 	va_end(args);
@@ -147,7 +147,8 @@ flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 					    .sink = &sink.head};
 	flo_status st = FLO_OK;
 
-	REQUIRE(command->argv != NULL && command->argv[0] != NULL);
+	REQUIRE_RULE(command->argv != NULL && command->argv[0] != NULL,
+		     "there is no program");
 	if (call->env == NULL)
 		st = call->ops->furnish(call, err);
 	if (st != FLO_OK)

@@ -93,7 +93,7 @@ void flo_blocking_end(void)
 
 	if (m == NULL || m->g == NULL)
 		return;
-	REQUIRE(m->block_depth > 0);
+	REQUIRE_RULE(m->block_depth > 0, "no flo_blocking_begin() is open");
 	if (--m->block_depth > 0 || m->rt->sim != NULL)
 		return;
 	if (swap(m->block_p))

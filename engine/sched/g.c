@@ -148,8 +148,8 @@ static inline void arrive(struct flo__m *m)
 
 	if (left == NULL)
 		return;
-	m->left = NULL;
 	after(m, left);
+	m->left = NULL;
 	if (m->ends_len > 0)
 		settle(m);
 }
@@ -230,7 +230,8 @@ static void entry(struct flo__m *m)
 		g->fn(g->arg);
 		m = flo__m();
 		INSIST(m->g == g);
-		REQUIRE(m->block_depth == 0);
+		REQUIRE_RULE(m->block_depth == 0,
+			     "ended inside flo_blocking_begin()");
 		next = next_fresh(m, g);
 		if (m->ends_len > 0 && !is_sibling(next, m))
 			settle(m);
@@ -382,8 +383,8 @@ void flo__park(bool (*commit)(struct flo__g *g, void *arg), void *arg,
 	struct flo__m *m = flo__m();
 	struct flo__g *g;
 
-	REQUIRE(m != NULL && m->g != NULL);
-	REQUIRE(m->block_depth == 0);
+	REQUIRE_RULE(m != NULL && m->g != NULL, "only a coroutine can wait");
+	REQUIRE_RULE(m->block_depth == 0, "inside flo_blocking_begin()");
 	g = m->g;
 	__atomic_store_n(&g->why, why, __ATOMIC_RELAXED);
 	g->external = external;
@@ -482,6 +483,13 @@ static bool hex_word(const char *hex, uint64_t *ret)
 	return true;
 }
 
+bool flo__g_is_settling(void)
+{
+	struct flo__m *m = flo__m();
+
+	return m != NULL && m->left != NULL;
+}
+
 void flo__g_trace(const char *hex)
 {
 	struct flo__g *g = flo__g_current();
@@ -519,8 +527,8 @@ void flo_yield(void)
 {
 	struct flo__m *m = flo__m();
 
-	REQUIRE(m != NULL && m->g != NULL);
-	REQUIRE(m->block_depth == 0);
+	REQUIRE_RULE(m != NULL && m->g != NULL, "only a coroutine can yield");
+	REQUIRE_RULE(m->block_depth == 0, "inside flo_blocking_begin()");
 	if (!flo__sched_alone(m))
 		flo__g_leave(m, FLO__OP_YIELD);
 }

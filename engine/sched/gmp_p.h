@@ -70,7 +70,7 @@
 #define FLO__TIMER_TICK	 8u    /* and at the clock, while timers are armed */
 #define FLO__TIMER_ARITY 4u    /* children of a place in a heap of timers */
 #define FLO__NEXT_MAX	 64u   /* wake-ups in a row that overtake the queue */
-#define FLO__CACHE_MAX	 64u   /* free G's and stacks a P keeps; halves move */
+#define FLO__CACHE_MAX	 64u   /* free G's and stacks a P keeps */
 #define FLO__M_MAX	 1024u /* threads of one runtime */
 #define FLO__RELIEF_MAX	 4u    /* P's that exist only while others are stuck */
 #define FLO__HOG_NS	 10000000ull

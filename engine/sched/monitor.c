@@ -1,7 +1,7 @@
 /*
  * The monitor: a thread without a P that looks after those who cannot.
  *
- *  - A P that ran the same G for 10 ms gets a relief P beside it (proc.c).
+ *  - A P that ran the same G for 10 ms gets a relief P beside it (relief.c).
  *  - A P whose M has been in a blocking region for two looks is retaken.
  *  - While no M is idle, nobody drives the poller: it polls every 10 ms.
  *  - While an M runs one G for long, its timers and the poller are late, even

@@ -17,7 +17,7 @@ enum {
 void flo_note_init(flo_note *note)
 {
 	note->rt = flo_runtime_current();
-	REQUIRE(note->rt != NULL);
+	REQUIRE_RULE(note->rt != NULL, "only a coroutine has notes");
 	atomic_init(&note->state, NOTE_NEW);
 }
 
@@ -29,7 +29,7 @@ void flo_note_wake(flo_note *note)
 	/* release: what we did before; acquire: the waiter, parked */
 	was = atomic_exchange_explicit(&note->state, NOTE_WOKEN,
 				       memory_order_acq_rel);
-	REQUIRE(was != NOTE_WOKEN);
+	REQUIRE_RULE(was != NOTE_WOKEN, "the note was woken already");
 	/* The note is its owner's again; a parked coroutine stays ours. */
 	if (was != NOTE_NEW)
 		flo__ready((struct flo__g *)was);
@@ -49,7 +49,8 @@ static bool note_commit(struct flo__g *g, void *arg)
 
 void flo_note_wait(flo_note *note)
 {
-	REQUIRE(note->rt == flo_runtime_current());
+	REQUIRE_RULE(note->rt == flo_runtime_current(),
+		     "the note is of another runtime");
 	if (atomic_load_explicit(&note->state, memory_order_acquire) ==
 	    NOTE_WOKEN) {
 		FLO__TSAN_ACQUIRE(note);
@@ -117,7 +118,7 @@ flo_status flo_sleep(flo_context *context, uint64_t ns)
 	flo_runtime *rt;
 	flo_status status;
 
-	REQUIRE(shot.g != NULL);
+	REQUIRE_RULE(shot.g != NULL, "only a coroutine can sleep");
 	flo__sched_point();
 	rt = flo__g_runtime(shot.g);
 	shot.watch.fn = sleep_cancelled;

@@ -137,6 +137,7 @@ void flo__report_write(void *arg, const char *text, size_t len)
 
 void flo_runtime_report(flo_runtime *rt, int fd)
 {
-	REQUIRE(rt != NULL && fd >= 0);
+	REQUIRE_RULE(rt != NULL, "there is no runtime");
+	REQUIRE_RULE(fd >= 0, "a descriptor is not negative");
 	flo__report(rt, false, flo__report_write, &fd);
 }

@@ -109,7 +109,7 @@ void flo__runtime_release(flo_runtime *rt)
 
 	atomic_fetch_add(&rt->foreign, 1);
 	was = atomic_fetch_sub(&rt->holds, 1);
-	REQUIRE(was > 0);
+	REQUIRE_RULE(was > 0, "there is no hold to give back");
 	if (was == 1) {
 		flo__tlock_take(&rt->lock);
 		flo__tlock_give(&rt->lock);
@@ -233,7 +233,7 @@ flo_status flo_runtime_new(const struct flo_runtime_options *options,
 
 	if (options == NULL)
 		options = &defaults;
-	REQUIRE(ret_rt != NULL);
+	REQUIRE_RULE(ret_rt != NULL, "there is no place for the runtime");
 	rt = flo__calloc(1, sizeof(*rt));
 	if (rt == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
@@ -286,7 +286,7 @@ void flo_runtime_free(flo_runtime *rt)
 
 	if (rt == NULL)
 		return;
-	REQUIRE(flo__m() == NULL);
+	REQUIRE_RULE(flo__m() == NULL, "called by a coroutine");
 	atomic_store(&rt->hurry, true);
 	flo__idle_kick(rt);
 	flo__tlock_take(&rt->lock);
@@ -310,7 +310,9 @@ void flo_runtime_free(flo_runtime *rt)
 	stop(rt, rt->sim == NULL);
 	FLO__TSAN_ACQUIRE(&rt->gslabs);
 	/* Each root context, and so each below it, has been given back. */
-	REQUIRE(atomic_load_explicit(&rt->contexts, memory_order_relaxed) == 0);
+	REQUIRE_RULE(atomic_load_explicit(&rt->contexts,
+					  memory_order_relaxed) == 0,
+		     "a context of the runtime was not given back");
 	destroy(rt);
 }
 
@@ -385,8 +387,9 @@ static flo_status go(flo_runtime *rt, flo_fn fn, void *arg,
 	struct flo__m *m = flo__m();
 	unsigned class;
 
-	REQUIRE(fn != NULL);
-	REQUIRE(rt != NULL || (m != NULL && m->g != NULL));
+	REQUIRE_OF("flo_go", fn != NULL, "there is no function");
+	REQUIRE_OF("flo_go", rt != NULL || (m != NULL && m->g != NULL),
+		   "there is no runtime");
 	if (rt == NULL)
 		rt = m->rt;
 	if (m != NULL && m->rt != rt)
@@ -451,8 +454,9 @@ flo_status flo_runtime_run(flo_runtime *rt, flo_fn fn, void *arg)
 	struct run run = {.fn = fn, .arg = arg};
 	flo_status st;
 
-	REQUIRE(rt != NULL && fn != NULL);
-	REQUIRE(flo__m() == NULL);
+	REQUIRE_RULE(rt != NULL, "there is no runtime");
+	REQUIRE_RULE(fn != NULL, "there is no function");
+	REQUIRE_RULE(flo__m() == NULL, "called by a coroutine");
 	note_thread(rt);
 	creator_waits(rt, 1);
 	st = spawn(rt, NULL, run_main, &run, NULL, rt->default_class, "main");

@@ -58,6 +58,13 @@ void flo__end_later(void *of, void (*fn)(void *of, uint32_t n));
 unsigned flo__blocking_depth(void);
 
 /*
+ * Does the calling thread finish what another coroutine left for, on the stack
+ * of the next? A contract that breaks meanwhile is not the next one's panic.
+ * Async-signal-safe.
+ */
+bool flo__g_is_settling(void);
+
+/*
  * The stack of the coroutine that the calling thread runs: [low, high), of
  * which the lowest @guard bytes cannot be touched (0: there is no such guard).
  * False if it runs none, or is about to leave it. Async-signal-safe.

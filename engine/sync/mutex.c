@@ -170,6 +170,7 @@ flo_status flo_mutex_lock_ctx(flo_mutex *mutex, flo_context *context)
 {
 	flo_status st = context != NULL ? flo_context_status(context) : FLO_OK;
 
+	flo__sched_point();
 	if (st != FLO_OK || flo_mutex_trylock(mutex))
 		return st;
 	return lock_slow(mutex, context, __func__);

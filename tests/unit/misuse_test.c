@@ -7,6 +7,7 @@
 #include <flo/sync.h>
 
 #include "base/contract.h"
+#include "engine/sched/sched_p.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -521,6 +522,62 @@ static void outside_a_try_it_is_printed_and_aborts(void **state)
 				     "the mutex is not locked\n"));
 }
 
+static bool commit_badly(struct flo__g *g, void *arg)
+{
+	(void)g, (void)arg;
+	REQUIRE_RULE(false, "parked badly");
+	return false;
+}
+
+static void park_badly(void *arg)
+{
+	flo__park(commit_badly, arg, "nothing", false);
+}
+
+static void yield_twice(void *arg)
+{
+	(void)arg;
+	flo_yield();
+	flo_yield();
+}
+
+static void try_to_yield(void *arg)
+{
+	flo_try(yield_twice, arg, NULL);
+	_exit(1); /* neither its panic nor its turn */
+}
+
+static void park_beside_another(void *arg)
+{
+	flo_go(NULL, try_to_yield, arg);
+	flo_yield();
+	flo_try(park_badly, arg, NULL);
+	_exit(2);
+}
+
+static void run_park_beside_another(void *arg)
+{
+	const struct flo_runtime_options one = {.procs = 1};
+	flo_runtime *rt;
+
+	if (flo_runtime_new(&one, NULL, &rt) != FLO_OK)
+		_exit(3);
+	flo_runtime_run(rt, park_beside_another, arg);
+	_exit(4);
+}
+
+static void a_departure_that_breaks_is_nobodys_panic(void **state)
+{
+	char text[1024];
+
+	(void)state;
+	assert_int_equal(die_of(run_park_beside_another, NULL, text,
+				sizeof(text)),
+			 SIGABRT);
+	assert_non_null(strstr(text, ": commit_badly: broken contract: "
+				     "parked badly\n"));
+}
+
 static void break_a_long_rule(void *arg)
 {
 	REQUIRE_RULE(false, (const char *)arg);
@@ -554,6 +611,7 @@ int main(void)
 		cmocka_unit_test(what_is_freed_is_not_kept_for_ever),
 		cmocka_unit_test(a_pool_is_needed),
 		cmocka_unit_test(outside_a_try_it_is_printed_and_aborts),
+		cmocka_unit_test(a_departure_that_breaks_is_nobodys_panic),
 		cmocka_unit_test(a_long_message_is_cut),
 	};
 
