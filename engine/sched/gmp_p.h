@@ -229,6 +229,7 @@ struct flo__m {
 	uint32_t block_depth;		      /* own */
 	struct flo__p *block_p; /* own; the P it left when it blocked */
 	bool spinning;		/* own; counted in rt->spinning */
+	uint64_t patience_ns;	/* own; how long it spins before it naps */
 	bool batching; /* own; drives the poller: readied G's go to batch */
 	struct flo__glist batch; /* own */
 	uint32_t batch_external; /* own; of those, counted as external */
