@@ -334,7 +334,7 @@ static flo_status read_run(struct flo__reader *reader, const char *id,
 			   flo_error *err, struct flo__run_row *ret_row)
 {
 	bool held = false;
-	int64_t row;
+	int64_t row = 0;
 	flo_status st;
 
 	for (int look = 0; look < 2 && !held; look++) {
