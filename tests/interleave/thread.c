@@ -8,6 +8,8 @@
  * has written what it has read since it last span, and not before each of
  * those that could run when it began has made a step: or two that spin would
  * for ever wake each other while the third, for whom they wait, never runs.
+ * One that naps may go on by itself, but the next time not before each of those
+ * that it has left behind has made a step, for the same reason.
  * If only such threads are left they are let go on, so that a spin that is
  * bounded comes to its end; if that does not help it is a livelock.
  */
@@ -65,6 +67,7 @@ struct thread {
 	bool reads_any;	   /* they did not fit */
 	bool written;	   /* SPINS: one of them was */
 	uint8_t waits_for; /* SPINS: whose step */
+	uint8_t slept_by;  /* whose step its next nap does not end before */
 	uint64_t since;	   /* SLEEPS: for first in, first out */
 	bool ours;	   /* from explore_go() */
 #ifdef FLO__ASAN
@@ -123,6 +126,7 @@ static void publish(unsigned t)
 	for (unsigned i = 0; i < threads_len; i++) {
 		u = &threads[i];
 		u->waits_for &= (uint8_t) ~(1u << t);
+		u->slept_by &= (uint8_t) ~(1u << t);
 		if (u->status != SPINS || i == t || at == NULL)
 			continue;
 		u->written = u->written || u->reads_any;
@@ -133,8 +137,19 @@ static void publish(unsigned t)
 		stalls = 0;
 }
 
+static uint8_t ready_mask(void)
+{
+	uint8_t mask = 0;
+
+	for (unsigned i = 0; i < threads_len; i++)
+		if (threads[i].status == READY)
+			mask |= (uint8_t)(1u << i);
+	return mask;
+}
+
 static unsigned collect_ready(uint8_t *list)
 {
+	uint8_t ready = ready_mask();
 	unsigned n = 0;
 	bool runs = threads[current].status == READY;
 
@@ -149,7 +164,8 @@ static unsigned collect_ready(uint8_t *list)
 	for (unsigned k = 1; k <= threads_len; k++) {
 		unsigned i = (current + k) % threads_len;
 
-		if (threads[i].status == SLEEPS && threads[i].naps)
+		if (threads[i].status == SLEEPS && threads[i].naps &&
+		    (threads[i].slept_by & ready) == 0)
 			list[n++] = (uint8_t)i;
 	}
 	return n;
@@ -158,18 +174,10 @@ static unsigned collect_ready(uint8_t *list)
 /* Go on as thread @to; if that naps its time has passed. */
 static void turn(unsigned to)
 {
+	if (threads[to].status == SLEEPS)
+		threads[to].slept_by = ready_mask();
 	threads[to].status = READY;
 	current = to;
-}
-
-static uint8_t ready_mask(void)
-{
-	uint8_t mask = 0;
-
-	for (unsigned i = 0; i < threads_len; i++)
-		if (threads[i].status == READY)
-			mask |= (uint8_t)(1u << i);
-	return mask;
 }
 
 /* Those that span and may look again. With @all, in vain too. */
