@@ -24,12 +24,23 @@ void flo__alive_free(void *mem, size_t size)
 						   memory_order_acq_rel));
 }
 
+void flo__alive_drain(void)
+{
+	for (uint32_t i = 0; i < KEPT_LEN; i++)
+		flo__free(atomic_exchange_explicit(&kept[i], NULL,
+						   memory_order_acq_rel));
+}
+
 #else
 
 void flo__alive_free(void *mem, size_t size)
 {
 	(void)size;
 	flo__free(mem);
+}
+
+void flo__alive_drain(void)
+{
 }
 
 #endif

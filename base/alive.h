@@ -52,5 +52,7 @@ static inline void flo__alive_end(uint32_t *word)
  * object has ended.
  */
 void flo__alive_free(void *mem, size_t size);
+/* Free what is kept: for tests that count what is allocated. */
+void flo__alive_drain(void);
 
 #endif

@@ -16,6 +16,7 @@
 #include <flo/runtime.h>
 #include <flo/sync.h>
 
+#include "base/alive.h"
 #include "base/alloc.h"
 #include "engine/sched/poll_p.h"
 #include "engine/sched/sched_p.h"
@@ -329,6 +330,7 @@ static bool fail_nth(operation op, unsigned procs, long nth, bool forever,
 	flo_status st;
 	bool reached;
 
+	flo__alive_drain();
 	flo__alloc_fail_at(LONG_MAX, 0); /* count from here */
 	rt = warm_runtime(procs);
 	flo__alloc_fail_at(nth, forever);
@@ -342,6 +344,7 @@ static bool fail_nth(operation op, unsigned procs, long nth, bool forever,
 	*refused += st == FLO_NOMEM;
 	assert_int_equal(attempt(rt, op), FLO_OK);
 	flo_runtime_free(rt);
+	flo__alive_drain();
 	assert_int_equal(flo__alloc_live(), 0);
 	flo__alloc_fail_at(0, 0);
 	return reached;
