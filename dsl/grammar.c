@@ -212,7 +212,7 @@ SHAPE(shape_script){
 
 SHAPE(shape_names){
 	.types = ARRAY,
-	.items = &shape_name,
+	.items = &shape_text,
 	.unique = true,
 };
 

@@ -16,11 +16,15 @@ SEMANTIC = {
     "too-deep", "duplicate-key", "duplicate-name", "unknown-step",
     "step-order", "cycle", "unknown-param", "bad-default", "bad-template",
     "bad-expression", "unknown-name", "unknown-function", "type-mismatch",
-    "unsupported",
+    "unsupported", "bad-param", "missing-param", "bad-cron",
+    "unknown-timezone",
 }
 # Not JSON, or not all of it: there is nothing for a validator to look at.
 SYNTAX = {"syntax", "too-large"}
-WARNINGS = {"unused-param", "idle-limit", "constant-when"}
+WARNINGS = {"unused-param", "idle-limit", "constant-when",
+            "no-zoneinfo"}
+# After these the compiler does not look at the rest of a step.
+HIDES = {"unsupported", "too-deep"}
 
 
 def skip(why):
@@ -74,6 +78,10 @@ def compile_all(texts):
                 problem = json.loads(line)
                 said[int(problem["file"][:-5])].append(problem)
     return said
+
+
+def is_of_form(problem):
+    return problem["code"] not in SEMANTIC | SYNTAX | WARNINGS
 
 
 def errors_only(problems):
