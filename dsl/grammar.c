@@ -29,11 +29,9 @@ SHAPE(shape_plain){
 	.string = STRING_PLAIN,
 };
 
-SHAPE(shape_title){
-	.types = STRING,
-	.string = STRING_PLAIN,
-	.len_max = FLO__TITLE_LEN_MAX,
-};
+SHAPE(shape_title){.types = STRING,
+		   .string = STRING_PLAIN,
+		   .len_max = FLO__TITLE_LEN_MAX};
 
 SHAPE(shape_name){
 	.def = "name",
@@ -86,16 +84,9 @@ SHAPE(shape_signal){
 	.string = STRING_SIGNAL,
 };
 
-SHAPE(shape_step_type){
-	.types = STRING,
-	.string = STRING_STEP_TYPE,
-};
+SHAPE(shape_step_type){.types = STRING, .string = STRING_STEP_TYPE};
 
-SHAPE(shape_path){
-	.types = STRING,
-	.string = STRING_PLAIN,
-	.len_min = 1,
-};
+SHAPE(shape_path){.types = STRING, .string = STRING_PLAIN, .len_min = 1};
 
 static const char *const output_words[] = {"none", "text",   "lines",
 					   "json", "ndjson", NULL};
@@ -134,10 +125,7 @@ SHAPE(shape_boolean){.types = FLO__JSON_BOOL};
 
 SHAPE(shape_number){.types = NUMBER};
 
-SHAPE(shape_count){
-	.types = NUMBER,
-	.count = true,
-};
+SHAPE(shape_count){.types = NUMBER, .count = true};
 
 SHAPE(shape_max_failures){
 	.types = NUMBER | STRING,
@@ -155,11 +143,9 @@ SHAPE(shape_limit){
 	.string = STRING_TEMPLATE,
 };
 
-SHAPE(shape_attempts){
-	.types = NUMBER | STRING,
-	.count = true,
-	.string = STRING_TEMPLATE,
-};
+SHAPE(shape_attempts){.types = NUMBER | STRING,
+		      .count = true,
+		      .string = STRING_TEMPLATE};
 
 const struct flo__shape flo__shape_factor = {
 	.types = NUMBER,
@@ -178,18 +164,13 @@ const struct flo__shape flo__shape_exit_code = {
 	.max = 255,
 };
 
-SHAPE(shape_exit_codes){
-	.types = ARRAY,
-	.items = &flo__shape_exit_code,
-	.items_min = 1,
-};
+SHAPE(shape_exit_codes){.types = ARRAY,
+			.items = &flo__shape_exit_code,
+			.items_min = 1};
 
 /* ---- arrays, maps and any JSON ---- */
 
-SHAPE(shape_program){
-	.types = STRING,
-	.len_min = 1,
-};
+SHAPE(shape_program){.types = STRING, .len_min = 1};
 
 SHAPE(shape_argv){
 	.types = ARRAY,
@@ -198,34 +179,19 @@ SHAPE(shape_argv){
 	.items_min = 1,
 };
 
-SHAPE(shape_words){
-	.types = ARRAY,
-	.items = &shape_plain,
-	.items_min = 1,
-};
+SHAPE(shape_words){.types = ARRAY, .items = &shape_plain, .items_min = 1};
 
-SHAPE(shape_script){
-	.types = STRING | ARRAY,
-	.string = STRING_PLAIN,
-	.items = &shape_plain,
-};
+SHAPE(shape_script){.types = STRING | ARRAY,
+		    .string = STRING_PLAIN,
+		    .items = &shape_plain};
 
-SHAPE(shape_names){
-	.types = ARRAY,
-	.items = &shape_text,
-	.unique = true,
-};
+SHAPE(shape_names){.types = ARRAY, .items = &shape_text, .unique = true};
 
-SHAPE(shape_labels){
-	.types = OBJECT,
-	.values = &shape_plain,
-};
+SHAPE(shape_labels){.types = OBJECT, .values = &shape_plain};
 
-SHAPE(shape_env_name){
-	.types = STRING,
-	.string = STRING_PATTERN,
-	.pattern = "^[^=]+$",
-};
+SHAPE(shape_env_name){.types = STRING,
+		      .string = STRING_PATTERN,
+		      .pattern = "^[^=]+$"};
 
 SHAPE(shape_env_value){.types = STRING | NUMBER | FLO__JSON_BOOL};
 
@@ -258,11 +224,7 @@ SHAPE(shape_literal){
 	.values = &shape_literal,
 };
 
-SHAPE(shape_literals){
-	.types = ARRAY,
-	.items = &shape_literal,
-	.items_min = 1,
-};
+SHAPE(shape_literals){.types = ARRAY, .items = &shape_literal, .items_min = 1};
 
 /* Whether it must be an object depends on the step type. */
 SHAPE(shape_arguments){
@@ -272,24 +234,17 @@ SHAPE(shape_arguments){
 	.values = &flo__shape_value,
 };
 
-SHAPE(shape_items){
-	.types = STRING | ARRAY,
-	.string = STRING_EXPRESSION,
-	.items = &shape_literal,
-};
+SHAPE(shape_items){.types = STRING | ARRAY,
+		   .string = STRING_EXPRESSION,
+		   .items = &shape_literal};
 
 /* ---- steps ---- */
 
-SHAPE(shape_step){
-	.types = OBJECT,
-	.object = &flo__grammar_step,
-	.without = "needs",
-};
+SHAPE(shape_step){.types = OBJECT,
+		  .object = &flo__grammar_step,
+		  .without = "needs"};
 
-SHAPE(shape_member){
-	.types = OBJECT,
-	.object = &flo__grammar_step,
-};
+SHAPE(shape_member){.types = OBJECT, .object = &flo__grammar_step};
 
 SHAPE(shape_sequence){
 	.def = "sequence",
@@ -298,10 +253,7 @@ SHAPE(shape_sequence){
 	.items = &shape_step,
 };
 
-SHAPE(shape_group){
-	.types = ARRAY,
-	.items = &shape_member,
-};
+SHAPE(shape_group){.types = ARRAY, .items = &shape_member};
 
 static const struct flo__field finally_fields[] = {
 	{"timeout", 0, &shape_duration,
@@ -347,10 +299,7 @@ const struct flo__grammar flo__grammar_retry = {
 	.len = COUNT(retry_fields),
 };
 
-SHAPE(shape_retry){
-	.types = OBJECT,
-	.object = &flo__grammar_retry,
-};
+SHAPE(shape_retry){.types = OBJECT, .object = &flo__grammar_retry};
 
 static const struct flo__field defaults_fields[] = {
 	{"timeout", 0, &shape_timeout, "How long each attempt may take."},
@@ -366,42 +315,47 @@ const struct flo__grammar flo__grammar_defaults = {
 	.len = COUNT(defaults_fields),
 };
 
-SHAPE(shape_defaults){
-	.types = OBJECT,
-	.object = &flo__grammar_defaults,
-};
+SHAPE(shape_defaults){.types = OBJECT, .object = &flo__grammar_defaults};
 
-/* The names of a matrix are fields of its item. */
-SHAPE(shape_matrix_include){
+/* The keys of a matrix are names, because they are fields of its item. */
+SHAPE(shape_axis){
 	.types = STRING | ARRAY,
 	.string = STRING_EXPRESSION,
-	.items =
-		&(const struct flo__shape){
-			.types = OBJECT,
-			.keys = &shape_plain,
-			.values = &shape_literal,
-		},
+	.items = &shape_literal,
+	.items_min = 1,
 };
 
+SHAPE(shape_combination){.types = OBJECT,
+			 .keys = &shape_name,
+			 .values = &shape_literal};
+
+SHAPE(shape_included){.types = STRING | ARRAY,
+		      .string = STRING_EXPRESSION,
+		      .items = &shape_combination};
+
+SHAPE(shape_exclusion){.types = OBJECT, .some = true, .values = &shape_literal};
+
+SHAPE(shape_excluded){.types = STRING | ARRAY,
+		      .string = STRING_EXPRESSION,
+		      .items = &shape_exclusion};
+
 static const struct flo__field matrix_fields[] = {
-	{"include", 0, &shape_matrix_include,
+	{"include", 0, &shape_included,
 	 "Combinations that come after the others."},
-	{"exclude", 0, &shape_matrix_include,
-	 "Combinations that are left out."},
+	{"exclude", 0, &shape_excluded,
+	 "Values of combinations that are left out."},
 };
 
 static const struct flo__grammar grammar_matrix = {
 	.what = "`matrix`",
 	.fields = matrix_fields,
 	.len = COUNT(matrix_fields),
-	.keys = &shape_plain,
-	.values = &shape_items,
+	.some = true,
+	.keys = &shape_name,
+	.values = &shape_axis,
 };
 
-SHAPE(shape_matrix){
-	.types = OBJECT,
-	.object = &grammar_matrix,
-};
+SHAPE(shape_matrix){.types = OBJECT, .object = &grammar_matrix};
 
 /* ---- params, secrets, schedules ---- */
 
@@ -415,10 +369,7 @@ const struct flo__shape flo__shape_param_type = {
 	.words = param_types,
 };
 
-SHAPE(shape_item_schema){
-	.types = OBJECT,
-	.object = &flo__grammar_items,
-};
+SHAPE(shape_item_schema){.types = OBJECT, .object = &flo__grammar_items};
 
 #define OF(t)  (1u << FLO__PARAM_##t)
 #define OF_ALL (OF(ANY) * 2 - 1)
@@ -460,21 +411,27 @@ const struct flo__grammar flo__grammar_items = {
 	.len = COUNT(param_fields),
 };
 
-SHAPE(shape_param){
-	.types = OBJECT,
-	.object = &flo__grammar_param,
-};
+SHAPE(shape_param){.types = OBJECT, .object = &flo__grammar_param};
 
-SHAPE(shape_params){
-	.types = OBJECT,
-	.keys = &shape_name,
-	.values = &shape_param,
+SHAPE(shape_params){.types = OBJECT,
+		    .keys = &shape_name,
+		    .values = &shape_param};
+
+SHAPE(shape_variable){.types = STRING,
+		      .string = STRING_PATTERN,
+		      .pattern = FLO__NO_TEMPLATE "[^=]+$"};
+
+SHAPE(shape_command){
+	.types = ARRAY,
+	.first = &shape_path,
+	.items = &shape_plain,
+	.items_min = 1,
 };
 
 static const struct flo__field secret_fields[] = {
-	{"env", 0, &shape_path, "A variable of the engine's environment."},
+	{"env", 0, &shape_variable, "A variable of the engine's environment."},
 	{"file", 0, &shape_path, "A file, relative to the pipeline's."},
-	{"exec", 0, &shape_argv, "A program that prints it."},
+	{"exec", 0, &shape_command, "A program that prints it."},
 };
 
 const struct flo__grammar flo__grammar_secret = {
@@ -486,16 +443,11 @@ const struct flo__grammar flo__grammar_secret = {
 	.one = true,
 };
 
-SHAPE(shape_secret){
-	.types = OBJECT,
-	.object = &flo__grammar_secret,
-};
+SHAPE(shape_secret){.types = OBJECT, .object = &flo__grammar_secret};
 
-SHAPE(shape_secrets){
-	.types = OBJECT,
-	.keys = &shape_name,
-	.values = &shape_secret,
-};
+SHAPE(shape_secrets){.types = OBJECT,
+		     .keys = &shape_name,
+		     .values = &shape_secret};
 
 static const char *const overlap_words[] = {"skip", "queue", "allow", "replace",
 					    NULL};
@@ -514,11 +466,9 @@ const struct flo__shape flo__shape_catch_up = {
 	.words = catch_up_words,
 };
 
-SHAPE(shape_param_values){
-	.types = OBJECT,
-	.keys = &shape_name,
-	.values = &shape_literal,
-};
+SHAPE(shape_param_values){.types = OBJECT,
+			  .keys = &shape_name,
+			  .values = &shape_literal};
 
 static const struct flo__field schedule_fields[] = {
 	{"cron", IS_REQUIRED, &shape_plain,
@@ -547,16 +497,11 @@ const struct flo__grammar flo__grammar_schedule = {
 	.len = COUNT(schedule_fields),
 };
 
-SHAPE(shape_schedule){
-	.types = OBJECT,
-	.object = &flo__grammar_schedule,
-};
+SHAPE(shape_schedule){.types = OBJECT, .object = &flo__grammar_schedule};
 
-SHAPE(shape_schedules){
-	.types = OBJECT | ARRAY,
-	.object = &flo__grammar_schedule,
-	.items = &shape_schedule,
-};
+SHAPE(shape_schedules){.types = OBJECT | ARRAY,
+		       .object = &flo__grammar_schedule,
+		       .items = &shape_schedule};
 
 /* ---- the step and the pipeline ---- */
 

@@ -18,6 +18,9 @@
 #define FLO__TITLE_LEN_MAX 256
 #define FLO__NAME_LEN_MAX  63
 
+/* A pattern of strings without a "${{" that no "$" makes a literal one. */
+#define FLO__NO_TEMPLATE "^(?!\\$\\{\\{)(?![\\s\\S]*[^$]\\$\\{\\{)"
+
 /* To what steps a key belongs: by the keys that make them what they are. */
 enum flo__where {
 	IN_EXEC = 1,
@@ -25,14 +28,12 @@ enum flo__where {
 	IN_USE = 4,
 	IN_STEPS = 8,
 	IN_GROUP = 16,
-	IN_FOREACH = 32,
+	IN_FOREACH = 32, /* or matrix */
 	IN_PIPELINE = 64,
-	IN_MATRIX = 128,
 	IN_PROGRAM = IN_EXEC | IN_SH,
 	IN_NATIVE = IN_USE | IN_PIPELINE,
 	IN_LEAF = IN_PROGRAM | IN_NATIVE,
-	IN_EACH = IN_FOREACH | IN_MATRIX,
-	IN_BLOCK = IN_STEPS | IN_GROUP | IN_EACH,
+	IN_BLOCK = IN_STEPS | IN_GROUP | IN_FOREACH,
 	IN_ANY = IN_LEAF | IN_BLOCK,
 	/* Beside any of these: an object without the key is not complete. */
 	IS_REQUIRED = 1 << 30,
@@ -82,7 +83,7 @@ enum flo__where {
 	X(FOREACH, "foreach", IN_FOREACH, items,                               \
 	  "An array, or an expression that yields one: the rest of the step "  \
 	  "runs once for each item.")                                          \
-	X(MATRIX, "matrix", IN_MATRIX, matrix,                                 \
+	X(MATRIX, "matrix", IN_FOREACH, matrix,                                \
 	  "Arrays, or expressions that yield them: the rest of the step runs " \
 	  "once for each combination.")                                        \
 	X(SHELL, "shell", IN_SH, words,                                        \
@@ -101,7 +102,7 @@ enum flo__where {
 	  "What asks the program to stop; SIGTERM unless said.")               \
 	X(WITH, "with", IN_NATIVE, arguments,                                  \
 	  "Arguments of the step type, or params of the pipeline.")            \
-	X(AS, "as", IN_FOREACH | IN_MATRIX, item_name,                         \
+	X(AS, "as", IN_FOREACH, item_name,                                     \
 	  "What expressions call the item; `item` unless said.")               \
 	X(LIMIT, "limit", IN_BLOCK, limit,                                     \
 	  "The most children that run at any instant.")                        \
@@ -180,6 +181,7 @@ struct flo__shape {
 	bool unique;
 	/* objects */
 	const struct flo__grammar *object; /* its keys are these */
+	bool some;			   /* at least one key */
 	const struct flo__shape *keys;	   /* else each key is so */
 	const struct flo__shape *values;   /* and each value so */
 	const char *without;		   /* a key of `object` that is not */
@@ -202,7 +204,8 @@ struct flo__grammar {
 	const char *text;
 	const struct flo__field *fields;
 	unsigned len;
-	bool one; /* exactly one of the keys */
+	bool one;  /* exactly one of the keys */
+	bool some; /* at least one */
 	/* Other keys are allowed: their names and values. */
 	const struct flo__shape *keys;
 	const struct flo__shape *values;

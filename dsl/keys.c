@@ -13,7 +13,7 @@ const struct flo__body flo__bodies[FLO__BODIES] = {
 
 const struct flo__body flo__loops[FLO__LOOPS] = {
 	{IN_FOREACH, FLO__KEY_FOREACH},
-	{IN_MATRIX, FLO__KEY_MATRIX},
+	{IN_FOREACH, FLO__KEY_MATRIX},
 };
 
 const char *flo__key_text(enum flo__key key)
@@ -91,9 +91,7 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 static const char *kind_text(unsigned where)
 {
 	if ((where & IN_FOREACH) != 0)
-		return "a `foreach` over this kind of step";
-	if ((where & IN_MATRIX) != 0)
-		return "a `matrix` over this kind of step";
+		return "a `foreach` or `matrix` over this kind of step";
 	if (where == IN_EXEC)
 		return "an `exec` step";
 	if (where == IN_SH)

@@ -20,8 +20,6 @@
 
 #define SIGNALS_MAX 64
 
-/* A "${{" that no "$" makes a literal one. */
-#define NO_TEMPLATE   "^(?!\\$\\{\\{)(?![\\s\\S]*[^$]\\$\\{\\{)"
 #define NO_EXPRESSION "^(?!\\$\\{\\{)"
 #define NAME	      "^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 
@@ -229,7 +227,7 @@ static void add_string(struct flo__schema *s, const struct flo__shape *shape)
 	case STRING_TEXT:
 		break;
 	case STRING_PLAIN:
-		flo__schema_string(s, "pattern", NO_TEMPLATE);
+		flo__schema_string(s, "pattern", FLO__NO_TEMPLATE);
 		break;
 	case STRING_EXPRESSION:
 		flo__schema_string(s, "pattern", NO_EXPRESSION);
@@ -284,6 +282,8 @@ static void add_array(struct flo__schema *s, const struct flo__shape *shape)
 
 static void add_map(struct flo__schema *s, const struct flo__shape *shape)
 {
+	if (shape->some)
+		flo__schema_number(s, "minProperties", 1);
 	if (shape->keys != NULL)
 		flo__schema_shape(s, "propertyNames", shape->keys, NULL);
 	if (shape->values != NULL)
@@ -368,6 +368,7 @@ static void add_grammar(struct flo__schema *s,
 	required[n] = NULL;
 	if (n != 0)
 		flo__schema_words(s, "required", required);
+	/* The keys that have a meaning are names, too. */
 	if (grammar->keys != NULL)
 		flo__schema_shape(s, "propertyNames", grammar->keys, NULL);
 	if (grammar->values != NULL)
@@ -375,10 +376,10 @@ static void add_grammar(struct flo__schema *s,
 				  NULL);
 	else
 		flo__schema_false(s, "additionalProperties");
-	if (grammar->one) {
+	if (grammar->one || grammar->some)
 		flo__schema_number(s, "minProperties", 1);
+	if (grammar->one)
 		flo__schema_number(s, "maxProperties", 1);
-	}
 	if (grammar == &flo__grammar_step)
 		flo__schema_step(s);
 	if (grammar->fields == flo__grammar_param.fields)

@@ -96,7 +96,7 @@ static void add_percent(struct flo__schema *s)
 	flo__schema_words(s, "required", key);
 	flo__schema_close(s, '}');
 	flo__schema_open(s, "then", '{');
-	add_kinds(s, "anyOf", IN_EACH);
+	add_kinds(s, "anyOf", IN_FOREACH);
 	flo__schema_close(s, '}');
 	flo__schema_close(s, '}');
 }
@@ -172,7 +172,7 @@ void flo__schema_step(struct flo__schema *s)
 
 	for (int i = 0; i < FLO__LOOPS; i++)
 		loops[i] = flo__grammar_step.fields[flo__loops[i].key].key;
-	add_kinds(s, "oneOf", IN_ANY & ~(unsigned)IN_EACH);
+	add_kinds(s, "oneOf", IN_ANY & ~(unsigned)IN_FOREACH);
 	flo__schema_open(s, "not", '{');
 	flo__schema_words(s, "required", loops);
 	flo__schema_close(s, '}');

@@ -35,8 +35,8 @@ def files(*patterns):
 
 def documents():
     """(name, document) of all, everything.json first."""
-    found = list(files("tests/schema/everything.json", "examples/*/*.json",
-                       "tests/scenario/*/*.json"))
+    found = list(files("tests/schema/everything.json", "tests/schema/more/*.json",
+                       "examples/*/*.json", "tests/scenario/*/*.json"))
     found = [(n, d) for n, d in found if isinstance(d, dict) and "steps" in d]
     found += of_pages([os.path.join(c.TOP, page)
                        for page in ("README.md", "docs/language.md")])

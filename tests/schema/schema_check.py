@@ -13,16 +13,16 @@ FLOWCTL = os.environ.get("FLOWCTL", os.path.join(TOP, "build/cli/flowctl"))
 # Codes of what only a compiler can tell. All others, warnings aside, are about
 # form: a schema must see them.
 SEMANTIC = {
-    "too-deep", "duplicate-key", "duplicate-name", "unknown-step",
+    "too-deep", "too-large", "duplicate-key", "duplicate-name", "unknown-step",
     "step-order", "cycle", "unknown-param", "bad-default", "bad-template",
     "bad-expression", "unknown-name", "unknown-function", "type-mismatch",
     "unsupported", "bad-param", "missing-param", "bad-cron",
     "unknown-timezone",
 }
 # Not JSON, or not all of it: there is nothing for a validator to look at.
-SYNTAX = {"syntax", "too-large"}
+SYNTAX = {"syntax"}
 WARNINGS = {"unused-param", "idle-limit", "constant-when",
-            "no-zoneinfo"}
+            "no-zoneinfo", "idle-exclude", "unused-secret"}
 # After these the compiler does not look at the rest of a step.
 HIDES = {"unsupported", "too-deep"}
 
@@ -80,8 +80,23 @@ def compile_all(texts):
     return said
 
 
+# Codes of form that no schema can see at some places, with the reason.
+BLIND = [
+    # What a combination has, and what may be excluded, the other keys decide.
+    ("missing-key", r"/matrix/include/[0-9]+$"),
+    ("unknown-key", r"/matrix/exclude/[0-9]+/[^/]*$"),
+    # A matrix of nothing but exclusions.
+    ("bad-value", r"/matrix$"),
+]
+
+
 def is_of_form(problem):
-    return problem["code"] not in SEMANTIC | SYNTAX | WARNINGS
+    """Whether a schema must see it."""
+    if problem["code"] in SEMANTIC | SYNTAX | WARNINGS:
+        return False
+    return not any(problem["code"] == code and
+                   re.search(where, problem["pointer"])
+                   for code, where in BLIND)
 
 
 def errors_only(problems):
