@@ -185,7 +185,7 @@ SHAPE(shape_script){.types = STRING | ARRAY,
 		    .string = STRING_PLAIN,
 		    .items = &shape_plain};
 
-SHAPE(shape_names){.types = ARRAY, .items = &shape_text, .unique = true};
+SHAPE(shape_names){.types = ARRAY, .items = &shape_text};
 
 SHAPE(shape_labels){.types = OBJECT, .values = &shape_plain};
 
@@ -466,9 +466,8 @@ const struct flo__shape flo__shape_catch_up = {
 	.words = catch_up_words,
 };
 
-SHAPE(shape_param_values){.types = OBJECT,
-			  .keys = &shape_name,
-			  .values = &shape_literal};
+/* A key that is no param is not there, whatever it is. */
+SHAPE(shape_param_values){.types = OBJECT, .values = &shape_literal};
 
 static const struct flo__field schedule_fields[] = {
 	{"cron", IS_REQUIRED, &shape_plain,

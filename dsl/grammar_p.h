@@ -178,7 +178,6 @@ struct flo__shape {
 	const struct flo__shape *items; /* NULL: anything */
 	const struct flo__shape *first; /* of the first item, if it differs */
 	unsigned items_min;
-	bool unique;
 	/* objects */
 	const struct flo__grammar *object; /* its keys are these */
 	bool some;			   /* at least one key */

@@ -47,21 +47,30 @@ static void read_numbers(struct flo__compiler *c, uint32_t node,
 					   &param->max);
 }
 
+/* A length, which no template computes. */
+static void read_length(struct flo__compiler *c, uint32_t node,
+			const char *what, uint64_t *ret)
+{
+	struct flo__view view = flo__view_of(c, 0, 0);
+	struct flo__number n = {.fixed = *ret};
+
+	if (node == FLO__DOC_NONE ||
+	    !flo__compile_is(c, node, FLO__DOC_NUMBER, what))
+		return;
+	flo__compile_count(&view, node, what, 0, &n);
+	*ret = n.fixed;
+}
+
 static void read_lengths(struct flo__compiler *c, uint32_t node,
 			 struct flo__param *param)
 {
-	struct flo__view view = flo__view_of(c, 0, 0);
 	uint32_t min = flo__doc_get(&c->doc, node, "minLength");
 	uint32_t max = flo__doc_get(&c->doc, node, "maxLength");
-	struct flo__number n = {0};
 
 	suits(c, min, param->type == FLO__PARAM_STRING, param);
 	suits(c, max, param->type == FLO__PARAM_STRING, param);
-	flo__compile_count(&view, min, "`minLength`", 0, &n);
-	param->min_len = n.fixed;
-	n.fixed = UINT64_MAX;
-	flo__compile_count(&view, max, "`maxLength`", 0, &n);
-	param->max_len = n.fixed;
+	read_length(c, min, "`minLength`", &param->min_len);
+	read_length(c, max, "`maxLength`", &param->max_len);
 }
 
 static void read_items(struct flo__compiler *c, uint32_t node, unsigned depth,

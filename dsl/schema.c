@@ -1,8 +1,7 @@
 /*
  * The table of keys as JSON Schema, draft 2020-12.
  *
- * The schema refuses nothing that the compiler takes (but a name that is twice
- * in a `needs` too long for the compiler to look). It takes more: what only a
+ * The schema refuses nothing that the compiler takes. It takes more: what only a
  * compiler can tell, and what a schema has no words for: to it 1.0 is a whole
  * number, "${{ a }} ${{ b }}" is one template, and a length is in characters.
  */
@@ -72,12 +71,6 @@ void flo__schema_number(struct flo__schema *s, const char *key, double n)
 {
 	next(s, key);
 	flo__strbuf_addf(&s->sb, "%g", n);
-}
-
-void flo__schema_true(struct flo__schema *s, const char *key)
-{
-	next(s, key);
-	flo__strbuf_adds(&s->sb, "true");
 }
 
 void flo__schema_false(struct flo__schema *s, const char *key)
@@ -274,8 +267,6 @@ static void add_array(struct flo__schema *s, const struct flo__shape *shape)
 	}
 	if (shape->items != NULL)
 		flo__schema_shape(s, "items", shape->items, NULL);
-	if (shape->unique)
-		flo__schema_true(s, "uniqueItems");
 	if (shape->items_min != 0)
 		flo__schema_number(s, "minItems", shape->items_min);
 }

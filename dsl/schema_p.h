@@ -37,7 +37,6 @@ void flo__schema_close(struct flo__schema *s, char bracket);
 void flo__schema_string(struct flo__schema *s, const char *key,
 			const char *text);
 void flo__schema_number(struct flo__schema *s, const char *key, double n);
-void flo__schema_true(struct flo__schema *s, const char *key);
 void flo__schema_false(struct flo__schema *s, const char *key);
 /* One line: "key": ["a", "b"]; @words ends with NULL. */
 void flo__schema_words(struct flo__schema *s, const char *key,

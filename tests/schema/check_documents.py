@@ -43,6 +43,12 @@ def documents():
     return found
 
 
+def whole_documents():
+    """Those that are made to have every key."""
+    return [d for _, d in files("tests/schema/everything.json",
+                                "tests/schema/more/*.json")]
+
+
 def valid_documents():
     """Those without errors that are small enough to be changed often."""
     all_of = [d for _, d in documents() if len(json.dumps(d)) < 8000]
