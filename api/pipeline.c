@@ -138,6 +138,17 @@ flo_status flo_pipeline_param(const flo_pipeline *pipeline, const char *name,
 	return st == FLO_OK ? st : flo_error_set(err, st, "out of memory");
 }
 
+flo_status flo_pipeline_schema(const flo_engine *engine, char **ret_text)
+{
+	struct flo__types builtin;
+	size_t len;
+
+	flo__types_init(&builtin);
+	return flo__dsl_schema(engine != NULL ? &engine->types.head
+					      : &builtin.head,
+			       &len, ret_text);
+}
+
 flo_status flo_eval(const char *expr, size_t len, const flo_value *vars,
 		    flo_error *err, flo_value **ret_value)
 {

@@ -166,8 +166,6 @@ void flo__compile_attrs(struct flo__compiler *c, uint32_t node,
 const struct flo__retry *flo__compile_retry(struct flo__view *view,
 					    uint32_t node)
 {
-	static const char *const names[] = {"limit", "backoff", "factor",
-					    "max",   "jitter",	"when"};
 	struct flo__compiler *c = view->c;
 	struct flo__view when = *view;
 	struct flo__retry *retry;
@@ -176,7 +174,7 @@ const struct flo__retry *flo__compile_retry(struct flo__view *view,
 
 	if (!flo__compile_is(c, node, FLO__DOC_OBJECT, "`retry`"))
 		return NULL;
-	flo__keys_only(c, node, names, 6, "`retry`");
+	flo__keys_only(c, node, &flo__grammar_retry);
 	retry = flo__compile_alloc(c, 1, sizeof(*retry));
 	if (retry == NULL)
 		return NULL;
@@ -190,11 +188,11 @@ const struct flo__retry *flo__compile_retry(struct flo__view *view,
 	flo__compile_ns(c, flo__doc_get(&c->doc, node, "backoff"), "`backoff`",
 			&retry->backoff_ns);
 	flo__compile_real(c, flo__doc_get(&c->doc, node, "factor"), "`factor`",
-			  1, 1000, &retry->factor);
+			  &flo__shape_factor, &retry->factor);
 	flo__compile_ns(c, flo__doc_get(&c->doc, node, "max"), "`max`",
 			&retry->max_ns);
 	flo__compile_real(c, flo__doc_get(&c->doc, node, "jitter"), "`jitter`",
-			  0, 1, &retry->jitter);
+			  &flo__shape_fraction, &retry->jitter);
 	at = flo__doc_get(&c->doc, node, "when");
 	when.sees |= SEES_ATTEMPT;
 	if (at != FLO__DOC_NONE)

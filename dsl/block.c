@@ -3,36 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void compile_on_error(struct flo__compiler *c, uint32_t node,
-			     struct flo__block *block)
-{
-	static const char *const words[] = {"cancel", "drain", "continue"};
-	struct flo__nearest near;
-	const char *text;
-	size_t len;
-	char hint[96];
-
-	if (node == FLO__DOC_NONE ||
-	    !flo__compile_is(c, node, FLO__DOC_STRING, "`on_error`"))
-		return;
-	text = flo__doc_string(&c->doc, node, &len);
-	flo__nearest_init(&near, text, len);
-	for (int i = 0; i < 3; i++) {
-		if (flo__doc_is(&c->doc, node, words[i])) {
-			block->on_error = (enum flo__on_error)i;
-			return;
-		}
-		flo__nearest_offer(&near, words[i], strlen(words[i]));
-	}
-	flo__nearest_hint(&near, hint, sizeof(hint));
-	flo__compile_error(c, BAD_VALUE, node,
-			   near.name[0] != '\0'
-				   ? hint
-				   : "it is cancel, drain or continue",
-			   "`on_error` cannot be \"%.*s\"",
-			   (int)(len < 40 ? len : 40), text);
-}
-
 /* "5%" of the items of a foreach. */
 static void compile_percent(struct flo__compiler *c, uint32_t node,
 			    bool foreach, struct flo__block *block)
@@ -65,9 +35,12 @@ void flo__compile_errors(struct flo__view *view, uint32_t on_error,
 			 struct flo__block *block)
 {
 	struct flo__compiler *c = view->c;
+	unsigned word = block->on_error;
 	size_t at;
 
-	compile_on_error(c, on_error, block);
+	flo__compile_word(c, on_error, "`on_error`", &flo__shape_on_error,
+			  &word);
+	block->on_error = (enum flo__on_error)word;
 	if (max_failures == FLO__DOC_NONE)
 		return;
 	if (c->doc.nodes[max_failures].type == FLO__DOC_STRING &&

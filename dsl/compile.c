@@ -106,8 +106,6 @@ static void compile_node(struct flo__compiler *c, uint32_t node)
 
 static void compile_defaults(struct flo__compiler *c, uint32_t node)
 {
-	static const char *const names[] = {"timeout", "retry", "grace", "env",
-					    "dir"};
 	struct flo__view view =
 		flo__view_of(c, 0, SEES_PARAMS | SEES_ENV | SEES_RUN);
 	struct flo__attrs *root = &c->attrs[1];
@@ -116,7 +114,7 @@ static void compile_defaults(struct flo__compiler *c, uint32_t node)
 	if (node == FLO__DOC_NONE ||
 	    !flo__compile_is(c, node, FLO__DOC_OBJECT, "`defaults`"))
 		return;
-	flo__keys_only(c, node, names, 5, "`defaults`");
+	flo__keys_only(c, node, &flo__grammar_defaults);
 	flo__compile_duration(&view, flo__doc_get(&c->doc, node, "timeout"),
 			      "`timeout`", &c->default_timeout);
 	at = flo__doc_get(&c->doc, node, "retry");
@@ -142,66 +140,11 @@ static void check_labels(struct flo__compiler *c, uint32_t node)
 		flo__compile_plain(c, flo__doc_value(key), "a label");
 }
 
-static void check_schedule(struct flo__compiler *c, uint32_t node)
-{
-	static const char *const names[] = {"cron",	"timezone", "overlap",
-					    "catch_up", "jitter",   "params"};
-	uint32_t cron;
-
-	if (!flo__compile_is(c, node, FLO__DOC_OBJECT, "a schedule"))
-		return;
-	flo__keys_only(c, node, names, sizeof(names) / sizeof(names[0]),
-		       "a schedule");
-	cron = flo__doc_get(&c->doc, node, "cron");
-	if (cron == FLO__DOC_NONE)
-		flo__compile_error(c, MISSING_KEY, node, NULL,
-				   "a schedule needs `cron`");
-	for (int i = 0; i < 4; i++) {
-		uint32_t at = flo__doc_get(&c->doc, node, names[i]);
-
-		if (at != FLO__DOC_NONE)
-			flo__compile_plain(c, at, names[i]);
-	}
-}
-
-static void check_schedules(struct flo__compiler *c, uint32_t node)
-{
-	if (node == FLO__DOC_NONE)
-		return;
-	if (c->doc.nodes[node].type != FLO__DOC_ARRAY) {
-		check_schedule(c, node);
-		return;
-	}
-	for (uint32_t item = flo__doc_first(&c->doc, node);
-	     item != FLO__DOC_NONE; item = c->doc.nodes[item].next)
-		check_schedule(c, item);
-}
-
 enum top {
-	TOP_SCHEMA,
-	TOP_NAME,
-	TOP_DESCRIPTION,
-	TOP_LABELS,
-	TOP_PARAMS,
-	TOP_ENV,
-	TOP_SECRETS,
-	TOP_DEFAULTS,
-	TOP_LIMIT,
-	TOP_TIMEOUT,
-	TOP_ON_ERROR,
-	TOP_MAX_FAILURES,
-	TOP_SCHEDULE,
-	TOP_STEPS,
-	TOP_FINALLY,
-	TOP_OUTPUT,
+#define FLO__TOP_X(key, text, where, shape, about) TOP_##key,
+	FLO__TOP_MAP(FLO__TOP_X)
+#undef FLO__TOP_X
 	TOPS
-};
-
-static const char *const top_names[TOPS] = {
-	"$schema",  "name",    "description", "labels",
-	"params",   "env",     "secrets",     "defaults",
-	"limit",    "timeout", "on_error",    "max_failures",
-	"schedule", "steps",   "finally",     "output",
 };
 
 /* Keys that are only checked here. */
@@ -230,7 +173,6 @@ static void check_words(struct flo__compiler *c, const uint32_t *top)
 			c, UNSUPPORTED, top[TOP_SECRETS] - 1, NULL,
 			"`secrets` is not supported by this version");
 	check_labels(c, top[TOP_LABELS]);
-	check_schedules(c, top[TOP_SCHEDULE]);
 }
 
 /* The tree, and the edges in it. */
@@ -307,14 +249,17 @@ static void compile_document(struct flo__compiler *c)
 
 	if (!flo__compile_is(c, 0, FLO__DOC_OBJECT, "a pipeline"))
 		return;
-	flo__keys_only(c, 0, top_names, TOPS, "a pipeline");
+	flo__keys_only(c, 0, &flo__grammar_pipeline);
 	for (int i = 0; i < TOPS; i++)
-		top[i] = flo__doc_get(&c->doc, 0, top_names[i]);
+		top[i] = flo__doc_get(&c->doc, 0,
+				      flo__grammar_pipeline.fields[i].key);
 	if (top[TOP_ENV] != FLO__DOC_NONE &&
 	    c->doc.nodes[top[TOP_ENV]].type == FLO__DOC_OBJECT)
 		c->env = top[TOP_ENV];
 	check_words(c, top);
 	flo__params_declare(c, top[TOP_PARAMS]);
+	if (!c->nomem)
+		flo__schedules_check(c, top[TOP_SCHEDULE]);
 	if (!c->nomem)
 		build_tree(c, top);
 	if (!c->nomem)

@@ -2,7 +2,9 @@
  * The compiler's state, shared by the files of dsl/ that fill a plan.
  *
  * compile.c   the passes in order, the top level
- * keys.c      which keys there are and to which kinds of steps they belong
+ * grammar.c   the table of keys, and what their values may be
+ * keys.c      the keys of an object against the table
+ * schedule.c  when a pipeline is run
  * tree.c      steps become nodes: names, kinds, nesting
  * names.c     a step by its name in a scope
  * needs.c     edges and cycles
@@ -22,59 +24,12 @@
 #include "dsl/doc_p.h"
 #include "dsl/dsl.h"
 #include "dsl/expr_p.h"
+#include "dsl/grammar_p.h"
 #include "dsl/params_p.h"
 #include "dsl/report_p.h"
 
-/* Keys of a step, with where they belong: bits of enum flo__where. */
-#define FLO__KEY_MAP(X)                                                        \
-	X(NAME, "name", IN_ANY)                                                \
-	X(TITLE, "title", IN_ANY)                                              \
-	X(DESCRIPTION, "description", IN_ANY)                                  \
-	X(WHEN, "when", IN_ANY)                                                \
-	X(NEEDS, "needs", IN_ANY)                                              \
-	X(ENV, "env", IN_ANY)                                                  \
-	X(DIR, "dir", IN_ANY)                                                  \
-	X(TIMEOUT, "timeout", IN_ANY)                                          \
-	X(GRACE, "grace", IN_ANY)                                              \
-	X(ALLOW_FAILURE, "allow_failure", IN_ANY)                              \
-	X(RETRY, "retry", IN_LEAF)                                             \
-	X(IDEMPOTENT, "idempotent", IN_LEAF)                                   \
-	X(EXEC, "exec", IN_EXEC)                                               \
-	X(SH, "sh", IN_SH)                                                     \
-	X(USE, "use", IN_USE)                                                  \
-	X(PIPELINE, "pipeline", IN_ANY)                                        \
-	X(STEPS, "steps", IN_STEPS)                                            \
-	X(GROUP, "group", IN_GROUP)                                            \
-	X(FOREACH, "foreach", IN_FOREACH)                                      \
-	X(MATRIX, "matrix", IN_ANY)                                            \
-	X(SHELL, "shell", IN_SH)                                               \
-	X(STDIN, "stdin", IN_PROGRAM)                                          \
-	X(OUTPUT, "output", IN_PROGRAM)                                        \
-	X(OUTPUT_LIMIT, "output_limit", IN_PROGRAM)                            \
-	X(EXIT_OK, "exit_ok", IN_PROGRAM)                                      \
-	X(STOP_SIGNAL, "stop_signal", IN_PROGRAM)                              \
-	X(WITH, "with", IN_USE)                                                \
-	X(AS, "as", IN_FOREACH)                                                \
-	X(LIMIT, "limit", IN_BLOCK)                                            \
-	X(ON_ERROR, "on_error", IN_BLOCK)                                      \
-	X(MAX_FAILURES, "max_failures", IN_BLOCK)                              \
-	X(FINALLY, "finally", IN_BLOCK)
-
-enum flo__where {
-	IN_EXEC = 1,
-	IN_SH = 2,
-	IN_USE = 4,
-	IN_STEPS = 8,
-	IN_GROUP = 16,
-	IN_FOREACH = 32,
-	IN_PROGRAM = IN_EXEC | IN_SH,
-	IN_LEAF = IN_PROGRAM | IN_USE,
-	IN_BLOCK = IN_STEPS | IN_GROUP | IN_FOREACH,
-	IN_ANY = IN_LEAF | IN_BLOCK,
-};
-
 enum flo__key {
-#define FLO__KEY_X(key, text, where) FLO__KEY_##key,
+#define FLO__KEY_X(key, text, where, shape, about) FLO__KEY_##key,
 	FLO__KEY_MAP(FLO__KEY_X)
 #undef FLO__KEY_X
 	FLO__KEYS
@@ -172,9 +127,15 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		    struct flo__keys *ret_keys);
 /* Report keys that do not belong to the kind of step they are in. */
 void flo__keys_check(struct flo__compiler *c, const struct flo__keys *keys);
-/* Report the keys of @object that are not among @names. */
+/* Report the keys of @object that are not among those of @grammar. */
 void flo__keys_only(struct flo__compiler *c, uint32_t object,
-		    const char *const *names, size_t n, const char *what);
+		    const struct flo__grammar *grammar);
+/*
+ * Read the string at @node, which must be one of the shape's words: its index
+ * to *@ret, untouched after an error. @what: "`output`".
+ */
+void flo__compile_word(struct flo__compiler *c, uint32_t node, const char *what,
+		       const struct flo__shape *shape, unsigned *ret);
 
 /* names.c */
 bool flo__name_check(struct flo__compiler *c, uint32_t node, const char *what);
@@ -249,7 +210,7 @@ bool flo__compile_ns(struct flo__compiler *c, uint32_t node, const char *what,
 bool flo__compile_size(struct flo__compiler *c, uint32_t node, const char *what,
 		       uint64_t *ret_bytes);
 bool flo__compile_real(struct flo__compiler *c, uint32_t node, const char *what,
-		       double min, double max, double *ret);
+		       const struct flo__shape *shape, double *ret);
 
 /* attrs.c */
 void flo__compile_env(struct flo__view *view, uint32_t node,
@@ -270,6 +231,9 @@ void flo__compile_block(struct flo__compiler *c, uint32_t node,
 void flo__compile_errors(struct flo__view *view, uint32_t on_error,
 			 uint32_t max_failures, bool foreach,
 			 struct flo__block *block);
+
+/* schedule.c. After params.c. */
+void flo__schedules_check(struct flo__compiler *c, uint32_t node);
 
 /* params.c: the declarations under `params`, NONE if there are none. */
 void flo__params_declare(struct flo__compiler *c, uint32_t node);

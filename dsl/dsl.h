@@ -41,6 +41,14 @@ flo_status flo__dsl_param(const struct flo__plan *plan, const char *name,
 			  flo_value **ret_value);
 
 /*
+ * Write the JSON Schema of pipelines that use the step types of @registry (may
+ * be NULL). Memory for the caller to flo__free(), its length to *@ret_len.
+ * FLO_NOMEM.
+ */
+flo_status flo__dsl_schema(const struct flo__registry *registry,
+			   size_t *ret_len, char **ret_text);
+
+/*
  * Evaluate an expression on its own: see flo_eval(). Variables are found by
  * name in @vars.
  */

@@ -194,6 +194,8 @@ void flo__problem_set(struct flo__expr_problem *problem,
  */
 size_t flo__lexer_template_end(const char *text, size_t len, size_t at);
 
+/* The words that CEL reserves, NULL at the end. */
+extern const char *const flo__reserved_words[];
 /* Whether CEL reserves the word, so that it can name nothing. */
 bool flo__word_is_reserved(const char *text, size_t len);
 

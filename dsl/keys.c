@@ -1,21 +1,24 @@
 #include "dsl/compile_p.h"
 
+#include <stdio.h>
 #include <string.h>
 
-struct key {
-	const char *text;
-	unsigned where;
+#define keys flo__grammar_step.fields
+
+const struct flo__body flo__bodies[FLO__BODIES] = {
+	{IN_EXEC, FLO__KEY_EXEC},   {IN_SH, FLO__KEY_SH},
+	{IN_USE, FLO__KEY_USE},	    {IN_PIPELINE, FLO__KEY_PIPELINE},
+	{IN_STEPS, FLO__KEY_STEPS}, {IN_GROUP, FLO__KEY_GROUP},
 };
 
-static const struct key keys[] = {
-#define FLO__KEY_X(key, text, where) {text, where},
-	FLO__KEY_MAP(FLO__KEY_X)
-#undef FLO__KEY_X
+const struct flo__body flo__loops[FLO__LOOPS] = {
+	{IN_FOREACH, FLO__KEY_FOREACH},
+	{IN_FOREACH, FLO__KEY_MATRIX},
 };
 
 const char *flo__key_text(enum flo__key key)
 {
-	return keys[key].text;
+	return keys[key].key;
 }
 
 static int find_key(struct flo__compiler *c, uint32_t node)
@@ -24,9 +27,9 @@ static int find_key(struct flo__compiler *c, uint32_t node)
 	const char *text = flo__doc_string(&c->doc, node, &len);
 
 	for (int i = 0; i < FLO__KEYS; i++) {
-		if (keys[i].text[0] == (len > 0 ? text[0] : '\0') &&
-		    strlen(keys[i].text) == len &&
-		    memcmp(keys[i].text, text, len) == 0)
+		if (keys[i].key[0] == (len > 0 ? text[0] : '\0') &&
+		    strlen(keys[i].key) == len &&
+		    memcmp(keys[i].key, text, len) == 0)
 			return i;
 	}
 	return -1;
@@ -53,18 +56,13 @@ static void unknown_step_key(struct flo__compiler *c, uint32_t key)
 
 	flo__nearest_init(&near, text, len);
 	for (int i = 0; i < FLO__KEYS; i++)
-		flo__nearest_offer(&near, keys[i].text, strlen(keys[i].text));
+		flo__nearest_offer(&near, keys[i].key, strlen(keys[i].key));
 	unknown_key(c, key, &near, "a step");
 }
 
 void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		    struct flo__keys *ret_keys)
 {
-	static const unsigned kinds[][2] = {
-		{FLO__KEY_EXEC, IN_EXEC},   {FLO__KEY_SH, IN_SH},
-		{FLO__KEY_USE, IN_USE},	    {FLO__KEY_STEPS, IN_STEPS},
-		{FLO__KEY_GROUP, IN_GROUP}, {FLO__KEY_FOREACH, IN_FOREACH},
-	};
 	const struct flo__doc_node *nodes = c->doc.nodes;
 
 	for (int i = 0; i < FLO__KEYS; i++)
@@ -79,9 +77,13 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		else if (i < 0 && report)
 			unknown_step_key(c, key);
 	}
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (ret_keys->at[kinds[i][0]] != FLO__DOC_NONE)
-			ret_keys->where |= kinds[i][1];
+	for (int i = 0; i < FLO__BODIES; i++) {
+		if (ret_keys->at[flo__bodies[i].key] != FLO__DOC_NONE)
+			ret_keys->where |= flo__bodies[i].where;
+	}
+	for (int i = 0; i < FLO__LOOPS; i++) {
+		if (ret_keys->at[flo__loops[i].key] != FLO__DOC_NONE)
+			ret_keys->where |= flo__loops[i].where;
 	}
 }
 
@@ -89,51 +91,59 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 static const char *kind_text(unsigned where)
 {
 	if ((where & IN_FOREACH) != 0)
-		return "a `foreach` over this kind of step";
+		return "a `foreach` or `matrix` over this kind of step";
 	if (where == IN_EXEC)
 		return "an `exec` step";
 	if (where == IN_SH)
 		return "a `sh` step";
 	if (where == IN_USE)
 		return "a `use` step";
+	if (where == IN_PIPELINE)
+		return "a `pipeline` step";
 	return where == IN_STEPS ? "a sequence" : "a `group`";
 }
 
-static const char *home_of(unsigned where)
+/* "it belongs to steps with exec or sh" */
+static const char *home_of(unsigned where, char *buf, size_t size)
 {
-	switch (where) {
-	case IN_LEAF:
-		return "it belongs to steps with exec, sh or use";
-	case IN_PROGRAM:
-		return "it belongs to steps with exec or sh";
-	case IN_BLOCK:
-		return "it belongs to steps with steps, group or foreach";
-	case IN_SH:
-		return "it belongs to steps with sh";
-	case IN_USE:
-		return "it belongs to steps with use";
-	case IN_FOREACH:
-		return "it belongs to steps with foreach";
-	default:
-		return NULL;
+	const char *homes[FLO__BODIES + FLO__LOOPS];
+	int n = 0;
+	int at = snprintf(buf, size, "it belongs to steps with ");
+
+	for (int i = 0; i < FLO__BODIES; i++) {
+		if ((where & flo__bodies[i].where) != 0)
+			homes[n++] = keys[flo__bodies[i].key].key;
 	}
+	for (int i = 0; i < FLO__LOOPS; i++) {
+		if ((where & flo__loops[i].where) != 0)
+			homes[n++] = keys[flo__loops[i].key].key;
+	}
+	for (int i = 0; i < n && at > 0 && (size_t)at < size; i++)
+		at += snprintf(buf + at, size - (size_t)at, "%s%s",
+			       i == 0	    ? ""
+			       : i == n - 1 ? " or "
+					    : ", ",
+			       homes[i]);
+	return buf;
 }
 
 void flo__keys_check(struct flo__compiler *c, const struct flo__keys *found)
 {
+	char hint[128];
+
 	for (int i = 0; i < FLO__KEYS; i++) {
 		if (found->at[i] == FLO__DOC_NONE ||
 		    (keys[i].where & found->where) != 0)
 			continue;
 		flo__compile_error(c, MISPLACED_KEY, found->at[i] - 1,
-				   home_of(keys[i].where),
-				   "`%s` does not belong to %s", keys[i].text,
+				   home_of(keys[i].where, hint, sizeof(hint)),
+				   "`%s` does not belong to %s", keys[i].key,
 				   kind_text(found->where));
 	}
 }
 
 void flo__keys_only(struct flo__compiler *c, uint32_t object,
-		    const char *const *names, size_t n, const char *what)
+		    const struct flo__grammar *grammar)
 {
 	const struct flo__doc_node *nodes = c->doc.nodes;
 
@@ -144,14 +154,53 @@ void flo__keys_only(struct flo__compiler *c, uint32_t object,
 		const char *text;
 		bool known = false;
 
-		for (size_t i = 0; i < n && !known; i++)
-			known = flo__doc_is(&c->doc, key, names[i]);
+		for (unsigned i = 0; i < grammar->len && !known; i++)
+			known = flo__doc_is(&c->doc, key,
+					    grammar->fields[i].key);
 		if (known)
 			continue;
 		text = flo__doc_string(&c->doc, key, &len);
 		flo__nearest_init(&near, text, len);
-		for (size_t i = 0; i < n; i++)
-			flo__nearest_offer(&near, names[i], strlen(names[i]));
-		unknown_key(c, key, &near, what);
+		for (unsigned i = 0; i < grammar->len; i++)
+			flo__nearest_offer(&near, grammar->fields[i].key,
+					   strlen(grammar->fields[i].key));
+		unknown_key(c, key, &near, grammar->what);
 	}
+}
+
+/* "it is none, text or json" */
+static void list_words(const char *const *words, char *ret, size_t size)
+{
+	int at = snprintf(ret, size, "it is %s", words[0]);
+
+	for (int i = 1; words[i] != NULL && at > 0 && (size_t)at < size; i++)
+		at += snprintf(ret + at, size - (size_t)at, "%s%s",
+			       words[i + 1] != NULL ? ", " : " or ", words[i]);
+}
+
+void flo__compile_word(struct flo__compiler *c, uint32_t node, const char *what,
+		       const struct flo__shape *shape, unsigned *ret)
+{
+	struct flo__nearest near;
+	const char *text;
+	size_t len;
+	char hint[128];
+
+	if (node == FLO__DOC_NONE ||
+	    !flo__compile_is(c, node, FLO__DOC_STRING, what))
+		return;
+	text = flo__doc_string(&c->doc, node, &len);
+	flo__nearest_init(&near, text, len);
+	for (unsigned i = 0; shape->words[i] != NULL; i++) {
+		if (flo__doc_is(&c->doc, node, shape->words[i])) {
+			*ret = i;
+			return;
+		}
+		flo__nearest_offer(&near, shape->words[i],
+				   strlen(shape->words[i]));
+	}
+	if (flo__nearest_hint(&near, hint, sizeof(hint)) == NULL)
+		list_words(shape->words, hint, sizeof(hint));
+	flo__compile_error(c, BAD_VALUE, node, hint, "%s cannot be \"%.*s\"",
+			   what, (int)(len < 40 ? len : 40), text);
 }

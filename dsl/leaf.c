@@ -218,37 +218,6 @@ static void compile_sh(struct flo__compiler *c, const struct flo__keys *keys,
 	leaf->argv_len = len + 1;
 }
 
-static void compile_output(struct flo__compiler *c, uint32_t node,
-			   struct flo__leaf *leaf)
-{
-	static const char *const modes[] = {"none", "text", "lines", "json",
-					    "ndjson"};
-	struct flo__nearest near;
-	const char *text;
-	size_t len;
-	char hint[96];
-
-	if (node == FLO__DOC_NONE ||
-	    !flo__compile_is(c, node, FLO__DOC_STRING, "`output`"))
-		return;
-	text = flo__doc_string(&c->doc, node, &len);
-	flo__nearest_init(&near, text, len);
-	for (int i = 0; i < 5; i++) {
-		if (flo__doc_is(&c->doc, node, modes[i])) {
-			leaf->output = (enum flo__output_mode)i;
-			return;
-		}
-		flo__nearest_offer(&near, modes[i], strlen(modes[i]));
-	}
-	flo__nearest_hint(&near, hint, sizeof(hint));
-	flo__compile_error(c, BAD_VALUE, node,
-			   near.name[0] != '\0'
-				   ? hint
-				   : "it is none, text, lines, json or ndjson",
-			   "`output` cannot be \"%.*s\"",
-			   (int)(len < 40 ? len : 40), text);
-}
-
 static void compile_exit_ok(struct flo__compiler *c, uint32_t node,
 			    struct flo__leaf *leaf)
 {
@@ -267,7 +236,8 @@ static void compile_exit_ok(struct flo__compiler *c, uint32_t node,
 	     item = c->doc.nodes[item].next) {
 		double code;
 
-		if (!flo__compile_real(c, item, "an exit code", 0, 255, &code))
+		if (!flo__compile_real(c, item, "an exit code",
+				       &flo__shape_exit_code, &code))
 			continue;
 		if (c->doc.nodes[item].real)
 			flo__compile_error(c, BAD_VALUE, item, NULL,
@@ -305,10 +275,13 @@ static void compile_program(struct flo__view *view,
 {
 	struct flo__compiler *c = view->c;
 	uint32_t in = keys->at[FLO__KEY_STDIN];
+	unsigned output = leaf->output;
 
 	if (in != FLO__DOC_NONE)
 		leaf->stdin_ = flo__compile_value(view, in);
-	compile_output(c, keys->at[FLO__KEY_OUTPUT], leaf);
+	flo__compile_word(c, keys->at[FLO__KEY_OUTPUT], "`output`",
+			  &flo__shape_output, &output);
+	leaf->output = (enum flo__output_mode)output;
 	flo__compile_size(c, keys->at[FLO__KEY_OUTPUT_LIMIT], "`output_limit`",
 			  &leaf->output_limit);
 	compile_exit_ok(c, keys->at[FLO__KEY_EXIT_OK], leaf);

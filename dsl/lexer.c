@@ -55,16 +55,18 @@ static char peek(const struct flo__lexer *lx, size_t ahead)
 	return lx->at + ahead < lx->len ? lx->text[lx->at + ahead] : '\0';
 }
 
+const char *const flo__reserved_words[] = {
+	"as",	"break",     "const", "continue", "else",   "false",
+	"for",	"function",  "if",    "import",	  "in",	    "let",
+	"loop", "namespace", "null",  "package",  "return", "true",
+	"var",	"void",	     "while", NULL,
+};
+
 bool flo__word_is_reserved(const char *text, size_t len)
 {
-	static const char *const words[] = {
-		"as",	"break",     "const", "continue", "else",   "false",
-		"for",	"function",  "if",    "import",	  "in",	    "let",
-		"loop", "namespace", "null",  "package",  "return", "true",
-		"var",	"void",	     "while",
-	};
+	const char *const *words = flo__reserved_words;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+	for (size_t i = 0; words[i] != NULL; i++) {
 		if (strlen(words[i]) == len && memcmp(words[i], text, len) == 0)
 			return true;
 	}

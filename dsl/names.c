@@ -10,8 +10,6 @@
 #define OFFERS_MAX   2000
 #define PROBLEMS_MAX 200
 
-#define NAME_LEN_MAX 63
-
 static bool is_identifier(const char *text, size_t len)
 {
 	if (len == 0 || (text[0] >= '0' && text[0] <= '9'))
@@ -32,11 +30,11 @@ bool flo__name_check(struct flo__compiler *c, uint32_t node, const char *what)
 	const char *text = flo__doc_string(&c->doc, node, &len);
 	int shown = (int)(len < 80 ? len : 80);
 
-	if (len > NAME_LEN_MAX) {
+	if (len > FLO__NAME_LEN_MAX) {
 		flo__compile_error(c, BAD_NAME, node, NULL,
 				   "the name of %s may have %d characters at "
 				   "most, this has %zu",
-				   what, NAME_LEN_MAX, len);
+				   what, FLO__NAME_LEN_MAX, len);
 		return false;
 	}
 	if (!is_identifier(text, len)) {

@@ -149,9 +149,11 @@ void flo__compile_duration(struct flo__view *view, uint32_t node,
 }
 
 bool flo__compile_real(struct flo__compiler *c, uint32_t node, const char *what,
-		       double min, double max, double *ret)
+		       const struct flo__shape *shape, double *ret)
 {
 	flo_value *value;
+	double max = shape->max > 0 ? shape->max : 1e308;
+	double min = shape->max > 0 ? shape->min : -1e308;
 	double d;
 
 	if (node == FLO__DOC_NONE ||

@@ -4,41 +4,9 @@
 
 #define ITEMS_DEPTH_MAX 16
 
-static const char *const types[] = {"string",  "integer", "number",
-				    "boolean", "array",	  "object"};
-
-static void declare(struct flo__compiler *c, uint32_t node, const char *what,
-		    unsigned depth, struct flo__param *param);
-
-/* The word in `type`. */
-static void read_type(struct flo__compiler *c, uint32_t node,
-		      struct flo__param *param)
-{
-	struct flo__nearest near;
-	const char *text;
-	size_t len;
-	char hint[96];
-
-	if (!flo__compile_is(c, node, FLO__DOC_STRING, "`type`"))
-		return;
-	text = flo__doc_string(&c->doc, node, &len);
-	flo__nearest_init(&near, text, len);
-	for (int i = 0; i < 6; i++) {
-		if (flo__doc_is(&c->doc, node, types[i])) {
-			param->type = (enum flo__param_type)i;
-			return;
-		}
-		flo__nearest_offer(&near, types[i], strlen(types[i]));
-	}
-	flo__nearest_hint(&near, hint, sizeof(hint));
-	flo__compile_error(c, BAD_VALUE, node,
-			   near.name[0] != '\0'
-				   ? hint
-				   : "it is string, integer, number, boolean, "
-				     "array or object",
-			   "`type` cannot be \"%.*s\"",
-			   (int)(len < 40 ? len : 40), text);
-}
+static void declare(struct flo__compiler *c, uint32_t node,
+		    const struct flo__grammar *grammar, unsigned depth,
+		    struct flo__param *param);
 
 static flo_value *literal(struct flo__compiler *c, uint32_t node)
 {
@@ -65,6 +33,7 @@ static void suits(struct flo__compiler *c, uint32_t value, bool fits,
 static void read_numbers(struct flo__compiler *c, uint32_t node,
 			 struct flo__param *param)
 {
+	static const struct flo__shape any_number = {0};
 	uint32_t min = flo__doc_get(&c->doc, node, "minimum");
 	uint32_t max = flo__doc_get(&c->doc, node, "maximum");
 	bool number = param->type == FLO__PARAM_INTEGER ||
@@ -72,27 +41,36 @@ static void read_numbers(struct flo__compiler *c, uint32_t node,
 
 	suits(c, min, number, param);
 	suits(c, max, number, param);
-	param->has_min = flo__compile_real(c, min, "`minimum`", -1e308, 1e308,
+	param->has_min = flo__compile_real(c, min, "`minimum`", &any_number,
 					   &param->min);
-	param->has_max = flo__compile_real(c, max, "`maximum`", -1e308, 1e308,
+	param->has_max = flo__compile_real(c, max, "`maximum`", &any_number,
 					   &param->max);
+}
+
+/* A length, which no template computes. */
+static void read_length(struct flo__compiler *c, uint32_t node,
+			const char *what, uint64_t *ret)
+{
+	struct flo__view view = flo__view_of(c, 0, 0);
+	struct flo__number n = {.fixed = *ret};
+
+	if (node == FLO__DOC_NONE ||
+	    !flo__compile_is(c, node, FLO__DOC_NUMBER, what))
+		return;
+	flo__compile_count(&view, node, what, 0, &n);
+	*ret = n.fixed;
 }
 
 static void read_lengths(struct flo__compiler *c, uint32_t node,
 			 struct flo__param *param)
 {
-	struct flo__view view = flo__view_of(c, 0, 0);
 	uint32_t min = flo__doc_get(&c->doc, node, "minLength");
 	uint32_t max = flo__doc_get(&c->doc, node, "maxLength");
-	struct flo__number n = {0};
 
 	suits(c, min, param->type == FLO__PARAM_STRING, param);
 	suits(c, max, param->type == FLO__PARAM_STRING, param);
-	flo__compile_count(&view, min, "`minLength`", 0, &n);
-	param->min_len = n.fixed;
-	n.fixed = UINT64_MAX;
-	flo__compile_count(&view, max, "`maxLength`", 0, &n);
-	param->max_len = n.fixed;
+	read_length(c, min, "`minLength`", &param->min_len);
+	read_length(c, max, "`maxLength`", &param->max_len);
 }
 
 static void read_items(struct flo__compiler *c, uint32_t node, unsigned depth,
@@ -115,7 +93,7 @@ static void read_items(struct flo__compiler *c, uint32_t node, unsigned depth,
 		return;
 	param->items->type = FLO__PARAM_ANY;
 	param->items->name = "item";
-	declare(c, items, "`items`", depth + 1, param->items);
+	declare(c, items, &flo__grammar_items, depth + 1, param->items);
 }
 
 /* `default`, which must fit what is declared. */
@@ -155,7 +133,7 @@ static void read_enum(struct flo__compiler *c, uint32_t node,
 		struct flo__strbuf why = FLO__STRBUF_INIT;
 
 		if (!flo__param_fits(param, flo_value_list_at(one_of, i), &why))
-			flo__compile_error(c, BAD_VALUE, item, NULL,
+			flo__compile_error(c, BAD_DEFAULT, item, NULL,
 					   "this value of `enum` %s", why.data);
 		c->nomem |= why.failed;
 		flo__strbuf_fini(&why);
@@ -164,23 +142,19 @@ static void read_enum(struct flo__compiler *c, uint32_t node,
 }
 
 /* The schema at @node, of a param or of the items of one. */
-static void declare(struct flo__compiler *c, uint32_t node, const char *what,
-		    unsigned depth, struct flo__param *param)
+static void declare(struct flo__compiler *c, uint32_t node,
+		    const struct flo__grammar *grammar, unsigned depth,
+		    struct flo__param *param)
 {
-	static const char *const words[] = {"type",	  "default",
-					    "required",	  "enum",
-					    "minimum",	  "maximum",
-					    "minLength",  "maxLength",
-					    "pattern",	  "items",
-					    "description"};
 	uint32_t type = flo__doc_get(&c->doc, node, "type");
 	uint32_t pattern = flo__doc_get(&c->doc, node, "pattern");
 	uint32_t text = flo__doc_get(&c->doc, node, "description");
+	unsigned word = param->type;
 
-	flo__keys_only(c, node, words, sizeof(words) / sizeof(words[0]), what);
+	flo__keys_only(c, node, grammar);
 	param->max_len = UINT64_MAX;
-	if (type != FLO__DOC_NONE)
-		read_type(c, type, param);
+	flo__compile_word(c, type, "`type`", &flo__shape_param_type, &word);
+	param->type = (enum flo__param_type)word;
 	if (text != FLO__DOC_NONE)
 		flo__compile_plain(c, text, "`description`");
 	if (pattern != FLO__DOC_NONE)
@@ -219,6 +193,6 @@ void flo__params_declare(struct flo__compiler *c, uint32_t node)
 		param->place = key;
 		params->len++;
 		if (flo__compile_is(c, value, FLO__DOC_OBJECT, "a param"))
-			declare(c, value, "a param", 0, param);
+			declare(c, value, &flo__grammar_param, 0, param);
 	}
 }

@@ -30,6 +30,8 @@
 	X(CYCLE, "cycle")                                                      \
 	X(UNKNOWN_PARAM, "unknown-param")                                      \
 	X(BAD_DEFAULT, "bad-default")                                          \
+	X(BAD_PARAM, "bad-param")                                              \
+	X(MISSING_PARAM, "missing-param")                                      \
 	X(UNKNOWN_TYPE, "unknown-step-type")                                   \
 	X(UNKNOWN_ARGUMENT, "unknown-argument")                                \
 	X(MISSING_ARGUMENT, "missing-argument")                                \
@@ -39,9 +41,12 @@
 	X(UNKNOWN_NAME, "unknown-name")                                        \
 	X(UNKNOWN_FUNCTION, "unknown-function")                                \
 	X(TYPE_MISMATCH, "type-mismatch")                                      \
+	X(CRON, "bad-cron")                                                    \
+	X(TIMEZONE, "unknown-timezone")                                        \
 	X(UNUSED_PARAM, "unused-param")                                        \
 	X(IDLE_LIMIT, "idle-limit")                                            \
-	X(CONSTANT_WHEN, "constant-when")
+	X(CONSTANT_WHEN, "constant-when")                                      \
+	X(NO_ZONEINFO, "no-zoneinfo")
 
 enum flo__problem_code {
 #define FLO__CODE_X(code, text) FLO__CODE_##code,

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define TITLE_LEN_MAX 256
-
 static void build_children(struct flo__compiler *c, uint32_t parent,
 			   uint32_t array);
 
@@ -73,7 +71,6 @@ static bool enter_block(struct flo__compiler *c, uint32_t key)
 uint32_t flo__tree_finally(struct flo__compiler *c, uint32_t node,
 			   uint32_t *ret_timeout)
 {
-	static const char *const names[] = {"timeout", "steps"};
 	uint32_t steps;
 
 	*ret_timeout = FLO__DOC_NONE;
@@ -85,7 +82,7 @@ uint32_t flo__tree_finally(struct flo__compiler *c, uint32_t node,
 				   "object with `steps` and `timeout`");
 		return FLO__DOC_NONE;
 	}
-	flo__keys_only(c, node, names, 2, "`finally`");
+	flo__keys_only(c, node, &flo__grammar_finally);
 	*ret_timeout = flo__doc_get(&c->doc, node, "timeout");
 	steps = flo__doc_get(&c->doc, node, "steps");
 	if (steps == FLO__DOC_NONE)
@@ -215,10 +212,10 @@ static const char *title_of(struct flo__compiler *c, uint32_t at)
 		return NULL;
 	if (c->doc.nodes[at].type == FLO__DOC_STRING) {
 		flo__doc_string(&c->doc, at, &len);
-		if (len > TITLE_LEN_MAX)
+		if (len > FLO__TITLE_LEN_MAX)
 			flo__compile_error(c, BAD_VALUE, at, NULL,
 					   "`title` may have %d bytes at most",
-					   TITLE_LEN_MAX);
+					   FLO__TITLE_LEN_MAX);
 	}
 	return flo__compile_plain(c, at, "`title`");
 }
@@ -256,8 +253,7 @@ static void build_inside(struct flo__compiler *c, uint32_t node,
 /* What the item of a foreach is called. */
 static const char *as_of(struct flo__compiler *c, const struct flo__keys *keys)
 {
-	static const char *const taken[] = {"params", "env",  "run",	"steps",
-					    "index",  "step", "secrets"};
+	const char *const *taken = flo__shape_item_name.words;
 	uint32_t at = keys->at[FLO__KEY_AS];
 
 	if (at == FLO__DOC_NONE)
@@ -265,7 +261,7 @@ static const char *as_of(struct flo__compiler *c, const struct flo__keys *keys)
 	if (!flo__compile_is(c, at, FLO__DOC_STRING, "`as`") ||
 	    !flo__name_check(c, at, "an item"))
 		return "item";
-	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+	for (size_t i = 0; taken[i] != NULL; i++) {
 		if (flo__doc_is(&c->doc, at, taken[i]))
 			flo__compile_error(c, BAD_NAME, at, NULL,
 					   "\"%s\" is a variable already",

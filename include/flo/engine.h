@@ -124,6 +124,19 @@ FLO_EXTERN flo_status flo_pipeline_load(flo_engine *engine, const char *text,
  */
 FLO_EXTERN void flo_pipeline_free(flo_pipeline *pipeline);
 
+/**
+ * Write the JSON Schema (draft 2020-12) of pipelines, for editors and for
+ * checks without the engine: a text with a newline at its end, the same each
+ * time. It refuses no pipeline that flo_pipeline_load() takes; it takes some
+ * that only a compiler can see through.
+ *
+ * @engine may be NULL: then only the built-in step types are known.
+ * Requires: no other thread registers step types meanwhile.
+ * Returns FLO_OK and a text the caller gives to flo_free(); FLO_NOMEM.
+ */
+FLO_EXTERN flo_status flo_pipeline_schema(const flo_engine *engine,
+					  char **ret_text);
+
 /** Give the name that @pipeline has in its text; borrowed while that lives. */
 FLO_EXTERN const char *flo_pipeline_name(const flo_pipeline *pipeline);
 

@@ -82,6 +82,9 @@ static void each_file_says_what_is_wrong_with_it(void **state)
 
 	(void)state;
 	assert_non_null(tests);
+	/* A few zones, so that it does not matter what is installed. */
+	snprintf(dir, sizeof(dir), "%s/zoneinfo", tests);
+	assert_int_equal(setenv("TZDIR", dir, 1), 0);
 	snprintf(dir, sizeof(dir), "%s/invalid", tests);
 	n = scandir(dir, &cases, is_case, alphasort);
 	assert_true(n >= 40);
