@@ -75,14 +75,15 @@ void flo__eval_map(struct flo__eval *e, uint32_t n)
 static bool add_text(struct flo__eval *e, const struct flo__slot *slot,
 		     struct flo__strbuf *sb)
 {
-	flo_value *value;
+	const flo_value *value;
+	flo_value *made;
 
 	if (!flo__eval_read(e, slot, false))
 		return false;
-	value = flo__eval_box(e, slot);
+	value = flo__eval_view(e, slot, &made);
 	if (value != NULL)
 		flo__value_text(value, sb);
-	flo_value_unref(value);
+	flo_value_unref(made);
 	return value != NULL;
 }
 

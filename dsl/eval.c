@@ -3,10 +3,6 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
 /*
  * Note: errors are values.
  *
@@ -24,218 +20,7 @@
  * how large a value is that shares its parts (see base/value_measure.c), so
  * what is made is measured as well, before anything can be made of it.
  */
-#define BYTES_PER_COST 16
-
-flo_value *flo__fail(struct flo__failure *failure, flo_status status,
-		     const char *format, ...)
-{
-	char buf[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(buf, sizeof(buf), format, args);
-	va_end(args);
-	flo__free(failure->text);
-	failure->text = flo__strdup(buf);
-	failure->status = failure->text != NULL ? status : FLO_NOMEM;
-	return NULL;
-}
-
-static void failure_fini(struct flo__failure *failure)
-{
-	flo__free(failure->text);
-	*failure = (struct flo__failure){0};
-}
-
-void flo__slot_fini(struct flo__slot *slot)
-{
-	if (slot->kind == FLO__SLOT_VALUE && slot->owned)
-		flo_value_unref(slot->of.value);
-	else if (slot->kind == FLO__SLOT_FAILED)
-		flo__free(slot->of.text);
-	slot->kind = FLO__SLOT_NULL;
-}
-
-/* End the evaluation with @failure, which is taken. */
-static void end(struct flo__eval *e, struct flo__failure *failure)
-{
-	failure_fini(&e->fatal);
-	e->fatal = *failure;
-	if (e->fatal.ins == 0)
-		e->fatal.ins = e->pc;
-	e->end = 0;
-	*failure = (struct flo__failure){0};
-}
-
-void flo__eval_nomem(struct flo__eval *e)
-{
-	end(e, &(struct flo__failure){.status = FLO_NOMEM});
-}
-
-static void end_limit(struct flo__eval *e, const char *text)
-{
-	struct flo__failure failure = {0};
-
-	flo__fail(&failure, FLO_LIMIT, "%s", text);
-	end(e, &failure);
-}
-
-bool flo__eval_spend(struct flo__eval *e, uint64_t n)
-{
-	if (e->end == 0)
-		return false;
-	e->cost += n;
-	if (e->cost <= FLO__EXPR_COST_MAX)
-		return true;
-	end_limit(e, "the expression takes too many operations");
-	return false;
-}
-
-static bool measure(struct flo__eval *e, const flo_value *value,
-		    uint64_t *ret_bytes, uint32_t *ret_depth)
-{
-	if (flo__value_measure(value, ret_bytes, ret_depth) == FLO_OK)
-		return true;
-	flo__eval_nomem(e);
-	return false;
-}
-
-bool flo__eval_read(struct flo__eval *e, const struct flo__slot *slot,
-		    bool shallow)
-{
-	uint64_t bytes;
-	uint32_t depth;
-
-	return slot->kind != FLO__SLOT_VALUE ||
-	       (measure(e, slot->of.value, &bytes, &depth) &&
-		((shallow && depth != 0) ||
-		 flo__eval_spend(e, bytes / BYTES_PER_COST)));
-}
-
-bool flo__eval_admit(struct flo__eval *e, flo_value *value)
-{
-	uint64_t bytes = 0;
-	uint32_t depth = 0;
-	bool ok = value == NULL || measure(e, value, &bytes, &depth);
-
-	if (ok && bytes > FLO__EXPR_BYTES_MAX) {
-		end_limit(e, "the expression makes a value larger than "
-			     "256 MiB");
-		ok = false;
-	} else if (ok && depth > FLO__EXPR_NESTING_MAX) {
-		end_limit(e, "the expression makes a value nested deeper than "
-			     "1000 levels");
-		ok = false;
-	}
-	/* The parts of a list or map were paid for when they were made. */
-	if (ok && depth == 0)
-		ok = flo__eval_spend(e, bytes / BYTES_PER_COST);
-	if (!ok)
-		flo_value_unref(value);
-	return ok;
-}
-
-/* Make a free slot a failure; what is final ends the evaluation instead. */
-static void set_failure(struct flo__eval *e, struct flo__slot *slot,
-			struct flo__failure *failure)
-{
-	slot->kind = FLO__SLOT_NULL;
-	slot->owned = false;
-	if (failure == NULL || failure->status == FLO_OK) {
-		flo__eval_nomem(e);
-		return;
-	}
-	if (failure->status == FLO_NOMEM || failure->status == FLO_LIMIT) {
-		end(e, failure);
-		return;
-	}
-	slot->kind = FLO__SLOT_FAILED;
-	slot->status = (uint16_t)failure->status;
-	slot->ins = failure->ins != 0 ? failure->ins : e->pc;
-	slot->of.text = failure->text;
-	*failure = (struct flo__failure){0};
-}
-
-void flo__eval_set(struct flo__eval *e, struct flo__slot *slot,
-		   flo_value *value, struct flo__failure *failure)
-{
-	if (value == NULL) {
-		set_failure(e, slot, failure);
-		return;
-	}
-	flo__slot_load(slot, value);
-	slot->owned = slot->kind == FLO__SLOT_VALUE;
-	if (!slot->owned)
-		flo_value_unref(value);
-}
-
-flo_value *flo__eval_box(struct flo__eval *e, const struct flo__slot *slot)
-{
-	flo_value *value;
-
-	switch ((enum flo__slot_kind)slot->kind) {
-	case FLO__SLOT_NULL:
-		return flo_value_null();
-	case FLO__SLOT_BOOL:
-		return flo_value_bool(slot->of.b);
-	case FLO__SLOT_INT:
-		value = flo_value_int(slot->of.i);
-		break;
-	case FLO__SLOT_UINT:
-		value = flo_value_uint(slot->of.u);
-		break;
-	case FLO__SLOT_DOUBLE:
-		value = flo_value_double(slot->of.d);
-		break;
-	default:
-		INSIST(slot->kind == FLO__SLOT_VALUE);
-		return flo_value_ref(slot->of.value);
-	}
-	if (value == NULL)
-		flo__eval_nomem(e);
-	return value;
-}
-
-void flo__eval_need_bool(struct flo__eval *e, struct flo__slot *slot,
-			 const char *what)
-{
-	struct flo__failure failure = {0};
-
-	if (slot->kind == FLO__SLOT_BOOL || slot->kind == FLO__SLOT_FAILED)
-		return;
-	flo__fail(&failure, FLO_TYPE, "%s is a %s, not a bool", what,
-		  flo__value_type_name(flo__slot_type(slot)));
-	flo__slot_fini(slot);
-	set_failure(e, slot, &failure);
-}
-
-bool flo__eval_hand_on(struct flo__eval *e, uint32_t n)
-{
-	struct flo__slot *first = e->top - n;
-	struct flo__slot *failed = first;
-	struct flo__slot kept;
-
-	while (failed < e->top && failed->kind != FLO__SLOT_FAILED)
-		failed++;
-	if (failed == e->top)
-		return false;
-	kept = *failed;
-	failed->kind = FLO__SLOT_NULL;
-	while (e->top > first)
-		flo__eval_pop(e);
-	*e->top++ = kept;
-	return true;
-}
-
-void flo__eval_replace(struct flo__eval *e, uint32_t n, flo_value *value,
-		       struct flo__failure *failure)
-{
-	while (n-- > 0)
-		flo__eval_pop(e);
-	flo__eval_set(e, e->top++, value, failure);
-}
-
-/* && (@end false) and || (@end true): @end wins, then errors, then @end's
+/* && (@wins false) and || (@wins true): @wins does, then errors, then its
  * opposite. */
 static void join(struct flo__eval *e, bool wins, const char *what)
 {
@@ -269,7 +54,7 @@ ref_failed(struct flo__eval *e, const struct flo__ref *ref)
 	}
 	flo__fail(&failure, st, "%s",
 		  err.text[0] != '\0' ? err.text : flo_status_text(st));
-	set_failure(e, e->top++, &failure);
+	flo__eval_fail(e, e->top++, &failure);
 }
 
 static void eval_ref(struct flo__eval *e, const struct flo__ins *ins)
@@ -336,34 +121,32 @@ static void eval_field(struct flo__eval *e, const struct flo__ins *ins)
 	}
 }
 
-/* The two slots on top as values; the caller owns both. */
-static bool box_two(struct flo__eval *e, flo_value **ret_a, flo_value **ret_b)
-{
-	*ret_a = flo__eval_box(e, e->top - 2);
-	*ret_b = *ret_a != NULL ? flo__eval_box(e, e->top - 1) : NULL;
-	if (*ret_b != NULL)
-		return true;
-	flo_value_unref(*ret_a);
-	return false;
-}
-
 static void eval_index(struct flo__eval *e)
 {
 	struct flo__failure failure = {0};
+	struct flo__slot *a = e->top - 2;
 	const flo_value *part;
-	flo_value *a;
-	flo_value *b;
+	const flo_value *index;
+	flo_value *made;
 
-	if (flo__eval_hand_on(e, 2) || !box_two(e, &a, &b))
+	if (flo__eval_hand_on(e, 2))
 		return;
-	part = flo__ops_index(a, b, &failure);
+	index = flo__eval_view(e, e->top - 1, &made);
+	if (index == NULL)
+		return;
+	if (a->kind == FLO__SLOT_VALUE) {
+		part = flo__ops_index(a->of.value, index, &failure);
+	} else {
+		part = NULL;
+		flo__ops_no_overload(&failure, FLO__OP_INDEX, flo__slot_type(a),
+				     flo_value_typeof(index));
+	}
+	flo_value_unref(made);
 	flo__eval_pop(e);
 	if (part != NULL)
-		take_part(e->top - 1, part);
+		take_part(a, part);
 	else
 		flo__eval_replace(e, 1, NULL, &failure);
-	flo_value_unref(a);
-	flo_value_unref(b);
 }
 
 static bool bytes_of(struct flo__eval *e, const struct flo__slot *slot,
@@ -373,7 +156,7 @@ static bool bytes_of(struct flo__eval *e, const struct flo__slot *slot,
 
 	*ret_bytes = 0;
 	return slot->kind != FLO__SLOT_VALUE ||
-	       measure(e, slot->of.value, ret_bytes, &depth);
+	       flo__eval_measure(e, slot->of.value, ret_bytes, &depth);
 }
 
 /* Count what an operator does with operands that are no two scalars. */
@@ -391,13 +174,13 @@ static bool pay(struct flo__eval *e, enum flo__op op, const struct flo__slot *a,
 	if (!bytes_of(e, a, &a_bytes) || !bytes_of(e, b, &b_bytes))
 		return false;
 	if (op == FLO__OP_IN && flo__slot_type(b) == FLO_VALUE_LIST)
-		n = flo_value_len(b->of.value) + b_bytes / BYTES_PER_COST;
+		n = flo_value_len(b->of.value) + b_bytes / FLO__COST_BYTES;
 	else if (op == FLO__OP_IN)
-		n = a_bytes / BYTES_PER_COST; /* it is hashed */
+		n = a_bytes / FLO__COST_BYTES; /* it is hashed */
 	else if (op == FLO__OP_ADD)
-		n = (a_bytes + b_bytes) / BYTES_PER_COST;
+		n = (a_bytes + b_bytes) / FLO__COST_BYTES;
 	else
-		n = (a_bytes < b_bytes ? a_bytes : b_bytes) / BYTES_PER_COST;
+		n = (a_bytes < b_bytes ? a_bytes : b_bytes) / FLO__COST_BYTES;
 	return flo__eval_spend(e, n);
 }
 
@@ -407,19 +190,22 @@ eval_values(struct flo__eval *e, enum flo__op op)
 {
 	struct flo__failure failure = {0};
 	flo_value *result;
-	flo_value *a;
-	flo_value *b;
+	const flo_value *a;
+	const flo_value *b;
+	flo_value *a_made = NULL;
+	flo_value *b_made = NULL;
 
-	if (flo__eval_hand_on(e, 2))
+	if (flo__eval_hand_on(e, 2) || !pay(e, op, e->top - 2, e->top - 1))
 		return;
-	if (!pay(e, op, e->top - 2, e->top - 1) || !box_two(e, &a, &b))
-		return;
-	result = flo__ops_binary(op, a, b, &failure);
-	flo_value_unref(a);
-	flo_value_unref(b);
-	if (op == FLO__OP_ADD && result != NULL && !flo__eval_admit(e, result))
-		return;
-	flo__eval_replace(e, 2, result, &failure);
+	a = flo__eval_view(e, e->top - 2, &a_made);
+	b = a != NULL ? flo__eval_view(e, e->top - 1, &b_made) : NULL;
+	if (b != NULL) {
+		result = flo__ops_binary(op, a, b, &failure);
+		if (op != FLO__OP_ADD || flo__eval_admit(e, result))
+			flo__eval_replace(e, 2, result, &failure);
+	}
+	flo_value_unref(a_made);
+	flo_value_unref(b_made);
 }
 
 static void eval_binary(struct flo__eval *e, enum flo__op op)
@@ -434,7 +220,7 @@ static void eval_binary(struct flo__eval *e, enum flo__op op)
 	}
 	e->top = b;
 	if (!flo__scalar_binary(op, a, b, &failure))
-		set_failure(e, a, &failure);
+		flo__eval_fail(e, a, &failure);
 }
 
 static void eval_unary(struct flo__eval *e, enum flo__op op)
@@ -622,7 +408,7 @@ static void eval_fini(struct flo__eval *e)
 	}
 	for (uint32_t i = 0; i < e->expr->refs_len; i++)
 		flo_value_unref(e->vars[i]);
-	failure_fini(&e->fatal);
+	flo__free(e->fatal.text);
 }
 
 /* What most expressions need, so that they need no memory. */

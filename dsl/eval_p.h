@@ -1,6 +1,6 @@
 /*
- * The evaluator's insides: eval.c the machine, loop.c macros, build.c what
- * makes strings, lists and maps, scalar.c operators on scalars.
+ * The evaluator's insides: eval.c the machine, slot.c its stack, loop.c macros,
+ * build.c what makes strings, lists and maps, scalar.c operators on scalars.
  *
  * A slot of the stack holds null, bools and numbers themselves. All other
  * values it points to, and mostly without a reference of its own: what comes
@@ -15,6 +15,8 @@
 #include "dsl/expr_p.h"
 
 #include "base/value_p.h"
+
+#define FLO__COST_BYTES 16 /* of text, read or made, cost one operation */
 
 /* Scalars have the number of their flo_value_type. */
 enum flo__slot_kind {
@@ -120,8 +122,19 @@ void flo__slot_fini(struct flo__slot *slot);
 /* Make a free slot @value (taken). NULL: the reason, or out of memory. */
 void flo__eval_set(struct flo__eval *e, struct flo__slot *slot,
 		   flo_value *value, struct flo__failure *failure);
+/* Make a free slot a failure; what is final ends the evaluation instead. */
+void flo__eval_fail(struct flo__eval *e, struct flo__slot *slot,
+		    struct flo__failure *failure);
 /* The slot as a value that the caller owns; NULL is out of memory, told. */
 flo_value *flo__eval_box(struct flo__eval *e, const struct flo__slot *slot);
+
+/*
+ * The slot as a value that lives as long as the slot; *@ret_made, which the
+ * caller owns, is that value if it had to be made. NULL is out of memory, told.
+ */
+const flo_value *flo__eval_view(struct flo__eval *e,
+				const struct flo__slot *slot,
+				flo_value **ret_made);
 
 static inline void flo__eval_pop(struct flo__eval *e)
 {
@@ -139,6 +152,9 @@ void flo__eval_need_bool(struct flo__eval *e, struct flo__slot *slot,
 
 /* End the evaluation: no && or || absorbs this. */
 void flo__eval_nomem(struct flo__eval *e);
+/* flo__value_measure(); false without memory, told. */
+bool flo__eval_measure(struct flo__eval *e, const flo_value *value,
+		       uint64_t *ret_bytes, uint32_t *ret_depth);
 /* Count @n operations more; false if those are too many. */
 bool flo__eval_spend(struct flo__eval *e, uint64_t n);
 /* Count the reading of what is in the slot (@shallow: but not into a list or
