@@ -160,7 +160,7 @@ static void bury(flo_value *value, flo_value **dead)
 	if (!drop(value))
 		return;
 	if (value->type == FLO_VALUE_LIST) {
-		value->of.list.next_dead = *dead;
+		value->of.list.at.next_dead = *dead;
 		*dead = value;
 	} else if (value->type == FLO_VALUE_MAP) {
 		flo__free(value->of.map.at.index);
@@ -200,7 +200,7 @@ void flo_value_unref(const flo_value *value)
 		flo_value *next = dead;
 
 		if (next->type == FLO_VALUE_LIST) {
-			dead = next->of.list.next_dead;
+			dead = next->of.list.at.next_dead;
 			free_list(next, &dead);
 		} else {
 			dead = next->of.map.at.next_dead;

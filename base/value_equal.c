@@ -2,6 +2,7 @@
  * == as CEL defines it (cel-spec, "Equality"): numbers of any two types are
  * compared as points of one line, never by rounding one to the other's type.
  */
+#include "base/value_p.h"
 #include "base/value_repr.h"
 
 #include "base/alloc.h"
@@ -51,13 +52,13 @@ static bool is_number(const flo_value *value)
 	       value->type == FLO_VALUE_DOUBLE;
 }
 
-static bool int_is_double(int64_t n, double d)
+bool flo__int_is_double(int64_t n, double d)
 {
 	return d >= -0x1p63 && d < 0x1p63 && d == (double)(int64_t)d &&
 	       (int64_t)d == n;
 }
 
-static bool uint_is_double(uint64_t n, double d)
+bool flo__uint_is_double(uint64_t n, double d)
 {
 	return d >= 0 && d < 0x1p64 && d == (double)(uint64_t)d &&
 	       (uint64_t)d == n;
@@ -68,8 +69,8 @@ static bool integer_is(const flo_value *a, const flo_value *b)
 {
 	if (b->type == FLO_VALUE_DOUBLE)
 		return a->type == FLO_VALUE_INT
-			       ? int_is_double(a->of.i, b->of.d)
-			       : uint_is_double(a->of.u, b->of.d);
+			       ? flo__int_is_double(a->of.i, b->of.d)
+			       : flo__uint_is_double(a->of.u, b->of.d);
 	if (a->type == b->type)
 		return a->of.u == b->of.u;
 	/* One is signed: its bits say the same number only if not negative. */

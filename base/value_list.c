@@ -17,6 +17,13 @@ static bool list_grow(flo_value *list, size_t cap)
 	return true;
 }
 
+/* What was measured is no longer so. Nobody else holds the list. */
+static void forget(flo_value *list)
+{
+	atomic_store_explicit(&list->of.list.at.measure, 0,
+			      memory_order_relaxed);
+}
+
 flo_value *flo_value_list(size_t capacity)
 {
 	flo_value *list = flo__value_new(FLO_VALUE_LIST, VALUE_SIZE(list));
@@ -26,6 +33,7 @@ flo_value *flo_value_list(size_t capacity)
 	list->of.list.items = NULL;
 	list->of.list.len = 0;
 	list->of.list.cap = 0;
+	forget(list);
 	if (capacity != 0 && !list_grow(list, capacity)) {
 		flo_value_unref(list);
 		return NULL;
@@ -48,6 +56,7 @@ flo_status flo_value_list_add(flo_value *list, flo_value *item)
 		return FLO_NOMEM;
 	}
 	list->of.list.items[list->of.list.len++] = item;
+	forget(list);
 	return FLO_OK;
 }
 
@@ -66,4 +75,5 @@ void flo_value_list_set(flo_value *list, size_t i, flo_value *item)
 	REQUIRE(item != NULL && item != list);
 	flo_value_unref(list->of.list.items[i]);
 	list->of.list.items[i] = item;
+	forget(list);
 }

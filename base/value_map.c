@@ -187,6 +187,8 @@ static flo_status append(flo_value *map, const struct key *key,
 	map->of.map.entries[len].key = key_value;
 	map->of.map.entries[len].value = value;
 	map->of.map.len++;
+	/* What was measured is no longer so. Nobody else holds the map. */
+	atomic_store_explicit(&map->of.map.measure, 0, memory_order_relaxed);
 	if (map->of.map.at.index != NULL)
 		index_put(map->of.map.at.index, map->of.map.index_mask,
 			  key_hash(key), len);

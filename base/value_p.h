@@ -15,6 +15,21 @@ void flo__value_json(const flo_value *value, struct flo__strbuf *sb);
  */
 void flo__value_text(const flo_value *value, struct flo__strbuf *sb);
 
+/*
+ * Tell about how many bytes of JSON @value takes, and how deep containers are
+ * in it (0: it is none). Shared parts count as often as they would be written.
+ * Both saturate, far beyond what can be written. Takes time the first time
+ * only. @value and all in it are complete: nobody adds to them any more.
+ *
+ * Returns FLO_OK; FLO_NOMEM.
+ */
+flo_status flo__value_measure(const flo_value *value, uint64_t *ret_bytes,
+			      uint32_t *ret_depth);
+
+/* Whether the two are the same number, without rounding either. */
+bool flo__int_is_double(int64_t n, double d);
+bool flo__uint_is_double(uint64_t n, double d);
+
 /* Add to a map that only the caller holds; 0 or NULL arguments are added too. */
 flo_status flo__value_map_setn(flo_value *map, const char *key, size_t len,
 			       flo_value *value);

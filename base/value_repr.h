@@ -48,7 +48,11 @@ struct flo_value {
 			flo_value **items;
 			uint32_t len;
 			uint32_t cap;
-			flo_value *next_dead; /* only while it is freed */
+			union {
+				/* 0: not known; see value_measure.c */
+				atomic_uint_least64_t measure;
+				flo_value *next_dead; /* only while freed */
+			} at;
 		} list;
 		struct {
 			struct map_entry *entries;
@@ -59,6 +63,7 @@ struct flo_value {
 				flo_value *next_dead; /* only while freed */
 			} at;
 			uint32_t index_mask;
+			atomic_uint_least64_t measure; /* as a list's */
 		} map;
 	} of;
 };

@@ -89,7 +89,7 @@ static void mismatch(struct check *c, const struct flo__ins *ins,
 static void want(struct check *c, const struct flo__ins *ins, unsigned types,
 		 unsigned fit, const char *what)
 {
-	if ((types & fit) == 0)
+	if ((types & fit) == 0 && !c->code->dynamic)
 		mismatch(c, ins, what, types);
 }
 
@@ -108,6 +108,8 @@ static void check_pair(struct check *c, const struct flo__ins *ins, unsigned a,
 	const char *a_name = name_of(a);
 	const char *b_name = name_of(b);
 
+	if (c->code->dynamic)
+		return;
 	flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0,
 			 (a & b) == 0 && ((a | b) & ~(NUMBERS | BIT(STRING))) ==
 						 0
@@ -366,7 +368,12 @@ static unsigned check_ident(struct check *c, uint32_t i)
 						 flo_value_typename(name));
 			return BIT(TYPE);
 		}
-		tell(c, &problem, ins);
+		if (c->code->dynamic) {
+			ins->op = FLO__OP_FAIL;
+			ins->a = flo__code_problem(c->code, &problem);
+		} else {
+			tell(c, &problem, ins);
+		}
 		return ANY;
 	}
 	if (ref.var == FLO__VAR_STEP)
@@ -411,6 +418,8 @@ static unsigned check_next(struct check *c, const struct flo__ins *ins,
 {
 	if (ins->a == FLO__MACRO_MAP)
 		return BIT(LIST);
+	if (ins->a == FLO__MACRO_MAP_VALUES)
+		return BIT(MAP);
 	want(c, ins, body, BIT(BOOL), "what the macro tests");
 	return ins->a == FLO__MACRO_FILTER ? BIT(LIST) : BIT(BOOL);
 }
@@ -521,6 +530,10 @@ static void check_one(struct check *c, uint32_t i)
 		return;
 	case FLO__OP_CALL:
 		push(c, check_call(c, ins));
+		return;
+	case FLO__OP_FAIL:
+		pop_n(c, ins->b);
+		push(c, ANY);
 		return;
 	case FLO__OP_ITER:
 		want(c, ins, pop(c), BIT(LIST) | BIT(MAP),

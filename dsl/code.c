@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void flo__code_init(struct flo__code *code)
@@ -80,8 +81,21 @@ uint32_t flo__code_const(struct flo__code *code, flo_value *value)
 	return code->consts_len++;
 }
 
+/*
+ * References that were asked for a moment ago are shared, so that an
+ * expression gets each of its variables once.
+ */
 uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref)
 {
+	uint32_t near = code->refs_len < 8 ? 0 : code->refs_len - 8;
+
+	for (uint32_t i = code->refs_len; i-- > near;) {
+		const struct flo__ref *old = &code->refs[i];
+
+		if (old->var == ref->var && old->field == ref->field &&
+		    old->node == ref->node && old->name == ref->name)
+			return i;
+	}
 	if (!grow(code, &code->refs, code->refs_len, &code->refs_cap,
 		  sizeof(*code->refs)))
 		return 0;
@@ -90,6 +104,16 @@ uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref)
 }
 
 #define SOURCE_TEXT_MAX 120
+
+uint32_t flo__code_problem(struct flo__code *code,
+			   const struct flo__expr_problem *problem)
+{
+	char text[sizeof(problem->message) + sizeof(problem->hint) + 2];
+
+	snprintf(text, sizeof(text), "%s%s%s", problem->message,
+		 problem->hint[0] != '\0' ? "; " : "", problem->hint);
+	return flo__code_const(code, flo_value_string(text));
+}
 
 void flo__code_source(struct flo__code *code, const char *text, size_t len,
 		      uint32_t line, struct flo__arena *arena)
@@ -158,6 +182,9 @@ static uint32_t stack_max(const struct flo__code *code)
 		case FLO__OP_CALL:
 			depth = depth + 1 - ins->n;
 			break;
+		case FLO__OP_FAIL:
+			depth = depth + 1 - ins->b;
+			break;
 		case FLO__OP_NOP:
 		case FLO__OP_FIELD:
 		case FLO__OP_HAS:
@@ -175,6 +202,17 @@ static uint32_t stack_max(const struct flo__code *code)
 			max = depth;
 	}
 	INSIST(depth == 1);
+	return max;
+}
+
+static uint32_t loops_max(const struct flo__code *code)
+{
+	uint32_t max = 0;
+
+	for (uint32_t i = 0; i < code->ins_len; i++) {
+		if (code->ins[i].op == FLO__OP_ITER && code->ins[i].n >= max)
+			max = code->ins[i].n + 1u;
+	}
 	return max;
 }
 
@@ -204,6 +242,8 @@ struct flo__expr *flo__code_finish(struct flo__code *code,
 	expr->ins_len = code->ins_len;
 	expr->consts_len = code->consts_len;
 	expr->sources_len = code->sources_len;
+	expr->refs_len = code->refs_len;
+	expr->loops_max = loops_max(code);
 	expr->stack_max = stack_max(code);
 	code->consts_len = 0; /* the expression has taken them */
 out:

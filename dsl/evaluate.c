@@ -140,6 +140,7 @@ flo_status flo__dsl_eval(const char *expr, size_t len, const flo_value *vars,
 	flo_status st;
 
 	flo__code_init(&code);
+	code.dynamic = true;
 	flo__arena_init(&arena);
 	if (len > FLO__DOC_LEN_MAX) {
 		st = flo_error_set(err, FLO_LIMIT, "expression too long");

@@ -13,9 +13,9 @@
  * them. A JSON value with templates in it is code that builds it.
  *
  * lexer.c   text -> tokens
- * parser.c  tokens -> code
+ * parser.c  tokens -> code; calls.c functions and macros
  * check.c   names, arguments, types, the depth of the stack
- * eval.c    code -> a value; ops.c what operators do; functions.c, strings.c
+ * eval.c    code -> a value, with what eval_p.h names; functions.c
  */
 #ifndef FLO_DSL_EXPR_P_H
 #define FLO_DSL_EXPR_P_H
@@ -23,16 +23,23 @@
 #include "dsl/report_p.h"
 #include "engine/plan.h"
 
-#define FLO__EXPR_DEPTH_MAX  100 /* nesting of brackets, calls, macros, ?: */
-#define FLO__EXPR_LOCALS_MAX 16	 /* macro variables visible at one place */
-#define FLO__EXPR_COST_MAX   UINT64_C(20000000) /* operations of one eval */
+#define FLO__EXPR_DEPTH_MAX 100 /* nesting of brackets, calls, macros, ?: */
+#define FLO__EXPR_LOOPS_MAX 16	/* macros in one another */
+#define FLO__EXPR_ARGS_MAX  4
+#define FLO__EXPR_COST_MAX  UINT64_C(20000000) /* operations of one eval */
+
+/* The largest value that an expression may make, about, as JSON. A function
+ * that would make a larger one fails with FLO_LIMIT. */
+#define FLO__EXPR_BYTES_MAX   (UINT64_C(256) << 20)
+#define FLO__EXPR_NESTING_MAX 1000 /* of lists and maps that it makes */
 
 enum flo__op {
 	FLO__OP_NOP,
 	FLO__OP_CONST, /* push constant a */
 	FLO__OP_IDENT, /* a name (constant a); check makes it a REF */
 	FLO__OP_REF,   /* push the variable of reference a */
-	FLO__OP_LOCAL, /* push macro variable a */
+	FLO__OP_LOCAL, /* push a variable of macro a: n, an enum flo__part */
+	FLO__OP_FAIL,  /* pop b, push a failure with the text of constant a */
 	FLO__OP_FIELD, /* pop map, push its entry (constant a) */
 	FLO__OP_HAS,   /* pop map, push whether it has the entry */
 	FLO__OP_INDEX, /* pop index and list or map, push the item */
@@ -73,6 +80,14 @@ enum flo__macro {
 	FLO__MACRO_EXISTS_ONE,
 	FLO__MACRO_MAP,
 	FLO__MACRO_FILTER,
+	FLO__MACRO_MAP_VALUES, /* transformMap: the keys stay */
+};
+
+/* What a variable of a macro is. */
+enum flo__part {
+	FLO__PART_ITEM, /* the only one: of a list the item, of a map the key */
+	FLO__PART_KEY,	/* the first of two: the index, the key */
+	FLO__PART_VALUE, /* the second of two: the item, the value */
 };
 
 struct flo__ins {
@@ -82,6 +97,15 @@ struct flo__ins {
 	uint32_t a;
 	uint32_t b;
 	uint32_t at; /* of its token, in the text of its source */
+};
+
+/* What is wrong in an expression; the place is an offset into its text. */
+struct flo__expr_problem {
+	enum flo__problem_code code;
+	uint32_t at;
+	uint32_t len;
+	char message[192];
+	char hint[160];
 };
 
 /* Where a stretch of code came from, for messages. */
@@ -100,6 +124,8 @@ struct flo__expr {
 	uint32_t ins_len;
 	uint32_t consts_len;
 	uint32_t sources_len;
+	uint32_t refs_len;
+	uint32_t loops_max; /* macros in one another */
 	uint32_t stack_max;
 	struct flo__expr *next; /* all of a plan, to free what they own */
 };
@@ -115,6 +141,11 @@ struct flo__code {
 	uint32_t refs_len, refs_cap;
 	uint32_t sources_len, sources_cap;
 	bool nomem;
+	/*
+	 * As CEL without a checker: what is unknown or of the wrong type fails
+	 * when it is reached, not before.
+	 */
+	bool dynamic;
 };
 
 void flo__code_init(struct flo__code *code);
@@ -127,6 +158,9 @@ uint32_t flo__code_emit(struct flo__code *code, enum flo__op op, uint32_t a,
 /* Add a constant (taken; NULL: out of memory); its number. */
 uint32_t flo__code_const(struct flo__code *code, flo_value *value);
 uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref);
+/* The words of @problem as a constant, for FAIL. */
+uint32_t flo__code_problem(struct flo__code *code,
+			   const struct flo__expr_problem *problem);
 /* What is emitted next comes from @text (borrowed until _finish). */
 void flo__code_source(struct flo__code *code, const char *text, size_t len,
 		      uint32_t line, struct flo__arena *arena);
@@ -159,15 +193,6 @@ struct flo__token {
 	uint64_t number;
 	double real;
 	flo_value *value; /* of STRING and BYTES: owned */
-};
-
-/* What is wrong in an expression; the place is an offset into its text. */
-struct flo__expr_problem {
-	enum flo__problem_code code;
-	uint32_t at;
-	uint32_t len;
-	char message[192];
-	char hint[160];
 };
 
 typedef void (*flo__expr_problem_fn)(const struct flo__expr_problem *problem,
@@ -251,7 +276,7 @@ flo_status flo__expr_eval_at(const struct flo__expr *expr,
 /* Values that are errors travel beside those that are not: a failed operation
  * leaves its reason here and gives NULL. */
 struct flo__failure {
-	flo_status status; /* FLO_OK: none; FLO_NOMEM ends the evaluation */
+	flo_status status; /* FLO_OK: none; NOMEM and LIMIT are final */
 	uint32_t ins;	   /* where it happened */
 	char *text;	   /* owned */
 };
@@ -259,15 +284,21 @@ struct flo__failure {
 flo_value *flo__fail(struct flo__failure *failure, flo_status status,
 		     const char *format, ...) FLO_PRINTF(3, 4);
 
-/* Operators. Operands are borrowed; NULL and a failure, or a value. */
-flo_value *flo__ops_unary(enum flo__op op, const flo_value *a,
-			  struct flo__failure *failure);
+/* Operators on operands of which one at least is no scalar. They are borrowed;
+ * NULL and a failure, or a value that the caller owns. */
 flo_value *flo__ops_binary(enum flo__op op, const flo_value *a,
 			   const flo_value *b, struct flo__failure *failure);
-flo_value *flo__ops_field(const flo_value *map, const flo_value *name,
-			  struct flo__failure *failure);
-flo_value *flo__ops_has(const flo_value *map, const flo_value *name,
-			struct flo__failure *failure);
+/* a[b], borrowed from @a. */
+const flo_value *flo__ops_index(const flo_value *a, const flo_value *b,
+				struct flo__failure *failure);
+
+/* Fail: the operator, or the selection of @name, is not for these types. */
+flo_value *flo__ops_no_overload(struct flo__failure *failure, enum flo__op op,
+				flo_value_type a, flo_value_type b);
+void flo__ops_no_unary(struct flo__failure *failure, enum flo__op op,
+		       flo_value_type a);
+void flo__ops_no_field(struct flo__failure *failure, flo_value_type type,
+		       const flo_value *name);
 const char *flo__value_type_name(flo_value_type type);
 
 typedef flo_value *(*flo__function_fn)(const flo_value *const *args, size_t n,

@@ -165,7 +165,7 @@ static bool lex_number(struct flo__lexer *lx, struct flo__token *tok)
 	bool ok;
 
 	tok->type = FLO__TOKEN_INT;
-	if (peek(lx, 0) == '0' && (peek(lx, 1) | 32) == 'x')
+	if (peek(lx, 0) == '0' && peek(lx, 1) == 'x')
 		ok = lex_hex(lx, tok);
 	else
 		ok = lex_decimal(lx, tok);
@@ -287,7 +287,7 @@ static bool lex_string_into(struct flo__lexer *lx, struct flo__token *tok,
 	while (!at_quote(lx->text, lx->len, lx->at, quote, n)) {
 		char c = peek(lx, 0);
 
-		if (lx->at >= lx->len || (c == '\n' && n == 1))
+		if (lx->at >= lx->len || (n == 1 && (c == '\n' || c == '\r')))
 			return fail(lx, tok->at, lx->at - tok->at,
 				    "string is not closed");
 		if (c == '\\' && !raw) {

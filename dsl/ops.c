@@ -15,116 +15,34 @@ const char *flo__value_type_name(flo_value_type type)
 	return names[type];
 }
 
-static flo_value *no_overload(struct flo__failure *failure, const char *what,
+static const char *sign(enum flo__op op)
+{
+	static const char *const signs[] = {"+",  "-", "*",  "/", "%",	"==",
+					    "!=", "<", "<=", ">", ">=", "in"};
+
+	return op == FLO__OP_INDEX ? "[]" : signs[op - FLO__OP_ADD];
+}
+
+flo_value *flo__ops_no_overload(struct flo__failure *failure, enum flo__op op,
+				flo_value_type a, flo_value_type b)
+{
+	return flo__fail(failure, FLO_TYPE, "%s does not work on %s and %s",
+			 sign(op), flo__value_type_name(a),
+			 flo__value_type_name(b));
+}
+
+void flo__ops_no_unary(struct flo__failure *failure, enum flo__op op,
+		       flo_value_type a)
+{
+	flo__fail(failure, FLO_TYPE, "%s does not work on %s",
+		  op == FLO__OP_NOT ? "!" : "-", flo__value_type_name(a));
+}
+
+static flo_value *no_overload(struct flo__failure *failure, enum flo__op op,
 			      const flo_value *a, const flo_value *b)
 {
-	const char *a_name = flo__value_type_name(flo_value_typeof(a));
-
-	if (b == NULL)
-		return flo__fail(failure, FLO_TYPE, "%s does not work on %s",
-				 what, a_name);
-	return flo__fail(failure, FLO_TYPE, "%s does not work on %s and %s",
-			 what, a_name,
-			 flo__value_type_name(flo_value_typeof(b)));
-}
-
-flo_value *flo__ops_unary(enum flo__op op, const flo_value *a,
-			  struct flo__failure *failure)
-{
-	int64_t n;
-
-	switch (flo_value_typeof(a)) {
-	case FLO_VALUE_BOOL:
-		if (op == FLO__OP_NOT)
-			return flo_value_bool(!flo_value_get_bool(a));
-		break;
-	case FLO_VALUE_INT:
-		if (op != FLO__OP_NEG)
-			break;
-		n = flo_value_get_int(a);
-		if (n == INT64_MIN)
-			return flo__fail(failure, FLO_RANGE, "int overflow");
-		return flo_value_int(-n);
-	case FLO_VALUE_DOUBLE:
-		if (op == FLO__OP_NEG)
-			return flo_value_double(-flo_value_get_double(a));
-		break;
-	default:
-		break;
-	}
-	return no_overload(failure, op == FLO__OP_NOT ? "!" : "-", a, NULL);
-}
-
-static flo_value *int_op(enum flo__op op, int64_t a, int64_t b,
-			 struct flo__failure *failure)
-{
-	int64_t n = 0;
-	bool over = false;
-
-	if ((op == FLO__OP_DIV || op == FLO__OP_MOD) && b == 0)
-		return flo__fail(failure, FLO_RANGE,
-				 op == FLO__OP_DIV ? "division by zero"
-						   : "modulus by zero");
-	switch (op) {
-	case FLO__OP_ADD:
-		over = __builtin_add_overflow(a, b, &n);
-		break;
-	case FLO__OP_SUB:
-		over = __builtin_sub_overflow(a, b, &n);
-		break;
-	case FLO__OP_MUL:
-		over = __builtin_mul_overflow(a, b, &n);
-		break;
-	default:
-		over = a == INT64_MIN && b == -1;
-		if (!over)
-			n = op == FLO__OP_DIV ? a / b : a % b;
-	}
-	if (over)
-		return flo__fail(failure, FLO_RANGE, "int overflow");
-	return flo_value_int(n);
-}
-
-static flo_value *uint_op(enum flo__op op, uint64_t a, uint64_t b,
-			  struct flo__failure *failure)
-{
-	uint64_t n = 0;
-	bool over = false;
-
-	if ((op == FLO__OP_DIV || op == FLO__OP_MOD) && b == 0)
-		return flo__fail(failure, FLO_RANGE,
-				 op == FLO__OP_DIV ? "division by zero"
-						   : "modulus by zero");
-	switch (op) {
-	case FLO__OP_ADD:
-		over = __builtin_add_overflow(a, b, &n);
-		break;
-	case FLO__OP_SUB:
-		over = __builtin_sub_overflow(a, b, &n);
-		break;
-	case FLO__OP_MUL:
-		over = __builtin_mul_overflow(a, b, &n);
-		break;
-	default:
-		n = op == FLO__OP_DIV ? a / b : a % b;
-	}
-	if (over)
-		return flo__fail(failure, FLO_RANGE, "uint overflow");
-	return flo_value_uint(n);
-}
-
-static flo_value *double_op(enum flo__op op, double a, double b)
-{
-	switch (op) {
-	case FLO__OP_ADD:
-		return flo_value_double(a + b);
-	case FLO__OP_SUB:
-		return flo_value_double(a - b);
-	case FLO__OP_MUL:
-		return flo_value_double(a * b);
-	default:
-		return flo_value_double(a / b);
-	}
+	return flo__ops_no_overload(failure, op, flo_value_typeof(a),
+				    flo_value_typeof(b));
 }
 
 static flo_value *concat(const flo_value *a, const flo_value *b)
@@ -168,114 +86,20 @@ static flo_value *concat_lists(const flo_value *a, const flo_value *b)
 static flo_value *arithmetic(enum flo__op op, const flo_value *a,
 			     const flo_value *b, struct flo__failure *failure)
 {
-	static const char *const signs[] = {"+", "-", "*", "/", "%"};
 	flo_value_type type = flo_value_typeof(a);
 
-	if (type == flo_value_typeof(b)) {
-		switch (type) {
-		case FLO_VALUE_INT:
-			return int_op(op, flo_value_get_int(a),
-				      flo_value_get_int(b), failure);
-		case FLO_VALUE_UINT:
-			return uint_op(op, flo_value_get_uint(a),
-				       flo_value_get_uint(b), failure);
-		case FLO_VALUE_DOUBLE:
-			if (op != FLO__OP_MOD)
-				return double_op(op, flo_value_get_double(a),
-						 flo_value_get_double(b));
-			break;
-		case FLO_VALUE_STRING:
-		case FLO_VALUE_BYTES:
-			if (op == FLO__OP_ADD)
-				return concat(a, b);
-			break;
-		case FLO_VALUE_LIST:
-			if (op == FLO__OP_ADD)
-				return concat_lists(a, b);
-			break;
-		default:
-			break;
-		}
+	if (type == flo_value_typeof(b) && op == FLO__OP_ADD) {
+		if (type == FLO_VALUE_STRING || type == FLO_VALUE_BYTES)
+			return concat(a, b);
+		if (type == FLO_VALUE_LIST)
+			return concat_lists(a, b);
 	}
-	return no_overload(failure, signs[op - FLO__OP_ADD], a, b);
-}
-
-static bool is_number(const flo_value *v)
-{
-	flo_value_type type = flo_value_typeof(v);
-
-	return type == FLO_VALUE_INT || type == FLO_VALUE_UINT ||
-	       type == FLO_VALUE_DOUBLE;
+	return no_overload(failure, op, a, b);
 }
 
 static int order(bool less, bool more)
 {
 	return less ? -1 : more;
-}
-
-/* Compare an int with a double exactly; 2 if the double is NaN. */
-static int compare_int_double(int64_t a, double b)
-{
-	if (isnan(b))
-		return 2;
-	if (b >= 9223372036854775808.0)
-		return -1;
-	if (b < -9223372036854775808.0)
-		return 1;
-	if (a != (int64_t)b)
-		return order(a < (int64_t)b, true);
-	return order(trunc(b) < b, trunc(b) > b);
-}
-
-static int compare_uint_double(uint64_t a, double b)
-{
-	if (isnan(b))
-		return 2;
-	if (b >= 18446744073709551616.0)
-		return -1;
-	if (b < 0)
-		return 1;
-	if (a != (uint64_t)b)
-		return order(a < (uint64_t)b, true);
-	return order(trunc(b) < b, false);
-}
-
-/* -1, 0, 1, or 2 if there is no order (NaN). Both are numbers. */
-static int compare_numbers(const flo_value *a, const flo_value *b)
-{
-	flo_value_type ta = flo_value_typeof(a);
-	flo_value_type tb = flo_value_typeof(b);
-	int c;
-
-	if (ta > tb) {
-		c = compare_numbers(b, a);
-		return c == 2 ? 2 : -c;
-	}
-	if (ta == FLO_VALUE_DOUBLE) {
-		double x = flo_value_get_double(a);
-		double y = flo_value_get_double(b);
-
-		return isnan(x) || isnan(y) ? 2 : order(x<y, x> y);
-	}
-	if (tb == FLO_VALUE_DOUBLE)
-		return ta == FLO_VALUE_INT
-			       ? compare_int_double(flo_value_get_int(a),
-						    flo_value_get_double(b))
-			       : compare_uint_double(flo_value_get_uint(a),
-						     flo_value_get_double(b));
-	if (ta == FLO_VALUE_UINT) {
-		uint64_t x = flo_value_get_uint(a);
-
-		return order(x<flo_value_get_uint(b), x> flo_value_get_uint(b));
-	}
-	if (tb == FLO_VALUE_UINT) {
-		int64_t x = flo_value_get_int(a);
-		uint64_t y = flo_value_get_uint(b);
-
-		return x < 0 ? -1 : order((uint64_t)x<y, (uint64_t)x> y);
-	}
-	return order(flo_value_get_int(a) < flo_value_get_int(b),
-		     flo_value_get_int(a) > flo_value_get_int(b));
 }
 
 /* Bytewise, which for UTF-8 is the order of code points. */
@@ -301,18 +125,14 @@ static int compare_times(const flo_value *a, const flo_value *b)
 		     flo_value_get_nanos(a) > flo_value_get_nanos(b));
 }
 
-/* -1, 0, 1, 2 without an order, 3 if the types have none between them. */
+/* -1, 0, 1, or 2 if the types have no order between them. */
 static int compare(const flo_value *a, const flo_value *b)
 {
 	flo_value_type type = flo_value_typeof(a);
 
-	if (is_number(a) && is_number(b))
-		return compare_numbers(a, b);
 	if (type != flo_value_typeof(b))
-		return 3;
+		return 2;
 	switch (type) {
-	case FLO_VALUE_BOOL:
-		return (int)flo_value_get_bool(a) - (int)flo_value_get_bool(b);
 	case FLO_VALUE_STRING:
 	case FLO_VALUE_BYTES:
 		return compare_texts(a, b);
@@ -320,20 +140,17 @@ static int compare(const flo_value *a, const flo_value *b)
 	case FLO_VALUE_DURATION:
 		return compare_times(a, b);
 	default:
-		return 3;
+		return 2;
 	}
 }
 
 static flo_value *ordering(enum flo__op op, const flo_value *a,
 			   const flo_value *b, struct flo__failure *failure)
 {
-	static const char *const signs[] = {"<", "<=", ">", ">="};
 	int c = compare(a, b);
 
-	if (c == 3)
-		return no_overload(failure, signs[op - FLO__OP_LT], a, b);
 	if (c == 2)
-		return flo_value_bool(false);
+		return no_overload(failure, op, a, b);
 	switch (op) {
 	case FLO__OP_LT:
 		return flo_value_bool(c < 0);
@@ -352,7 +169,7 @@ static flo_value *in(const flo_value *a, const flo_value *b,
 	if (flo_value_typeof(b) == FLO_VALUE_MAP)
 		return flo_value_bool(flo_value_map_find(b, a) != NULL);
 	if (flo_value_typeof(b) != FLO_VALUE_LIST)
-		return no_overload(failure, "in", a, b);
+		return no_overload(failure, FLO__OP_IN, a, b);
 	for (size_t i = 0; i < flo_value_len(b); i++) {
 		if (flo_value_equal(a, flo_value_list_at(b, i)))
 			return flo_value_bool(true);
@@ -390,30 +207,45 @@ static int64_t index_of(const flo_value *v)
 	}
 }
 
-static flo_value *at_index(const flo_value *a, const flo_value *b,
-			   struct flo__failure *failure)
+static bool is_number(const flo_value *v)
+{
+	flo_value_type type = flo_value_typeof(v);
+
+	return type == FLO_VALUE_INT || type == FLO_VALUE_UINT ||
+	       type == FLO_VALUE_DOUBLE;
+}
+
+static const flo_value *at_list(const flo_value *list, const flo_value *index,
+				struct flo__failure *failure)
+{
+	size_t len = flo_value_len(list);
+	int64_t i = index_of(index);
+
+	if (i >= 0 && (uint64_t)i < len)
+		return flo_value_list_at(list, (size_t)i);
+	if (flo_value_typeof(index) == FLO_VALUE_DOUBLE && i < 0)
+		flo__fail(failure, FLO_RANGE,
+			  "index %g is no whole number from 0 on",
+			  flo_value_get_double(index));
+	else
+		flo__fail(failure, FLO_RANGE,
+			  "index %lld is out of range: the list has %zu item%s",
+			  (long long)i, len, len == 1 ? "" : "s");
+	return NULL;
+}
+
+const flo_value *flo__ops_index(const flo_value *a, const flo_value *b,
+				struct flo__failure *failure)
 {
 	const flo_value *item;
-	size_t len = flo_value_len(a);
-	int64_t i;
 
 	if (flo_value_typeof(a) == FLO_VALUE_MAP) {
 		item = flo_value_map_find(a, b);
-		return item != NULL ? flo_value_ref(item) : no_key(b, failure);
+		return item != NULL ? item : no_key(b, failure);
 	}
-	if (flo_value_typeof(a) != FLO_VALUE_LIST || !is_number(b))
-		return no_overload(failure, "[]", a, b);
-	i = index_of(b);
-	if (flo_value_typeof(b) == FLO_VALUE_DOUBLE && i < 0)
-		return flo__fail(failure, FLO_RANGE,
-				 "index %g is no whole number from 0 on",
-				 flo_value_get_double(b));
-	if (i < 0 || (uint64_t)i >= len)
-		return flo__fail(failure, FLO_RANGE,
-				 "index %lld is out of range: the list has "
-				 "%zu item%s",
-				 (long long)i, len, len == 1 ? "" : "s");
-	return flo_value_ref(flo_value_list_at(a, (size_t)i));
+	if (flo_value_typeof(a) == FLO_VALUE_LIST && is_number(b))
+		return at_list(a, b, failure);
+	return no_overload(failure, FLO__OP_INDEX, a, b);
 }
 
 flo_value *flo__ops_binary(enum flo__op op, const flo_value *a,
@@ -431,33 +263,21 @@ flo_value *flo__ops_binary(enum flo__op op, const flo_value *a,
 		return ordering(op, a, b, failure);
 	case FLO__OP_IN:
 		return in(a, b, failure);
-	case FLO__OP_INDEX:
-		return at_index(a, b, failure);
 	default:
 		return arithmetic(op, a, b, failure);
 	}
 }
 
-flo_value *flo__ops_field(const flo_value *map, const flo_value *name,
-			  struct flo__failure *failure)
+void flo__ops_no_field(struct flo__failure *failure, flo_value_type type,
+		       const flo_value *name)
 {
-	const flo_value *value;
-
-	if (flo_value_typeof(map) != FLO_VALUE_MAP)
-		return flo__fail(
-			failure, FLO_TYPE, "cannot select \"%.64s\" from %s",
-			flo_value_get_string(name, NULL),
-			flo_value_typeof(map) == FLO_VALUE_NULL
-				? "null: the step had no output, or was skipped"
-				: flo__value_type_name(flo_value_typeof(map)));
-	value = flo_value_map_find(map, name);
-	return value != NULL ? flo_value_ref(value) : no_key(name, failure);
-}
-
-flo_value *flo__ops_has(const flo_value *map, const flo_value *name,
-			struct flo__failure *failure)
-{
-	if (flo_value_typeof(map) != FLO_VALUE_MAP)
-		return flo__ops_field(map, name, failure);
-	return flo_value_bool(flo_value_map_find(map, name) != NULL);
+	if (type == FLO_VALUE_MAP)
+		no_key(name, failure);
+	else
+		flo__fail(failure, FLO_TYPE, "cannot select \"%.64s\" from %s",
+			  flo_value_get_string(name, NULL),
+			  type == FLO_VALUE_NULL
+				  ? "null: the step had no output, or was "
+				    "skipped"
+				  : flo__value_type_name(type));
 }

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# What expressions cost: a path, a comparison, a template, macros, compiling.
+#
+# Usage: tools/bench dsl [--json] [--rounds N] [ROW...]
+#
+#   --rounds N   how often a row runs, as a new process each time; the least
+#                counts
+#   ROW          only these
+#
+# Builds this tree in build-bench/. There are no peers: other programs that
+# evaluate CEL in C are not to be had as packages.
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/bench/common.sh"
+build=$top/build-bench
+bench=$build/bench/dsl_bench
+json=false
+rounds=5
+wanted=()
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--json) json=true ;;
+	--rounds) rounds=${2:?}; shift ;;
+	-h | --help) usage 0 ;;
+	-*) echo "bench: unknown option '$1'" >&2; usage 2 >&2 ;;
+	*) wanted+=("$1") ;;
+	esac
+	shift
+done
+
+log=$(mktemp "${TMPDIR:-/tmp}/flow-bench.XXXXXX")
+trap 'rm -f "$log"' EXIT
+make_bench() {
+	[ -f "$build/build.ninja" ] ||
+		meson setup "$build" "$top" -Dbuildtype=release -Db_lto=false \
+			-Dtests=disabled -Dbench=true >"$log" 2>&1 || return
+	ninja -C "$build" bench/dsl_bench >"$log" 2>&1
+}
+make_bench || { cat "$log" >&2; exit 1; }
+
+# The least figure of a row's rounds.
+least() {
+	local round
+	for ((round = 0; round < rounds; round++)); do
+		"$bench" "$1" 1
+	done | sort -n | awk 'NR == 1 { print $1 }'
+}
+
+mapfile -t rows < <("$bench" --list | cut -d ' ' -f 1)
+[ ${#wanted[@]} -gt 0 ] || wanted=("${rows[@]}")
+for row in "${wanted[@]}"; do
+	[[ " ${rows[*]} " == *" $row "* ]] || {
+		echo "bench: no row '$row'; there are ${rows[*]}" >&2
+		exit 2
+	}
+done
+$json || printf '%-14s %10s\n' row "ns"
+for row in "${wanted[@]}"; do
+	figure=$(least "$row")
+	if $json; then
+		printf '{"row":"%s","unit":"ns","ours":%s,"peers":{},"best_peer":"","ratio":0}\n' \
+			"$row" "$figure"
+	else
+		printf '%-14s %10s\n' "$row" "$figure"
+	fi
+done
