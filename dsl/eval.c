@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/utf8.h"
 #include "base/value_p.h"
 
 #include <stdarg.h>
@@ -52,6 +53,7 @@ flo_value *flo__fail(struct flo__failure *failure, flo_status status,
 	va_start(args, format);
 	vsnprintf(buf, sizeof(buf), format, args);
 	va_end(args);
+	flo__utf8_tidy(buf);
 	flo__free(failure->text);
 	failure->text = flo__strdup(buf);
 	failure->status = failure->text != NULL ? status : FLO_NOMEM;
