@@ -4,10 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Show that a text was cut: its last bytes become "...". */
+/* Show that a text was cut: its last characters become "...". */
 static void mark_cut(char *text, size_t size)
 {
-	memcpy(text + size - 4, "...", 4);
+	size_t at = size - 4;
+
+	/* Not inside a character of UTF-8, which has three tails at most. */
+	while (at > size - 7 && (text[at] & 0xc0) == 0x80)
+		at--;
+	memcpy(text + at, "...", 4);
 }
 
 void flo_error_clear(flo_error *err)

@@ -90,3 +90,22 @@ size_t flo__utf8_count(const char *text, size_t len)
 		count += !is_tail((unsigned char)text[i]);
 	return count;
 }
+
+void flo__utf8_tidy(char *text)
+{
+	size_t len = strlen(text);
+	size_t at = 0;
+	size_t to = 0;
+	uint32_t code;
+
+	if (flo__utf8_valid(text, len))
+		return;
+	while (at < len) {
+		size_t n = flo__utf8_next(text + at, len - at, &code);
+
+		memmove(text + to, text + at, n);
+		to += n;
+		at += n != 0 ? n : 1;
+	}
+	text[to] = '\0';
+}

@@ -17,4 +17,10 @@ bool flo__utf8_valid(const char *text, size_t len);
 /* Code points in valid UTF-8. */
 size_t flo__utf8_count(const char *text, size_t len);
 
+/*
+ * Take out of the string @text what is no UTF-8: what is left of a character
+ * that somebody cut at a number of bytes.
+ */
+void flo__utf8_tidy(char *text);
+
 #endif

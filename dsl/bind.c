@@ -28,19 +28,16 @@ void flo__params_release(struct flo__params *params)
 {
 	for (uint32_t i = 0; i < params->len; i++)
 		release(&params->list[i]);
+	flo__map_fini(&params->by_name);
 }
 
 struct flo__param *flo__params_find(const struct flo__params *params,
 				    const char *name, size_t len)
 {
-	for (uint32_t i = 0; i < params->len; i++) {
-		struct flo__param *param = &params->list[i];
+	const union flo__map_slot *slot =
+		flo__map_getn(&params->by_name, name, len);
 
-		if (strlen(param->name) == len &&
-		    memcmp(param->name, name, len) == 0)
-			return param;
-	}
-	return NULL;
+	return slot != NULL ? &params->list[slot->n] : NULL;
 }
 
 static bool has_type(enum flo__param_type type, const flo_value *value)

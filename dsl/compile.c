@@ -232,7 +232,7 @@ static void warn_unused(struct flo__compiler *c)
 	const struct flo__params *params = &c->out->params;
 
 	for (uint32_t i = 0; i < params->len; i++) {
-		if (params->list[i].used)
+		if (params->list[i].used || params->all_used)
 			continue;
 		flo__report_warning(&c->report, FLO__CODE_UNUSED_PARAM,
 				    flo__doc_span(&c->doc,
@@ -359,6 +359,7 @@ static void compiler_fini(struct flo__compiler *c)
 	flo__free(c->table);
 	flo__free(c->reach);
 	flo__free(c->reach_stack);
+	flo__map_fini(&c->env_names);
 	flo__code_fini(&c->code);
 	flo__report_fini(&c->report);
 	flo__doc_fini(&c->doc);

@@ -87,7 +87,8 @@ struct flo__compiler {
 	struct flo__number default_timeout;
 	const struct flo__retry *default_retry;
 	const struct flo__expr *const *default_shell;
-	uint32_t env; /* the pipeline's, in the document */
+	uint32_t env;		   /* the pipeline's, in the document */
+	struct flo__map env_names; /* its keys, once they were asked for */
 	bool nomem;
 };
 

@@ -1,5 +1,6 @@
 #include "dsl/expr_p.h"
 
+#include "base/utf8.h"
 #include "base/strbuf.h"
 
 #include <errno.h>
@@ -22,6 +23,8 @@ void flo__problem_set(struct flo__expr_problem *problem,
 	va_start(args, format);
 	vsnprintf(problem->message, sizeof(problem->message), format, args);
 	va_end(args);
+	flo__utf8_tidy(problem->message);
+	flo__utf8_tidy(problem->hint);
 }
 
 static bool fail(struct flo__lexer *lx, size_t at, size_t len,
@@ -141,11 +144,17 @@ static bool lex_decimal(struct flo__lexer *lx, struct flo__token *tok)
 		flo_value *value = NULL;
 		/* JSON's reader knows no locale; ".5" is CEL's alone. */
 		char json[sizeof(buf) + 1];
+		flo_status st;
 
 		snprintf(json, sizeof(json), "%s%s", buf[0] == '.' ? "0" : "",
 			 buf);
-		if (flo_value_from_json(json, strlen(json), FLO_JSON_ANY, NULL,
-					&value) != FLO_OK)
+		st = flo_value_from_json(json, strlen(json), FLO_JSON_ANY, NULL,
+					 &value);
+		if (st == FLO_NOMEM) {
+			lx->nomem = true;
+			return false;
+		}
+		if (st != FLO_OK)
 			return fail(lx, begin, len, "number too large");
 		tok->real = flo_value_typeof(value) == FLO_VALUE_DOUBLE
 				    ? flo_value_get_double(value)

@@ -219,12 +219,13 @@ static void check_cycles(struct flo__compiler *c)
 {
 	size_t n = c->nodes_len;
 	uint32_t *mem = flo__calloc(3 * n, sizeof(*mem));
-	struct order o = {mem, mem + n, mem + 2 * n};
+	struct order o;
 
 	if (mem == NULL) {
 		c->nomem = true;
 		return;
 	}
+	o = (struct order){mem, mem + n, mem + 2 * n};
 	take_away(c, &o);
 	find_cycles(c, &o);
 	flo__free(mem);

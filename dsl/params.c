@@ -170,6 +170,17 @@ static void declare(struct flo__compiler *c, uint32_t node,
 			  "`required`", &param->required);
 }
 
+/* The param that is added next has @name; false without memory. */
+static bool add_name(struct flo__params *params, const char *name)
+{
+	union flo__map_slot *slot;
+	flo_status st = flo__map_put(&params->by_name, name, &slot);
+
+	if (st == FLO_OK)
+		slot->n = params->len;
+	return st != FLO_NOMEM; /* twice: reported with the document */
+}
+
 void flo__params_declare(struct flo__compiler *c, uint32_t node)
 {
 	struct flo__params *params = &c->out->params;
@@ -191,6 +202,10 @@ void flo__params_declare(struct flo__compiler *c, uint32_t node)
 		if (param->name == NULL)
 			return;
 		param->place = key;
+		if (!add_name(params, param->name)) {
+			c->nomem = true;
+			return;
+		}
 		params->len++;
 		if (flo__compile_is(c, value, FLO__DOC_OBJECT, "a param"))
 			declare(c, value, &flo__grammar_param, 0, param);

@@ -8,6 +8,7 @@
 #include <flo/error.h>
 #include <flo/value.h>
 
+#include "base/map.h"
 #include "base/strbuf.h"
 
 #include <stdbool.h>
@@ -43,6 +44,8 @@ struct flo__param {
 struct flo__params {
 	struct flo__param *list;
 	uint32_t len;
+	struct flo__map by_name; /* numbers in list; keys are the names */
+	bool all_used;		 /* `params` as a whole is; while compiling */
 };
 
 void flo__params_release(struct flo__params *params);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 #include "dsl/dsl.h"
 
 #include <stdarg.h>
@@ -56,6 +57,44 @@ static bool grow(struct flo__report *report)
 	return true;
 }
 
+static bool is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static bool has_control(const char *text)
+{
+	while (*text != '\0' && !is_control(*text))
+		text++;
+	return *text != '\0';
+}
+
+/*
+ * @text (taken) as one line of UTF-8: what it cites from the file may have been
+ * cut inside a character, and may have control characters in it, which are
+ * shown as JSON would have them. NULL without memory.
+ */
+static char *one_line(char *text)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	if (text == NULL)
+		return NULL;
+	flo__utf8_tidy(text);
+	if (!has_control(text))
+		return text;
+	for (const char *at = text; *at != '\0'; at++) {
+		if (*at == '\n' || *at == '\t')
+			flo__strbuf_adds(&sb, *at == '\n' ? "\\n" : "\\t");
+		else if (is_control(*at))
+			flo__strbuf_addf(&sb, "\\u%04x", (unsigned)*at);
+		else
+			flo__strbuf_addc(&sb, *at);
+	}
+	flo__free(text);
+	return flo__strbuf_take(&sb);
+}
+
 static void add(struct flo__report *report, struct flo__problem problem,
 		const char *hint, const char *format, va_list args)
 {
@@ -66,9 +105,9 @@ static void add(struct flo__report *report, struct flo__problem problem,
 		return;
 	flo__strbuf_addv(&sb, format, args);
 	problem.seq = (uint32_t)report->len;
-	problem.message = flo__strbuf_take(&sb);
+	problem.message = one_line(flo__strbuf_take(&sb));
 	if (hint != NULL && hint[0] != '\0')
-		problem.hint = flo__strdup(hint);
+		problem.hint = one_line(flo__strdup(hint));
 	if (problem.message == NULL || !grow(report) ||
 	    (hint != NULL && hint[0] != '\0' && problem.hint == NULL)) {
 		report->nomem = true;

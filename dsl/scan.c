@@ -362,19 +362,25 @@ static flo_status scan_key(struct scan *s)
 	return FLO_OK;
 }
 
+/* A value may begin here, of any type: the parser of record counts scalars as
+ * a level too. */
+static flo_status check_depth(struct scan *s)
+{
+	struct flo__span span = {s->at, s->at + 1};
+
+	if (s->depth < FLO__DOC_DEPTH_MAX)
+		return FLO_OK;
+	flo__report_error(s->report, FLO__CODE_TOO_DEEP, span, s->open, NULL,
+			  "JSON nested deeper than %d levels",
+			  FLO__DOC_DEPTH_MAX);
+	return FLO_INVALID;
+}
+
 static flo_status open_container(struct scan *s, enum flo__doc_type type)
 {
 	uint32_t node;
 	flo_status st;
 
-	if (s->depth == FLO__DOC_DEPTH_MAX) {
-		struct flo__span span = {s->at, s->at + 1};
-
-		flo__report_error(s->report, FLO__CODE_TOO_DEEP, span, s->open,
-				  NULL, "JSON nested deeper than %d levels",
-				  FLO__DOC_DEPTH_MAX);
-		return FLO_INVALID;
-	}
 	st = add(s, type, s->at, s->at + 1, &node);
 	if (st != FLO_OK)
 		return st;
@@ -432,6 +438,11 @@ static flo_status scan_value(struct scan *s, bool *ret_opened)
 	flo_status st;
 
 	*ret_opened = c == '{' || c == '[';
+	if (s->at >= s->doc->len)
+		return ends_early(s);
+	st = check_depth(s);
+	if (st != FLO_OK)
+		return st;
 	if (*ret_opened) {
 		st = open_container(s, c == '{' ? FLO__DOC_OBJECT
 						: FLO__DOC_ARRAY);
@@ -439,8 +450,6 @@ static flo_status scan_value(struct scan *s, bool *ret_opened)
 			s->doc->nodes[s->open].next = last;
 		return st;
 	}
-	if (s->at >= s->doc->len)
-		return ends_early(s);
 	if (c == '"') {
 		st = skip_string(s, &escaped);
 		if (st == FLO_OK)

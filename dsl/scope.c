@@ -281,6 +281,15 @@ static unsigned param_types(const struct flo__param *param)
 	return types[param->type] | (given ? 0 : FLO_TYPES(NULL));
 }
 
+/* Problems after which nobody reads a "did you mean" any more: each costs a
+ * look at all names. */
+#define HINTED_MAX 200
+
+static bool gives_hints(const struct flo__compiler *c)
+{
+	return c->report.len < HINTED_MAX;
+}
+
 static flo_status find_param(struct flo__view *view, const char *name,
 			     size_t len, unsigned *types,
 			     struct flo__expr_problem *problem)
@@ -291,8 +300,7 @@ static flo_status find_param(struct flo__view *view, const char *name,
 	char hint[96];
 
 	if (name == NULL) {
-		for (uint32_t i = 0; i < params->len; i++)
-			params->list[i].used = true;
+		params->all_used = true;
 		return FLO_OK;
 	}
 	param = flo__params_find(params, name, len);
@@ -302,7 +310,7 @@ static flo_status find_param(struct flo__view *view, const char *name,
 		return FLO_OK;
 	}
 	flo__nearest_init(&near, name, len);
-	for (uint32_t i = 0; i < params->len; i++)
+	for (uint32_t i = 0; i < params->len && gives_hints(view->c); i++)
 		flo__nearest_offer(&near, params->list[i].name,
 				   strlen(params->list[i].name));
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_PARAM, 0, 0,
@@ -310,6 +318,24 @@ static flo_status find_param(struct flo__view *view, const char *name,
 			 "there is no param \"%.*s\"",
 			 (int)(len < 64 ? len : 64), name);
 	return FLO_NOTFOUND;
+}
+
+/* The keys of the pipeline's `env` in a map, made when one is asked for. */
+static bool has_env(struct flo__compiler *c, const char *name, size_t len)
+{
+	union flo__map_slot *slot;
+	uint32_t key = FLO__DOC_NONE;
+
+	if (c->env != FLO__DOC_NONE && c->env_names.len == 0)
+		key = flo__doc_first(&c->doc, c->env);
+	for (; key != FLO__DOC_NONE; key = c->doc.nodes[key].next) {
+		size_t key_len;
+		const char *text = flo__doc_string(&c->doc, key, &key_len);
+
+		c->nomem |= flo__map_putn(&c->env_names, text, key_len,
+					  &slot) == FLO_NOMEM;
+	}
+	return flo__map_getn(&c->env_names, name, len) != NULL;
 }
 
 static flo_status find_env(struct flo__view *view, const char *name, size_t len,
@@ -320,12 +346,12 @@ static flo_status find_env(struct flo__view *view, const char *name, size_t len,
 	struct flo__nearest near;
 	char hint[96];
 
-	if (env != FLO__DOC_NONE &&
-	    flo__doc_getn(doc, env, name, len) != FLO__DOC_NONE)
+	if (has_env(view->c, name, len))
 		return FLO_OK;
 	flo__nearest_init(&near, name, len);
-	for (uint32_t key = env != FLO__DOC_NONE ? flo__doc_first(doc, env)
-						 : FLO__DOC_NONE;
+	for (uint32_t key = env != FLO__DOC_NONE && gives_hints(view->c)
+				    ? flo__doc_first(doc, env)
+				    : FLO__DOC_NONE;
 	     key != FLO__DOC_NONE; key = doc->nodes[key].next) {
 		size_t key_len;
 		const char *text = flo__doc_string(doc, key, &key_len);

@@ -4,6 +4,7 @@
 #include "dsl/eval_p.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 #include "base/contract.h"
 
 #include <stdarg.h>
@@ -18,6 +19,7 @@ flo_value *flo__fail(struct flo__failure *failure, flo_status status,
 	va_start(args, format);
 	vsnprintf(buf, sizeof(buf), format, args);
 	va_end(args);
+	flo__utf8_tidy(buf);
 	flo__free(failure->text);
 	failure->text = flo__strdup(buf);
 	failure->status = failure->text != NULL ? status : FLO_NOMEM;

@@ -7,6 +7,14 @@
  * the wrapped allocator leaves the load by longjmp() and frees all that the
  * load had allocated, which it knows from a record of live allocations.
  *
+ * The record is an array. What is freed is mostly young, so it is looked for at
+ * the end, but no further than a few entries: the rest is noted in a second
+ * array, of frees, and only who runs out of memory sorts both to find out what
+ * was live. A key is freed after its value was read, and after a syntax error
+ * jansson frees the whole tree, oldest first: to search for these took hours
+ * for a text of some megabytes. Refused: a hash table, since each of millions
+ * of allocations would pay for what almost never happens.
+ *
  * Refused: to go on with a flag set and an emergency arena for what the lexer
  * asks until it ends. How large the arena must be depends on the longest
  * token and on how jansson is written inside; here nothing does. And a header
@@ -34,6 +42,15 @@
 /* jansson takes 80 bytes a level; sanitizers make that several times more. */
 #define DEEP_STACK (4u << 20)
 
+/* Entries of live that are searched for what is freed. */
+#define LOOK_BACK 32
+
+struct record {
+	void **items; /* owned */
+	size_t len;
+	size_t cap;
+};
+
 /* A load in progress. All fields by its thread only. */
 struct load {
 	const char *text;
@@ -41,10 +58,9 @@ struct load {
 	size_t flags;
 	flo_status status;
 	json_error_t error;
-	json_t *root; /* if the status is FLO_OK */
-	void **live;  /* what the load has allocated and not freed */
-	size_t live_len;
-	size_t live_cap;
+	json_t *root;	    /* if the status is FLO_OK */
+	struct record live; /* what it has allocated */
+	struct record gone; /* what of that was freed and is still in live */
 	jmp_buf out_of_memory;
 };
 
@@ -54,30 +70,35 @@ static pthread_once_t installed = PTHREAD_ONCE_INIT;
 static json_malloc_t below_malloc; /* written once, by install() */
 static json_free_t below_free;
 
-static bool record(struct load *load, void *mem)
+static bool record(struct record *record, void *mem)
 {
-	if (load->live_len == load->live_cap) {
-		size_t cap = load->live_cap < 64 ? 64 : load->live_cap * 2;
-		void **live = flo__reallocarray(load->live, cap, sizeof(*live));
+	if (record->len == record->cap) {
+		size_t cap = record->cap < 64 ? 64 : record->cap * 2;
+		void **items =
+			flo__reallocarray(record->items, cap, sizeof(*items));
 
-		if (live == NULL)
+		if (items == NULL)
 			return false;
-		load->live = live;
-		load->live_cap = cap;
+		record->items = items;
+		record->cap = cap;
 	}
-	load->live[load->live_len++] = mem;
+	record->items[record->len++] = mem;
 	return true;
 }
 
-/* What is freed during a load is mostly young, so the search is short. */
-static void forget(struct load *load, const void *mem)
+/* @mem is about to be freed. False without memory to note that. */
+static bool forget(struct load *load, void *mem)
 {
-	for (size_t i = load->live_len; i-- > 0;) {
-		if (load->live[i] == mem) {
-			load->live[i] = load->live[--load->live_len];
-			return;
+	struct record *live = &load->live;
+	size_t end = live->len > LOOK_BACK ? live->len - LOOK_BACK : 0;
+
+	for (size_t i = live->len; i-- > end;) {
+		if (live->items[i] == mem) {
+			live->items[i] = live->items[--live->len];
+			return true;
 		}
 	}
+	return record(&load->gone, mem);
 }
 
 static void *guard_malloc(size_t size)
@@ -89,7 +110,7 @@ static void *guard_malloc(size_t size)
 		return mem;
 	if (mem == NULL)
 		longjmp(load->out_of_memory, 1);
-	if (!record(load, mem)) {
+	if (!record(&load->live, mem)) {
 		below_free(mem);
 		longjmp(load->out_of_memory, 1);
 	}
@@ -98,8 +119,8 @@ static void *guard_malloc(size_t size)
 
 static void guard_free(void *mem)
 {
-	if (current != NULL && mem != NULL)
-		forget(current, mem);
+	if (current != NULL && mem != NULL && !forget(current, mem))
+		longjmp(current->out_of_memory, 1);
 	below_free(mem);
 }
 
@@ -119,11 +140,42 @@ void flo__json_guard_install(void)
 	pthread_once(&installed, install);
 }
 
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t) * (void *const *)a;
+	uintptr_t y = (uintptr_t) * (void *const *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Free what is in live more often than in gone: an address that was freed may
+ * have been allocated again. */
 static void free_live(struct load *load)
 {
-	for (size_t i = 0; i < load->live_len; i++)
-		below_free(load->live[i]);
-	load->live_len = 0;
+	struct record *live = &load->live;
+	struct record *gone = &load->gone;
+	size_t at = 0;
+
+	if (live->len > 1)
+		qsort(live->items, live->len, sizeof(void *), by_address);
+	if (gone->len > 1)
+		qsort(gone->items, gone->len, sizeof(void *), by_address);
+	for (size_t i = 0; i < live->len; i++) {
+		/* jansson may have freed what an earlier load had made. */
+		while (at < gone->len &&
+		       by_address(&gone->items[at], &live->items[i]) < 0)
+			at++;
+		if (at < gone->len && gone->items[at] == live->items[i])
+			at++;
+		else
+			below_free(live->items[i]);
+	}
+}
+
+static void record_fini(struct record *record)
+{
+	flo__free(record->items);
+	*record = (struct record){0};
 }
 
 /* @load belongs to the caller's frame: longjmp() leaves it as it was. */
@@ -144,10 +196,8 @@ static void load_guarded(struct load *load)
 	load_or_jump(load);
 	if (load->status == FLO_NOMEM)
 		free_live(load);
-	flo__free(load->live);
-	load->live = NULL;
-	load->live_len = 0;
-	load->live_cap = 0;
+	record_fini(&load->live);
+	record_fini(&load->gone);
 }
 
 /*

@@ -197,6 +197,14 @@ static void deep_json_is_an_error_with_a_place(void **state)
 	assert_says(text, "1:10241: error: [too-deep] JSON nested deeper than "
 			  "2048 levels\n");
 	flo__free(text);
+	/* The parser of record counts the innermost value, of any type. */
+	text = repeat("[", 2048, "]");
+	assert_says(text, "1:1: error: [wrong-type] a pipeline must be an "
+			  "object, not an array\n");
+	text[2048] = '1';
+	assert_says(text, "1:2049: error: [too-deep] JSON nested deeper than "
+			  "2048 levels\n");
+	flo__free(text);
 }
 
 /* A pipeline with @n groups inside each other. */

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/utf8.h"
+
 #include <flo/error.h>
 
 #include <errno.h>
@@ -45,6 +47,27 @@ static void long_text_is_cut_with_dots(void **state)
 	assert_string_equal(err.text + FLO_ERROR_TEXT_MAX - 4, "...");
 }
 
+static void a_long_text_is_not_cut_inside_a_character(void **state)
+{
+	char text[FLO_ERROR_TEXT_MAX * 2];
+
+	(void)state;
+	/* Characters of 1 to 4 bytes, from every offset. */
+	for (size_t shift = 0; shift < 12; shift++) {
+		flo_error err = FLO_ERROR_INIT;
+
+		memset(text, 'x', shift);
+		for (size_t at = shift; at + 10 < sizeof(text); at += 9)
+			memcpy(text + at,
+			       "\xc3\xa9\xe2\x82\xac"
+			       "\xf0\x9f\x98\x80",
+			       10);
+		flo_error_set(&err, FLO_IO, "%s", text);
+		assert_true(flo__utf8_valid(err.text, strlen(err.text)));
+		assert_string_equal(err.text + strlen(err.text) - 3, "...");
+	}
+}
+
 static void system_errors_keep_their_errno(void **state)
 {
 	flo_error err = FLO_ERROR_INIT;
@@ -69,6 +92,7 @@ int main(void)
 		cmocka_unit_test(first_error_stays),
 		cmocka_unit_test(context_goes_in_front),
 		cmocka_unit_test(long_text_is_cut_with_dots),
+		cmocka_unit_test(a_long_text_is_not_cut_inside_a_character),
 		cmocka_unit_test(system_errors_keep_their_errno),
 		cmocka_unit_test(every_status_has_a_text),
 	};

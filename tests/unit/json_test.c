@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/strbuf.h"
 #include "json/json_p.h"
 
 #include <float.h>
@@ -287,6 +288,46 @@ static void deep_documents_survive_failed_allocations(void **state)
 	free(text);
 }
 
+/* @n small objects in an array, and then a fault. */
+static char *faulty_list(size_t n)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	flo__strbuf_addc(&sb, '[');
+	for (size_t i = 0; i < n; i++)
+		flo__strbuf_addf(&sb, "{\"k%zu\":[%zu,\"s\"]},", i, i);
+	flo__strbuf_adds(&sb, "x]");
+	return flo__strbuf_take(&sb);
+}
+
+static void what_a_fault_frees_survives_failed_allocations(void **state)
+{
+	char *text = faulty_list(40);
+	long nth = 1;
+
+	(void)state;
+	while (read_hurt(text, nth, false, FLO_SYNTAX, NULL))
+		nth++;
+	assert_true(nth > 200);
+	nth = 1;
+	while (read_hurt(text, nth, true, FLO_SYNTAX, NULL))
+		nth += 1 + nth / 50;
+	flo__free(text);
+}
+
+/* The time was quadratic: a fault behind 640 kB took 18 seconds, and here it
+ * would be an hour. */
+static void a_fault_at_the_end_of_a_long_text_is_told_at_once(void **state)
+{
+	char *text = faulty_list(500000);
+	flo_value *value = NULL;
+
+	(void)state;
+	assert_int_equal(read_any(text, NULL, &value), FLO_SYNTAX);
+	assert_null(value);
+	flo__free(text);
+}
+
 static void memory_from_before_the_guard_can_be_freed(void **state)
 {
 	/* Made by main(), before the guard was installed. */
@@ -342,6 +383,10 @@ int main(void)
 		cmocka_unit_test(deeper_nesting_is_an_error),
 		cmocka_unit_test(no_failed_allocation_gives_a_wrong_result),
 		cmocka_unit_test(deep_documents_survive_failed_allocations),
+		cmocka_unit_test(
+			what_a_fault_frees_survives_failed_allocations),
+		cmocka_unit_test(
+			a_fault_at_the_end_of_a_long_text_is_told_at_once),
 		cmocka_unit_test_prestate(
 			memory_from_before_the_guard_can_be_freed, old),
 		cmocka_unit_test(places_count_code_points),

@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool valid(const char *text)
@@ -65,12 +66,38 @@ static void code_points_are_counted(void **state)
 	assert_int_equal(code, 0x20ac);
 }
 
+static void characters_that_were_cut_are_taken_out(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *want;
+	} cases[] = {
+		{"", ""},
+		{"plain", "plain"},
+		{"\xc3\xa9", "\xc3\xa9"},
+		{"cut \xe2\x82", "cut "},
+		{"\"cut \xc3\" and on", "\"cut \" and on"},
+		{"\xa9 tail first", " tail first"},
+		{"\xf0\x9f\xff", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "%s", cases[i].text);
+		flo__utf8_tidy(text);
+		assert_string_equal(text, cases[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_valid),
 		cmocka_unit_test(other_bytes_are_not),
 		cmocka_unit_test(code_points_are_counted),
+		cmocka_unit_test(characters_that_were_cut_are_taken_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
