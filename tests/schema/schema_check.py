@@ -18,6 +18,7 @@ SEMANTIC = {
     "bad-expression", "unknown-name", "unknown-function", "type-mismatch",
     "unsupported", "bad-param", "missing-param", "bad-cron",
     "unknown-timezone", "unreadable-pipeline", "included-errors",
+    "unknown-secret", "secret-not-allowed",
 }
 # Not JSON, or not all of it: there is nothing for a validator to look at.
 SYNTAX = {"syntax"}
