@@ -140,13 +140,6 @@ static void check_labels(struct flo__compiler *c, uint32_t node)
 		flo__compile_plain(c, flo__doc_value(key), "a label");
 }
 
-enum top {
-#define FLO__TOP_X(key, text, where, shape, about) TOP_##key,
-	FLO__TOP_MAP(FLO__TOP_X)
-#undef FLO__TOP_X
-	TOPS
-};
-
 /* Keys that are only checked here. */
 static void check_words(struct flo__compiler *c, const uint32_t *top)
 {

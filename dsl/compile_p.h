@@ -41,6 +41,14 @@ struct flo__keys {
 	unsigned where; /* what kind of step they make, FOREACH beside it */
 };
 
+/* Keys of the top level. */
+enum flo__top {
+#define FLO__TOP_X(key, text, where, shape, about) TOP_##key,
+	FLO__TOP_MAP(FLO__TOP_X)
+#undef FLO__TOP_X
+	TOPS
+};
+
 /* A plan with what belongs to it beyond what the runner sees. */
 struct flo__dsl_plan {
 	struct flo__plan plan; /* first: the one is cast to the other */

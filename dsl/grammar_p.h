@@ -31,10 +31,9 @@ enum flo__where {
 	IN_FOREACH = 32, /* or matrix */
 	IN_PIPELINE = 64,
 	IN_PROGRAM = IN_EXEC | IN_SH,
-	IN_NATIVE = IN_USE | IN_PIPELINE,
-	IN_LEAF = IN_PROGRAM | IN_NATIVE,
+	IN_LEAF = IN_PROGRAM | IN_USE,
 	IN_BLOCK = IN_STEPS | IN_GROUP | IN_FOREACH,
-	IN_ANY = IN_LEAF | IN_BLOCK,
+	IN_ANY = IN_LEAF | IN_BLOCK | IN_PIPELINE,
 	/* Beside any of these: an object without the key is not complete. */
 	IS_REQUIRED = 1 << 30,
 };
@@ -100,7 +99,7 @@ enum flo__where {
 	  "The exit codes that count as success; [0] unless said.")            \
 	X(STOP_SIGNAL, "stop_signal", IN_PROGRAM, signal,                      \
 	  "What asks the program to stop; SIGTERM unless said.")               \
-	X(WITH, "with", IN_NATIVE, arguments,                                  \
+	X(WITH, "with", IN_USE | IN_PIPELINE, arguments,                       \
 	  "Arguments of the step type, or params of the pipeline.")            \
 	X(AS, "as", IN_FOREACH, item_name,                                     \
 	  "What expressions call the item; `item` unless said.")               \

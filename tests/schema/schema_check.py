@@ -17,7 +17,8 @@ SEMANTIC = {
     "step-order", "cycle", "unknown-param", "bad-default", "bad-template",
     "bad-expression", "unknown-name", "unknown-function", "type-mismatch",
     "unsupported", "bad-param", "missing-param", "bad-cron",
-    "unknown-timezone",
+    "unknown-timezone", "unreadable-pipeline", "included-errors",
+    "unknown-secret", "secret-not-allowed",
 }
 # Not JSON, or not all of it: there is nothing for a validator to look at.
 SYNTAX = {"syntax"}
@@ -80,16 +81,20 @@ def compile_all(texts):
     return said
 
 
-# Codes of form that no schema can see at some places, with the reason.
+# Codes of form that no schema can see, by place and message, with the reason.
 BLIND = [
     # A step that is needed twice. (One that is not there is not looked for
     # twice, so that uniqueItems would refuse more.)
-    ("bad-value", r"/needs/[0-9]+$"),
+    ("bad-value", r"/needs/[0-9]+ "),
     # What a combination has, and what may be excluded, the other keys decide.
-    ("missing-key", r"/matrix/include/[0-9]+$"),
-    ("unknown-key", r"/matrix/exclude/[0-9]+/[^/]*$"),
+    ("missing-key", r"/matrix/include/[0-9]+ "),
+    ("unknown-key", r"/matrix/exclude/[0-9]+/[^/]* "),
     # A matrix of nothing but exclusions.
-    ("bad-value", r"/matrix$"),
+    ("bad-value", r"/matrix "),
+    # Another pipeline's params are in another file.
+    ("wrong-type", r'/with/[^/]* param "'),
+    ("unknown-argument", r" has no param "),
+    ("missing-argument", r" needs the param "),
 ]
 
 
@@ -97,9 +102,9 @@ def is_of_form(problem):
     """Whether a schema must see it."""
     if problem["code"] in SEMANTIC | SYNTAX | WARNINGS:
         return False
-    return not any(problem["code"] == code and
-                   re.search(where, problem["pointer"])
-                   for code, where in BLIND)
+    text = problem["pointer"] + " " + problem["message"]
+    return not any(problem["code"] == code and re.search(what, text)
+                   for code, what in BLIND)
 
 
 def errors_only(problems):
