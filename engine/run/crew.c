@@ -23,6 +23,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/value_p.h"
 
 #include <string.h>
 
@@ -680,6 +681,19 @@ static flo_status prepare(struct crew *crew)
 	return FLO_OK;
 }
 
+static flo_status no_list(const flo_value *value, flo_error *err)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_status st;
+
+	flo__value_json(value, &sb);
+	st = flo_error_set(err, FLO_TYPE, "foreach: %.60s%s is not an array",
+			   flo__strbuf_status(&sb) == FLO_OK ? sb.data : "this",
+			   sb.len > 60 ? "..." : "");
+	flo__strbuf_fini(&sb);
+	return st;
+}
+
 /* Evaluate what the block itself says: items, limit, tolerance. */
 static __attribute__((noinline)) flo_status
 evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
@@ -696,8 +710,7 @@ evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
 			return st;
 		}
 		if (flo_value_typeof(*ret_items) != FLO_VALUE_LIST)
-			return flo_error_set(err, FLO_TYPE,
-					     "foreach: not a list");
+			return no_list(*ret_items, err);
 		crew->items = *ret_items;
 		crew->n = flo_value_len(*ret_items);
 	}
