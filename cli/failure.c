@@ -164,46 +164,44 @@ static void put_step(const char *store_path, const char *run_id,
 	put_log(store_path, run_id, path, step);
 }
 
-/* Whether the step failed of itself, not because of a step inside it. */
-static bool failed_itself(const flo_value *step)
+/* How many errors there are, though not all may be listed. */
+static size_t errors_total(const flo_value *error, size_t listed)
 {
-	const flo_value *error = flo_value_map_get(step, "error");
+	const flo_value *n = flo_value_map_get(error, "errors_total");
 
-	return !strcmp(cli_map_text(step, "status"), "failed") && error &&
-	       !strcmp(cli_map_text(error, "path"), cli_map_text(step, "path"));
+	return n && flo_value_typeof(n) == FLO_VALUE_INT
+		       ? (size_t)flo_value_get_int(n)
+		       : listed;
 }
 
 /*
- * The other failures, those of `finally` among them: mending the first and
+ * The other errors, those of `finally` among them: mending the first and
  * running again would only lead to the next.
  */
-static void put_others(const flo_value *run, const char *first)
+static void put_others(const flo_value *error, const char *first)
 {
-	const flo_value *steps = run ? flo_value_map_get(run, "steps") : NULL;
-	size_t len = steps ? flo_value_len(steps) : 0;
+	const flo_value *errors = flo_value_map_get(error, "errors");
+	size_t len = errors ? flo_value_len(errors) : 0;
+	size_t total = errors_total(error, len);
 	size_t n = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		const flo_value *step = flo_value_list_at(steps, i);
-		const char *path = cli_map_text(step, "path");
-		const char *message;
+	for (size_t i = 0; i < len && n < OTHERS_MAX; i++) {
+		const flo_value *other = flo_value_list_at(errors, i);
+		const char *path = cli_map_text(other, "path");
+		const char *message = cli_map_text(other, "message");
 
-		if (!failed_itself(step) || !strcmp(path, first))
+		if (!strcmp(path, first))
 			continue;
 		if (n++ == 0)
 			fputs("  also failed:\n", stderr);
-		if (n > OTHERS_MAX)
-			continue;
-		message = cli_map_text(flo_value_map_get(step, "error"),
-				       "message");
 		fputs("  | ", stderr);
 		cli_put_escaped(stderr, path, strlen(path), CLI_ONE_LINE);
 		fputs(": ", stderr);
 		cli_put_escaped(stderr, message, strlen(message), CLI_ONE_LINE);
 		putc('\n', stderr);
 	}
-	if (n > OTHERS_MAX)
-		fprintf(stderr, "  | and %zu more\n", n - OTHERS_MAX);
+	if (total > n + 1)
+		fprintf(stderr, "  | and %zu more\n", total - n - 1);
 }
 
 void cli_print_failure(const char *store_path, const char *run_id,
@@ -224,9 +222,10 @@ void cli_print_failure(const char *store_path, const char *run_id,
 		cli_print_resume(store_path, run_id);
 		return;
 	}
-	run = read_run(store_path, run_id, result);
-	if (!strcmp(status, "failed") && *path)
+	if (!strcmp(status, "failed") && *path) {
+		run = read_run(store_path, run_id, result);
 		put_step(store_path, run_id, run, error);
-	put_others(run, path);
-	flo_value_unref(run);
+		flo_value_unref(run);
+	}
+	put_others(error, path);
 }

@@ -23,6 +23,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/value_p.h"
 
 #include <string.h>
 
@@ -43,9 +44,10 @@ struct crew {
 	flo_group *group;
 	uint64_t need_seq;
 	uint64_t n;
-	const flo_value *items; /* of a foreach, borrowed */
-	bool passed;		/* FLO__RECORDED_PASSED */
-	uint8_t *recorded;	/* owned; constant; NULL: no record */
+	const flo_value *items;		  /* of a foreach, borrowed */
+	bool passed;			  /* FLO__RECORDED_PASSED */
+	struct flo__admission *admission; /* the block's own, or NULL */
+	uint8_t *recorded;		  /* owned; constant; NULL: no record */
 
 	flo_mutex lock;
 	flo_cond change;	     /* a member ended */
@@ -179,8 +181,7 @@ static bool ended_well(struct crew *crew, uint32_t id,
 		return false;
 	if (!flo__tree_fails(crew->run, id, result))
 		return true;
-	if (!flo__tally_add(&crew->tally, result->error, result->error_seq,
-			    crew->ret))
+	if (!flo__tally_add(&crew->tally, result, crew->ret))
 		return true;
 	stop_by(crew, crew->block->on_error, result->error);
 	return false;
@@ -191,6 +192,7 @@ static bool ended_well(struct crew *crew, uint32_t id,
 static void member_unended(struct crew *crew, const struct flo__result *result)
 {
 	flo__result_unended(crew->ret, result);
+	flo__tally_beside(&crew->tally, result);
 	if (result->state == FLO__STATE_CANCELLED && crew->recorded != NULL &&
 	    flo__tree_is_limit(result->error))
 		stop_by(crew, FLO__ON_ERROR_CANCEL, result->error);
@@ -531,16 +533,20 @@ static bool next_recorded(struct crew *crew, uint64_t *seen,
 	return found;
 }
 
-/* Whether the leaf that member @index is has an end in the record. */
+/* Whether member @index has an end in the record. A block that has failed of
+ * itself may have a finally still to come. */
 static bool has_ended(const struct crew *crew, uint64_t index)
 {
+	uint32_t id = member_node(crew, index);
 	char *path = member_path(crew, index);
 	const struct flo__preset *preset =
 		path != NULL ? flo__preset_find(crew->run, path) : NULL;
 
 	flo__free(path);
 	return preset != NULL && preset->result.state != FLO__STATE_RUNNING &&
-	       preset->result.state != FLO__STATE_RETRYING;
+	       preset->result.state != FLO__STATE_RETRYING &&
+	       (preset->result.state == FLO__STATE_SKIPPED ||
+		!flo__node_is_block(&crew->run->plan->nodes[id]));
 }
 
 static void replay(struct crew *crew)
@@ -675,6 +681,19 @@ static flo_status prepare(struct crew *crew)
 	return FLO_OK;
 }
 
+static flo_status no_list(const flo_value *value, flo_error *err)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_status st;
+
+	flo__value_json(value, &sb);
+	st = flo_error_set(err, FLO_TYPE, "foreach: %.60s%s is not an array",
+			   flo__strbuf_status(&sb) == FLO_OK ? sb.data : "this",
+			   sb.len > 60 ? "..." : "");
+	flo__strbuf_fini(&sb);
+	return st;
+}
+
 /* Evaluate what the block itself says: items, limit, tolerance. */
 static __attribute__((noinline)) flo_status
 evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
@@ -691,8 +710,7 @@ evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
 			return st;
 		}
 		if (flo_value_typeof(*ret_items) != FLO_VALUE_LIST)
-			return flo_error_set(err, FLO_TYPE,
-					     "foreach: not a list");
+			return no_list(*ret_items, err);
 		crew->items = *ret_items;
 		crew->n = flo_value_len(*ret_items);
 	}
@@ -704,16 +722,6 @@ evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 out:
 	return st;
-}
-
-static __attribute__((noinline)) void
-could_not_begin(struct crew *crew, const char *path, const flo_error *err)
-{
-	flo_value *error =
-		flo__failure("expression", path, err->text, NULL, NULL);
-
-	flo__result_fail(crew->ret, error, flo__run_seq(crew->run));
-	flo_value_unref(error);
 }
 
 static __attribute__((noinline)) flo_status begin(struct crew *crew,
@@ -738,13 +746,14 @@ static __attribute__((noinline)) flo_status begin(struct crew *crew,
 							 : (uint32_t)limit);
 out:
 	if (st != FLO_OK)
-		could_not_begin(crew, path, &err);
+		flo__block_fail(crew->run, path, err.text, crew->admission,
+				crew->ret);
 	return st;
 }
 
 void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 		   flo_context *ctx, uint64_t need_seq, bool passed,
-		   struct flo__result *ret)
+		   struct flo__admission *admission, struct flo__result *ret)
 {
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
@@ -758,6 +767,7 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 			    .ctx = ctx,
 			    .need_seq = need_seq,
 			    .passed = passed,
+			    .admission = admission,
 			    .results = frame->results,
 			    .ret = ret,
 			    .end_seq = need_seq};
@@ -781,6 +791,7 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 		crew.outputs = NULL;
 	}
 	ret->end_seq = crew.end_seq;
+	flo__tally_finish(&crew.tally, ret);
 out:
 	if (node->kind != FLO__NODE_FOREACH)
 		frame->recorded = NULL;

@@ -50,3 +50,49 @@ flo_value *flo__failure(const char *kind, const char *path, const char *message,
 	flo_value_unref(map);
 	return NULL;
 }
+
+/* What @error says under @key, "" if that is no text. */
+static const char *text_of(const flo_value *error, const char *key)
+{
+	const flo_value *value = flo_value_map_get(error, key);
+
+	return value != NULL && flo_value_typeof(value) == FLO_VALUE_STRING
+		       ? flo_value_get_string(value, NULL)
+		       : "";
+}
+
+flo_value *flo__failure_add(const flo_value *error, const char *what,
+			    const char *why)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_value *more = NULL;
+
+	flo__strbuf_addf(&sb, "%s; %s: %s", text_of(error, "message"), what,
+			 why);
+	if (flo__strbuf_status(&sb) == FLO_OK)
+		more = flo__failure(text_of(error, "kind"),
+				    text_of(error, "path"), sb.data,
+				    text_of(error, "cause"),
+				    text_of(error, "stderr_tail"));
+	flo__strbuf_fini(&sb);
+	return more;
+}
+
+flo_value *flo__failure_brief(const flo_value *error)
+{
+	static const char *const keys[] = {"kind", "path", "message"};
+	flo_value *map = flo_value_map(3);
+
+	for (size_t i = 0; map != NULL && i < 3; i++) {
+		const flo_value *value = flo_value_map_get(error, keys[i]);
+
+		if (flo_value_map_set(map, keys[i],
+				      value != NULL
+					      ? flo_value_ref(value)
+					      : flo_value_null()) != FLO_OK) {
+			flo_value_unref(map);
+			return NULL;
+		}
+	}
+	return map;
+}

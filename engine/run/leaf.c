@@ -440,6 +440,36 @@ static flo_value *attempt_value(const struct leaf_run *l)
 	return NULL;
 }
 
+/* The step's own error stays what it is, and tells why that was the end. */
+static __attribute__((noinline)) bool no_retry(struct leaf_run *l,
+					       const flo_error *why)
+{
+	flo_value *error =
+		flo__failure_add(l->ret->error, "not retried",
+				 why->text[0] != '\0' ? why->text
+						      : "out of memory");
+
+	if (error != NULL) {
+		flo_value_unref(l->ret->error);
+		l->ret->error = error;
+	}
+	return false;
+}
+
+static flo_status ask_retry(struct leaf_run *l, flo_error *err, bool *ret_yes)
+{
+	flo_value *step = attempt_value(l);
+	flo_status st = FLO_NOMEM;
+
+	if (step != NULL)
+		st = flo__scope_bool(l->frame, l->leaf->retry->when, step, err,
+				     ret_yes);
+	flo_value_unref(step);
+	if (st != FLO_OK)
+		flo_error_prefix(err, "retry.when");
+	return st;
+}
+
 /* Whether a failed attempt is tried again. An expression that fails says no
  * and stands beside the error it was asked about. */
 static __attribute__((noinline)) bool may_retry(struct leaf_run *l)
@@ -447,21 +477,19 @@ static __attribute__((noinline)) bool may_retry(struct leaf_run *l)
 	const struct flo__retry *retry = l->leaf->retry;
 	flo_error err = FLO_ERROR_INIT;
 	uint64_t limit = 0;
-	flo_value *step = NULL;
 	bool yes = true;
 
-	if (retry == NULL || flo_context_status(l->ctx) != FLO_OK ||
-	    flo__scope_number(l->frame, &retry->limit, false, &err, &limit) !=
-		    FLO_OK ||
-	    l->tries > limit)
+	if (retry == NULL || flo_context_status(l->ctx) != FLO_OK)
 		return false;
-	if (retry->when == NULL)
-		return true;
-	step = attempt_value(l);
-	if (step == NULL ||
-	    flo__scope_bool(l->frame, retry->when, step, &err, &yes) != FLO_OK)
-		yes = false;
-	flo_value_unref(step);
+	if (flo__scope_number(l->frame, &retry->limit, false, &err, &limit) !=
+	    FLO_OK) {
+		flo_error_prefix(&err, "retry.limit");
+		return no_retry(l, &err);
+	}
+	if (l->tries > limit)
+		return false;
+	if (retry->when != NULL && ask_retry(l, &err, &yes) != FLO_OK)
+		return no_retry(l, &err);
 	return yes;
 }
 

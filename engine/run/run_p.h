@@ -6,6 +6,7 @@
  *	crew.c	  concurrent blocks: groups and foreach
  *	leaf.c	  one leaf: attempts, retries, slots
  *	attempt.c what one attempt does: a program or native code
+ *	block.c	  what a block records of itself, and the list of its errors
  *	tally.c	  failures against what a block tolerates
  *	scope.c	  variables of expressions
  *	preset.c  what an earlier engine recorded
@@ -29,7 +30,7 @@
 /* Everything that walks a plan runs on stacks of this size. */
 #define FLO__RUN_STACK (256 * 1024)
 
-/* How a node ended, or how far it is. Owns output and error. */
+/* How a node ended, or how far it is. Owns its values. */
 struct flo__result {
 	enum flo__state state; /* NONE: not looked at yet */
 	bool begun;	       /* of a block: something in it has begun */
@@ -43,6 +44,10 @@ struct flo__result {
 	uint64_t error_seq; /* the failure's place in the run's order */
 	flo_value *output;  /* NULL: null */
 	flo_value *error;   /* NULL: none */
+	/* Of a block: the errors in it that count, brief and in order, as many
+	 * as are listed, and how many there are; NULL: @error alone. */
+	flo_value *others;
+	uint64_t others_total;
 	flo_value *command; /* of a failed leaf, in inspections; or NULL */
 };
 
@@ -260,26 +265,68 @@ void flo__result_unended(struct flo__result *ret,
 			 const struct flo__result *child);
 
 /* crew.c: a group or foreach; fills state, output and error of *@ret. @passed:
- * see FLO__RECORDED_PASSED. */
+ * see FLO__RECORDED_PASSED. @admission: as flo__tree_run(). */
 void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 		   flo_context *ctx, uint64_t need_seq, bool passed,
-		   struct flo__result *ret);
+		   struct flo__admission *admission, struct flo__result *ret);
 
 /* tally.c */
+
+/* Of more errors than this a block lists the first ones, and says how many
+ * there are: its error is in events, which have a bound. */
+#define FLO__ERRORS_LISTED 1000
+
+struct flo__failures {
+	struct flo__failure *heap; /* owned; the latest on top */
+	size_t len, cap;
+};
 
 /* The failures of a block. All zero but its tolerance at first; by whatever
  * guards the block's result. */
 struct flo__tally {
 	uint64_t tolerance;
-	struct flo__failure *heap; /* owned */
-	size_t len, cap;
+	bool exceeded;		     /* there were more */
+	struct flo__failures first;  /* those that decide about the error */
+	struct flo__failures listed; /* those that it lists */
+	uint64_t total, beside;	     /* of those that count, and others */
 };
 
-/* Count a failure. Returns whether there are more than tolerated; then the
- * first one beyond is @ret's error. */
-bool flo__tally_add(struct flo__tally *tally, const flo_value *error,
-		    uint64_t seq, struct flo__result *ret);
+/* Count the failure of @child. Returns whether there are more than tolerated;
+ * then the first one beyond is @ret's error. */
+bool flo__tally_add(struct flo__tally *tally, const struct flo__result *child,
+		    struct flo__result *ret);
+/* Note what failed in @child, if it was cancelled. */
+void flo__tally_beside(struct flo__tally *tally,
+		       const struct flo__result *child);
+/* After the last child: list what has failed in @ret. Nothing is counted after
+ * that. */
+void flo__tally_finish(struct flo__tally *tally, struct flo__result *ret);
+/* Add an error, or each of a list, to @errors as far as there is room; NULL is
+ * none. FLO_NOMEM. */
+flo_status flo__errors_add(flo_value *errors, const flo_value *what);
 void flo__tally_fini(struct flo__tally *tally);
+
+/* block.c */
+
+/* Whether the record says that the block at @path was skipped. */
+bool flo__block_skipped(const struct flo__run *run, const char *path);
+/* Record that it is, unless that is recorded; fills *@ret. */
+void flo__block_skip(struct flo__run *run, const char *path,
+		     struct flo__result *ret);
+/*
+ * Record that the block at @path has failed of itself, because something in it
+ * cannot be computed, unless that is recorded. @admission: of the member that
+ * it is; NULL: of none. Makes that *@ret's error.
+ */
+void flo__block_fail(struct flo__run *run, const char *path,
+		     const char *message, struct flo__admission *admission,
+		     struct flo__result *ret);
+/* Make @ret's error tell of the others, if there are any. */
+void flo__block_errors(struct flo__result *ret);
+/* Take in that the finally of @ret has failed as @last says: beside the body's
+ * error, or, where there is none, as the block's. */
+void flo__block_finally_failed(struct flo__result *ret,
+			       const struct flo__result *last);
 
 /* leaf.c */
 void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
@@ -364,6 +411,11 @@ void flo__preset_fini(struct flo__run *run);
  * NULL when out of memory. */
 flo_value *flo__failure(const char *kind, const char *path, const char *message,
 			const char *cause, const char *stderr_tail);
+/* @error with "; @what: @why" after its message. NULL when out of memory. */
+flo_value *flo__failure_add(const flo_value *error, const char *what,
+			    const char *why);
+/* What a list of errors holds of @error: kind, path and message. */
+flo_value *flo__failure_brief(const flo_value *error);
 /* The kind that a status has in an error object. */
 const char *flo__failure_kind(flo_status status);
 

@@ -19,9 +19,11 @@ void flo__result_fini(struct flo__result *result)
 {
 	flo_value_unref(result->output);
 	flo_value_unref(result->error);
+	flo_value_unref(result->others);
 	flo_value_unref(result->command);
 	result->output = NULL;
 	result->error = NULL;
+	result->others = NULL;
 	result->command = NULL;
 }
 
@@ -171,6 +173,7 @@ struct sequence {
 	const char *path;
 	flo_context *ctx;
 	uint64_t need_seq;
+	struct flo__admission *admission;
 	struct flo__tally tally;
 	struct flo__result *ret;
 };
@@ -200,8 +203,7 @@ static bool sequence_took(struct sequence *s, uint32_t id,
 	if (s->need_seq < result->end_seq)
 		s->need_seq = result->end_seq;
 	if (flo__tree_fails(s->frame->run, id, result))
-		return !flo__tally_add(&s->tally, result->error,
-				       result->error_seq, s->ret);
+		return !flo__tally_add(&s->tally, result, s->ret);
 	switch (result->state) {
 	case FLO__STATE_SUCCEEDED:
 	case FLO__STATE_SKIPPED:
@@ -209,6 +211,7 @@ static bool sequence_took(struct sequence *s, uint32_t id,
 		return true;
 	default:
 		flo__result_unended(s->ret, result);
+		flo__tally_beside(&s->tally, result);
 		return false;
 	}
 }
@@ -242,6 +245,7 @@ static void sequence_run(struct sequence *s)
 	if (s->ret->state == FLO__STATE_NONE)
 		s->ret->state = FLO__STATE_SUCCEEDED;
 	s->ret->end_seq = s->need_seq;
+	flo__tally_finish(&s->tally, s->ret);
 	flo__tally_fini(&s->tally);
 }
 
@@ -254,8 +258,8 @@ static void sequence_begin(struct sequence *s, bool passed)
 
 	if (flo__tree_tolerance(s->frame, s->id, n, NULL,
 				&s->tally.tolerance) != FLO_OK) {
-		fail_here(run, s->path, "expression",
-			  "max_failures is not a number", s->ret);
+		flo__block_fail(run, s->path, "max_failures is not a number",
+				s->admission, s->ret);
 	} else if (flo__preset_recorded(run, s->id, s->path, n, passed,
 					&recorded) != FLO_OK) {
 		fail_here(run, s->path, "native", "out of memory", s->ret);
@@ -295,7 +299,7 @@ static flo_value *outputs_of(const struct flo__run *run,
 
 static void body_run(struct flo__frame *frame, uint32_t id, const char *path,
 		     flo_context *ctx, uint64_t need_seq, bool passed,
-		     struct flo__result *ret)
+		     struct flo__admission *admission, struct flo__result *ret)
 {
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
@@ -304,12 +308,14 @@ static void body_run(struct flo__frame *frame, uint32_t id, const char *path,
 			     .path = path,
 			     .ctx = ctx,
 			     .need_seq = need_seq,
+			     .admission = admission,
 			     .ret = ret};
 
 	if (node->kind == FLO__NODE_SEQUENCE)
 		sequence_begin(&s, passed);
 	else
-		flo__crew_run(frame, id, path, ctx, need_seq, passed, ret);
+		flo__crew_run(frame, id, path, ctx, need_seq, passed, admission,
+			      ret);
 	if (ret->state == FLO__STATE_SUCCEEDED && ret->output == NULL &&
 	    node->kind != FLO__NODE_FOREACH && node->parent != FLO__NODE_NONE) {
 		ret->output = outputs_of(run, node, frame->results);
@@ -451,17 +457,16 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 					   .results = results};
 
 		body_run(&frame, body, finally_path, ctx, ret->end_seq, passed,
-			 &result);
+			 NULL, &result);
 		judge_end(run, finally_path, run->base, ctx,
 			  block->finally_timeout_ns, &result);
+		flo__block_errors(&result);
 		flo__run_visit(run, finally_path, body, &result);
 	}
 	if (ret->end_seq < result.end_seq)
 		ret->end_seq = result.end_seq;
-	if (result.state == FLO__STATE_FAILED &&
-	    ret->state != FLO__STATE_FAILED &&
-	    ret->state != FLO__STATE_CANCELLED)
-		flo__result_fail(ret, result.error, result.error_seq);
+	if (result.state == FLO__STATE_FAILED)
+		flo__block_finally_failed(ret, &result);
 	if (ret->state == FLO__STATE_SUCCEEDED &&
 	    result.state != FLO__STATE_SUCCEEDED)
 		flo__result_unended(ret, &result);
@@ -478,9 +483,25 @@ out:
 	flo__free(finally_path);
 }
 
+/* What comes after the body of block @id, in its own @frame: why it ended, its
+ * finally, its errors. */
+static void block_end(struct flo__frame *frame, uint32_t id, const char *path,
+		      bool passed, struct flo__result *ret)
+{
+	struct flo__run *run = frame->run;
+
+	flo__block_errors(ret);
+	if (run->plan->blocks[run->plan->nodes[id].spec].finally !=
+	    FLO__NODE_NONE) {
+		finally_run(frame, id, path, passed, ret);
+		flo__block_errors(ret);
+	}
+}
+
 static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 		      flo_context *parent, uint64_t need_seq,
-		      uint64_t timeout_ns, bool passed, struct flo__result *ret)
+		      uint64_t timeout_ns, bool passed,
+		      struct flo__admission *admission, struct flo__result *ret)
 {
 	struct flo__run *run = outer->run;
 	const struct flo__node *node = &run->plan->nodes[id];
@@ -500,15 +521,19 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 	for (uint32_t i = 0; i < node->children_len; i++)
 		frame.results[i] = (struct flo__result)FLO__RESULT_INIT;
 	ret->end_seq = need_seq;
+	/* With a finally it has not failed yet when its body has. */
+	if (run->plan->blocks[node->spec].finally != FLO__NODE_NONE)
+		admission = NULL;
 	/* A foreach has no scope of its own: its items are its frames. */
 	if (node->kind == FLO__NODE_FOREACH)
-		body_run(outer, id, path, ctx, need_seq, passed, ret);
+		body_run(outer, id, path, ctx, need_seq, passed, admission,
+			 ret);
 	else
-		body_run(&frame, id, path, ctx, need_seq, passed, ret);
+		body_run(&frame, id, path, ctx, need_seq, passed, admission,
+			 ret);
 	judge_end(run, path, parent, ctx, timeout_ns, ret);
-	if (run->plan->blocks[node->spec].finally != FLO__NODE_NONE)
-		finally_run(node->kind == FLO__NODE_FOREACH ? outer : &frame,
-			    id, path, passed, ret);
+	block_end(node->kind == FLO__NODE_FOREACH ? outer : &frame, id, path,
+		  passed, ret);
 	if (ret->state != FLO__STATE_SUCCEEDED) {
 		flo_value_unref(ret->output);
 		ret->output = NULL;
@@ -525,28 +550,29 @@ out:
 /* Evaluate `when` and `timeout` of a block. Returns whether it shall run. */
 static __attribute__((noinline)) bool
 block_may_run(struct flo__frame *frame, uint32_t id, const char *path,
-	      uint64_t *ret_timeout_ns, struct flo__result *ret)
+	      struct flo__admission *admission, uint64_t *ret_timeout_ns,
+	      struct flo__result *ret)
 {
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
 	const struct flo__attrs *attrs = &run->plan->attrs[node->attrs];
 	flo_error err = FLO_ERROR_INIT;
-	bool yes = true;
+	bool yes = !flo__block_skipped(run, path);
 
-	if (attrs->when != NULL &&
+	if (yes && attrs->when != NULL &&
 	    flo__scope_bool(frame, attrs->when, NULL, &err, &yes) != FLO_OK) {
 		flo_error_prefix(&err, "when");
-		fail_here(run, path, "expression", err.text, ret);
+		flo__block_fail(run, path, err.text, admission, ret);
 		return false;
 	}
 	if (!yes) {
-		ret->state = FLO__STATE_SKIPPED;
+		flo__block_skip(run, path, ret);
 		return false;
 	}
 	if (flo__scope_number(frame, &attrs->timeout, true, &err,
 			      ret_timeout_ns) != FLO_OK) {
 		flo_error_prefix(&err, "timeout");
-		fail_here(run, path, "expression", err.text, ret);
+		flo__block_fail(run, path, err.text, admission, ret);
 		return false;
 	}
 	return true;
@@ -586,9 +612,10 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 		ret->state = FLO__STATE_CANCELLED;
 	} else if (run->frozen && !run->frozen_ended && !began) {
 		ret->state = FLO__STATE_PENDING;
-	} else if (block_may_run(frame, id, path, &timeout_ns, ret)) {
+	} else if (block_may_run(frame, id, path, admission, &timeout_ns,
+				 ret)) {
 		block_run(frame, id, path, ctx, need_seq, timeout_ns,
-			  recorded == FLO__RECORDED_PASSED, ret);
+			  recorded == FLO__RECORDED_PASSED, admission, ret);
 		began = true;
 	} else {
 		began = false;
@@ -605,9 +632,7 @@ void flo__tree_run_root(struct flo__frame *root, flo_context *ctx,
 {
 	struct flo__run *run = root->run;
 
-	body_run(root, 0, "", ctx, 0, false, ret);
+	body_run(root, 0, "", ctx, 0, false, NULL, ret);
 	judge_end(run, "", run->base, ctx, run->timeout_ns, ret);
-	if (run->plan->blocks[run->plan->nodes[0].spec].finally !=
-	    FLO__NODE_NONE)
-		finally_run(root, 0, "", false, ret);
+	block_end(root, 0, "", false, ret);
 }

@@ -81,7 +81,6 @@ static void locate(const struct pipe *pipe, const char *path,
 		}
 		at += *at == '.';
 	}
-	CHECK(pipe->nodes[place->nodes[place->depth - 1]].kind == PIPE_LEAF);
 }
 
 /* The path of child @i of a block at @path. */
@@ -158,8 +157,11 @@ static struct standing standing_of(struct rules *r, int node, const char *path)
 		return standing_of_leaf(r, node, path);
 	s = standing_of_body(r, node, path);
 	if (n->never) {
+		const struct rules_leaf *itself = find_leaf(r, path);
+
 		CHECK(!s.touched);
-		s.ok = true;
+		s.touched = itself != NULL;
+		s.ok = itself != NULL && itself->end == FLO__STATE_SKIPPED;
 		return s;
 	}
 	if (n->finally != PIPE_NONE) {
@@ -358,6 +360,7 @@ static void on_started(struct rules *r, const struct flo__event *e)
 
 	check_may_begin(r, e->path, e->ts_us);
 	leaf = leaf_of(r, e->path);
+	CHECK(r->pipe->nodes[leaf->node].kind == PIPE_LEAF);
 	CHECK(leaf->end == FLO__STATE_NONE && !leaf->running);
 	CHECK(e->attempt == leaf->attempts + 1);
 	CHECK(e->ts_us >= leaf->not_before_us);
@@ -396,6 +399,8 @@ static void on_finished(struct rules *r, const struct flo__event *e)
 {
 	struct rules_leaf *leaf = leaf_of(r, e->path);
 
+	/* No block of these fails of itself. */
+	CHECK(r->pipe->nodes[leaf->node].kind == PIPE_LEAF);
 	CHECK(leaf->end == FLO__STATE_NONE);
 	CHECK(e->status == FLO__STATE_SUCCEEDED ||
 	      e->status == FLO__STATE_FAILED ||
