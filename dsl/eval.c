@@ -1,4 +1,4 @@
-#include "dsl/expr_p.h"
+#include "dsl/functions_p.h"
 
 #include "base/alloc.h"
 #include "base/contract.h"
@@ -39,6 +39,8 @@ struct eval {
 	uint32_t len; /* slots in use */
 	uint64_t cost;
 	struct flo__failure fatal;
+	struct flo__regex *regex; /* owned: of the pattern computed last, */
+	flo_value *pattern;	  /* which is this; NULL: none */
 	struct iteration loops[FLO__EXPR_LOCALS_MAX];
 	struct slot slots[];
 };
@@ -261,10 +263,31 @@ static void eval_text(struct eval *e, uint32_t n)
 	replace(e, n, text, NULL);
 }
 
+/* matches(): a literal is compiled already, what was computed is kept. */
+static flo_value *eval_matches(struct eval *e, const struct flo__ins *ins,
+			       const flo_value *const *args,
+			       struct flo__failure *failure)
+{
+	if (ins->b != 0)
+		return flo__fn_matches_with(e->expr->patterns[ins->b - 1],
+					    args[0], failure);
+	if (e->pattern == NULL || !flo_value_equal(e->pattern, args[1])) {
+		flo__regex_free(e->regex);
+		flo_value_unref(e->pattern);
+		e->pattern = NULL;
+		e->regex = flo__fn_pattern(args[1], failure);
+		if (e->regex == NULL)
+			return NULL;
+		e->pattern = flo_value_ref(args[1]);
+	}
+	return flo__fn_matches_with(e->regex, args[0], failure);
+}
+
 static void eval_call(struct eval *e, const struct flo__ins *ins)
 {
 	struct flo__failure failure = {0};
 	const flo_value *args[4];
+	flo__function_fn fn;
 	flo_value *value;
 
 	INSIST(ins->n <= 4);
@@ -272,7 +295,9 @@ static void eval_call(struct eval *e, const struct flo__ins *ins)
 		return;
 	for (uint32_t i = 0; i < ins->n; i++)
 		args[i] = e->slots[e->len - ins->n + i].value;
-	value = flo__function_at(ins->a)->fn(args, ins->n, &failure);
+	fn = flo__function_at(ins->a)->fn;
+	value = fn == flo__fn_matches ? eval_matches(e, ins, args, &failure)
+				      : fn(args, ins->n, &failure);
 	replace(e, ins->n, value, &failure);
 }
 
@@ -585,6 +610,8 @@ static void eval_free(struct eval *e)
 			loop_fini(&e->loops[i]);
 	}
 	failure_fini(&e->fatal);
+	flo__regex_free(e->regex);
+	flo_value_unref(e->pattern);
 	flo__free(e);
 }
 

@@ -1,4 +1,4 @@
-#include "dsl/expr_p.h"
+#include "dsl/functions_p.h"
 
 #include "base/strbuf.h"
 
@@ -170,8 +170,14 @@ static flo_value *arithmetic(enum flo__op op, const flo_value *a,
 {
 	static const char *const signs[] = {"+", "-", "*", "/", "%"};
 	flo_value_type type = flo_value_typeof(a);
+	flo_value *sum;
+	bool fits;
 
-	if (type == flo_value_typeof(b)) {
+	if (type == FLO_VALUE_TIMESTAMP || type == FLO_VALUE_DURATION) {
+		sum = flo__time_arithmetic(op, a, b, failure, &fits);
+		if (fits)
+			return sum;
+	} else if (type == flo_value_typeof(b)) {
 		switch (type) {
 		case FLO_VALUE_INT:
 			return int_op(op, flo_value_get_int(a),

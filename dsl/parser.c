@@ -213,13 +213,6 @@ static bool parse_call(struct parser *p, const struct flo__token *name,
 	f = find_function(text, name->len, &number);
 	if (f == NULL)
 		return unknown_function(p, name);
-	if (f->fn == NULL) {
-		flo__problem_set(p->lexer.problem, FLO__CODE_UNSUPPORTED,
-				 name->at, name->len, NULL,
-				 "\"%s\" is not supported by this version",
-				 f->name);
-		return false;
-	}
 	if (!(method ? f->method : f->global))
 		return fail(p, name,
 			    method ? "write it as f(x)" : "write it as x.f()",
