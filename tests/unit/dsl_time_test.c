@@ -300,6 +300,10 @@ static void zones_are_offsets_or_names(void **state)
 	};
 
 	(void)state;
+	if (access("/usr/share/zoneinfo/Europe/Berlin", R_OK) != 0) {
+		print_message("skipped: tzdata is not installed\n");
+		skip();
+	}
 	are(rows, ROWS(rows));
 }
 
