@@ -1,5 +1,5 @@
 /*
- * What `show` lists: every leaf and block instance of a run, with its state.
+ * What `show` lists, and what `eval --run` sees: every leaf and block instance of a run, with its state.
  *
  * States come from a replay of the run's events (flo__run_inspect()), which
  * tells of steps in the order in which it settles them. They are listed as the
@@ -38,6 +38,7 @@ struct show {
 	size_t rows_len, rows_cap;
 	struct flo__arena keys;
 	struct flo__run_summary summary;
+	flo_value *vars; /* of flo_store_vars(): steps by name; else NULL */
 	flo_status st;
 };
 
@@ -67,6 +68,13 @@ static flo_value *log_value(const struct show *show,
 	return value;
 }
 
+static flo_value *exit_code_of(const struct flo__run_step *step)
+{
+	return step->exit_code == FLO__EVENT_NO_CODE
+		       ? flo_value_null()
+		       : flo_value_int(step->exit_code);
+}
+
 static flo_value *step_value(const struct show *show,
 			     const struct flo__run_step *step)
 {
@@ -80,11 +88,7 @@ static flo_value *step_value(const struct show *show,
 	flo__api_put(map, "attempts", flo_value_int(step->attempts), &st);
 	flo__api_put(map, "started_at", flo__api_time(step->started_us), &st);
 	flo__api_put(map, "finished_at", flo__api_time(step->finished_us), &st);
-	flo__api_put(map, "exit_code",
-		     step->exit_code == FLO__EVENT_NO_CODE
-			     ? flo_value_null()
-			     : flo_value_int(step->exit_code),
-		     &st);
+	flo__api_put(map, "exit_code", exit_code_of(step), &st);
 	flo__api_put(map, "signal",
 		     step->signal == 0
 			     ? flo_value_null()
@@ -95,6 +99,31 @@ static flo_value *step_value(const struct show *show,
 	flo__api_put(map, "log", log_value(show, step), &st);
 	if (step->command != NULL)
 		flo__api_put(map, "command", flo_value_ref(step->command), &st);
+	if (st == FLO_OK)
+		return map;
+	flo_value_unref(map);
+	return NULL;
+}
+
+/* What `steps.NAME` is: see engine/run/scope.c. */
+static flo_value *step_var(const struct flo__run_step *step)
+{
+	int64_t us = step->started_us != 0 && step->finished_us != 0
+			     ? step->finished_us - step->started_us
+			     : 0;
+	flo_value *map = flo_value_map(6);
+	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
+
+	flo__api_put(map, "output", flo__api_ref(step->output), &st);
+	flo__api_put(map, "status",
+		     flo_value_string(flo__state_text(step->state)), &st);
+	flo__api_put(map, "exit_code", exit_code_of(step), &st);
+	flo__api_put(map, "attempts", flo_value_int(step->attempts), &st);
+	flo__api_put(map, "error", flo__api_ref(step->error), &st);
+	flo__api_put(map, "duration",
+		     flo_value_duration(us / 1000000,
+					(int32_t)(us % 1000000) * 1000),
+		     &st);
 	if (st == FLO_OK)
 		return map;
 	flo_value_unref(map);
@@ -147,6 +176,13 @@ static void add_step(void *arg, const struct flo__run_step *step)
 
 	if (show->st != FLO_OK)
 		return;
+	if (show->vars != NULL) {
+		if (strpbrk(step->path, ".[") == NULL &&
+		    !step->node->is_finally)
+			flo__api_put(show->vars, step->path, step_var(step),
+				     &show->st);
+		return;
+	}
 	if (show->rows_len == show->rows_cap) {
 		size_t cap = show->rows_cap * 2 + 64;
 		struct row *rows =
@@ -206,6 +242,7 @@ static void show_fini(struct show *show)
 	for (size_t i = 0; i < show->rows_len; i++)
 		flo_value_unref(show->rows[i].value);
 	flo__free(show->rows);
+	flo_value_unref(show->vars);
 	flo__arena_fini(&show->keys);
 	flo__run_free(show->run);
 	flo_runtime_free(show->runtime);
@@ -339,6 +376,87 @@ out:
 		flo_error_set(err, st, "%s", flo_status_text(st));
 	show_fini(&show);
 	flo_value_unref(finished);
+	flo_value_unref(map);
+	flo__free(id);
+	return st;
+}
+
+static flo_value *moment(int64_t us)
+{
+	return us == 0 ? flo_value_null()
+		       : flo_value_timestamp(us / 1000000,
+					     (int32_t)(us % 1000000) * 1000);
+}
+
+/* What `run` is: see engine/run/scope.c. */
+static flo_value *run_var(const struct flo__run_row *row,
+			  const flo_value *finished)
+{
+	const struct flo__run_record *record = &row->record;
+	flo_value *map = flo_value_map(7);
+	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
+
+	flo__api_put(map, "id", flo_value_string(record->id), &st);
+	flo__api_put(map, "name", flo_value_string(record->pipeline), &st);
+	flo__api_put(map, "trace_id", flo_value_string(record->trace_id), &st);
+	flo__api_put(map, "status",
+		     flo_value_string(flo__state_text(row->status)), &st);
+	flo__api_put(map, "error",
+		     flo__api_ref(flo_value_map_get(finished, "error")), &st);
+	flo__api_put(map, "started_at", moment(row->started_us), &st);
+	flo__api_put(map, "scheduled_at", flo_value_null(), &st);
+	if (st == FLO_OK)
+		return map;
+	flo_value_unref(map);
+	return NULL;
+}
+
+/* All but the steps, which are added when the run is inspected. */
+static flo_status vars_of(const struct flo__run_row *row, flo_error *err,
+			  flo_value *map)
+{
+	const char *json = row->record.params;
+	flo_value *finished = NULL;
+	flo_value *params = NULL;
+	flo_status st;
+
+	TRY(flo__api_finished(row, err, &finished));
+	TRY(flo_value_from_json(json, strlen(json), 0, err, &params));
+	flo__api_put(map, "params", flo_value_ref(params), &st);
+	flo__api_put(map, "run", run_var(row, finished), &st);
+out:
+	flo_value_unref(finished);
+	flo_value_unref(params);
+	return st;
+}
+
+flo_status flo_store_vars(flo_store *store, const char *run_id, flo_error *err,
+			  flo_value **ret_vars)
+{
+	struct flo__run_row row;
+	struct show show = {.store = store, .vars = flo_value_map(0)};
+	flo_value *map = flo_value_map(3);
+	char *id = NULL;
+	flo_status st;
+
+	flo__arena_init(&show.keys);
+	TRY(flo__reader_run(store->reader, run_id, err, &row));
+	show.ended = row.finished_json != NULL;
+	show.id = id = flo__strdup(row.record.id);
+	if (id == NULL || map == NULL || show.vars == NULL) {
+		st = FLO_NOMEM;
+		goto out;
+	}
+	TRY(vars_of(&row, err, map));
+	TRY(prepare(&show, &row.record, err));
+	TRY(inspect(&show, err));
+	TRY(flo_value_map_set(map, "steps", flo_value_ref(show.vars)));
+	*ret_vars = map;
+	map = NULL;
+out:
+	if (st != FLO_OK)
+		flo_error_set(err, st, "%s", flo_status_text(st));
+	show_fini(&show);
 	flo_value_unref(map);
 	flo__free(id);
 	return st;

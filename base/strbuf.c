@@ -3,7 +3,9 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 
+#include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,7 +211,8 @@ void flo__strbuf_add_double(struct flo__strbuf *sb, double d)
 		flo__strbuf_adds(sb, d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 		return;
 	}
-	for (int digits = 15; digits <= 17; digits++) {
+	/* 15 digits read back, and %g drops zeros; but those near 0 have less. */
+	for (int digits = fabs(d) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, d);
 		if (strtod(text, NULL) == d)
 			break;

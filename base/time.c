@@ -59,6 +59,29 @@ void flo__time_civil(int64_t s, struct flo__civil *ret)
 	ret->second = of_day % 60;
 }
 
+int64_t flo__time_of_civil(const struct flo__civil *civil)
+{
+	int64_t year = civil->year - (civil->month <= 2);
+	int64_t era = (year >= 0 ? year : year - 399) / 400;
+	int64_t of_era = year - era * 400;
+	int month = civil->month > 2 ? civil->month - 3 : civil->month + 9;
+	int64_t day = (153 * month + 2) / 5 + civil->day - 1;
+
+	day += of_era * 365 + of_era / 4 - of_era / 100;
+	day += era * 146097 - 719468;
+	return day * 86400 + civil->hour * 3600 + civil->minute * 60 +
+	       civil->second;
+}
+
+int flo__time_month_days(int64_t year, int month)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30,
+				   31, 31, 30, 31, 30, 31};
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return days[month - 1] + (month == 2 && leap);
+}
+
 /* Write @n in exactly @digits digits. */
 static char *put_digits(char *at, int64_t n, int digits)
 {

@@ -29,6 +29,12 @@ struct flo__civil {
 /* The date and time @s seconds after the epoch. */
 void flo__time_civil(int64_t s, struct flo__civil *ret);
 
+/* How many seconds after the epoch @civil is; the inverse. */
+int64_t flo__time_of_civil(const struct flo__civil *civil);
+
+/* How many days @month (1..12) of @year has. */
+int flo__time_month_days(int64_t year, int month);
+
 #define FLO__RFC3339_SIZE 32
 
 /* "2026-11-22T03:04:05.678901Z" (RFC 3339, UTC, microseconds). */

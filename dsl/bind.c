@@ -1,4 +1,5 @@
 #include "dsl/compile_p.h"
+#include "dsl/regex_p.h"
 
 #include "base/contract.h"
 #include "base/utf8.h"
@@ -21,6 +22,7 @@ static void release(struct flo__param *param)
 	for (; param != NULL; param = param->items) {
 		flo_value_unref(param->default_);
 		flo_value_unref(param->one_of);
+		flo__regex_free(param->regex);
 	}
 }
 
@@ -153,6 +155,34 @@ static bool length_fits(const struct flo__param *param, const flo_value *value,
 	return false;
 }
 
+static bool pattern_fits(const struct flo__param *param, const flo_value *value,
+			 struct flo__strbuf *why)
+{
+	char reason[FLO__REGEX_WHY];
+	bool found = false;
+	const char *text;
+	size_t len;
+	flo_status st;
+
+	if (param->regex == NULL || flo_value_typeof(value) != FLO_VALUE_STRING)
+		return true;
+	text = flo_value_get_string(value, &len);
+	st = flo__regex_find(param->regex, text, len, reason, &found);
+	why->failed |= st == FLO_NOMEM;
+	if (st == FLO_OK && found)
+		return true;
+	if (st == FLO_OK)
+		flo__strbuf_addf(why, "must match the pattern \"%s\"",
+				 param->pattern);
+	else
+		flo__strbuf_addf(why,
+				 "cannot be compared with the pattern \"%s\": "
+				 "%s",
+				 param->pattern,
+				 st == FLO_NOMEM ? "out of memory" : reason);
+	return false;
+}
+
 static bool enum_fits(const struct flo__param *param, const flo_value *value,
 		      struct flo__strbuf *why)
 {
@@ -181,7 +211,8 @@ bool flo__param_fits(const struct flo__param *param, const flo_value *value,
 		return false;
 	}
 	if (!text_fits(value, why) || !number_fits(param, value, why) ||
-	    !length_fits(param, value, why) || !enum_fits(param, value, why))
+	    !length_fits(param, value, why) ||
+	    !pattern_fits(param, value, why) || !enum_fits(param, value, why))
 		return false;
 	for (size_t i = 0;
 	     array && param->items != NULL && i < flo_value_len(value); i++) {
@@ -365,6 +396,7 @@ flo_status flo__dsl_param(const struct flo__plan *plan, const char *name,
 	}
 	TRY(parse_param(param, text, err, &value));
 	if (!flo__param_fits(param, value, &sb)) {
+		TRY(flo__strbuf_status(&sb));
 		st = flo_error_set(err, FLO_TYPE, "param \"%s\" %s", name,
 				   sb.data);
 		goto out;

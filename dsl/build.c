@@ -2,6 +2,7 @@
  * What makes values: list and map literals, templates, functions.
  */
 #include "dsl/eval_p.h"
+#include "dsl/functions_p.h"
 
 #include "base/contract.h"
 
@@ -121,6 +122,25 @@ static uint32_t box_args(struct flo__eval *e, uint32_t n, bool shallow,
 	return n;
 }
 
+/* matches(): a literal is compiled already, what was computed is kept. */
+static flo_value *matches(struct flo__eval *e, const struct flo__ins *ins,
+			  flo_value *const *args, struct flo__failure *failure)
+{
+	if (ins->b != 0)
+		return flo__fn_matches_with(e->expr->patterns[ins->b - 1],
+					    args[0], failure);
+	if (e->pattern == NULL || !flo_value_equal(e->pattern, args[1])) {
+		flo__regex_free(e->regex);
+		flo_value_unref(e->pattern);
+		e->pattern = NULL;
+		e->regex = flo__fn_pattern(args[1], failure);
+		if (e->regex == NULL)
+			return NULL;
+		e->pattern = flo_value_ref(args[1]);
+	}
+	return flo__fn_matches_with(e->regex, args[0], failure);
+}
+
 /* Whether a call takes no longer the more a list or map has in it. */
 static bool is_shallow(const struct flo__function *f)
 {
@@ -140,7 +160,9 @@ void flo__eval_call(struct flo__eval *e, const struct flo__ins *ins)
 	if (flo__eval_hand_on(e, ins->n))
 		return;
 	n = box_args(e, ins->n, is_shallow(f), args);
-	if (n == ins->n)
+	if (n == ins->n && f->fn == flo__fn_matches)
+		value = matches(e, ins, args, &failure);
+	else if (n == ins->n)
 		value = f->fn((const flo_value *const *)args, n, &failure);
 	for (uint32_t i = 0; i < n; i++)
 		flo_value_unref(args[i]);

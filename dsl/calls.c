@@ -128,13 +128,6 @@ static bool parse_call(struct flo__parser *p, const struct flo__token *name,
 	f = find_function(text, name->len, &number);
 	if (f == NULL)
 		return unknown_function(p, name, method);
-	if (f->fn == NULL) {
-		flo__problem_set(p->lexer.problem, FLO__CODE_UNSUPPORTED,
-				 name->at, name->len, NULL,
-				 "\"%s\" is not supported by this version",
-				 f->name);
-		return false;
-	}
 	if (!(method ? f->method : f->global))
 		return flo__parser_fail(p, name,
 					method ? "write it as f(x)"

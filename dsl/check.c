@@ -1,8 +1,9 @@
-#include "dsl/expr_p.h"
+#include "dsl/functions_p.h"
 
 #include "base/alloc.h"
 #include "base/contract.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BIT	FLO_TYPES
@@ -394,21 +395,109 @@ static unsigned check_ident(struct check *c, uint32_t i)
 	}
 }
 
-static unsigned check_call(struct check *c, const struct flo__ins *ins)
+/*
+ * Try a literal argument of the call at @i now: what cannot be read then never
+ * can. The pattern of matches() is kept compiled.
+ */
+static void try_literal(struct check *c, uint32_t i,
+			const struct flo__function *f)
 {
-	const struct flo__function *f = flo__function_at(ins->a);
-	unsigned first = ANY;
-	char what[64] = "the argument of ";
+	struct flo__ins *ins = &c->code->ins[i];
+	const struct flo__ins *arg = ins - 1; /* the last one's code */
+	struct flo__failure failure = {0};
+	struct flo__expr_problem problem;
+	struct flo__regex *regex = NULL;
+	const flo_value *v;
 
-	strncat(what, f->name, sizeof(what) - strlen(what) - 1);
-	for (unsigned n = ins->n; n > 0; n--) {
-		first = pop(c);
-		if (n > 1 && f->others != 0)
-			want(c, ins, first, f->others, what);
+	if (!f->literal || i == 0 || arg->op != FLO__OP_CONST)
+		return;
+	v = c->code->consts[arg->a];
+	if (flo_value_typeof(v) != FLO_VALUE_STRING)
+		return;
+	if (f->fn == flo__fn_matches)
+		regex = flo__fn_pattern(v, &failure);
+	else
+		flo_value_unref(f->fn(&v, 1, &failure));
+	c->nomem |= failure.status == FLO_NOMEM;
+	if (failure.status == FLO_OK && f->fn == flo__fn_matches)
+		ins->b = flo__code_pattern(c->code, regex) + 1;
+	if (failure.text != NULL) {
+		flo__problem_set(&problem, FLO__CODE_EXPRESSION, 0, 0, NULL,
+				 "%s", failure.text);
+		tell(c, &problem, arg);
 	}
-	if (f->receiver != 0)
-		want(c, ins, first, f->receiver,
-		     ins->n > 1 ? "the value before the dot" : what);
+	flo__free(failure.text);
+}
+
+/* The types that argument @n of @f, from 1, may have. */
+static unsigned types_of_argument(const struct flo__function *f, unsigned n)
+{
+	if (n == 1)
+		return f->receiver;
+	return n == f->max && f->last != 0 ? f->last : f->others;
+}
+
+/* Write what @types are called: "string, list or map". */
+static void name_all(unsigned types, char *text, size_t size)
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (int t = FLO_VALUE_NULL; t <= FLO_VALUE_TYPE; t++) {
+		const char *name = flo__value_type_name((flo_value_type)t);
+		unsigned bit = 1u << t;
+
+		if ((types & bit) == 0 || len >= size)
+			continue;
+		len += (size_t)snprintf(text + len, size - len, "%s%s",
+					(types & (bit - 1)) == 0 ? ""
+					: (types & ~(bit | (bit - 1))) == 0
+						? " or "
+						: ", ",
+					name);
+	}
+}
+
+/* Report that argument @n of @f, one of @types, is none of @fit. */
+static void wrong_argument(struct check *c, const struct flo__ins *ins,
+			   const struct flo__function *f, unsigned n,
+			   unsigned types, unsigned fit)
+{
+	bool only = n == 1 && (!f->global || ins->n == 1);
+	struct flo__expr_problem problem;
+	const char *name = name_of(types);
+	char fits[96];
+
+	name_all(fit, fits, sizeof(fits));
+	if (name == NULL)
+		name = "this";
+	if (only)
+		flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0, NULL,
+				 "%s() takes %s, not %s", f->name, fits, name);
+	else if (f->method && !f->global)
+		flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0, NULL,
+				 "argument %u of %s() must be %s, not %s",
+				 n - 1, f->name, fits, name);
+	else
+		flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0, NULL,
+				 "an argument of %s() must be %s, not %s",
+				 f->name, fits, name);
+	tell(c, &problem, ins);
+}
+
+static unsigned check_call(struct check *c, uint32_t i)
+{
+	const struct flo__ins *ins = &c->code->ins[i];
+	const struct flo__function *f = flo__function_at(ins->a);
+
+	for (unsigned n = ins->n; n > 0; n--) {
+		unsigned types = pop(c);
+		unsigned fit = types_of_argument(f, n);
+
+		if (fit != 0 && (types & fit) == 0)
+			wrong_argument(c, ins, f, n, types, fit);
+	}
+	try_literal(c, i, f);
 	return f->result != 0 ? f->result : ANY;
 }
 
@@ -529,7 +618,7 @@ static void check_one(struct check *c, uint32_t i)
 		push(c, BIT(STRING));
 		return;
 	case FLO__OP_CALL:
-		push(c, check_call(c, ins));
+		push(c, check_call(c, i));
 		return;
 	case FLO__OP_FAIL:
 		pop_n(c, ins->b);

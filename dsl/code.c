@@ -1,4 +1,5 @@
 #include "dsl/expr_p.h"
+#include "dsl/regex_p.h"
 
 #include "base/alloc.h"
 #include "base/contract.h"
@@ -15,8 +16,11 @@ void flo__code_reset(struct flo__code *code)
 {
 	for (uint32_t i = 0; i < code->consts_len; i++)
 		flo_value_unref(code->consts[i]);
+	for (uint32_t i = 0; i < code->patterns_len; i++)
+		flo__regex_free(code->patterns[i]);
 	code->ins_len = 0;
 	code->consts_len = 0;
+	code->patterns_len = 0;
 	code->refs_len = 0;
 	code->sources_len = 0;
 	code->nomem = false;
@@ -27,6 +31,7 @@ void flo__code_fini(struct flo__code *code)
 	flo__code_reset(code);
 	flo__free(code->ins);
 	flo__free(code->consts);
+	flo__free(code->patterns);
 	flo__free(code->refs);
 	flo__free(code->sources);
 	flo__code_init(code);
@@ -79,6 +84,20 @@ uint32_t flo__code_const(struct flo__code *code, flo_value *value)
 	}
 	code->consts[code->consts_len] = value;
 	return code->consts_len++;
+}
+
+uint32_t flo__code_pattern(struct flo__code *code, struct flo__regex *regex)
+{
+	if (regex == NULL)
+		code->nomem = true;
+	if (regex == NULL ||
+	    !grow(code, &code->patterns, code->patterns_len,
+		  &code->patterns_cap, sizeof(*code->patterns))) {
+		flo__regex_free(regex);
+		return 0;
+	}
+	code->patterns[code->patterns_len] = regex;
+	return code->patterns_len++;
 }
 
 /*
@@ -233,6 +252,8 @@ struct flo__expr *flo__code_finish(struct flo__code *code,
 			    &nomem);
 	expr->consts = copy_of(arena, code->consts, code->consts_len,
 			       sizeof(*code->consts), &nomem);
+	expr->patterns = copy_of(arena, code->patterns, code->patterns_len,
+				 sizeof(*code->patterns), &nomem);
 	expr->refs = copy_of(arena, code->refs, code->refs_len,
 			     sizeof(*code->refs), &nomem);
 	expr->sources = copy_of(arena, code->sources, code->sources_len,
@@ -241,11 +262,13 @@ struct flo__expr *flo__code_finish(struct flo__code *code,
 		goto out;
 	expr->ins_len = code->ins_len;
 	expr->consts_len = code->consts_len;
+	expr->patterns_len = code->patterns_len;
 	expr->sources_len = code->sources_len;
 	expr->refs_len = code->refs_len;
 	expr->loops_max = loops_max(code);
 	expr->stack_max = stack_max(code);
 	code->consts_len = 0; /* the expression has taken them */
+	code->patterns_len = 0;
 out:
 	flo__code_reset(code);
 	return nomem ? NULL : expr;
@@ -256,6 +279,9 @@ void flo__expr_release(struct flo__expr *expr)
 	flo_value_unref(expr->constant);
 	for (uint32_t i = 0; i < expr->consts_len; i++)
 		flo_value_unref(expr->consts[i]);
+	for (uint32_t i = 0; i < expr->patterns_len; i++)
+		flo__regex_free(expr->patterns[i]);
 	expr->constant = NULL;
 	expr->consts_len = 0;
+	expr->patterns_len = 0;
 }

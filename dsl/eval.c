@@ -1,4 +1,5 @@
 #include "dsl/eval_p.h"
+#include "dsl/regex_p.h"
 
 #include "base/alloc.h"
 #include "base/contract.h"
@@ -409,6 +410,8 @@ static void eval_fini(struct flo__eval *e)
 	for (uint32_t i = 0; i < e->expr->refs_len; i++)
 		flo_value_unref(e->vars[i]);
 	flo__free(e->fatal.text);
+	flo__regex_free(e->regex);
+	flo_value_unref(e->pattern);
 }
 
 /* What most expressions need, so that they need no memory. */
@@ -470,6 +473,8 @@ flo_status flo__expr_eval_at(const struct flo__expr *expr,
 	e.pc = 0;
 	e.end = expr->ins_len;
 	e.fatal = (struct flo__failure){0};
+	e.regex = NULL;
+	e.pattern = NULL;
 	if (!prepare(&e, &room, &mem))
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	run(&e);

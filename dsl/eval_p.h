@@ -68,6 +68,8 @@ struct flo__eval {
 	uint32_t pc;
 	uint32_t end; /* 0 once there is a fatal failure */
 	struct flo__failure fatal;
+	struct flo__regex *regex; /* owned: of the pattern computed last, */
+	flo_value *pattern;	  /* which is this; NULL: none */
 };
 
 /* Make a free slot @value, borrowed. */

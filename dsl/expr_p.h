@@ -15,13 +15,15 @@
  * lexer.c   text -> tokens
  * parser.c  tokens -> code; calls.c functions and macros
  * check.c   names, arguments, types, the depth of the stack
- * eval.c    code -> a value, with what eval_p.h names; functions.c
+ * eval.c    code -> a value, with what eval_p.h names; functions_p.h the rest
  */
 #ifndef FLO_DSL_EXPR_P_H
 #define FLO_DSL_EXPR_P_H
 
 #include "dsl/report_p.h"
 #include "engine/plan.h"
+
+struct flo__regex;
 
 #define FLO__EXPR_DEPTH_MAX 100 /* nesting of brackets, calls, macros, ?: */
 #define FLO__EXPR_LOOPS_MAX 16	/* macros in one another */
@@ -66,7 +68,7 @@ enum flo__op {
 	FLO__OP_COND_END, /* where both branches of ?: meet */
 	FLO__OP_LIST,	  /* pop a items, push a list */
 	FLO__OP_MAP,	  /* pop a keys and values, push a map */
-	FLO__OP_CALL,	  /* function a with n arguments */
+	FLO__OP_CALL,	  /* function a with n arguments; pattern b - 1 */
 	FLO__OP_ITER,	  /* pop a range, begin macro a with variable n; its
 			     end is b */
 	FLO__OP_KEEP,	  /* map(x, p, e): p on top; false: jump to b */
@@ -118,11 +120,13 @@ struct flo__source {
 struct flo__expr {
 	flo_value *constant; /* owned; if not NULL, all there is */
 	const struct flo__ins *ins;
-	flo_value *const *consts; /* owned */
+	flo_value *const *consts;	    /* owned */
+	struct flo__regex *const *patterns; /* owned: literals of matches() */
 	const struct flo__ref *refs;
 	const struct flo__source *sources;
 	uint32_t ins_len;
 	uint32_t consts_len;
+	uint32_t patterns_len;
 	uint32_t sources_len;
 	uint32_t refs_len;
 	uint32_t loops_max; /* macros in one another */
@@ -134,10 +138,12 @@ struct flo__expr {
 struct flo__code {
 	struct flo__ins *ins;
 	flo_value **consts;
+	struct flo__regex **patterns;
 	struct flo__ref *refs;
 	struct flo__source *sources;
 	uint32_t ins_len, ins_cap;
 	uint32_t consts_len, consts_cap;
+	uint32_t patterns_len, patterns_cap;
 	uint32_t refs_len, refs_cap;
 	uint32_t sources_len, sources_cap;
 	bool nomem;
@@ -157,6 +163,8 @@ uint32_t flo__code_emit(struct flo__code *code, enum flo__op op, uint32_t a,
 			uint32_t at, size_t len);
 /* Add a constant (taken; NULL: out of memory); its number. */
 uint32_t flo__code_const(struct flo__code *code, flo_value *value);
+/* Add a pattern (taken; NULL: out of memory); its number. */
+uint32_t flo__code_pattern(struct flo__code *code, struct flo__regex *regex);
 uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref);
 /* The words of @problem as a constant, for FAIL. */
 uint32_t flo__code_problem(struct flo__code *code,
@@ -308,12 +316,16 @@ struct flo__function {
 	const char *name;
 	uint8_t min; /* arguments, with the receiver */
 	uint8_t max;
-	bool global;	     /* f(x) */
-	bool method;	     /* x.f() */
-	unsigned receiver;   /* types the first argument may have; 0: any */
-	unsigned others;     /* types the others may have; 0: any */
-	unsigned result;     /* types; 0: any */
-	flo__function_fn fn; /* NULL: known to CEL, not to this version */
+	bool global;	   /* f(x) */
+	bool method;	   /* x.f() */
+	unsigned receiver; /* types the first argument may have; 0: any */
+	unsigned others;   /* types the others may have; 0: any */
+	unsigned last;	   /* the same of number max, if it has its own */
+	unsigned result;   /* types; 0: any */
+	flo__function_fn fn;
+	/* A literal as its only argument, or as its pattern, is tried when the
+	 * expression is compiled. */
+	bool literal;
 };
 
 /* Function number @i, NULL past the last. */

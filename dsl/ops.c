@@ -1,4 +1,4 @@
-#include "dsl/expr_p.h"
+#include "dsl/functions_p.h"
 
 #include "base/strbuf.h"
 
@@ -87,8 +87,14 @@ static flo_value *arithmetic(enum flo__op op, const flo_value *a,
 			     const flo_value *b, struct flo__failure *failure)
 {
 	flo_value_type type = flo_value_typeof(a);
+	flo_value *sum;
+	bool fits;
 
-	if (type == flo_value_typeof(b) && op == FLO__OP_ADD) {
+	if (type == FLO_VALUE_TIMESTAMP || type == FLO_VALUE_DURATION) {
+		sum = flo__time_arithmetic(op, a, b, failure, &fits);
+		if (fits)
+			return sum;
+	} else if (type == flo_value_typeof(b) && op == FLO__OP_ADD) {
 		if (type == FLO_VALUE_STRING || type == FLO_VALUE_BYTES)
 			return concat(a, b);
 		if (type == FLO_VALUE_LIST)

@@ -1,4 +1,5 @@
 #include "dsl/compile_p.h"
+#include "dsl/regex_p.h"
 
 #include <string.h>
 
@@ -71,6 +72,30 @@ static void read_lengths(struct flo__compiler *c, uint32_t node,
 	suits(c, max, param->type == FLO__PARAM_STRING, param);
 	read_length(c, min, "`minLength`", &param->min_len);
 	read_length(c, max, "`maxLength`", &param->max_len);
+}
+
+/* `pattern`, which matches anywhere in a value unless it has ^ and $. */
+static void read_pattern(struct flo__compiler *c, uint32_t node,
+			 struct flo__param *param)
+{
+	uint32_t at = flo__doc_get(&c->doc, node, "pattern");
+	char why[FLO__REGEX_WHY];
+	const char *text;
+	size_t len;
+	flo_status st;
+
+	suits(c, at, param->type == FLO__PARAM_STRING, param);
+	if (at == FLO__DOC_NONE ||
+	    !flo__compile_is(c, at, FLO__DOC_STRING, "`pattern`"))
+		return;
+	text = flo__doc_string(&c->doc, at, &len);
+	param->pattern = flo__compile_string(c, at);
+	st = flo__regex_new(text, len, why, &param->regex);
+	c->nomem |= st == FLO_NOMEM;
+	if (st == FLO_INVALID)
+		flo__compile_error(c, BAD_VALUE, at, NULL,
+				   "`pattern` is no regular expression: %s",
+				   why);
 }
 
 static void read_items(struct flo__compiler *c, uint32_t node, unsigned depth,
@@ -147,7 +172,6 @@ static void declare(struct flo__compiler *c, uint32_t node,
 		    struct flo__param *param)
 {
 	uint32_t type = flo__doc_get(&c->doc, node, "type");
-	uint32_t pattern = flo__doc_get(&c->doc, node, "pattern");
 	uint32_t text = flo__doc_get(&c->doc, node, "description");
 	unsigned word = param->type;
 
@@ -157,12 +181,9 @@ static void declare(struct flo__compiler *c, uint32_t node,
 	param->type = (enum flo__param_type)word;
 	if (text != FLO__DOC_NONE)
 		flo__compile_plain(c, text, "`description`");
-	if (pattern != FLO__DOC_NONE)
-		flo__compile_error(
-			c, UNSUPPORTED, pattern - 1, NULL,
-			"`pattern` is not supported by this version");
 	read_numbers(c, node, param);
 	read_lengths(c, node, param);
+	read_pattern(c, node, param);
 	read_items(c, node, depth, param);
 	read_enum(c, node, param);
 	read_default(c, node, param);

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct flo__regex;
+
 enum flo__param_type {
 	FLO__PARAM_STRING,
 	FLO__PARAM_INTEGER,
@@ -38,6 +40,8 @@ struct flo__param {
 	uint64_t max_len;	  /* UINT64_MAX: none */
 	flo_value *default_;	  /* owned, or NULL */
 	flo_value *one_of;	  /* owned: the enum, or NULL */
+	const char *pattern;	  /* the text of regex */
+	struct flo__regex *regex; /* owned, or NULL */
 	struct flo__param *items; /* of an array, or NULL */
 };
 

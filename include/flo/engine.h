@@ -279,6 +279,18 @@ FLO_EXTERN flo_status flo_store_run(flo_store *store, const char *run_id,
 				    flo_error *err, flo_value **ret_run);
 
 /**
+ * Give what expressions could see of a run, for flo_eval(): a map of `params`,
+ * `run` and `steps`, the latter with those of the top level by their names,
+ * each with `output`, `status`, `exit_code`, `attempts`, `error` and
+ * `duration`. It is as the store has it now, whether the run has ended or not.
+ *
+ * Returns FLO_OK and a value the caller owns; FLO_NOTFOUND; FLO_NOMEM;
+ * FLO_STORE and others.
+ */
+FLO_EXTERN flo_status flo_store_vars(flo_store *store, const char *run_id,
+				     flo_error *err, flo_value **ret_vars);
+
+/**
  * Give the events of a run to @fn with @arg, in order, in this thread.
  *
  * Returns FLO_OK; FLO_NOTFOUND; FLO_NOMEM; FLO_STORE and others.

@@ -156,6 +156,38 @@ static void out_of_memory_is_an_error(void **state)
 	flo_value_unref(given);
 }
 
+static void patterns_are_searched_in_strings_and_items(void **state)
+{
+	static const char json[] =
+		"{\"name\":\"p\",\"params\":{"
+		"\"tag\":{\"pattern\":\"^v[0-9]+$\",\"default\":\"v1\"},"
+		"\"part\":{\"pattern\":\"b\"},"
+		"\"slow\":{\"pattern\":\"^(a+)+$\"},"
+		"\"hosts\":{\"type\":\"array\",\"items\":{\"type\":"
+		"\"string\",\"pattern\":\"^[a-z\u00e4]+$\"}}},"
+		"\"steps\":[{\"name\":\"a\",\"use\":\"core.set\",\"with\":"
+		"{\"all\":\"${{ params }}\"}}]}";
+
+	close_plan(state);
+	plan = plan_of(json);
+	assert_binds("{\"tag\":\"v22\",\"part\":\"abc\",\"hosts\":[\"z\"]}",
+		     "{\"tag\":\"v22\",\"part\":\"abc\",\"slow\":null,"
+		     "\"hosts\":[\"z\"]}");
+	assert_binds("{\"tag\":\"v22\\n\"}",
+		     "param \"tag\" must match the pattern \"^v[0-9]+$\"");
+	assert_binds("{\"part\":\"\",\"hosts\":[\"a\",\"B\"]}",
+		     "param \"part\" must match the pattern \"b\"\n"
+		     "param \"hosts\" must match the pattern "
+		     "\"^[a-z\u00e4]+$\" (item 1)");
+	assert_binds("{\"slow\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"}",
+		     "param \"slow\" cannot be compared with the pattern "
+		     "\"^(a+)+$\": the pattern takes too many steps on this "
+		     "text: a repetition in a repetition, such as (a+)+, and "
+		     "one at the beginning do that");
+	close_plan(state);
+	open_plan(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +196,7 @@ int main(void)
 		cmocka_unit_test(every_problem_is_a_line),
 		cmocka_unit_test(text_is_typed_by_the_declaration),
 		cmocka_unit_test(out_of_memory_is_an_error),
+		cmocka_unit_test(patterns_are_searched_in_strings_and_items),
 	};
 
 	return cmocka_run_group_tests(tests, open_plan, close_plan);

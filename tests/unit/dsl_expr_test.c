@@ -184,7 +184,6 @@ static void mistakes_have_a_place(void **state)
 	fails("1 + bgi", 5, "did you mean \"big\"?");
 	fails("'\xc3\xbc' + 1", 5, "+ does not work on string and int");
 	fails("sise(l)", 1, "did you mean \"size\"?");
-	fails("s.matches('a')", 3, "not supported by this version");
 	fails("if", 1, "reserved");
 	fails("{'a': 1, 'a': 2}", 1, "same key twice");
 	fails("{1.5: 2}", 1, "cannot be the key of a map");

@@ -149,7 +149,7 @@ static void doubles_print_shortly(void **state)
 	assert_double_text(1e15, "1e+15");
 	assert_double_text(123456, "123456.0");
 	assert_double_text(0.1 + 0.2, "0.30000000000000004");
-	assert_double_text(5e-324, "4.94065645841247e-324");
+	assert_double_text(5e-324, "5e-324");
 	assert_double_text(1.7976931348623157e308, "1.7976931348623157e+308");
 	assert_double_text(-INFINITY, "\"-Infinity\"");
 }
