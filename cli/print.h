@@ -24,6 +24,11 @@ enum {
 size_t cli_put_escaped(FILE *file, const char *text, size_t len,
 		       unsigned flags);
 
+/* The columns that cli_put_escaped() would take. */
+size_t cli_columns(const char *text, size_t len);
+/* How many bytes of @text take at most @columns. */
+size_t cli_fit(const char *text, size_t len, size_t columns);
+
 /* "flowctl: ..." and a newline to stderr, after stdout has been flushed. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
