@@ -58,6 +58,7 @@ struct cli_verb {
 extern const struct cli_verb cli_verb_run;
 extern const struct cli_verb cli_verb_validate;
 extern const struct cli_verb cli_verb_plan;
+extern const struct cli_verb cli_verb_graph;
 extern const struct cli_verb cli_verb_eval;
 extern const struct cli_verb cli_verb_runs;
 extern const struct cli_verb cli_verb_show;

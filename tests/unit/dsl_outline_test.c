@@ -123,7 +123,7 @@ static void a_step_of_a_group_needs_what_it_says(void **state)
 	"{\"name\": \"free\", \"exec\": [\"x\"]},"                             \
 	"{\"name\": \"own\", \"exec\": [\"x\"], \"timeout\": \"90s\"},"        \
 	"{\"name\": \"b\", \"timeout\": \"10m\", \"steps\": ["                 \
-	"  {\"name\": \"more\", \"exec\": [\"x\"], \"timeout\": \"15m\"},"       \
+	"  {\"name\": \"more\", \"exec\": [\"x\"], \"timeout\": \"15m\"},"     \
 	"  {\"name\": \"less\", \"exec\": [\"x\"], \"timeout\": \"10m\"}],"    \
 	"  \"finally\": [{\"name\": \"f\", \"exec\": [\"x\"]}]},"              \
 	"{\"name\": \"e\", \"foreach\": [1], \"timeout\": \"1m\","             \
