@@ -68,6 +68,7 @@ struct flo__report {
 	size_t len;
 	size_t cap;
 	size_t errors; /* all that were found, kept or not */
+	size_t warnings;
 	bool nomem;
 };
 
@@ -83,7 +84,8 @@ void flo__report_warning(struct flo__report *report,
 			 uint32_t node, const char *hint, const char *format,
 			 ...) FLO_PRINTF(6, 7);
 
-/* Hand the first FLO__DSL_DIAGNOSTICS_MAX by place to @fn. FLO_NOMEM. */
+/* Hand the first FLO__DSL_DIAGNOSTICS_MAX by place to @fn, warnings only as far
+ * as errors leave room. FLO_NOMEM. */
 flo_status flo__report_emit(struct flo__report *report, const char *file,
 			    flo_diagnostic_fn fn, void *arg);
 
