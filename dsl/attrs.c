@@ -95,13 +95,7 @@ static void compile_when(struct flo__compiler *c, uint32_t node, uint32_t at)
 	if (attrs == NULL || when == NULL)
 		return;
 	attrs->when = when;
-	if (when->constant != NULL)
-		flo__report_warning(&c->report, FLO__CODE_CONSTANT_WHEN,
-				    flo__doc_span(&c->doc, at), at, NULL,
-				    "`when` is always %s",
-				    flo_value_get_bool(when->constant)
-					    ? "true"
-					    : "false");
+	flo__warn_when(c, at, when);
 }
 
 /* Keys of the whole: all but those that a foreach leaves to its instances. */

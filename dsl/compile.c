@@ -295,7 +295,8 @@ static void warn_unused(struct flo__compiler *c)
 		flo__report_warning(&c->report, FLO__CODE_UNUSED_PARAM,
 				    flo__doc_span(&c->doc,
 						  params->list[i].place),
-				    params->list[i].place, NULL,
+				    params->list[i].place,
+				    "use it as params.NAME, or leave it out",
 				    "param \"%s\" is not used",
 				    params->list[i].name);
 	}
@@ -319,8 +320,10 @@ static void compile_document(struct flo__compiler *c)
 		build_tree(c, top);
 	if (!c->nomem)
 		compile_top(c, top);
-	if (!c->nomem && c->report.errors == 0)
+	if (!c->nomem && c->report.errors == 0) {
 		warn_unused(c);
+		flo__warn_unreachable(c);
+	}
 }
 
 /* The directory of the file, absolute, in memory of the plan. */

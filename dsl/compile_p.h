@@ -11,6 +11,7 @@
  * template.c  strings with templates and JSON values become expressions
  * number.c    counts, durations, sizes
  * attrs.c, leaf.c, use.c, block.c   what the keys of a step mean
+ * warn.c      what is allowed and probably not meant
  *
  * A problem is reported and compilation goes on, so that all of a file's
  * problems come out at once; when there was an error the plan is thrown away.
@@ -270,6 +271,12 @@ void flo__compile_block(struct flo__compiler *c, uint32_t node,
 void flo__compile_errors(struct flo__view *view, uint32_t on_error,
 			 uint32_t max_failures, bool foreach,
 			 struct flo__block *block);
+
+/* warn.c: a `when` at @at that says the same in every run; steps that no run
+ * comes to. */
+void flo__warn_when(struct flo__compiler *c, uint32_t at,
+		    const struct flo__expr *when);
+void flo__warn_unreachable(struct flo__compiler *c);
 
 /* params.c: the declarations under `params`, NONE if there are none. */
 void flo__params_declare(struct flo__compiler *c, uint32_t node);

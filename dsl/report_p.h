@@ -41,7 +41,8 @@
 	X(TYPE_MISMATCH, "type-mismatch")                                      \
 	X(UNUSED_PARAM, "unused-param")                                        \
 	X(IDLE_LIMIT, "idle-limit")                                            \
-	X(CONSTANT_WHEN, "constant-when")
+	X(CONSTANT_WHEN, "constant-when")                                      \
+	X(UNREACHABLE, "unreachable-step")
 
 enum flo__problem_code {
 #define FLO__CODE_X(code, text) FLO__CODE_##code,
