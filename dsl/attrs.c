@@ -34,7 +34,8 @@ static const struct flo__expr *env_value(struct flo__view *view, uint32_t node)
 							    n->end - n->begin));
 	default:
 		flo__compile_error(
-			c, WRONG_TYPE, node, NULL,
+			c, WRONG_TYPE, node,
+			"put it in quotes; a template renders any value",
 			"the value of an environment variable must be a "
 			"string, not %s",
 			flo__doc_type_text((enum flo__doc_type)n->type));

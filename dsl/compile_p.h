@@ -85,6 +85,7 @@ enum flo__key {
 struct flo__keys {
 	uint32_t at[FLO__KEYS];
 	unsigned where; /* what kind of step they make, FOREACH beside it */
+	bool misspelt;	/* an unknown key is nearly one that makes a step */
 };
 
 /* A plan with what belongs to it beyond what the runner sees. */
@@ -218,6 +219,10 @@ struct flo__view {
 
 struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 			      unsigned sees);
+
+/* hint.c: how a step is reached that lies inside another block; or NULL. */
+const char *flo__hint_inside(const struct flo__view *view, const char *name,
+			     size_t len, char *buf, size_t size);
 
 /* template.c. NULL after an error or without memory. */
 const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,

@@ -45,7 +45,22 @@ static void unknown_key(struct flo__compiler *c, uint32_t key,
 			   (int)(len < 64 ? len : 64), text, what);
 }
 
-static void unknown_step_key(struct flo__compiler *c, uint32_t key)
+/* Whether @name is a key that says what a step does. */
+static bool makes_step(const char *name)
+{
+	static const enum flo__key bodies[] = {FLO__KEY_EXEC, FLO__KEY_SH,
+					       FLO__KEY_USE, FLO__KEY_STEPS,
+					       FLO__KEY_GROUP};
+
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		if (strcmp(keys[bodies[i]].text, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Returns whether a key that makes a step was probably meant. */
+static bool unknown_step_key(struct flo__compiler *c, uint32_t key)
 {
 	struct flo__nearest near;
 	size_t len;
@@ -55,6 +70,7 @@ static void unknown_step_key(struct flo__compiler *c, uint32_t key)
 	for (int i = 0; i < FLO__KEYS; i++)
 		flo__nearest_offer(&near, keys[i].text, strlen(keys[i].text));
 	unknown_key(c, key, &near, "a step");
+	return makes_step(near.name);
 }
 
 void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
@@ -70,6 +86,7 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 	for (int i = 0; i < FLO__KEYS; i++)
 		ret_keys->at[i] = FLO__DOC_NONE;
 	ret_keys->where = 0;
+	ret_keys->misspelt = false;
 	for (uint32_t key = flo__doc_first(&c->doc, object);
 	     key != FLO__DOC_NONE; key = nodes[key].next) {
 		int i = find_key(c, key);
@@ -77,7 +94,7 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		if (i >= 0 && ret_keys->at[i] == FLO__DOC_NONE)
 			ret_keys->at[i] = flo__doc_value(key);
 		else if (i < 0 && report)
-			unknown_step_key(c, key);
+			ret_keys->misspelt |= unknown_step_key(c, key);
 	}
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (ret_keys->at[kinds[i][0]] != FLO__DOC_NONE)
