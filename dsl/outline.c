@@ -259,6 +259,7 @@ static void put_limit(struct flo__outline *o, flo_value *map,
 	uint32_t written = get(o, object, "limit");
 	flo_value *entry;
 	uint64_t n;
+	bool own;
 
 	if (node->kind != FLO__NODE_GROUP && node->kind != FLO__NODE_FOREACH)
 		return;
@@ -268,19 +269,18 @@ static void put_limit(struct flo__outline *o, flo_value *map,
 					  false, &n);
 	if (o->st != FLO_OK)
 		return;
+	own = n != 0 && (n <= o->limit || n == FLO__OUTLINE_MANY);
+	if (!own) {
+		n = o->limit;
+		written = flo__doc_get(&o->doc, 0, "limit");
+	}
 	entry = flo_value_map(2);
 	if (n == FLO__OUTLINE_MANY)
 		flo__outline_put_doc(o, entry, "expr", written);
 	else
-		flo__outline_put(o, entry, "value",
-				 flo_value_int((int64_t)(n != 0 && n < o->limit
-								 ? n
-								 : o->limit)));
+		flo__outline_put(o, entry, "value", flo_value_int((int64_t)n));
 	flo__outline_put(o, entry, "origin",
-			 flo_value_string(n != 0 && (n <= o->limit ||
-						     n == FLO__OUTLINE_MANY)
-						  ? "own"
-						  : "run"));
+			 flo_value_string(own ? "own" : "run"));
 	flo__outline_put(o, map, "limit", entry);
 }
 

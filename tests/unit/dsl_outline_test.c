@@ -269,6 +269,23 @@ static void the_smaller_limit_counts(void **state)
 	told_fini(&told);
 }
 
+static void a_limit_that_is_not_known_is_an_expression(void **state)
+{
+	struct told told = outline_of(
+		"{\"name\": \"p\", \"params\": {\"n\": {\"type\": \"integer\", "
+		"\"required\": true}}, \"limit\": \"${{ params.n }}\", "
+		"\"steps\": [{\"name\": \"g\", \"group\": [{\"name\": \"a\", "
+		"\"exec\": [\"x\"]}]}]}",
+		NULL, 0);
+
+	(void)state;
+	assert_tells(&told, "g",
+		     "\"limit\":{\"expr\":\"${{ params.n }}\","
+		     "\"origin\":\"run\"}");
+	assert_silent(&told, "-1");
+	told_fini(&told);
+}
+
 static void retries_tell_their_waits(void **state)
 {
 	(void)state;
@@ -361,6 +378,7 @@ int main(void)
 		cmocka_unit_test(a_missing_param_leaves_expressions_open),
 		cmocka_unit_test(params_that_do_not_fit_are_an_error),
 		cmocka_unit_test(the_smaller_limit_counts),
+		cmocka_unit_test(a_limit_that_is_not_known_is_an_expression),
 		cmocka_unit_test(retries_tell_their_waits),
 		cmocka_unit_test(values_of_env_are_not_told),
 		cmocka_unit_test(chains_and_breadth_are_counted),
