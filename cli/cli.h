@@ -57,6 +57,8 @@ struct cli_verb {
 
 extern const struct cli_verb cli_verb_run;
 extern const struct cli_verb cli_verb_validate;
+extern const struct cli_verb cli_verb_plan;
+extern const struct cli_verb cli_verb_graph;
 extern const struct cli_verb cli_verb_eval;
 extern const struct cli_verb cli_verb_schema;
 extern const struct cli_verb cli_verb_runs;

@@ -6,8 +6,8 @@
  *	      |                         ^~~~~ did you mean "diff"?
  *
  * A source line may be a whole file of a million columns, and may hold bytes
- * that a terminal acts on: what is shown is a window around the place, and
- * the carets are set under what the window shows.
+ * that a terminal acts on, tabs and wide characters: what is shown is a window
+ * around the place, and the carets are set under what the window shows.
  */
 #include "cli/print.h"
 
@@ -16,10 +16,33 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define WINDOW_BEFORE 60 /* code points shown before the place */
-#define WINDOW_LEN    100
+#define WINDOW	      72  /* columns of the source line that are shown */
+#define WINDOW_BEFORE 36  /* of these before the place, if more come after it */
+#define LINE_MAX_HINT 100 /* columns; a hint that ends later has its own line */
+#define ELLIPSIS      "..."
 #define GUTTER	      "      | "
+#define GUTTER_WIDTH  8
+
+/* What a terminal is told; empty where it is none. */
+struct colors {
+	const char *bold, *error, *warning, *caret, *end;
+};
+
+static struct colors colors_of(FILE *file)
+{
+	static const struct colors none = {"", "", "", "", ""};
+	static const struct colors some = {"\033[1m", "\033[1;31m",
+					   "\033[1;35m", "\033[1;32m",
+					   "\033[0m"};
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fileno(file)) && !(no && *no) && term &&
+			       strcmp(term, "dumb") != 0
+		       ? some
+		       : none;
+}
 
 /* The first byte of code point @nth (from 0) of @text, or its end. */
 static size_t byte_of(const char *text, size_t len, int nth)
@@ -33,65 +56,149 @@ static size_t byte_of(const char *text, size_t len, int nth)
 	return at;
 }
 
-static void put_carets(FILE *file, size_t indent, size_t columns,
-		       const char *hint)
+/* A line with its marked stretch and the part of it that is shown: bytes. */
+struct window {
+	const char *text;
+	size_t begin, mark, mark_end, end;
+	bool cut_before, cut_after;
+};
+
+/* The earliest byte from which @columns reach to @end. */
+static size_t back_from(const char *text, size_t end, size_t columns)
 {
-	fprintf(file, GUTTER "%*s^", (int)indent, "");
+	size_t at = end;
+
+	while (at > 0) {
+		size_t before = at - 1;
+
+		while (before > 0 && (text[before] & 0xc0) == 0x80)
+			before--;
+		if (cli_columns(text + before, end - before) > columns)
+			break;
+		at = before;
+	}
+	return at;
+}
+
+/*
+ * Show all of a line that fits. Of another one as much before the place as
+ * what comes after it leaves room for, but half the window at least.
+ */
+static struct window window_of(const flo_diagnostic *d)
+{
+	const char *text = d->source_line;
+	size_t len = strlen(text), after, room = WINDOW;
+	int first = d->source_column > 0 ? d->source_column : 1;
+	struct window w = {.text = text, .end = len};
+
+	w.mark = byte_of(text, len, d->column - first);
+	w.mark_end = byte_of(text, len, d->end_column - first);
+	w.cut_before = first > 1;
+	if (!w.cut_before && cli_fit(text, len, WINDOW) == len)
+		return w;
+	after = cli_fit(text + w.mark, len - w.mark, WINDOW) == len - w.mark
+			? cli_columns(text + w.mark, len - w.mark)
+			: WINDOW;
+	w.begin = back_from(text, w.mark,
+			    after < WINDOW - WINDOW_BEFORE ? WINDOW - after
+							   : WINDOW_BEFORE);
+	w.cut_before |= w.begin > 0;
+	room -= cli_columns(text + w.begin, w.mark - w.begin);
+	w.end = w.mark + cli_fit(text + w.mark, len - w.mark, room);
+	w.cut_after = w.end < len;
+	if (w.mark_end > w.end)
+		w.mark_end = w.end;
+	return w;
+}
+
+/* Words of @text, wrapped, each line behind the gutter. */
+static void put_wrapped(FILE *file, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len > 0) {
+		size_t fits = cli_fit(text, len, WINDOW), at = fits;
+
+		while (fits < len && at > 0 && text[at] != ' ')
+			at--;
+		if (at == 0 || fits == len)
+			at = fits;
+		if (at == 0)
+			at = len;
+		fputs(GUTTER, file);
+		cli_put_escaped(file, text, at, CLI_ONE_LINE);
+		putc('\n', file);
+		while (at < len && text[at] == ' ')
+			at++;
+		text += at;
+		len -= at;
+	}
+}
+
+static void put_carets(FILE *file, const struct colors *colors, size_t indent,
+		       size_t columns, const char *hint)
+{
+	size_t used = GUTTER_WIDTH + indent + (columns ? columns : 1);
+	bool fits = used + 1 + cli_columns(hint, strlen(hint)) <= LINE_MAX_HINT;
+
+	fprintf(file, GUTTER "%*s%s^", (int)indent, "", colors->caret);
 	for (size_t i = 1; i < columns; i++)
 		putc('~', file);
-	if (*hint) {
+	fputs(colors->end, file);
+	if (*hint && fits) {
 		putc(' ', file);
 		cli_put_escaped(file, hint, strlen(hint), CLI_ONE_LINE);
 	}
 	putc('\n', file);
+	if (*hint && !fits)
+		put_wrapped(file, hint);
 }
 
-/* A place past the window's end is a caret at its end. */
-static int window_end(const flo_diagnostic *d, int first)
+static void put_source(FILE *file, const struct colors *colors,
+		       const flo_diagnostic *d)
 {
-	int end = d->end_column > d->column ? d->end_column - 1 : d->column;
-
-	return end > first + WINDOW_LEN ? first + WINDOW_LEN : end;
-}
-
-static void put_source(FILE *file, const flo_diagnostic *d)
-{
-	const char *line = d->source_line;
-	size_t len = strlen(line);
-	int first = d->column - 1 > WINDOW_BEFORE
-			    ? d->column - 1 - WINDOW_BEFORE
-			    : 0;
-	size_t start = byte_of(line, len, first);
-	size_t mark = byte_of(line, len, d->column - 1);
-	size_t mark_end = byte_of(line, len, window_end(d, first));
-	size_t stop = start + byte_of(line + start, len - start, WINDOW_LEN);
+	struct window w = window_of(d);
 	size_t indent = 0, columns;
 
 	fprintf(file, "%5d | ", d->line);
-	if (start > 0)
-		indent += (size_t)fprintf(file, "...");
-	indent +=
-		cli_put_escaped(file, line + start, mark - start, CLI_ONE_LINE);
-	columns = cli_put_escaped(file, line + mark, mark_end - mark,
+	if (w.cut_before)
+		indent += (size_t)fprintf(file, ELLIPSIS);
+	indent += cli_put_escaped(file, w.text + w.begin, w.mark - w.begin,
 				  CLI_ONE_LINE);
-	if (stop > mark_end)
-		cli_put_escaped(file, line + mark_end, stop - mark_end,
-				CLI_ONE_LINE);
-	fputs(stop < len ? "...\n" : "\n", file);
-	put_carets(file, indent, columns, d->hint);
+	columns = cli_put_escaped(file, w.text + w.mark, w.mark_end - w.mark,
+				  CLI_ONE_LINE);
+	cli_put_escaped(file, w.text + w.mark_end, w.end - w.mark_end,
+			CLI_ONE_LINE);
+	fputs(w.cut_after ? ELLIPSIS "\n" : "\n", file);
+	put_carets(file, colors, indent, columns, d->hint);
 }
 
 void cli_print_diagnostic(FILE *file, const flo_diagnostic *d)
 {
+	struct colors colors = colors_of(file);
+	bool error = d->severity == FLO_SEVERITY_ERROR;
+
+	fputs(colors.bold, file);
 	cli_put_escaped(file, d->file, strlen(d->file), CLI_ONE_LINE);
-	fprintf(file, ":%d:%d: %s: ", d->line, d->column,
-		d->severity == FLO_SEVERITY_ERROR ? "error" : "warning");
+	fprintf(file, ":%d:%d:%s %s%s:%s ", d->line, d->column, colors.end,
+		error ? colors.error : colors.warning,
+		error ? "error" : "warning", colors.end);
+	fputs(colors.bold, file);
 	cli_put_escaped(file, d->message, strlen(d->message), CLI_ONE_LINE);
-	putc('\n', file);
+	fprintf(file, "%s\n", colors.end);
 	if (*d->source_line)
-		put_source(file, d);
+		put_source(file, &colors, d);
 	else if (*d->hint)
-		fprintf(file, GUTTER "%s\n", d->hint);
+		put_wrapped(file, d->hint);
+	if (d->more)
+		cli_print_more(file, d);
+}
+
+void cli_print_more(FILE *file, const flo_diagnostic *d)
+{
+	cli_put_escaped(file, d->file, strlen(d->file), CLI_ONE_LINE);
+	fprintf(file, ": %zu more problem%s not shown\n", d->more,
+		d->more == 1 ? " is" : "s are");
 }
 
 static void set_text(flo_value *map, const char *key, const char *text)

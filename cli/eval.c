@@ -45,6 +45,7 @@ static void print_error(const char *expr, const flo_error *err)
 		.message = err->text,
 		.hint = "",
 		.source_line = line ? line : "",
+		.source_column = 1,
 	};
 
 	if (err->column > 0)

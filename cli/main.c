@@ -9,12 +9,25 @@
 #include <signal.h>
 #include <string.h>
 
+/* One a line, however many there are. */
+/* clang-format off */
 const struct cli_verb *const cli_verbs[] = {
-	&cli_verb_run,	   &cli_verb_resume, &cli_verb_validate,
-	&cli_verb_eval,	   &cli_verb_schema, &cli_verb_runs,
-	&cli_verb_show,	   &cli_verb_events, &cli_verb_logs,
-	&cli_verb_version, &cli_verb_help,   NULL,
+	&cli_verb_run,
+	&cli_verb_resume,
+	&cli_verb_validate,
+	&cli_verb_plan,
+	&cli_verb_graph,
+	&cli_verb_eval,
+	&cli_verb_schema,
+	&cli_verb_runs,
+	&cli_verb_show,
+	&cli_verb_events,
+	&cli_verb_logs,
+	&cli_verb_version,
+	&cli_verb_help,
+	NULL,
 };
+/* clang-format on */
 
 #define VERBS (sizeof(cli_verbs) / sizeof(cli_verbs[0]) - 1)
 

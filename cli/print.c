@@ -45,6 +45,45 @@ size_t cli_put_escaped(FILE *file, const char *text, size_t len, unsigned flags)
 	return columns;
 }
 
+/* The columns of the code point at @text, *@ret_used bytes long. */
+static size_t columns_of(const char *text, size_t len, size_t *ret_used)
+{
+	uint32_t point = cli_utf8_next(text, len, ret_used);
+	int width = point == CLI_UTF8_BAD ? -1 : cli_utf8_width(point);
+
+	if (point == '\n' || point == '\t')
+		return 1;
+	if (width >= 0)
+		return (size_t)width;
+	return point == CLI_UTF8_BAD || point < 0x100
+		       ? 4
+		       : (size_t)snprintf(NULL, 0, "\\u{%x}", point);
+}
+
+size_t cli_fit(const char *text, size_t len, size_t columns)
+{
+	size_t at = 0, used;
+
+	while (at < len) {
+		size_t width = columns_of(text + at, len - at, &used);
+
+		if (width > columns)
+			break;
+		columns -= width;
+		at += used;
+	}
+	return at;
+}
+
+size_t cli_columns(const char *text, size_t len)
+{
+	size_t columns = 0, used;
+
+	for (size_t at = 0; at < len; at += used)
+		columns += columns_of(text + at, len - at, &used);
+	return columns;
+}
+
 void cli_error(const char *format, ...)
 {
 	char text[4096];

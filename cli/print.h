@@ -24,11 +24,19 @@ enum {
 size_t cli_put_escaped(FILE *file, const char *text, size_t len,
 		       unsigned flags);
 
+/* The columns that cli_put_escaped() would take. */
+size_t cli_columns(const char *text, size_t len);
+/* How many bytes of @text take at most @columns. */
+size_t cli_fit(const char *text, size_t len, size_t columns);
+
 /* "flowctl: ..." and a newline to stderr, after stdout has been flushed. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* As the compilers do: place, message, source line, carets, hint. */
+/* As the compilers do: place, message, source line, carets, hint; after the
+ * last one that is told how many are not. In colours on a terminal. */
 void cli_print_diagnostic(FILE *file, const flo_diagnostic *diagnostic);
+/* "FILE: 12 more problems are not shown" */
+void cli_print_more(FILE *file, const flo_diagnostic *diagnostic);
 /* One JSON object and a newline. */
 void cli_print_diagnostic_json(FILE *file, const flo_diagnostic *diagnostic);
 

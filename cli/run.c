@@ -1,8 +1,7 @@
 /* flowctl run: compile a pipeline, run it, wait for it. */
 #include "cli/args.h"
-#include "cli/file.h"
 #include "cli/follow.h"
-#include "cli/print.h"
+#include "cli/pipeline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,92 +23,6 @@ static const struct cli_option options[] = {
 	CLI_OPTIONS_FOLLOW(struct run_args),
 	{0},
 };
-
-static void print_diagnostic(const flo_diagnostic *diagnostic, void *arg)
-{
-	(void)arg;
-	cli_print_diagnostic(stderr, diagnostic);
-}
-
-static int load(const char *path, flo_pipeline **ret_pipeline)
-{
-	struct cli_file file = {0};
-	flo_error err = FLO_ERROR_INIT;
-	int code = cli_file_read(path, &file);
-
-	if (code != CLI_GO_ON)
-		return code;
-	if (flo_pipeline_load(NULL, file.text, file.len, file.name,
-			      print_diagnostic, NULL, &err, ret_pipeline)) {
-		cli_error("%s",
-			  *err.text ? err.text : flo_status_text(err.status));
-		code = err.status == FLO_NOMEM ? CLI_STORE : CLI_INVALID;
-	}
-	cli_file_free(&file);
-	return code;
-}
-
-static int add_param(const struct cli_verb *verb, const flo_pipeline *pipeline,
-		     const char *word, flo_value *params)
-{
-	const char *equals = strchr(word, '=');
-	flo_error err = FLO_ERROR_INIT;
-	char *name;
-	flo_status st;
-
-	if (!equals || equals == word)
-		return cli_args_usage(verb, "-p wants NAME=VALUE, not \"%s\"",
-				      word);
-	name = strndup(word, (size_t)(equals - word));
-	if (!name)
-		return CLI_STORE;
-	st = flo_pipeline_param(pipeline, name, equals + 1, params, &err);
-	if (st == FLO_EXISTS)
-		cli_error("param \"%s\" is given twice", name);
-	else if (st != FLO_OK)
-		cli_error("%s", err.text);
-	free(name);
-	return st == FLO_OK	  ? CLI_GO_ON
-	       : st == FLO_EXISTS ? CLI_USAGE
-				  : CLI_INVALID;
-}
-
-/* What the file says and no -p did. */
-static int add_params_file(const char *path, flo_value *params)
-{
-	flo_value *map = NULL;
-	int code = cli_file_read_map(path, &map);
-
-	for (size_t i = 0; code == CLI_GO_ON && i < flo_value_len(map); i++) {
-		const flo_value *key, *value;
-		const char *name;
-
-		value = flo_value_map_at(map, i, &key);
-		name = flo_value_get_string(key, NULL);
-		if (flo_value_map_get(params, name))
-			continue;
-		if (flo_value_map_set(params, name, flo_value_ref(value)))
-			code = CLI_STORE;
-	}
-	flo_value_unref(map);
-	return code;
-}
-
-static int read_params(const struct cli_verb *verb, const struct run_args *args,
-		       const flo_pipeline *pipeline, flo_value *params)
-{
-	int code = CLI_GO_ON;
-
-	if (!params)
-		code = CLI_STORE;
-	for (size_t i = 0; code == CLI_GO_ON && i < args->params.len; i++)
-		code = add_param(verb, pipeline, args->params.at[i], params);
-	if (code == CLI_GO_ON && args->params_file)
-		code = add_params_file(args->params_file, params);
-	if (code == CLI_STORE)
-		cli_error("out of memory");
-	return code;
-}
 
 /* Run ids are parts of file names. */
 static bool is_good_id(const char *id)
@@ -142,10 +55,11 @@ static int run_file(const struct cli_verb *verb, const struct run_args *args,
 {
 	flo_pipeline *pipeline = NULL;
 	flo_value *params = flo_value_map(8);
-	int code = load(path, &pipeline);
+	int code = cli_pipeline_load(path, &pipeline);
 
 	if (code == CLI_GO_ON)
-		code = read_params(verb, args, pipeline, params);
+		code = cli_pipeline_params(verb, pipeline, &args->params,
+					   args->params_file, params);
 	if (code == CLI_GO_ON) {
 		struct cli_follow follow = {
 			.options = &args->follow,

@@ -10,6 +10,8 @@
 struct validate_args {
 	bool json;
 	bool quiet;
+	bool strict;
+	unsigned long warnings; /* of the file being checked */
 };
 
 static const struct cli_option options[] = {
@@ -17,17 +19,46 @@ static const struct cli_option options[] = {
 	 "print the problems on stdout, one JSON object a line"},
 	{"quiet", 0, CLI_FLAG, offsetof(struct validate_args, quiet), NULL,
 	 "print problems only"},
+	{"strict", 0, CLI_FLAG, offsetof(struct validate_args, strict), NULL,
+	 "a file with warnings is not valid"},
 	{0},
 };
 
 static void print_diagnostic(const flo_diagnostic *diagnostic, void *arg)
 {
-	const struct validate_args *args = arg;
+	struct validate_args *args = arg;
 
-	if (args->json)
-		cli_print_diagnostic_json(stdout, diagnostic);
-	else
+	/* What is not told of a valid file are warnings, too. */
+	args->warnings += diagnostic->severity == FLO_SEVERITY_WARNING;
+	args->warnings += diagnostic->more;
+	if (!args->json) {
 		cli_print_diagnostic(stderr, diagnostic);
+		return;
+	}
+	cli_print_diagnostic_json(stdout, diagnostic);
+	if (diagnostic->more)
+		cli_print_more(stderr, diagnostic);
+}
+
+/* Of a file that compiles: whether it is valid, and a line that says so. */
+static int accept(const struct validate_args *args, const char *name)
+{
+	const char *s = args->warnings == 1 ? "" : "s";
+
+	if (args->strict && args->warnings) {
+		if (!args->json)
+			cli_error("%s: %lu warning%s, which --strict forbids",
+				  name, args->warnings, s);
+		return CLI_INVALID;
+	}
+	if (args->json || args->quiet)
+		return CLI_OK;
+	cli_put_escaped(stdout, name, strlen(name), CLI_ONE_LINE);
+	fputs(": valid", stdout);
+	if (args->warnings)
+		printf(", %lu warning%s", args->warnings, s);
+	putchar('\n');
+	return CLI_OK;
 }
 
 static int validate(struct validate_args *args, const char *path)
@@ -40,18 +71,16 @@ static int validate(struct validate_args *args, const char *path)
 
 	if (code != CLI_GO_ON)
 		return code;
+	args->warnings = 0;
 	st = flo_pipeline_load(NULL, file.text, file.len, file.name,
 			       print_diagnostic, args, &err, &pipeline);
-	if (st == FLO_OK && !args->json && !args->quiet) {
-		cli_put_escaped(stdout, file.name, strlen(file.name),
-				CLI_ONE_LINE);
-		puts(": valid");
-	} else if (st != FLO_OK && (st != FLO_INVALID || !args->json)) {
+	if (st == FLO_OK)
+		code = accept(args, file.name);
+	else if (st != FLO_INVALID || !args->json)
 		cli_error("%s", *err.text ? err.text : flo_status_text(st));
-	}
 	flo_pipeline_free(pipeline);
 	cli_file_free(&file);
-	return st == FLO_OK	   ? CLI_OK
+	return st == FLO_OK	   ? code
 	       : st == FLO_INVALID ? CLI_INVALID
 				   : CLI_STORE;
 }
@@ -88,8 +117,9 @@ const struct cli_verb cli_verb_validate = {
 	.summary = "check pipelines without running them",
 	.operands = "FILE...",
 	.help = "Compiles each FILE (\"-\": standard input) and prints every "
-		"problem with its\nplace. Exit codes: 0 all are valid, 3 one "
-		"is not, 2 one cannot be opened.",
+		"problem with its\nplace. Warnings do not count, but "
+		"with --strict. Exit codes: 0 all are\nvalid, 3 one is not, 2 "
+		"one cannot be opened.",
 	.examples = "flowctl validate pipeline.json\n"
 		    "flowctl validate --json ci/*.json",
 	.options = options,

@@ -34,7 +34,8 @@ static const struct flo__expr *env_value(struct flo__view *view, uint32_t node)
 							    n->end - n->begin));
 	default:
 		flo__compile_error(
-			c, WRONG_TYPE, node, NULL,
+			c, WRONG_TYPE, node,
+			"put it in quotes; a template renders any value",
 			"the value of an environment variable must be a "
 			"string, not %s",
 			flo__doc_type_text((enum flo__doc_type)n->type));
@@ -95,13 +96,7 @@ static void compile_when(struct flo__compiler *c, uint32_t node, uint32_t at)
 	if (attrs == NULL || when == NULL)
 		return;
 	attrs->when = when;
-	if (when->constant != NULL)
-		flo__report_warning(&c->report, FLO__CODE_CONSTANT_WHEN,
-				    flo__doc_span(&c->doc, at), at, NULL,
-				    "`when` is always %s",
-				    flo_value_get_bool(when->constant)
-					    ? "true"
-					    : "false");
+	flo__warn_when(c, at, when);
 }
 
 /* Keys of the whole: all but those that a foreach leaves to its instances. */

@@ -291,14 +291,16 @@ static flo_value *as_declared(const struct flo__param *param,
 }
 
 static flo_status bind_one(const struct flo__param *param,
-			   const flo_value *given, struct flo__strbuf *sb,
-			   flo_value *map)
+			   const flo_value *given, bool partly,
+			   struct flo__strbuf *sb, flo_value *map)
 {
 	const flo_value *value = flo_value_map_get(given, param->name);
 	struct flo__strbuf why = FLO__STRBUF_INIT;
 	flo_status st;
 
 	if (value == NULL && param->default_ == NULL && param->required) {
+		if (partly)
+			return FLO_OK;
 		next_line(sb);
 		flo__strbuf_addf(sb, "param \"%s\" is required", param->name);
 		return FLO_OK;
@@ -318,8 +320,8 @@ static flo_status bind_one(const struct flo__param *param,
 	return st;
 }
 
-flo_status flo__dsl_bind(const struct flo__plan *plan, const flo_value *given,
-			 flo_error *err, flo_value **ret_params)
+static flo_status bind(const struct flo__plan *plan, const flo_value *given,
+		       bool partly, flo_error *err, flo_value **ret_params)
 {
 	const struct flo__params *params = params_of(plan);
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
@@ -333,7 +335,7 @@ flo_status flo__dsl_bind(const struct flo__plan *plan, const flo_value *given,
 		goto out;
 	check_given(params, given, &sb);
 	for (uint32_t i = 0; i < params->len; i++)
-		TRY(bind_one(&params->list[i], given, &sb, map));
+		TRY(bind_one(&params->list[i], given, partly, &sb, map));
 	TRY(flo__strbuf_status(&sb));
 	if (sb.len != 0) {
 		st = flo_error_set(err, FLO_INVALID, "%s", sb.data);
@@ -348,6 +350,19 @@ out:
 	flo_value_unref(empty);
 	flo__strbuf_fini(&sb);
 	return st;
+}
+
+flo_status flo__dsl_bind(const struct flo__plan *plan, const flo_value *given,
+			 flo_error *err, flo_value **ret_params)
+{
+	return bind(plan, given, false, err, ret_params);
+}
+
+flo_status flo__dsl_bind_partly(const struct flo__plan *plan,
+				const flo_value *given, flo_error *err,
+				flo_value **ret_params)
+{
+	return bind(plan, given, true, err, ret_params);
 }
 
 /* The value that @text means for @param. */

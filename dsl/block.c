@@ -89,8 +89,17 @@ static void warn_limit(struct flo__compiler *c, uint32_t node, uint32_t limit,
 		children = block->items != NULL && block->items->constant
 				   ? flo_value_len(block->items->constant)
 				   : UINT64_MAX;
-	if (limit == FLO__DOC_NONE || n->kind == FLO__NODE_SEQUENCE ||
-	    block->limit.fixed <= children)
+	if (limit == FLO__DOC_NONE)
+		return;
+	if (n->kind == FLO__NODE_SEQUENCE) {
+		flo__report_warning(&c->report, FLO__CODE_IDLE_LIMIT,
+				    flo__doc_span(&c->doc, limit), limit,
+				    "it belongs to a group or foreach",
+				    "`limit` changes nothing: a sequence runs "
+				    "one step at a time");
+		return;
+	}
+	if (block->limit.fixed <= children)
 		return;
 	flo__report_warning(&c->report, FLO__CODE_IDLE_LIMIT,
 			    flo__doc_span(&c->doc, limit), limit, NULL,

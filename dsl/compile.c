@@ -50,6 +50,31 @@ const char *flo__compile_string(struct flo__compiler *c, uint32_t node)
 	return copy;
 }
 
+/* What to do about a value that is there in another type's clothes. */
+static const char *type_hint(struct flo__compiler *c, uint32_t node,
+			     enum flo__doc_type want)
+{
+	enum flo__doc_type have = (enum flo__doc_type)c->doc.nodes[node].type;
+	const char *text;
+	size_t len;
+
+	if (want == FLO__DOC_STRING && have >= FLO__DOC_FALSE &&
+	    have <= FLO__DOC_NUMBER)
+		return "put it in quotes";
+	if (want == FLO__DOC_ARRAY)
+		return "put it in brackets: [ ]";
+	if (have != FLO__DOC_STRING)
+		return NULL;
+	text = flo__doc_string(&c->doc, node, &len);
+	if (want == FLO__DOC_TRUE && (flo__doc_is(&c->doc, node, "true") ||
+				      flo__doc_is(&c->doc, node, "false")))
+		return "write it without quotes";
+	return want == FLO__DOC_NUMBER && len > 0 && text[0] >= '0' &&
+			       text[0] <= '9'
+		       ? "write it without quotes"
+		       : NULL;
+}
+
 bool flo__compile_is(struct flo__compiler *c, uint32_t node,
 		     enum flo__doc_type type, const char *what)
 {
@@ -57,9 +82,9 @@ bool flo__compile_is(struct flo__compiler *c, uint32_t node,
 
 	if (have == type)
 		return true;
-	flo__compile_error(c, WRONG_TYPE, node, NULL, "%s must be %s, not %s",
-			   what, flo__doc_type_text(type),
-			   flo__doc_type_text(have));
+	flo__compile_error(c, WRONG_TYPE, node, type_hint(c, node, type),
+			   "%s must be %s, not %s", what,
+			   flo__doc_type_text(type), flo__doc_type_text(have));
 	return false;
 }
 
@@ -84,7 +109,9 @@ const char *flo__compile_plain(struct flo__compiler *c, uint32_t node,
 	if (flo__compile_has_template(c, node, &at)) {
 		flo__report_error(&c->report, FLO__CODE_TEMPLATE_PLACE,
 				  flo__doc_inside(&c->doc, node, at, 3), node,
-				  NULL, "%s cannot have templates in it", what);
+				  "templates stand in exec, stdin, env, dir, "
+				  "with and the run's output",
+				  "%s cannot have templates in it", what);
 		return NULL;
 	}
 	return flo__compile_string(c, node);
@@ -149,13 +176,17 @@ static void check_words(struct flo__compiler *c, const uint32_t *top)
 
 	if (top[TOP_NAME] == FLO__DOC_NONE)
 		flo__report_error(&c->report, FLO__CODE_MISSING_KEY, brace, 0,
-				  NULL, "the pipeline has no `name`");
+				  "for example \"name\": \"nightly\"",
+				  "the pipeline has no `name`");
 	else if (flo__compile_is(c, top[TOP_NAME], FLO__DOC_STRING, "`name`") &&
 		 flo__name_check(c, top[TOP_NAME], "a pipeline"))
 		plan->name = flo__compile_string(c, top[TOP_NAME]);
 	if (top[TOP_STEPS] == FLO__DOC_NONE)
 		flo__report_error(&c->report, FLO__CODE_MISSING_KEY, brace, 0,
-				  NULL, "the pipeline has no `steps`");
+				  "for example \"steps\": [{\"name\": "
+				  "\"hello\", \"exec\": [\"echo\", "
+				  "\"hello\"]}]",
+				  "the pipeline has no `steps`");
 	if (top[TOP_SCHEMA] != FLO__DOC_NONE)
 		flo__compile_plain(c, top[TOP_SCHEMA], "`$schema`");
 	if (top[TOP_DESCRIPTION] != FLO__DOC_NONE)
@@ -230,7 +261,8 @@ static void warn_unused(struct flo__compiler *c)
 		flo__report_warning(&c->report, FLO__CODE_UNUSED_PARAM,
 				    flo__doc_span(&c->doc,
 						  params->list[i].place),
-				    params->list[i].place, NULL,
+				    params->list[i].place,
+				    "use it as params.NAME, or leave it out",
 				    "param \"%s\" is not used",
 				    params->list[i].name);
 	}
@@ -257,8 +289,10 @@ static void compile_document(struct flo__compiler *c)
 		build_tree(c, top);
 	if (!c->nomem)
 		compile_top(c, top);
-	if (!c->nomem && c->report.errors == 0)
+	if (!c->nomem && c->report.errors == 0) {
 		warn_unused(c);
+		flo__warn_unreachable(c);
+	}
 }
 
 /* The directory of the file, absolute, in memory of the plan. */

@@ -13,6 +13,7 @@
  * template.c  strings with templates and JSON values become expressions
  * number.c    counts, durations, sizes
  * attrs.c, leaf.c, use.c, block.c   what the keys of a step mean
+ * warn.c      what is allowed and probably not meant
  *
  * A problem is reported and compilation goes on, so that all of a file's
  * problems come out at once; when there was an error the plan is thrown away.
@@ -39,6 +40,7 @@ enum flo__key {
 struct flo__keys {
 	uint32_t at[FLO__KEYS];
 	unsigned where; /* what kind of step they make, FOREACH beside it */
+	bool misspelt;	/* an unknown key is nearly one that makes a step */
 };
 
 /* Keys of the top level. */
@@ -188,6 +190,10 @@ struct flo__view {
 struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 			      unsigned sees);
 
+/* hint.c: how a step is reached that lies inside another block; or NULL. */
+const char *flo__hint_inside(const struct flo__view *view, const char *name,
+			     size_t len, char *buf, size_t size);
+
 /* template.c. NULL after an error or without memory. */
 const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 					  unsigned types, const char *what);
@@ -243,6 +249,12 @@ void flo__compile_errors(struct flo__view *view, uint32_t on_error,
 
 /* schedule.c. After params.c. */
 void flo__schedules_check(struct flo__compiler *c, uint32_t node);
+
+/* warn.c: a `when` at @at that says the same in every run; steps that no run
+ * comes to. */
+void flo__warn_when(struct flo__compiler *c, uint32_t at,
+		    const struct flo__expr *when);
+void flo__warn_unreachable(struct flo__compiler *c);
 
 /* params.c: the declarations under `params`, NONE if there are none. */
 void flo__params_declare(struct flo__compiler *c, uint32_t node);

@@ -5,6 +5,7 @@
 #define FLO_DSL_DSL_H
 
 #include <flo/diagnostic.h>
+#include <flo/engine.h>
 
 #include "engine/plan.h"
 
@@ -34,6 +35,33 @@ flo_status flo__dsl_compile(const char *text, size_t len,
  */
 flo_status flo__dsl_bind(const struct flo__plan *plan, const flo_value *given,
 			 flo_error *err, flo_value **ret_params);
+
+/*
+ * The same for a look ahead: required params that are not given are left out
+ * of the map instead of being a problem.
+ */
+flo_status flo__dsl_bind_partly(const struct flo__plan *plan,
+				const flo_value *given, flo_error *err,
+				flo_value **ret_params);
+
+/* What is asked of an outline. */
+struct flo__dsl_outline {
+	const char *text; /* of which the plan was compiled */
+	size_t len;
+	const flo_value *params; /* given ones: a map, or NULL */
+	uint64_t limit;		 /* of leaves, by the caller; 0: none */
+	uint64_t limit_default;	 /* where neither says one */
+	flo_plan_fn fn;
+	void *arg;
+};
+
+/*
+ * Tell what a run of @plan would do: see flo_pipeline_plan(). FLO_INVALID:
+ * params are unknown or ill-typed; FLO_NOMEM.
+ */
+flo_status flo__dsl_outline(const struct flo__plan *plan,
+			    const struct flo__dsl_outline *options,
+			    flo_error *err);
 
 /* The value that `-p NAME=TEXT` means: see flo_pipeline_param(). */
 flo_status flo__dsl_param(const struct flo__plan *plan, const char *name,

@@ -48,7 +48,18 @@ static void unknown_key(struct flo__compiler *c, uint32_t key,
 			   (int)(len < 64 ? len : 64), text, what);
 }
 
-static void unknown_step_key(struct flo__compiler *c, uint32_t key)
+/* Whether @name is a key that says what a step does. */
+static bool makes_step(const char *name)
+{
+	for (int i = 0; i < FLO__BODIES; i++) {
+		if (strcmp(keys[flo__bodies[i].key].key, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Returns whether a key that makes a step was probably meant. */
+static bool unknown_step_key(struct flo__compiler *c, uint32_t key)
 {
 	struct flo__nearest near;
 	size_t len;
@@ -58,6 +69,7 @@ static void unknown_step_key(struct flo__compiler *c, uint32_t key)
 	for (int i = 0; i < FLO__KEYS; i++)
 		flo__nearest_offer(&near, keys[i].key, strlen(keys[i].key));
 	unknown_key(c, key, &near, "a step");
+	return makes_step(near.name);
 }
 
 void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
@@ -68,6 +80,7 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 	for (int i = 0; i < FLO__KEYS; i++)
 		ret_keys->at[i] = FLO__DOC_NONE;
 	ret_keys->where = 0;
+	ret_keys->misspelt = false;
 	for (uint32_t key = flo__doc_first(&c->doc, object);
 	     key != FLO__DOC_NONE; key = nodes[key].next) {
 		int i = find_key(c, key);
@@ -75,7 +88,7 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		if (i >= 0 && ret_keys->at[i] == FLO__DOC_NONE)
 			ret_keys->at[i] = flo__doc_value(key);
 		else if (i < 0 && report)
-			unknown_step_key(c, key);
+			ret_keys->misspelt |= unknown_step_key(c, key);
 	}
 	for (int i = 0; i < FLO__BODIES; i++) {
 		if (ret_keys->at[flo__bodies[i].key] != FLO__DOC_NONE)

@@ -23,7 +23,8 @@ static void compile_exec(struct flo__view *view, uint32_t node,
 	if (!flo__compile_is(c, node, FLO__DOC_ARRAY, "`exec`"))
 		return;
 	if (c->doc.nodes[node].len == 0) {
-		flo__compile_error(c, BAD_VALUE, node, NULL,
+		flo__compile_error(c, BAD_VALUE, node,
+				   "write it as [\"ls\", \"-l\"]",
 				   "`exec` needs a program to run");
 		return;
 	}
@@ -228,7 +229,8 @@ static void compile_exit_ok(struct flo__compiler *c, uint32_t node,
 	    !flo__compile_is(c, node, FLO__DOC_ARRAY, "`exit_ok`"))
 		return;
 	if (c->doc.nodes[node].len == 0)
-		flo__compile_error(c, BAD_VALUE, node, NULL,
+		flo__compile_error(c, BAD_VALUE, node,
+				   "write the codes that are, as [0, 1]",
 				   "`exit_ok` leaves no way to succeed");
 	codes = flo__compile_alloc(c, c->doc.nodes[node].len, sizeof(*codes));
 	for (uint32_t item = flo__doc_first(&c->doc, node);

@@ -46,7 +46,9 @@ bool flo__name_check(struct flo__compiler *c, uint32_t node, const char *what)
 	}
 	if (flo__word_is_reserved(text, len) ||
 	    (len == 7 && memcmp(text, "finally", 7) == 0)) {
-		flo__compile_error(c, BAD_NAME, node, NULL,
+		flo__compile_error(c, BAD_NAME, node,
+				   "expressions could not name it: choose "
+				   "another one",
 				   "\"%.*s\" is a reserved word and cannot be "
 				   "the name of %s",
 				   shown, text, what);

@@ -151,7 +151,8 @@ static void report_cycle(struct flo__compiler *c, uint32_t first,
 		flo__strbuf_addf(&sb, "... (%u steps) -> ", shown);
 	flo__strbuf_adds(&sb, c->nodes[first].name);
 	c->nomem |= sb.failed;
-	flo__compile_error(c, CYCLE, need_item(c, first, next[first]), NULL,
+	flo__compile_error(c, CYCLE, need_item(c, first, next[first]),
+			   "one of these needs must go",
 			   "steps need each other in a cycle: %s", sb.data);
 	flo__strbuf_fini(&sb);
 }

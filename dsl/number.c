@@ -18,7 +18,9 @@ static void template_number(struct flo__view *view, uint32_t node,
 
 	if (len < 5 || memcmp(text, "${{", 3) != 0 ||
 	    flo__lexer_template_end(text, len, 3) + 2 != len) {
-		flo__compile_error(c, BAD_VALUE, node, NULL,
+		flo__compile_error(c, BAD_VALUE, node,
+				   "write \"${{ ... }}\", with all of it "
+				   "inside",
 				   "%s must be one template, without text "
 				   "around it",
 				   what);
@@ -39,7 +41,10 @@ static bool whole(struct flo__compiler *c, uint32_t node, const char *what,
 
 	if (c->doc.nodes[node].type != FLO__DOC_NUMBER) {
 		flo__compile_error(
-			c, WRONG_TYPE, node, NULL,
+			c, WRONG_TYPE, node,
+			c->doc.nodes[node].type == FLO__DOC_STRING
+				? "write it without quotes"
+				: NULL,
 			"%s must be a whole number, not %s", what,
 			flo__doc_type_text(
 				(enum flo__doc_type)c->doc.nodes[node].type));

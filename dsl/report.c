@@ -10,11 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Problems kept to choose the first ones from; the rest is only counted. */
-#define KEPT_MAX 4096
+/* Problems kept to choose the first ones from, and how many of them may be
+ * warnings; the rest is only counted. */
+#define KEPT_MAX	  4096
+#define WARNINGS_KEPT_MAX 1024
 
-/* A line longer than this is not shown: nobody could read it. */
+/* Of a line longer than this a piece is shown, which begins at most so many
+ * bytes before the place. */
 #define LINE_MAX_SHOWN 4096
+#define LINE_BEFORE    1024
 
 const char *flo__code_text(enum flo__problem_code code)
 {
@@ -100,8 +104,12 @@ static void add(struct flo__report *report, struct flo__problem problem,
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 
-	report->errors += problem.severity == FLO_SEVERITY_ERROR;
-	if (report->len == KEPT_MAX)
+	bool error = problem.severity == FLO_SEVERITY_ERROR;
+
+	report->errors += error;
+	report->warnings += !error;
+	if (report->len == KEPT_MAX ||
+	    (!error && report->warnings > WARNINGS_KEPT_MAX))
 		return;
 	flo__strbuf_addv(&sb, format, args);
 	problem.seq = (uint32_t)report->len;
@@ -160,23 +168,46 @@ static int by_place(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-/* The whole line @line (from 1) in memory of its own, "" if it is too long. */
-static char *line_text(const struct flo__doc *doc, int line)
+static bool is_continuation(const struct flo__doc *doc, size_t at)
 {
-	size_t begin = doc->lines_len != 0 ? doc->lines[line - 1] : 0;
+	return at < doc->len && ((unsigned char)doc->text[at] & 0xc0) == 0x80;
+}
+
+/*
+ * The line of @d in memory of its own; of a very long one the piece around
+ * the byte @place.
+ */
+static char *line_text(const struct flo__doc *doc, size_t place,
+		       flo_diagnostic *d)
+{
+	size_t begin = doc->lines_len != 0 ? doc->lines[d->line - 1] : 0;
 	const char *text = doc->text + begin;
 	size_t left = doc->len - begin;
-	const char *end = left != 0 ? memchr(text, '\n', left) : NULL;
-	size_t len = end != NULL ? (size_t)(end - text) : left;
+	const char *newline = left != 0 ? memchr(text, '\n', left) : NULL;
+	size_t end = newline != NULL ? (size_t)(newline - doc->text) : doc->len;
 
-	if (len > 0 && text[len - 1] == '\r')
-		len--;
-	return flo__strndup(text, len <= LINE_MAX_SHOWN ? len : 0);
+	if (end > begin && doc->text[end - 1] == '\r')
+		end--;
+	d->source_column = 1;
+	if (end - begin > LINE_MAX_SHOWN) {
+		if (place - begin > LINE_BEFORE)
+			begin = place - LINE_BEFORE;
+		while (begin < place && is_continuation(doc, begin))
+			begin++;
+		if (end - begin > LINE_MAX_SHOWN)
+			end = begin + LINE_MAX_SHOWN;
+		while (end > begin && is_continuation(doc, end))
+			end--;
+		text = doc->text + begin;
+		d->source_column =
+			d->column - (int)flo__utf8_count(text, place - begin);
+	}
+	return flo__strndup(doc->text + begin, end - begin);
 }
 
 static flo_status emit_one(const struct flo__report *report,
 			   const struct flo__problem *problem, const char *file,
-			   flo_diagnostic_fn fn, void *arg)
+			   size_t more, flo_diagnostic_fn fn, void *arg)
 {
 	struct flo__strbuf pointer = FLO__STRBUF_INIT;
 	flo_diagnostic d = {
@@ -185,6 +216,7 @@ static flo_status emit_one(const struct flo__report *report,
 		.severity = problem->severity,
 		.message = problem->message,
 		.hint = problem->hint != NULL ? problem->hint : "",
+		.more = more,
 	};
 	int end_line;
 	char *line;
@@ -193,7 +225,7 @@ static flo_status emit_one(const struct flo__report *report,
 	flo__doc_place(report->doc, problem->span.begin, &d.line, &d.column);
 	flo__doc_place(report->doc, problem->span.end, &end_line,
 		       &d.end_column);
-	line = line_text(report->doc, d.line);
+	line = line_text(report->doc, problem->span.begin, &d);
 	if (end_line != d.line) /* the caret shows what is on this line */
 		d.end_column = d.column + 1;
 	if (d.end_column <= d.column)
@@ -211,21 +243,46 @@ static flo_status emit_one(const struct flo__report *report,
 	return st;
 }
 
+/* How many of what is kept are errors. */
+static size_t errors_kept(const struct flo__report *report)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < report->len; i++)
+		n += report->items[i].severity == FLO_SEVERITY_ERROR;
+	return n;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 flo_status flo__report_emit(struct flo__report *report, const char *file,
 			    flo_diagnostic_fn fn, void *arg)
 {
-	size_t n = report->len;
+	size_t errors = least(errors_kept(report), FLO__DSL_DIAGNOSTICS_MAX);
+	size_t warnings =
+		least(report->warnings, FLO__DSL_DIAGNOSTICS_MAX - errors);
+	size_t more = report->errors + report->warnings - errors - warnings;
 
 	if (report->nomem)
 		return FLO_NOMEM;
-	if (n > 1)
-		qsort(report->items, n, sizeof(*report->items), by_place);
-	if (n > FLO__DSL_DIAGNOSTICS_MAX)
-		n = FLO__DSL_DIAGNOSTICS_MAX;
-	for (size_t i = 0; fn != NULL && i < n; i++) {
-		flo_status st =
-			emit_one(report, &report->items[i], file, fn, arg);
+	if (report->len > 1)
+		qsort(report->items, report->len, sizeof(*report->items),
+		      by_place);
+	for (size_t i = 0; fn != NULL && errors + warnings != 0; i++) {
+		const struct flo__problem *problem = &report->items[i];
+		size_t *left = problem->severity == FLO_SEVERITY_ERROR
+				       ? &errors
+				       : &warnings;
+		flo_status st;
 
+		if (*left == 0)
+			continue;
+		--*left;
+		st = emit_one(report, problem, file,
+			      errors + warnings == 0 ? more : 0, fn, arg);
 		if (st != FLO_OK)
 			return st;
 	}

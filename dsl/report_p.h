@@ -46,7 +46,8 @@
 	X(UNUSED_PARAM, "unused-param")                                        \
 	X(IDLE_LIMIT, "idle-limit")                                            \
 	X(CONSTANT_WHEN, "constant-when")                                      \
-	X(NO_ZONEINFO, "no-zoneinfo")
+	X(NO_ZONEINFO, "no-zoneinfo")                                          \
+	X(UNREACHABLE, "unreachable-step")
 
 enum flo__problem_code {
 #define FLO__CODE_X(code, text) FLO__CODE_##code,
@@ -73,6 +74,7 @@ struct flo__report {
 	size_t len;
 	size_t cap;
 	size_t errors; /* all that were found, kept or not */
+	size_t warnings;
 	bool nomem;
 };
 
@@ -88,7 +90,8 @@ void flo__report_warning(struct flo__report *report,
 			 uint32_t node, const char *hint, const char *format,
 			 ...) FLO_PRINTF(6, 7);
 
-/* Hand the first FLO__DSL_DIAGNOSTICS_MAX by place to @fn. FLO_NOMEM. */
+/* Hand the first FLO__DSL_DIAGNOSTICS_MAX by place to @fn, warnings only as far
+ * as errors leave room. FLO_NOMEM. */
 flo_status flo__report_emit(struct flo__report *report, const char *file,
 			    flo_diagnostic_fn fn, void *arg);
 

@@ -89,7 +89,9 @@ static bool has_ended(struct flo__compiler *c, uint32_t found, uint32_t cur,
 	}
 	if (f->pos < n->pos)
 		return true;
-	flo__problem_set(problem, FLO__CODE_STEP_ORDER, 0, 0, NULL,
+	snprintf(hint, sizeof(hint), "put \"%s\" before \"%s\"", f->name,
+		 n->name);
+	flo__problem_set(problem, FLO__CODE_STEP_ORDER, 0, 0, hint,
 			 "step \"%s\" has not run yet: it comes after \"%s\"",
 			 f->name, n->name);
 	return false;
@@ -106,6 +108,8 @@ static void unknown_step(struct flo__view *view, const char *name, size_t len,
 	for (; parent != FLO__NODE_NONE && hint == NULL;
 	     parent = c->nodes[parent].parent)
 		hint = flo__names_hint(c, parent, name, len, buf, sizeof(buf));
+	if (hint == NULL)
+		hint = flo__hint_inside(view, name, len, buf, sizeof(buf));
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_STEP, 0, 0, hint,
 			 "there is no step \"%.*s\" in this scope",
 			 (int)(len < 64 ? len : 64), name);
@@ -178,7 +182,36 @@ static const struct {
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
 
-static flo_status unknown_var(const struct flo__view *view, const char *name,
+/* What may stand where @view is, but for the items of a foreach. */
+static const char *visible(struct flo__view *view, char *buf, size_t size)
+{
+	const char *comma = "";
+	size_t at = 0;
+
+	for (size_t i = 0; i < VARIABLES; i++) {
+		if ((variables[i].sees & view->sees) == 0 ||
+		    (variables[i].var == FLO__VAR_INDEX &&
+		     find_item(view, NULL, 0) == FLO__NODE_NONE))
+			continue;
+		at += (size_t)snprintf(buf + at, size - at, "%s%s",
+				       at == 0 ? "what can be used here: "
+					       : comma,
+				       variables[i].name);
+		comma = ", ";
+	}
+	return at != 0 ? buf : NULL;
+}
+
+/* What to do about a variable that is not to be used where @view is. */
+static const char *instead(struct flo__view *view, enum flo__var var, char *buf,
+			   size_t size)
+{
+	if (var == FLO__VAR_ATTEMPT)
+		return "it belongs to retry.when; other steps are steps.NAME";
+	return visible(view, buf, size);
+}
+
+static flo_status unknown_var(struct flo__view *view, const char *name,
 			      size_t len, struct flo__expr_problem *problem)
 {
 	const struct flo__compiler *c = view->c;
@@ -220,6 +253,8 @@ static flo_status unknown_var(const struct flo__view *view, const char *name,
 			break;
 		}
 	}
+	if (text == NULL)
+		text = visible(view, hint, sizeof(hint));
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0, text,
 			 "there is no variable \"%.*s\" here", shown, name);
 	return FLO_NOTFOUND;
@@ -230,6 +265,7 @@ static flo_status view_var(struct flo__names *names, const char *name,
 			   struct flo__expr_problem *problem)
 {
 	struct flo__view *view = (struct flo__view *)names;
+	char hint[160];
 
 	if ((view->sees & SEES_ITEM) != 0) {
 		ret_ref->node = find_item(view, name, len);
@@ -242,7 +278,9 @@ static flo_status view_var(struct flo__names *names, const char *name,
 			continue;
 		if ((variables[i].sees & view->sees) == 0) {
 			flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0,
-					 NULL, "`%s` cannot be used here",
+					 instead(view, variables[i].var, hint,
+						 sizeof(hint)),
+					 "`%s` cannot be used here",
 					 variables[i].name);
 			return FLO_NOTFOUND;
 		}

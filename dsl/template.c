@@ -339,6 +339,31 @@ static const struct flo__expr *finish(struct flo__compiler *c, bool ok)
 	return expr;
 }
 
+/* "a string"; of several types no word. */
+static const char *types_text(unsigned types)
+{
+	static const struct {
+		unsigned types;
+		const char *text;
+	} texts[] = {
+		{FLO_TYPES(NULL), "null"},
+		{FLO_TYPES(BOOL), "a bool"},
+		{FLO_TYPES(INT), "a whole number"},
+		{FLO_TYPES(UINT), "a whole number"},
+		{FLO_TYPES(DOUBLE), "a number"},
+		{FLO_TYPES(INT) | FLO_TYPES(DOUBLE), "a number"},
+		{FLO_TYPES(STRING), "a string"},
+		{FLO_TYPES(LIST), "a list"},
+		{FLO_TYPES(MAP), "a map"},
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i].types == types)
+			return texts[i].text;
+	}
+	return "something else";
+}
+
 const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 					  unsigned types, const char *what)
 {
@@ -360,10 +385,16 @@ const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 	}
 	ok = emit_expr(view, node, text, 0, len, &got);
 	if (ok && (got & types) == 0) {
-		flo__compile_error(c, TYPE_MISMATCH, node, NULL,
-				   "%s must be %s", what,
-				   types == FLO_TYPES(LIST) ? "a list"
-							    : "a bool");
+		bool list = types == FLO_TYPES(LIST);
+
+		flo__compile_error(c, TYPE_MISMATCH, node,
+				   list ? "an item alone is a list in "
+					  "brackets: [x]"
+					: "compare it: x == 1, x != '', "
+					  "size(x) > 0",
+				   "%s must be %s, but this is %s", what,
+				   list ? "a list" : "true or false",
+				   types_text(got));
 		ok = false;
 	}
 	return finish(c, ok);

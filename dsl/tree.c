@@ -148,7 +148,8 @@ static uint32_t body_of(struct flo__compiler *c, uint32_t object,
 				"and group; this has `%s` already",
 				flo__key_text(*ret_key));
 	}
-	if (body != FLO__DOC_NONE)
+	/* What it was meant to do has been asked about as an unknown key. */
+	if (body != FLO__DOC_NONE || keys->misspelt)
 		return body;
 	span.end = span.begin + 1;
 	flo__report_error(&c->report, FLO__CODE_MISSING_KEY, span, object,
@@ -185,7 +186,10 @@ static const char *name_of(struct flo__compiler *c, uint32_t object,
 	span.end = span.begin + 1;
 	if (at == FLO__DOC_NONE)
 		flo__report_error(&c->report, FLO__CODE_MISSING_KEY, span,
-				  object, NULL, "this step has no `name`");
+				  object,
+				  "for example \"name\": \"fetch\": letters, "
+				  "digits and _",
+				  "this step has no `name`");
 	else if (flo__compile_is(c, at, FLO__DOC_STRING, "`name`") &&
 		 flo__name_check(c, at, "a step"))
 		name = flo__compile_string(c, at);
@@ -199,7 +203,8 @@ static void check_duplicate(struct flo__compiler *c, uint32_t node,
 
 	if (first == FLO__NODE_NONE)
 		return;
-	flo__compile_error(c, DUPLICATE_NAME, name, NULL,
+	flo__compile_error(c, DUPLICATE_NAME, name,
+			   "give one of them another name",
 			   "there is a step \"%s\" here already, on line %u",
 			   c->nodes[node].name, c->nodes[first].line);
 }
@@ -263,7 +268,8 @@ static const char *as_of(struct flo__compiler *c, const struct flo__keys *keys)
 		return "item";
 	for (size_t i = 0; taken[i] != NULL; i++) {
 		if (flo__doc_is(&c->doc, at, taken[i]))
-			flo__compile_error(c, BAD_NAME, at, NULL,
+			flo__compile_error(c, BAD_NAME, at,
+					   "call the item something else",
 					   "\"%s\" is a variable already",
 					   taken[i]);
 	}

@@ -26,10 +26,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Programs at once when nobody says: enough to hide their waiting. */
-#define SLOTS_MIN      16
-#define SLOTS_PER_CORE 4
-
 static void lock(struct flo__run *run)
 {
 	while (__atomic_exchange_n(&run->shared.lock, 1, __ATOMIC_ACQUIRE))
@@ -435,18 +431,14 @@ static flo_status begin_slots(struct flo__run *run, struct flo__frame *frame,
 			      flo_error *err)
 {
 	uint64_t limit = 0;
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	flo_status st = flo__scope_limit(frame, &run->plan->limit, err, &limit);
 
 	if (st != FLO_OK)
 		return st;
 	run->slots_programs = true;
 	run->slots_native = limit != 0 || run->record.limit != 0;
-	if (limit == 0) {
-		limit = SLOTS_PER_CORE * (uint64_t)(cores > 0 ? cores : 1);
-		if (limit < SLOTS_MIN)
-			limit = SLOTS_MIN;
-	}
+	if (limit == 0)
+		limit = flo__run_limit_default(sysconf(_SC_NPROCESSORS_ONLN));
 	if (run->record.limit != 0 && run->record.limit < limit)
 		limit = run->record.limit;
 	flo_sem_init(&run->slots,

@@ -17,6 +17,14 @@
 
 struct flo__run;
 
+/* Programs at once when nobody says: enough to hide their waiting. */
+static inline uint64_t flo__run_limit_default(long cores)
+{
+	uint64_t limit = 4 * (uint64_t)(cores > 0 ? cores : 1);
+
+	return limit < 16 ? 16 : limit;
+}
+
 /* What a run stands on; all borrowed until flo__run_free(). */
 struct flo__run_deps {
 	flo_runtime *runtime;

@@ -8,6 +8,8 @@
 
 #include <flo/status.h>
 
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -32,12 +34,18 @@ typedef struct flo_diagnostic {
 	flo_severity severity; /* an error makes the load fail */
 	const char *message;   /* one line, without a stop */
 	const char *hint;      /* "did you mean ...", or "" */
-	const char *source_line; /* the whole line, or "" */
+	/* The line, or "" if there is none to show. Of a line of many thousand
+	 * bytes it is a piece around the place. */
+	const char *source_line;
+	int source_column; /* of the first character of source_line, from 1 */
+	/* On the last one that is told: problems of the file that are not. */
+	size_t more;
 } flo_diagnostic;
 
 /**
  * Hear of one diagnostic. Called in flo_pipeline_load(), by its caller's
- * thread, in order of place; @arg is what that was given.
+ * thread, in order of place, at most 50 times for a file; where there are more
+ * problems, errors go before warnings. @arg is what that was given.
  */
 typedef void (*flo_diagnostic_fn)(const flo_diagnostic *diagnostic, void *arg);
 

@@ -151,6 +151,43 @@ FLO_EXTERN flo_status flo_pipeline_param(const flo_pipeline *pipeline,
 					 const char *name, const char *text,
 					 flo_value *params, flo_error *err);
 
+/** How a look at what a run would do is to be. All zero are the defaults. */
+struct flo_plan_options {
+	const flo_value *params; /* a map, borrowed; NULL: none given */
+	uint32_t limit;		 /* lowers the pipeline's; 0: as it says */
+};
+
+/** What a part of such a look is about: the keys of its map. */
+typedef enum flo_plan_part {
+	FLO_PLAN_RUN,	  /* first: the pipeline, its params and limits */
+	FLO_PLAN_STEP,	  /* one leaf or block */
+	FLO_PLAN_SUMMARY, /* last: counts */
+} flo_plan_part;
+
+/**
+ * Hear of one part of a plan: a map, borrowed for the time of the call.
+ * docs/cli.md, `plan`, lists its keys. @arg is what flo_pipeline_plan() was
+ * given.
+ */
+typedef void (*flo_plan_fn)(flo_plan_part part, const flo_value *value,
+			    void *arg);
+
+/**
+ * Tell @fn (with @arg) what a run of @pipeline would do, and run nothing: steps
+ * in the order in which they are written, a block before what is in it. What
+ * follows from params alone is computed, the rest are expressions. Memory does
+ * not grow with the number of items, and by some ten bytes with that of steps.
+ *
+ * Unlike a run, it goes without required params: FLO_PLAN_RUN names those that
+ * are missing. @options may be NULL. Any thread; @fn is called in this one.
+ *
+ * Returns FLO_OK; FLO_INVALID: params are unknown or ill-typed; FLO_NOMEM.
+ */
+FLO_EXTERN flo_status flo_pipeline_plan(const flo_pipeline *pipeline,
+					const struct flo_plan_options *options,
+					flo_plan_fn fn, void *arg,
+					flo_error *err);
+
 /**
  * Hear of one event, after its commit: the line of JSON that `flowctl events`
  * prints, without its newline, borrowed for the time of the call. It must

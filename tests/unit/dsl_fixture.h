@@ -33,6 +33,7 @@ static const flo_step_param pull_params[] = {
 
 static const flo_step_type types[] = {
 	{"core.noop", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
+	{"core.fail", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"core.set", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"core.sleep", "", sleep_params, 1, NULL, NULL, FLO_ISOLATION_NONE},
 	{"cmdb.pull", "", pull_params, 6, NULL, NULL, FLO_ISOLATION_NONE},
