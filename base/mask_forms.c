@@ -187,9 +187,12 @@ static flo_status add_replaced(struct flo__mask *mask, const char *value,
 
 /* ---- base64 ---- */
 
-/* Encode @len bytes after @shift others, whose place is held by zeros. */
+/*
+ * Encode @len bytes after @shift others, whose place is held by zeros. @end:
+ * nothing follows, so that there is a last character and padding.
+ */
 static void encode(struct flo__strbuf *form, const char *value, size_t len,
-		   size_t shift, const char *alphabet)
+		   size_t shift, const char *alphabet, bool end)
 {
 	uint32_t bits = 0;
 	unsigned have = (unsigned)shift * 8;
@@ -203,17 +206,22 @@ static void encode(struct flo__strbuf *form, const char *value, size_t len,
 			flo__strbuf_addc(form,
 					 alphabet[bits >> (have - 6) & 63]);
 	}
+	if (end && have > 0)
+		flo__strbuf_addc(form, alphabet[bits << (6 - have) & 63]);
+	for (size_t pad = (3 - (len + shift) % 3) % 3; end && pad > 0; pad--)
+		flo__strbuf_addc(form, '=');
 	explicit_bzero(&bits, sizeof(bits));
 }
 
-/* The characters that depend on the value alone. */
+/* The characters that depend on the value alone, and perhaps the end. */
 static flo_status add_base64(struct flo__mask *mask, const char *value,
-			     size_t len, size_t shift, const char *alphabet)
+			     size_t len, size_t shift, const char *alphabet,
+			     bool end)
 {
 	struct flo__strbuf form;
 
 	form_init(&form, len);
-	encode(&form, value, len, shift, alphabet);
+	encode(&form, value, len, shift, alphabet, end);
 	return add_form(mask, &form, (shift * 8 + 5) / 6, form.len);
 }
 
@@ -227,7 +235,7 @@ static flo_status add_wrapped(struct flo__mask *mask, const char *value,
 	flo_status st = FLO_OK;
 
 	form_init(&form, len);
-	encode(&form, value, len, 0, alphabet);
+	encode(&form, value, len, 0, alphabet, true);
 	for (size_t at = 0; form.len > BASE64_LINE && at < form.len &&
 			    st == FLO_OK && !form.failed;
 	     at += BASE64_LINE) {
@@ -254,13 +262,26 @@ static flo_status add_base64s(struct flo__mask *mask, const char *value,
 				  "0123456789-_";
 
 	for (size_t shift = 0; shift < 3; shift++) {
-		TRY_FORM(add_base64(mask, value, len, shift, standard));
-		TRY_FORM(add_base64(mask, value, len, shift, url));
+		TRY_FORM(add_base64(mask, value, len, shift, standard, false));
+		TRY_FORM(add_base64(mask, value, len, shift, standard, true));
+		TRY_FORM(add_base64(mask, value, len, shift, url, false));
+		TRY_FORM(add_base64(mask, value, len, shift, url, true));
 	}
 	return add_wrapped(mask, value, len, standard);
 }
 
 /* ---- all of them ---- */
+
+/* As the events of a run are written. */
+static flo_status add_ours(struct flo__mask *mask, const char *value,
+			   size_t len)
+{
+	struct flo__strbuf form;
+
+	form_init(&form, len);
+	flo__strbuf_add_json(&form, value, len);
+	return add_form(mask, &form, 1, form.len != 0 ? form.len - 1 : 0);
+}
 
 static flo_status add_escaped(struct flo__mask *mask, const char *value,
 			      size_t len)
@@ -270,6 +291,7 @@ static flo_status add_escaped(struct flo__mask *mask, const char *value,
 	static const char *const xml_text[] = {"&amp;", "&lt;", "&gt;"};
 	static const char *const shell[] = {"'\\''"};
 
+	TRY_FORM(add_ours(mask, value, len));
 	TRY_FORM(add_json(mask, value, len, 0));
 	TRY_FORM(add_json(mask, value, len, JSON_ASCII));
 	TRY_FORM(add_json(mask, value, len, JSON_ASCII | JSON_SLASH));

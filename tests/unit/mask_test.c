@@ -385,12 +385,12 @@ static void base64_is_hidden_wherever_the_value_begins(void **state)
 
 	(void)state;
 	/* echo -n hunter2?secret>> | base64 */
-	assert_masked(mask, "aHVudGVyMj9zZWNyZXQ+Pg==", "***g==");
-	assert_masked(mask, "aHVudGVyMj9zZWNyZXQ-Pg==", "***g==");
+	assert_masked(mask, "aHVudGVyMj9zZWNyZXQ+Pg==", "***");
+	assert_masked(mask, "aHVudGVyMj9zZWNyZXQ-Pg==", "***");
 	/* u:hunter2?secret>> and x hunter2?secret>>; then x:1: before it */
 	assert_masked(mask, "dTpodW50ZXIyP3NlY3JldD4+", "dTp***");
-	assert_masked(mask, "eDE6aHVudGVyMj9zZWNyZXQ+Pg==", "eDE6***g==");
-	assert_masked(mask, "YTpiOmh1bnRlcjI/c2VjcmV0Pj4=", "YTpiOm***4=");
+	assert_masked(mask, "eDE6aHVudGVyMj9zZWNyZXQ+Pg==", "eDE6***");
+	assert_masked(mask, "YTpiOmh1bnRlcjI/c2VjcmV0Pj4=", "YTpiOm***");
 	flo__mask_free(mask);
 }
 
@@ -409,7 +409,7 @@ static void long_base64_is_hidden_in_lines(void **state)
 	memset(secret, 'k', 100);
 	mask = secret_of(secret);
 	flo__mask_text(mask, text, sizeof(text) - 1, &got);
-	assert_null(strstr(got.data, "a2tr"));
+	assert_string_equal(got.data, "***\n***\n");
 	flo__strbuf_fini(&got);
 	flo__mask_free(mask);
 }
