@@ -229,6 +229,18 @@ void flo__mask_text(const struct flo__mask *mask, const char *bytes, size_t len,
 	flo__mask_stream_fini(&stream);
 }
 
+void flo__mask_quoting(const struct flo__mask *mask, const char *bytes,
+		       size_t len, uint32_t part_min, struct flo__strbuf *sb)
+{
+	struct flo__mask_stream stream;
+
+	flo__mask_stream_init(&stream, mask);
+	stream.part_min = part_min;
+	flo__mask_stream_add(&stream, bytes, len, sb);
+	flo__mask_stream_end(&stream, sb);
+	flo__mask_stream_fini(&stream);
+}
+
 /* ---- streams ---- */
 
 void flo__mask_stream_init(struct flo__mask_stream *stream,
@@ -339,12 +351,15 @@ void flo__mask_stream_add(struct flo__mask_stream *stream, const char *bytes,
 	}
 	for (size_t i = before; i < before + len; i++) {
 		const struct node *node;
+		size_t found;
 
 		stream->state =
 			go(mask, stream->state, (uint8_t)bytes[i - before]);
 		node = &mask->nodes[stream->state];
-		if (node->match != 0 &&
-		    !hide(stream, i + 1 - node->match, i + 1)) {
+		found = node->match;
+		if (stream->part_min != 0 && node->depth >= stream->part_min)
+			found = node->depth;
+		if (found != 0 && !hide(stream, i + 1 - found, i + 1)) {
 			fail(stream, sb);
 			return;
 		}

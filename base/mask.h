@@ -56,6 +56,12 @@ flo_status flo__mask_ready(struct flo__mask *mask);
 /* Append @len bytes to @sb, with what is hidden in them hidden. */
 void flo__mask_text(const struct flo__mask *mask, const char *bytes, size_t len,
 		    struct flo__strbuf *sb);
+/*
+ * The same for a text that may quote a value cut short: a beginning of at least
+ * @part_min bytes is hidden wherever it stands.
+ */
+void flo__mask_quoting(const struct flo__mask *mask, const char *bytes,
+		       size_t len, uint32_t part_min, struct flo__strbuf *sb);
 /* How long the longest value in these bytes is; 0: there is none. */
 size_t flo__mask_find(const struct flo__mask *mask, const char *bytes,
 		      size_t len);
@@ -67,8 +73,9 @@ size_t flo__mask_find(const struct flo__mask *mask, const char *bytes,
 struct flo__mask_stream {
 	const struct flo__mask *mask; /* borrowed */
 	uint32_t state;
-	bool inside; /* what was put out last was hidden */
-	bool failed; /* without memory: nothing is put out any more */
+	uint32_t part_min; /* of beginnings that are hidden; 0: none are */
+	bool inside;	   /* what was put out last was hidden */
+	bool failed;	   /* without memory: nothing is put out any more */
 	struct flo__strbuf held;
 	/* Hidden stretches of what is held back, which neither overlap nor
 	 * touch, in order; offsets into it. */

@@ -165,6 +165,20 @@ static void the_rest_is_what_may_begin_a_value(void **state)
 	flo__mask_free(mask);
 }
 
+static void beginnings_are_hidden_in_texts_that_quote(void **state)
+{
+	const char *const values[] = {"hunter2secret", NULL};
+	struct flo__mask *mask = mask_of(values);
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	static const char text[] = "\"hunter2s...\", hunter2, hunter2secret";
+
+	(void)state;
+	flo__mask_quoting(mask, text, sizeof(text) - 1, 8, &sb);
+	assert_string_equal(sb.data, "\"***...\", hunter2, ***");
+	flo__strbuf_fini(&sb);
+	flo__mask_free(mask);
+}
+
 /* ---- streams ---- */
 
 /* The definition: what belongs to an occurrence, byte by byte. */
@@ -492,6 +506,7 @@ int main(void)
 		cmocka_unit_test(a_mask_without_values_hides_nothing),
 		cmocka_unit_test(bytes_of_any_kind_are_values),
 		cmocka_unit_test(the_rest_is_what_may_begin_a_value),
+		cmocka_unit_test(beginnings_are_hidden_in_texts_that_quote),
 		cmocka_unit_test(pieces_are_masked_as_the_whole),
 		cmocka_unit_test(
 			any_values_in_any_pieces_are_hidden_as_defined),
