@@ -555,6 +555,17 @@ static const char *source_of(const struct flo__expr *expr, uint32_t pc,
 	return text;
 }
 
+/* Whether a secret's value is among what @expr computes with. */
+static bool uses_secret(const struct flo__expr *expr)
+{
+	for (uint32_t i = 0; i < expr->ins_len; i++) {
+		if (expr->ins[i].op == FLO__OP_REF &&
+		    expr->refs[expr->ins[i].a].secret)
+			return true;
+	}
+	return false;
+}
+
 /* Turn a failure, which is freed, into the caller's error. */
 static flo_status report(const struct flo__expr *expr,
 			 struct flo__failure *failure, flo_error *err,
@@ -566,7 +577,14 @@ static flo_status report(const struct flo__expr *expr,
 	const char *text = source_of(expr, pc, &line);
 
 	*ret_at = pc <= expr->ins_len ? expr->ins[pc - 1].at : 0;
-	if (st != FLO_NOMEM) {
+	if (st != FLO_NOMEM && uses_secret(expr)) {
+		/* The reason may quote it, cut so that no mask would know. */
+		flo_error_set(err, st,
+			      "`%s`: cannot be computed (why is not shown: it "
+			      "uses a secret)",
+			      text);
+		flo_error_place(err, (int)line, 0);
+	} else if (st != FLO_NOMEM) {
 		flo_error_set(err, st, "`%s`: %s", text,
 			      failure->text != NULL ? failure->text
 						    : flo_status_text(st));

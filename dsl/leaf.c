@@ -10,9 +10,11 @@ static void compile_exec(struct flo__view *view, uint32_t node,
 			 struct flo__leaf *leaf)
 {
 	struct flo__compiler *c = view->c;
+	struct flo__view own = *view;
 	const struct flo__expr **argv;
 	uint32_t n = 0;
 
+	own.argv = true;
 	if (c->doc.nodes[node].type == FLO__DOC_STRING) {
 		flo__compile_error(c, WRONG_TYPE, node,
 				   "write it as [\"ls\", \"-l\"], or give "
@@ -41,7 +43,7 @@ static void compile_exec(struct flo__view *view, uint32_t node,
 		if (len == 0)
 			flo__compile_error(c, BAD_VALUE, item, NULL,
 					   "the name of the program is empty");
-		argv[n++] = flo__compile_text(view, item);
+		argv[n++] = flo__compile_text(&own, item);
 	}
 	leaf->argv = argv;
 	leaf->argv_len = n;
@@ -306,8 +308,12 @@ static void compile_program(struct flo__view *view,
 	struct flo__compiler *c = view->c;
 	uint32_t in = keys->at[FLO__KEY_STDIN];
 
-	if (in != FLO__DOC_NONE)
-		leaf->stdin_ = flo__compile_value(view, in);
+	if (in != FLO__DOC_NONE) {
+		struct flo__view own = *view;
+
+		own.sees |= SEES_SECRETS;
+		leaf->stdin_ = flo__compile_value(&own, in);
+	}
 	compile_output(c, keys->at[FLO__KEY_OUTPUT], leaf);
 	flo__compile_size(c, keys->at[FLO__KEY_OUTPUT_LIMIT], "`output_limit`",
 			  &leaf->output_limit);

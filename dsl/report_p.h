@@ -29,6 +29,8 @@
 	X(STEP_ORDER, "step-order")                                            \
 	X(CYCLE, "cycle")                                                      \
 	X(UNKNOWN_PARAM, "unknown-param")                                      \
+	X(UNKNOWN_SECRET, "unknown-secret")                                    \
+	X(SECRET_PLACE, "secret-not-allowed")                                  \
 	X(BAD_DEFAULT, "bad-default")                                          \
 	X(UNKNOWN_TYPE, "unknown-step-type")                                   \
 	X(UNKNOWN_ARGUMENT, "unknown-argument")                                \
@@ -40,6 +42,7 @@
 	X(UNKNOWN_FUNCTION, "unknown-function")                                \
 	X(TYPE_MISMATCH, "type-mismatch")                                      \
 	X(UNUSED_PARAM, "unused-param")                                        \
+	X(UNUSED_SECRET, "unused-secret")                                      \
 	X(IDLE_LIMIT, "idle-limit")                                            \
 	X(CONSTANT_WHEN, "constant-when")
 
