@@ -225,7 +225,7 @@ void flo__mask_text(const struct flo__mask *mask, const char *bytes, size_t len,
 	}
 	flo__mask_stream_init(&stream, mask);
 	flo__mask_stream_add(&stream, bytes, len, sb);
-	flo__mask_stream_end(&stream, sb);
+	flo__mask_stream_end(&stream, false, sb);
 	flo__mask_stream_fini(&stream);
 }
 
@@ -237,7 +237,7 @@ void flo__mask_quoting(const struct flo__mask *mask, const char *bytes,
 	flo__mask_stream_init(&stream, mask);
 	stream.part_min = part_min;
 	flo__mask_stream_add(&stream, bytes, len, sb);
-	flo__mask_stream_end(&stream, sb);
+	flo__mask_stream_end(&stream, false, sb);
 	flo__mask_stream_fini(&stream);
 }
 
@@ -367,10 +367,15 @@ void flo__mask_stream_add(struct flo__mask_stream *stream, const char *bytes,
 	put(stream, before + len - mask->nodes[stream->state].depth, sb);
 }
 
-void flo__mask_stream_end(struct flo__mask_stream *stream,
+void flo__mask_stream_end(struct flo__mask_stream *stream, bool torn,
 			  struct flo__strbuf *sb)
 {
-	if (stream->failed)
+	size_t len = stream->held.len;
+	size_t rest = stream->mask->nodes[stream->state].depth;
+
+	/* All that is held is such a beginning: see the note. */
+	if (stream->failed || (torn && rest >= FLO__MASK_PART_MIN &&
+			       !hide(stream, len - rest, len)))
 		fail(stream, sb);
 	put(stream, stream->held.len, sb);
 	stream->state = 0;

@@ -94,8 +94,12 @@ void flo__mask_stream_fini(struct flo__mask_stream *stream);
  * and nothing more comes out of the stream: it might have to be hidden. */
 void flo__mask_stream_add(struct flo__mask_stream *stream, const char *bytes,
 			  size_t len, struct flo__strbuf *sb);
-/* The text is over: append what was held back. The stream begins anew. */
-void flo__mask_stream_end(struct flo__mask_stream *stream,
+/*
+ * The text is over: append what was held back. @torn: it may have been cut off
+ * where it ends, so the beginning of a value there is hidden, if it has at
+ * least FLO__MASK_PART_MIN bytes. The stream begins anew.
+ */
+void flo__mask_stream_end(struct flo__mask_stream *stream, bool torn,
 			  struct flo__strbuf *sb);
 
 /*

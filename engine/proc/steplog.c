@@ -372,7 +372,7 @@ static flo_status take_masked(struct flo__steplog *log, int stream,
 
 	flo__mask_stream_add(mask, bytes, len, &sb);
 	if (over)
-		flo__mask_stream_end(mask, &sb);
+		flo__mask_stream_end(mask, true, &sb);
 	if (sb.failed)
 		log->failed = FLO_NOMEM;
 	if (sb.len > 0 || sb.failed)

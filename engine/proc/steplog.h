@@ -57,7 +57,7 @@ flo_status flo__steplog_write(struct flo__steplog *log, int stream,
 /*
  * Append the last lines of stderr to @sb, without marks and without the last
  * newline: at most FLO__STEPLOG_TAIL_LINES and FLO__STEPLOG_TAIL_BYTES. What
- * might have become a value that is hidden has not: stderr is taken to be over.
+ * might have become a value that is hidden is taken for one that was cut off.
  */
 void flo__steplog_tail(struct flo__steplog *log, struct flo__strbuf *sb);
 /* Write what is held back, close and free; NULL is allowed. */

@@ -216,7 +216,7 @@ static void assert_stream(const struct flo__mask *mask, const char *text,
 	flo__mask_stream_add(&stream, text, cut1, &got);
 	flo__mask_stream_add(&stream, text + cut1, cut2 - cut1, &got);
 	flo__mask_stream_add(&stream, text + cut2, len - cut2, &got);
-	flo__mask_stream_end(&stream, &got);
+	flo__mask_stream_end(&stream, false, &got);
 	assert_int_equal(flo__strbuf_status(&got), FLO_OK);
 	assert_int_equal(got.len, want->len);
 	assert_memory_equal(got.data, want->data, got.len);
@@ -314,6 +314,36 @@ static void nothing_is_held_that_begins_no_value(void **state)
 	flo__mask_free(mask);
 }
 
+static void a_value_that_is_cut_off_is_hidden(void **state)
+{
+	const char *const values[] = {"hunter2", "xhun", NULL};
+	static const struct {
+		const char *text;
+		const char *want;
+	} cases[] = {
+		{"the hunter", "the ***"}, {"the hunt", "the ***"},
+		{"the hun", "the hun"},	   {"hunter2", "***"},
+		{"hunter2hunt", "***"},	   {"hunter2 hunt\n", "*** hunt\n"},
+		{"a xhunter", "a ***"},
+	};
+	struct flo__mask *mask = mask_of(values);
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		struct flo__mask_stream stream;
+		struct flo__strbuf got = FLO__STRBUF_INIT;
+
+		flo__mask_stream_init(&stream, mask);
+		flo__mask_stream_add(&stream, cases[i].text,
+				     strlen(cases[i].text), &got);
+		flo__mask_stream_end(&stream, true, &got);
+		assert_string_equal(got.data, cases[i].want);
+		flo__mask_stream_fini(&stream);
+		flo__strbuf_fini(&got);
+	}
+	flo__mask_free(mask);
+}
+
 static void a_stream_begins_anew_after_its_end(void **state)
 {
 	const char *const values[] = {"hunter2", NULL};
@@ -324,9 +354,9 @@ static void a_stream_begins_anew_after_its_end(void **state)
 	(void)state;
 	flo__mask_stream_init(&stream, mask);
 	flo__mask_stream_add(&stream, "hunter2 hunt", 12, &got);
-	flo__mask_stream_end(&stream, &got);
+	flo__mask_stream_end(&stream, false, &got);
 	flo__mask_stream_add(&stream, "er2 hunter2", 11, &got);
-	flo__mask_stream_end(&stream, &got);
+	flo__mask_stream_end(&stream, false, &got);
 	assert_string_equal(got.data, "*** hunter2 ***");
 	flo__mask_stream_fini(&stream);
 	flo__strbuf_fini(&got);
@@ -352,7 +382,7 @@ static void values_that_repeat_themselves_cost_no_more(void **state)
 	flo__mask_stream_init(&stream, mask);
 	for (size_t at = 0; at < text_len; at += 4096)
 		flo__mask_stream_add(&stream, text + at, 4096, &got);
-	flo__mask_stream_end(&stream, &got);
+	flo__mask_stream_end(&stream, false, &got);
 	assert_string_equal(got.data, "***b***");
 	flo__mask_stream_fini(&stream);
 	flo__strbuf_fini(&got);
@@ -479,7 +509,7 @@ static void without_memory_nothing_is_shown_by_mistake(void **state)
 		if (st == FLO_OK) {
 			flo__mask_stream_init(&stream, mask);
 			flo__mask_stream_add(&stream, "a hunter2", 9, &got);
-			flo__mask_stream_end(&stream, &got);
+			flo__mask_stream_end(&stream, false, &got);
 			st = flo__strbuf_status(&got);
 			assert_null(strstr(got.data, "hunter2"));
 			flo__mask_stream_fini(&stream);
@@ -511,6 +541,7 @@ int main(void)
 		cmocka_unit_test(
 			any_values_in_any_pieces_are_hidden_as_defined),
 		cmocka_unit_test(nothing_is_held_that_begins_no_value),
+		cmocka_unit_test(a_value_that_is_cut_off_is_hidden),
 		cmocka_unit_test(a_stream_begins_anew_after_its_end),
 		cmocka_unit_test(values_that_repeat_themselves_cost_no_more),
 		cmocka_unit_test(escaped_forms_are_hidden),
