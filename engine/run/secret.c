@@ -262,11 +262,13 @@ static flo_status run_exec(const struct flo__run *run,
 			   const struct flo__secret *secret, flo_context *ctx,
 			   struct output *o, flo_error *err)
 {
+	static const char *const nothing[] = {NULL};
 	struct flo__exec_result result = {.exit_code = -1};
 	struct flo__exec_request request = {
 		.id = run->record.id,
 		.argv = secret->argv,
-		.env = run->deps.environ_,
+		.env = run->deps.environ_ != NULL ? run->deps.environ_
+						  : nothing,
 		.dir = run->record.dir,
 		.input = "",
 		.stdout_fd = -1,
