@@ -56,6 +56,66 @@ static flo_status too_large(const char *what, flo_error *err)
 			     what, VALUE_MAX);
 }
 
+/* ---- what is probably not meant ---- */
+
+static void warn(const struct flo__run *run, const struct flo__secret *secret,
+		 const char *format, ...) FLO_PRINTF(3, 4);
+static void warn(const struct flo__run *run, const struct flo__secret *secret,
+		 const char *format, ...)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	va_list args;
+
+	if (run->deps.warn == NULL)
+		return;
+	flo__strbuf_addf(&sb, "secret \"%s\": ", secret->name);
+	va_start(args, format);
+	flo__strbuf_addv(&sb, format, args);
+	va_end(args);
+	flo_blocking_begin();
+	if (flo__strbuf_status(&sb) == FLO_OK)
+		run->deps.warn(sb.data, run->deps.warn_arg);
+	flo_blocking_end();
+	flo__strbuf_fini(&sb);
+}
+
+/* Others may read the file @path. */
+static void warn_mode(const struct flo__run *run,
+		      const struct flo__secret *secret, const char *path,
+		      mode_t mode)
+{
+	if ((mode & (S_IRGRP | S_IROTH)) != 0)
+		warn(run, secret, "%s may be read by %s: chmod 600 it", path,
+		     (mode & S_IROTH) != 0 ? "everybody" : "its group");
+}
+
+/* Hiding it does not hide it, or comes too late. */
+static void warn_value(const struct flo__run *run,
+		       const struct flo__secret *secret, const char *value,
+		       size_t len)
+{
+	struct flo__mask *mask;
+	struct flo__strbuf params = FLO__STRBUF_INIT;
+
+	if (len < FLO__MASK_PART_MIN) {
+		warn(run, secret,
+		     "its value is shorter than %d bytes: it is hidden "
+		     "wherever it comes up, and not hard to guess",
+		     FLO__MASK_PART_MIN);
+		return;
+	}
+	mask = flo__mask_new();
+	flo__value_json(run->params, &params);
+	if (mask != NULL && flo__mask_add_secret(mask, value, len) == FLO_OK &&
+	    flo__mask_ready(mask) == FLO_OK && !params.failed &&
+	    flo__mask_find(mask, params.data, params.len) == len)
+		warn(run, secret,
+		     "its value is in the params, too, and these are recorded "
+		     "as they are");
+	flo__mask_free(mask);
+	flo__strbuf_fini(&params);
+}
+
 /* ---- from the environment ---- */
 
 static flo_status read_env(const struct flo__run *run, const char *name,
@@ -99,7 +159,8 @@ static flo_status read_all(int fd, const char *path, flo_error *err,
 	return FLO_OK;
 }
 
-static flo_status check_file(int fd, const char *path, flo_error *err)
+static flo_status check_file(int fd, const char *path, flo_error *err,
+			     mode_t *ret_mode)
 {
 	struct stat st;
 
@@ -111,29 +172,33 @@ static flo_status check_file(int fd, const char *path, flo_error *err)
 	if (!S_ISREG(st.st_mode))
 		return flo_error_set(err, FLO_INVALID,
 				     "%s is not a regular file", path);
+	*ret_mode = st.st_mode;
 	return FLO_OK;
 }
 
 /* Links are followed: what a cluster mounts as a secret is one. */
 static flo_status read_path(const char *path, flo_error *err,
-			    struct flo__strbuf *value)
+			    struct flo__strbuf *value, mode_t *ret_mode)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	flo_status st;
 
 	if (fd < 0)
 		return flo_error_sys(err, errno, "cannot read %s", path);
-	st = check_file(fd, path, err);
+	st = check_file(fd, path, err, ret_mode);
 	if (st == FLO_OK)
 		st = read_all(fd, path, err, value);
 	close(fd);
 	return st;
 }
 
-static flo_status read_file(const struct flo__run *run, const char *name,
-			    flo_error *err, struct flo__strbuf *value)
+static flo_status read_file(const struct flo__run *run,
+			    const struct flo__secret *secret, flo_error *err,
+			    struct flo__strbuf *value)
 {
 	struct flo__strbuf path = FLO__STRBUF_INIT;
+	const char *name = secret->from;
+	mode_t mode = 0;
 	flo_status st;
 
 	if (name[0] != '/')
@@ -142,8 +207,10 @@ static flo_status read_file(const struct flo__run *run, const char *name,
 	st = flo__strbuf_status(&path);
 	flo_blocking_begin();
 	if (st == FLO_OK)
-		st = read_path(path.data, err, value);
+		st = read_path(path.data, err, value, &mode);
 	flo_blocking_end();
+	if (st == FLO_OK)
+		warn_mode(run, secret, path.data, mode);
 	flo__strbuf_fini(&path);
 	return st == FLO_NOMEM ? flo_error_set(err, st, "out of memory") : st;
 }
@@ -365,7 +432,7 @@ static flo_status read_value(const struct flo__run *run,
 		st = read_env(run, secret->from, err, value);
 		break;
 	case FLO__SECRET_FILE:
-		st = read_file(run, secret->from, err, value);
+		st = read_file(run, secret, err, value);
 		break;
 	default:
 		st = read_exec(run, secret, ctx, err, value);
@@ -375,7 +442,10 @@ static flo_status read_value(const struct flo__run *run,
 	if (secret->kind != FLO__SECRET_ENV && value->len > 0 &&
 	    value->data[value->len - 1] == '\n')
 		flo__strbuf_cut(value, value->len - 1);
-	return check_value(secret, value, err);
+	st = check_value(secret, value, err);
+	if (st == FLO_OK)
+		warn_value(run, secret, value->data, value->len);
+	return st;
 }
 
 static flo_status read_one(struct flo__run *run,
