@@ -59,7 +59,7 @@ static bool in_files(const char *text)
 {
 	char command[256];
 
-	snprintf(command, sizeof(command), "grep -rqF -e '%s' '%s'", text,
+	snprintf(command, sizeof(command), "grep -rq -e '%s' '%s'", text,
 		 fake.files);
 	return system(command) == 0;
 }
@@ -77,8 +77,7 @@ static void assert_nowhere(void)
 {
 	assert_false(in_events("hunter2"));
 	assert_false(in_events("rabbit"));
-	assert_false(in_files("hunter2"));
-	assert_false(in_files("rabbit"));
+	assert_false(in_files("hunter2\\|rabbit"));
 }
 
 /* A pipeline of one secret from the fake's environment. */
@@ -124,7 +123,7 @@ static void a_value_is_recorded_nowhere(void **state)
 	assert_output(every_output);
 	assert_nowhere();
 	/* It was there to be found. */
-	assert_true(in_files("***"));
+	assert_true(in_files("[*][*][*]"));
 }
 
 static void a_resumed_run_computes_with_the_same(void **state)
@@ -158,7 +157,8 @@ static void without_memory_nothing_of_it_is_recorded(void **state)
 		assert_int_equal(fake.running, 0);
 		assert_false(in_events("hunter2"));
 		assert_false(in_events("rabbit"));
-		if (at % 10 == 0)
+		/* A process each, and the rest is fast. */
+		if (at % 50 == 0)
 			assert_nowhere();
 		ended += strcmp(fake_status(&result), "succeeded") == 0;
 	}

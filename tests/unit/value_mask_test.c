@@ -128,7 +128,7 @@ static void depth_costs_no_stack(void **state)
 	flo_value *masked;
 
 	(void)state;
-	for (int i = 0; i < 200000; i++) {
+	for (int i = 0; i < 50000; i++) {
 		flo_value *list = flo_value_list(1);
 
 		assert_int_equal(flo_value_list_add(list, value), FLO_OK);
