@@ -271,7 +271,8 @@ static flo_status launch(flo_run *run, const struct flo__run_deps *deps,
 	return st;
 }
 
-static struct flo__run_deps deps_of(const flo_engine *engine)
+static struct flo__run_deps deps_of(const flo_engine *engine,
+				    const struct flo_run_options *options)
 {
 	struct flo__run_deps deps = {
 		.runtime = engine->runtime,
@@ -281,6 +282,8 @@ static struct flo__run_deps deps_of(const flo_engine *engine)
 		.end_when_tainted = engine->end_when_tainted,
 		.worker_argv = engine->worker_argv,
 		.minder = engine->minder,
+		.warn = options != NULL ? options->on_warning : NULL,
+		.warn_arg = options != NULL ? options->on_warning_arg : NULL,
 	};
 
 	return deps;
@@ -344,7 +347,7 @@ static flo_status create(flo_run *run, const flo_pipeline *pipeline,
 			 const flo_value *params, flo_error *err)
 {
 	flo_engine *engine = run->engine;
-	struct flo__run_deps deps = deps_of(engine);
+	struct flo__run_deps deps = deps_of(engine, options);
 	char id[FLO__ID_RUN_SIZE], trace[FLO__ID_TRACE_SIZE];
 	char parent[FLO__ID_SPAN_SIZE];
 	char *params_json = flo_value_to_json(params);
@@ -447,7 +450,7 @@ flo_status flo_run_resume(flo_engine *engine, const char *run_id,
 			  flo_run **ret_run)
 {
 	static const struct flo_run_options defaults;
-	struct flo__run_deps deps = deps_of(engine);
+	struct flo__run_deps deps = deps_of(engine, options);
 	const struct flo__run_record *record = NULL;
 	struct flo__run_record limited;
 	flo_value *params = NULL;

@@ -34,4 +34,15 @@ bool flo__uint_is_double(uint64_t n, double d);
 flo_status flo__value_map_setn(flo_value *map, const char *key, size_t len,
 			       flo_value *value);
 
+/*
+ * A value as @value with nothing of what @mask hides in it: in strings, keys
+ * and bytes an occurrence becomes "***"; a number in which a value of at least
+ * FLO__MASK_PART_MIN bytes can be read, and all of @value if its JSON still
+ * holds one, become the string "***". Of keys that look the same then, the
+ * first one stays. A new reference; NULL without memory.
+ */
+struct flo__mask;
+flo_value *flo__value_mask(const flo_value *value,
+			   const struct flo__mask *mask);
+
 #endif

@@ -92,6 +92,13 @@ static int start_error(const struct cli_follow *f, flo_status st,
 	return CLI_STORE;
 }
 
+/* On a thread of the engine's. */
+static void print_warning(const char *text, void *arg)
+{
+	(void)arg;
+	cli_error("warning: %s", text);
+}
+
 static flo_status start(const struct cli_follow *f, flo_engine *engine,
 			struct cli_progress *progress, flo_error *err,
 			flo_run **ret_run)
@@ -102,6 +109,7 @@ static flo_status start(const struct cli_follow *f, flo_engine *engine,
 		.limit = (uint32_t)f->options->limit,
 		.on_event = cli_progress_event,
 		.on_event_arg = progress,
+		.on_warning = print_warning,
 	};
 
 	if (f->pipeline)

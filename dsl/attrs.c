@@ -47,12 +47,15 @@ void flo__compile_env(struct flo__view *view, uint32_t node,
 		      const struct flo__env_entry **ret_env, uint32_t *ret_len)
 {
 	struct flo__compiler *c = view->c;
+	struct flo__view own = *view;
 	struct flo__env_entry *env;
+	uint32_t uses;
 	uint32_t len = 0;
 
 	if (node == FLO__DOC_NONE ||
 	    !flo__compile_is(c, node, FLO__DOC_OBJECT, "`env`"))
 		return;
+	own.sees |= SEES_SECRETS;
 	env = flo__compile_alloc(c, c->doc.nodes[node].len, sizeof(*env));
 	for (uint32_t key = flo__doc_first(&c->doc, node);
 	     env != NULL && key != FLO__DOC_NONE;
@@ -60,7 +63,9 @@ void flo__compile_env(struct flo__view *view, uint32_t node,
 		if (!check_env_name(c, key))
 			continue;
 		env[len].name = flo__compile_string(c, key);
-		env[len].value = env_value(view, flo__doc_value(key));
+		uses = c->secret_uses;
+		env[len].value = env_value(&own, flo__doc_value(key));
+		env[len].secret = c->secret_uses != uses;
 		len++;
 	}
 	*ret_env = env;

@@ -385,6 +385,7 @@ static unsigned check_ident(struct check *c, uint32_t i)
 	switch (ref.var) {
 	case FLO__VAR_PARAMS:
 	case FLO__VAR_ENV:
+	case FLO__VAR_SECRETS:
 	case FLO__VAR_RUN:
 	case FLO__VAR_ATTEMPT:
 		return BIT(MAP);

@@ -192,10 +192,6 @@ static void check_words(struct flo__compiler *c, const uint32_t *top)
 	if (top[TOP_DESCRIPTION] != FLO__DOC_NONE)
 		plan->description = flo__compile_plain(c, top[TOP_DESCRIPTION],
 						       "`description`");
-	if (top[TOP_SECRETS] != FLO__DOC_NONE)
-		flo__compile_error(
-			c, UNSUPPORTED, top[TOP_SECRETS] - 1, NULL,
-			"`secrets` is not supported by this version");
 	check_labels(c, top[TOP_LABELS]);
 }
 
@@ -283,6 +279,7 @@ static void compile_document(struct flo__compiler *c)
 		c->env = top[TOP_ENV];
 	check_words(c, top);
 	flo__params_declare(c, top[TOP_PARAMS]);
+	flo__secrets_declare(c, top[TOP_SECRETS]);
 	if (!c->nomem)
 		flo__schedules_check(c, top[TOP_SCHEDULE]);
 	if (!c->nomem)
@@ -292,6 +289,7 @@ static void compile_document(struct flo__compiler *c)
 	if (!c->nomem && c->report.errors == 0) {
 		warn_unused(c);
 		flo__warn_unreachable(c);
+		flo__secrets_warn_unused(c);
 	}
 }
 

@@ -9,6 +9,7 @@
  * names.c     a step by its name in a scope
  * needs.c     edges and cycles
  * params.c    declarations of params, and values checked against them
+ * secrets.c   declarations of secrets, and where they may go
  * scope.c     what names in an expression mean at some place
  * template.c  strings with templates and JSON values become expressions
  * number.c    counts, durations, sizes
@@ -59,6 +60,12 @@ struct flo__dsl_plan {
 	struct flo__params params;
 };
 
+/* What only the compiler wants to know of a secret. */
+struct flo__secret_mark {
+	uint32_t place; /* its key in the document */
+	bool used;
+};
+
 struct flo__compiler {
 	const struct flo__dsl_options *options;
 	struct flo__doc doc;
@@ -99,6 +106,8 @@ struct flo__compiler {
 	const struct flo__expr *const *default_shell;
 	uint32_t env;		   /* the pipeline's, in the document */
 	struct flo__map env_names; /* its keys, once they were asked for */
+	struct flo__secret_mark *secrets; /* beside plan->secrets */
+	uint32_t secret_uses; /* expressions that named one, so far */
 	bool nomem;
 };
 
@@ -176,6 +185,7 @@ enum flo__sees {
 	SEES_STEPS = 8,
 	SEES_ITEM = 16,
 	SEES_ATTEMPT = 32,
+	SEES_SECRETS = 64,
 	SEES_STEP = SEES_PARAMS | SEES_ENV | SEES_RUN | SEES_STEPS | SEES_ITEM,
 };
 
@@ -185,6 +195,7 @@ struct flo__view {
 	uint32_t node;
 	unsigned sees; /* bits of enum flo__sees */
 	bool after;    /* everything in @node has ended: `output` */
+	bool argv;     /* an argument of a program */
 };
 
 struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
@@ -258,5 +269,19 @@ void flo__warn_unreachable(struct flo__compiler *c);
 
 /* params.c: the declarations under `params`, NONE if there are none. */
 void flo__params_declare(struct flo__compiler *c, uint32_t node);
+
+/* secrets.c: the same for `secrets`. */
+void flo__secrets_declare(struct flo__compiler *c, uint32_t node);
+void flo__secrets_warn_unused(struct flo__compiler *c);
+/* `secrets.NAME` in an expression; see struct flo__names. */
+flo_status flo__secrets_member(struct flo__view *view, const char *name,
+			       size_t len, struct flo__ref *ref,
+			       unsigned *types,
+			       struct flo__expr_problem *problem);
+/* Whether `env.NAME`, or with @name NULL all of `env`, may be used in @view,
+ * given what is a secret in it. */
+flo_status flo__secrets_env(struct flo__view *view, const char *name,
+			    size_t len, struct flo__ref *ref,
+			    struct flo__expr_problem *problem);
 
 #endif

@@ -360,6 +360,17 @@ static const char *source_of(const struct flo__expr *expr, uint32_t pc,
 	return text;
 }
 
+/* Whether a secret's value is among what @expr computes with. */
+static bool uses_secret(const struct flo__expr *expr)
+{
+	for (uint32_t i = 0; i < expr->ins_len; i++) {
+		if (expr->ins[i].op == FLO__OP_REF &&
+		    expr->refs[expr->ins[i].a].secret)
+			return true;
+	}
+	return false;
+}
+
 /* Turn a failure into the caller's error. */
 static flo_status report(const struct flo__expr *expr,
 			 const struct flo__failure *failure, flo_error *err,
@@ -373,9 +384,15 @@ static flo_status report(const struct flo__expr *expr,
 	*ret_at = pc <= expr->ins_len ? expr->ins[pc - 1].at : 0;
 	if (st == FLO_NOMEM)
 		return flo_error_set(err, st, "out of memory");
-	flo_error_set(err, st, "`%s`: %s", text,
-		      failure->text != NULL ? failure->text
-					    : flo_status_text(st));
+	if (uses_secret(expr)) /* it may quote it, cut so that no mask knows */
+		flo_error_set(err, st,
+			      "`%s`: cannot be computed (why is not shown: it "
+			      "uses a secret)",
+			      text);
+	else
+		flo_error_set(err, st, "`%s`: %s", text,
+			      failure->text != NULL ? failure->text
+						    : flo_status_text(st));
 	flo_error_place(err, (int)line, 0);
 	return st;
 }

@@ -10,9 +10,11 @@ static void compile_exec(struct flo__view *view, uint32_t node,
 			 struct flo__leaf *leaf)
 {
 	struct flo__compiler *c = view->c;
+	struct flo__view own = *view;
 	const struct flo__expr **argv;
 	uint32_t n = 0;
 
+	own.argv = true;
 	if (c->doc.nodes[node].type == FLO__DOC_STRING) {
 		flo__compile_error(c, WRONG_TYPE, node,
 				   "write it as [\"ls\", \"-l\"], or give "
@@ -42,7 +44,7 @@ static void compile_exec(struct flo__view *view, uint32_t node,
 		if (len == 0)
 			flo__compile_error(c, BAD_VALUE, item, NULL,
 					   "the name of the program is empty");
-		argv[n++] = flo__compile_text(view, item);
+		argv[n++] = flo__compile_text(&own, item);
 	}
 	leaf->argv = argv;
 	leaf->argv_len = n;
@@ -279,8 +281,12 @@ static void compile_program(struct flo__view *view,
 	uint32_t in = keys->at[FLO__KEY_STDIN];
 	unsigned output = leaf->output;
 
-	if (in != FLO__DOC_NONE)
-		leaf->stdin_ = flo__compile_value(view, in);
+	if (in != FLO__DOC_NONE) {
+		struct flo__view own = *view;
+
+		own.sees |= SEES_SECRETS;
+		leaf->stdin_ = flo__compile_value(&own, in);
+	}
 	flo__compile_word(c, keys->at[FLO__KEY_OUTPUT], "`output`",
 			  &flo__shape_output, &output);
 	leaf->output = (enum flo__output_mode)output;

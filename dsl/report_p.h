@@ -29,6 +29,8 @@
 	X(STEP_ORDER, "step-order")                                            \
 	X(CYCLE, "cycle")                                                      \
 	X(UNKNOWN_PARAM, "unknown-param")                                      \
+	X(UNKNOWN_SECRET, "unknown-secret")                                    \
+	X(SECRET_PLACE, "secret-not-allowed")                                  \
 	X(BAD_DEFAULT, "bad-default")                                          \
 	X(BAD_PARAM, "bad-param")                                              \
 	X(MISSING_PARAM, "missing-param")                                      \
@@ -44,6 +46,7 @@
 	X(CRON, "bad-cron")                                                    \
 	X(TIMEZONE, "unknown-timezone")                                        \
 	X(UNUSED_PARAM, "unused-param")                                        \
+	X(UNUSED_SECRET, "unused-secret")                                      \
 	X(IDLE_LIMIT, "idle-limit")                                            \
 	X(CONSTANT_WHEN, "constant-when")                                      \
 	X(NO_ZONEINFO, "no-zoneinfo")                                          \

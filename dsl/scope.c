@@ -178,6 +178,7 @@ static const struct {
 	{"steps", FLO__VAR_STEP, SEES_STEPS},
 	{"index", FLO__VAR_INDEX, SEES_ITEM},
 	{"step", FLO__VAR_ATTEMPT, SEES_ATTEMPT},
+	{"secrets", FLO__VAR_SECRETS, SEES_SECRETS},
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
@@ -273,6 +274,11 @@ static flo_status view_var(struct flo__names *names, const char *name,
 		if (ret_ref->node != FLO__NODE_NONE)
 			return FLO_OK;
 	}
+	/* Where it may not be used, flo__secrets_member() says what to do. */
+	if (is(name, len, "secrets")) {
+		ret_ref->var = FLO__VAR_SECRETS;
+		return FLO_OK;
+	}
 	for (size_t i = 0; i < VARIABLES; i++) {
 		if (!is(name, len, variables[i].name))
 			continue;
@@ -292,11 +298,6 @@ static flo_status view_var(struct flo__names *names, const char *name,
 			return FLO_OK;
 		flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0, NULL,
 				 "`index` exists inside a foreach only");
-		return FLO_NOTFOUND;
-	}
-	if (is(name, len, "secrets")) {
-		flo__problem_set(problem, FLO__CODE_UNSUPPORTED, 0, 0, NULL,
-				 "`secrets` is not supported by this version");
 		return FLO_NOTFOUND;
 	}
 	return unknown_var(view, name, len, problem);
@@ -440,8 +441,13 @@ static flo_status view_member(struct flo__names *names, const char *name,
 	case FLO__VAR_PARAMS:
 		return find_param(view, name, len, types, problem);
 	case FLO__VAR_ENV:
-		return name == NULL ? FLO_OK
-				    : find_env(view, name, len, problem);
+		if (name != NULL &&
+		    find_env(view, name, len, problem) != FLO_OK)
+			return FLO_NOTFOUND;
+		return flo__secrets_env(view, name, len, ref, problem);
+	case FLO__VAR_SECRETS:
+		return flo__secrets_member(view, name, len, ref, types,
+					   problem);
 	case FLO__VAR_RUN:
 		return name == NULL
 			       ? FLO_OK

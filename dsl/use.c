@@ -161,6 +161,10 @@ void flo__compile_use(struct flo__view *view, const struct flo__keys *keys,
 		return;
 	if (leaf->type != NULL)
 		check_arguments(c, leaf->type, keys->at[FLO__KEY_USE], with);
-	if (with != FLO__DOC_NONE)
-		leaf->with = flo__compile_value(view, with);
+	if (with != FLO__DOC_NONE) {
+		struct flo__view own = *view;
+
+		own.sees |= SEES_SECRETS;
+		leaf->with = flo__compile_value(&own, with);
+	}
 }

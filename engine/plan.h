@@ -52,9 +52,10 @@ struct flo__expr;
 
 /* What an expression may refer to, resolved when it was compiled. */
 enum flo__var {
-	FLO__VAR_PARAMS, /* the bound params, a map */
-	FLO__VAR_ENV,	 /* the pipeline's env, a map of strings */
-	FLO__VAR_RUN,	 /* run.*, a map */
+	FLO__VAR_PARAMS,  /* the bound params, a map */
+	FLO__VAR_ENV,	  /* the pipeline's env, a map of strings */
+	FLO__VAR_SECRETS, /* a map of strings; never without .secret */
+	FLO__VAR_RUN,	  /* run.*, a map */
 	FLO__VAR_STEP, /* one field of steps.NAME; .node and .field say which */
 	FLO__VAR_ITEM, /* the item of the foreach .node */
 	FLO__VAR_INDEX,	  /* the index of the foreach .node */
@@ -77,6 +78,7 @@ struct flo__ref {
 	enum flo__step_field field;
 	uint32_t node;
 	const char *name;
+	bool secret; /* it may yield a secret's value */
 };
 
 /* Where an expression gets its variables; embedded in the provider. */
@@ -91,7 +93,8 @@ struct flo__language {
 	/*
 	 * Compute @expr. Templates yield strings (or, being the whole of a
 	 * string, the value itself). Errors are FLO_FAILED, FLO_TYPE, FLO_RANGE
-	 * ... with a text that names the expression; FLO_NOMEM.
+	 * ... with a text that names the expression, and no value where a
+	 * reference is .secret; FLO_NOMEM.
 	 */
 	flo_status (*eval)(const struct flo__expr *expr,
 			   const struct flo__scope *scope, flo_error *err,
@@ -107,6 +110,21 @@ struct flo__number {
 struct flo__env_entry {
 	const char *name;
 	const struct flo__expr *value;
+	bool secret; /* a secret may be in it */
+};
+
+/* Where the value of a secret comes from. */
+enum flo__secret_kind {
+	FLO__SECRET_ENV,
+	FLO__SECRET_FILE,
+	FLO__SECRET_EXEC,
+};
+
+struct flo__secret {
+	const char *name;
+	enum flo__secret_kind kind;
+	const char *from; /* the variable; the file, relative to plan->dir */
+	const char *const *argv; /* the program, NULL-terminated */
 };
 
 struct flo__retry {
@@ -195,6 +213,8 @@ struct flo__plan {
 	struct flo__number timeout; /* of the run */
 	const struct flo__env_entry *env; /* the pipeline's */
 	uint32_t env_len;
+	const struct flo__secret *secrets;
+	uint32_t secrets_len;
 	const struct flo__expr *output; /* or NULL */
 	const struct flo__language *language;
 	void (*free)(struct flo__plan *plan);

@@ -45,6 +45,7 @@ struct flo__steplog {
 	struct stream streams[2];
 	struct flo__strbuf out;	   /* marked lines on their way to the file */
 	struct flo__strbuf errors; /* the last bytes of stderr */
+	struct flo__mask_stream *masks; /* of both streams; NULL: none */
 };
 
 flo_status flo__steplog_new(const char *path, size_t cap,
@@ -72,6 +73,20 @@ flo_status flo__steplog_new(const char *path, size_t cap,
 	for (int i = 0; i < 2; i++)
 		flo__strbuf_init(&log->streams[i].line);
 	*ret_log = log;
+	return FLO_OK;
+}
+
+flo_status flo__steplog_mask(struct flo__steplog *log,
+			     const struct flo__mask *mask)
+{
+	REQUIRE_RULE(log->masks == NULL && log->size == 0 &&
+			     log->errors.len == 0,
+		     "hiding begins before the first byte");
+	log->masks = flo__calloc(2, sizeof(*log->masks));
+	if (log->masks == NULL)
+		return FLO_NOMEM;
+	for (int i = 0; i < 2; i++)
+		flo__mask_stream_init(&log->masks[i], mask);
 	return FLO_OK;
 }
 
@@ -320,13 +335,13 @@ static void remember(struct flo__steplog *log, const char *bytes, size_t len)
 	flo__strbuf_add(sb, bytes, len);
 }
 
-flo_status flo__steplog_write(struct flo__steplog *log, int stream,
-			      const char *bytes, size_t len, flo_error *err)
+/* Take output in which nothing is to be hidden any more. */
+static flo_status take(struct flo__steplog *log, int stream, const char *bytes,
+		       size_t len, flo_error *err)
 {
 	const char *end = bytes + len;
 	flo_status st;
 
-	REQUIRE(stream == 1 || stream == 2);
 	if (stream == 2)
 		remember(log, bytes, len);
 	if (log->failed != FLO_OK)
@@ -346,11 +361,44 @@ flo_status flo__steplog_write(struct flo__steplog *log, int stream,
 	return st;
 }
 
-void flo__steplog_tail(const struct flo__steplog *log, struct flo__strbuf *sb)
+/* Take output through the masks; @over: it is the last of its stream. */
+static flo_status take_masked(struct flo__steplog *log, int stream,
+			      const char *bytes, size_t len, bool over,
+			      flo_error *err)
 {
-	const char *data = log->errors.data;
-	size_t end = log->errors.len, begin, least, lines = 0;
+	struct flo__mask_stream *mask = &log->masks[stream - 1];
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_status st = FLO_OK;
 
+	flo__mask_stream_add(mask, bytes, len, &sb);
+	if (over)
+		flo__mask_stream_end(mask, true, &sb);
+	if (sb.failed)
+		log->failed = FLO_NOMEM;
+	if (sb.len > 0 || sb.failed)
+		st = take(log, stream, sb.data, sb.len, err);
+	flo__strbuf_fini(&sb);
+	return st;
+}
+
+flo_status flo__steplog_write(struct flo__steplog *log, int stream,
+			      const char *bytes, size_t len, flo_error *err)
+{
+	REQUIRE(stream == 1 || stream == 2);
+	if (log->masks != NULL)
+		return take_masked(log, stream, bytes, len, false, err);
+	return take(log, stream, bytes, len, err);
+}
+
+void flo__steplog_tail(struct flo__steplog *log, struct flo__strbuf *sb)
+{
+	const char *data;
+	size_t end, begin, least, lines = 0;
+
+	if (log->masks != NULL)
+		take_masked(log, 2, "", 0, true, NULL);
+	data = log->errors.data;
+	end = log->errors.len;
 	if (end > 0 && data[end - 1] == '\n')
 		end--;
 	least = end > FLO__STEPLOG_TAIL_BYTES ? end - FLO__STEPLOG_TAIL_BYTES
@@ -390,11 +438,21 @@ out:
 
 flo_status flo__steplog_close(struct flo__steplog *log, flo_error *err)
 {
-	flo_status st;
+	flo_status st = FLO_OK;
+	bool told;
 
 	if (log == NULL)
 		return FLO_OK;
-	st = log->failed == FLO_OK ? finish(log, err) : FLO_OK;
+	told = log->failed != FLO_OK;
+	for (int i = 0; log->masks != NULL && i < 2; i++) {
+		take_masked(log, i + 1, "", 0, true, err);
+		flo__mask_stream_fini(&log->masks[i]);
+	}
+	flo__free(log->masks);
+	if (log->failed == FLO_OK)
+		st = finish(log, err);
+	else if (!told)
+		st = log->failed;
 	if (log->fd >= 0)
 		close(log->fd);
 	flo__strbuf_fini(&log->out);

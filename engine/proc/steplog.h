@@ -23,6 +23,7 @@
 
 #include <flo/error.h>
 
+#include "base/mask.h"
 #include "base/strbuf.h"
 
 #define FLO__STEPLOG_TAIL_LINES 20
@@ -38,6 +39,13 @@ struct flo__steplog;
 flo_status flo__steplog_new(const char *path, size_t cap,
 			    struct flo__steplog **ret_log);
 /*
+ * Hide what @mask hides (borrowed until close) in all that is written from now
+ * on: of a value that comes in pieces neither file nor tail ever has a byte.
+ * Requires: nothing has been written. FLO_NOMEM.
+ */
+flo_status flo__steplog_mask(struct flo__steplog *log,
+			     const struct flo__mask *mask);
+/*
  * Append output of @stream (1 or 2). Lines may arrive in pieces: on return all
  * that are complete are in the file.
  *
@@ -48,9 +56,10 @@ flo_status flo__steplog_write(struct flo__steplog *log, int stream,
 			      const char *bytes, size_t len, flo_error *err);
 /*
  * Append the last lines of stderr to @sb, without marks and without the last
- * newline: at most FLO__STEPLOG_TAIL_LINES and FLO__STEPLOG_TAIL_BYTES.
+ * newline: at most FLO__STEPLOG_TAIL_LINES and FLO__STEPLOG_TAIL_BYTES. What
+ * might have become a value that is hidden is taken for one that was cut off.
  */
-void flo__steplog_tail(const struct flo__steplog *log, struct flo__strbuf *sb);
+void flo__steplog_tail(struct flo__steplog *log, struct flo__strbuf *sb);
 /* Write what is held back, close and free; NULL is allowed. */
 flo_status flo__steplog_close(struct flo__steplog *log, flo_error *err);
 

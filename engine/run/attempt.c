@@ -28,12 +28,15 @@ flo_status flo__work_fail(struct flo__work *w, flo_status st, const char *kind,
 			  const char *message)
 {
 	struct flo__strbuf tail = FLO__STRBUF_INIT;
+	struct flo__strbuf text = FLO__STRBUF_INIT;
 
 	if (w->log != NULL)
 		flo__steplog_tail(w->log, &tail);
+	flo__run_hide_text(w->attempt->frame->run, message, &text);
 	flo_value_unref(w->attempt->error);
-	w->attempt->error =
-		flo__failure(kind, w->attempt->path, message, NULL, tail.data);
+	w->attempt->error = flo__failure(kind, w->attempt->path, text.data,
+					 NULL, tail.data);
+	flo__strbuf_fini(&text);
 	flo__strbuf_fini(&tail);
 	return st;
 }
@@ -169,6 +172,43 @@ static flo_status ndjson_value(const struct flo__strbuf *text, flo_error *err,
 			    : flo_error_set(err, FLO_NOMEM, "out of memory");
 }
 
+/* Text, or its lines. @text is borrowed. */
+static flo_status plain_value(const struct flo__work *w,
+			      struct flo__strbuf text, flo_error *err,
+			      flo_value **ret)
+{
+	if (!flo__utf8_valid(text.data, text.len))
+		return flo_error_set(err, FLO_SYNTAX,
+				     "the output is not UTF-8 text");
+	if (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.len--;
+	if (w->leaf->output == FLO__OUTPUT_LINES)
+		return lines_value(&text, err, ret);
+	*ret = flo_value_stringn(text.data, text.len);
+	return *ret != NULL ? FLO_OK
+			    : flo_error_set(err, FLO_NOMEM, "out of memory");
+}
+
+/* The same, with secrets hidden before they are divided into lines. */
+static flo_status text_value(const struct flo__work *w, struct flo__strbuf text,
+			     flo_error *err, flo_value **ret)
+{
+	const struct flo__mask *mask = w->attempt->frame->run->mask;
+	struct flo__strbuf hidden = FLO__STRBUF_INIT;
+	flo_status st;
+
+	if (mask == NULL)
+		return plain_value(w, text, err, ret);
+	flo__mask_text(mask, text.data, text.len, &hidden);
+	st = flo__strbuf_status(&hidden);
+	if (st == FLO_OK)
+		st = plain_value(w, hidden, err, ret);
+	else
+		flo_error_set(err, st, "out of memory");
+	flo__strbuf_fini(&hidden);
+	return st;
+}
+
 static flo_status output_value(const struct flo__work *w, flo_error *err,
 			       flo_value **ret)
 {
@@ -187,16 +227,7 @@ static flo_status output_value(const struct flo__work *w, flo_error *err,
 					 err->line, err->column);
 		return st;
 	}
-	if (!flo__utf8_valid(text.data, text.len))
-		return flo_error_set(err, FLO_SYNTAX,
-				     "the output is not UTF-8 text");
-	if (text.len > 0 && text.data[text.len - 1] == '\n')
-		text.len--;
-	if (w->leaf->output == FLO__OUTPUT_LINES)
-		return lines_value(&text, err, ret);
-	*ret = flo_value_stringn(text.data, text.len);
-	return *ret != NULL ? FLO_OK
-			    : flo_error_set(err, FLO_NOMEM, "out of memory");
+	return text_value(w, text, err, ret);
 }
 
 /* What the program wrote to $FLOW_OUTPUT, if it did. */
@@ -249,6 +280,7 @@ static flo_status collect_output(struct flo__work *w)
 	flo_blocking_begin();
 	st = output_file(w, &err, &w->attempt->output);
 	flo_blocking_end();
+	flo__strbuf_reset(&w->output_path);
 	if (st == FLO_OK && w->attempt->output == NULL &&
 	    w->leaf->output != FLO__OUTPUT_NONE)
 		st = output_value(w, &err, &w->attempt->output);
@@ -521,6 +553,8 @@ static flo_status open_work(struct flo__work *w, flo_error *err)
 	st = flo__strbuf_status(&path);
 	if (st == FLO_OK)
 		st = flo__steplog_new(path.data, 0, &w->log);
+	if (st == FLO_OK && run->mask != NULL)
+		st = flo__steplog_mask(w->log, run->mask);
 	flo__strbuf_fini(&path);
 	if (st != FLO_OK)
 		return flo_error_set(err, st, "out of memory");
@@ -532,10 +566,30 @@ out:
 	return st;
 }
 
+/* What stands where a secret may be, overwritten before it is freed. */
+static void wipe_work(struct flo__work *w)
+{
+	const struct flo__run *run = w->attempt->frame->run;
+
+	if (run->mask == NULL)
+		return;
+	flo__run_wipe(run, w->input.data, w->input.len);
+	flo__run_wipe(run, w->captured.data, w->captured.len);
+	for (size_t i = 0; i < w->env_len; i++) {
+		if (w->env_owned[i])
+			flo__run_wipe(run, w->env[i], strlen(w->env[i]));
+	}
+}
+
 static void close_work(struct flo__work *w)
 {
+	wipe_work(w);
 	flo_blocking_begin();
 	flo__steplog_close(w->log, NULL);
+	/* Of an attempt that failed, nobody reads it, and secrets may be in
+	 * it. */
+	if (w->output_path.len > 0)
+		unlink(w->output_path.data);
 	flo_blocking_end();
 	for (char **s = w->argv; s != NULL && *s != NULL; s++)
 		flo__free(*s);
@@ -571,6 +625,9 @@ flo_status flo__attempt_run(struct flo__attempt *attempt)
 	} else {
 		st = run_program(&w);
 	}
+	/* Before anything sees it: what the record holds is what steps get. */
+	if (flo__run_hide(run, &attempt->output) != FLO_OK)
+		st = flo__work_fail(&w, FLO_NOMEM, "native", "out of memory");
 	close_work(&w);
 	return st;
 }

@@ -88,7 +88,7 @@ void flo__run_free(struct flo__run *run)
 	flo__preset_fini(run);
 	flo__arena_fini(&run->paths);
 	flo_value_unref(run->params);
-	flo_value_unref(run->env);
+	flo__run_secrets_fini(run);
 	flo_context_unref(run->ctx);
 	flo_context_unref(run->base);
 	flo__free((char *)run->record.id);
@@ -224,7 +224,7 @@ static flo_status store_status(struct flo__run *run)
 	return st;
 }
 
-flo_status flo__run_append(struct flo__run *run, struct flo__event *event)
+static flo_status append(struct flo__run *run, struct flo__event *event)
 {
 	flo_status st = store_status(run);
 
@@ -245,6 +245,27 @@ flo_status flo__run_append(struct flo__run *run, struct flo__event *event)
 		store_failed(run, st);
 	else
 		note_seq(run, event->seq);
+	return st;
+}
+
+flo_status flo__run_append(struct flo__run *run, struct flo__event *event)
+{
+	const flo_value *error = event->error;
+	flo_value *hidden;
+	flo_status st;
+
+	if (run->mask == NULL || error == NULL)
+		return append(run, event);
+	/* Steps have hidden in theirs; this is for those that are nobody's. */
+	hidden = flo__value_mask(error, run->mask);
+	if (hidden == NULL) {
+		store_failed(run, FLO_NOMEM);
+		return FLO_NOMEM;
+	}
+	event->error = hidden;
+	st = append(run, event);
+	event->error = error;
+	flo_value_unref(hidden);
 	return st;
 }
 
@@ -455,7 +476,11 @@ static flo_status begin_env(struct flo__run *run, struct flo__frame *frame,
 	for (uint32_t i = 0; st == FLO_OK && i < run->plan->env_len; i++) {
 		struct flo__strbuf sb = FLO__STRBUF_INIT;
 
-		st = flo__scope_text(frame, run->plan->env[i].value, err, &sb);
+		if (run->frozen && run->plan->env[i].secret)
+			flo__strbuf_adds(&sb, FLO__MASK_TEXT);
+		else
+			st = flo__scope_text(frame, run->plan->env[i].value,
+					     err, &sb);
 		if (st == FLO_OK)
 			st = flo_value_map_set(env, run->plan->env[i].name,
 					       flo_value_stringn(sb.data,
@@ -477,9 +502,54 @@ static flo_status begin(struct flo__run *run, struct flo__frame *frame,
 
 	TRY(begin_contexts(run, frame, err));
 	TRY(begin_slots(run, frame, err));
+out:
+	return st;
+}
+
+/* What the first step needs and may take a while: the run is recorded then. */
+static flo_status prepare(struct flo__run *run, struct flo__frame *frame,
+			  flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__run_secrets(run, err));
 	TRY(begin_env(run, frame, err));
 out:
 	return st;
+}
+
+/*
+ * It could not begin. A run that is new has failed, or was cancelled; one that
+ * is resumed waits for another try, since what is missing may come back.
+ */
+static __attribute__((noinline)) void not_begun(struct flo__run *run,
+						const flo_error *err,
+						struct flo__result *result)
+{
+	flo_status ctx = flo_context_status(run->ctx);
+
+	result->state = FLO__STATE_FAILED;
+	if (run->resumed && run->secrets != NULL && run->mask == NULL) {
+		lock(run);
+		if (run->shared.store == FLO_OK) {
+			run->shared.store = FLO_INTERRUPTED;
+			snprintf(run->shared.store_why,
+				 sizeof(run->shared.store_why), "%s",
+				 err->text);
+		}
+		unlock(run);
+	} else if (ctx == FLO_CANCELED) {
+		result->state = FLO__STATE_CANCELLED;
+	} else {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+		flo__run_hide_text(run, err->text, &sb);
+		result->error = flo__failure(ctx == FLO_TIMEOUT ? "timeout"
+								: "expression",
+					     "", sb.data, NULL, NULL);
+		flo__strbuf_fini(&sb);
+	}
+	flo__tree_settle_children(run, 0, "", FLO__STATE_CANCELLED);
 }
 
 static void record_kind(struct flo__run *run, enum flo__event_kind kind)
@@ -655,6 +725,11 @@ static flo_status record_finished(struct flo__run *run,
 	flo_value *counts = counts_value(run);
 	flo_status st;
 
+	if (flo__run_hide(run, &result->output) != FLO_OK ||
+	    flo__run_hide(run, &result->error) != FLO_OK) {
+		flo_value_unref(counts);
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	}
 	event.status = end_state(run, result);
 	if (event.status == FLO__STATE_CANCELLED)
 		event.status = judge_deadlock(run, result);
@@ -754,15 +829,14 @@ flo_status flo__run_main(struct flo__run *run, struct flo__journal *journal,
 					     : flo_status_text(st));
 	}
 	record_begin(run);
+	if (st == FLO_OK)
+		st = prepare(run, &root, &begin_err);
 	if (st == FLO_OK) {
 		flo__tree_run_root(&root, run->ctx, &result);
 		interrupt_if_held(run);
 		evaluate_output(run, &root, &result);
 	} else {
-		result.state = FLO__STATE_FAILED;
-		result.error = flo__failure("expression", "", begin_err.text,
-					    NULL, NULL);
-		flo__tree_settle_children(run, 0, "", FLO__STATE_CANCELLED);
+		not_begun(run, &begin_err, &result);
 	}
 	lock(run);
 	run->shared.over = true;
@@ -794,6 +868,8 @@ flo_status flo__run_inspect(struct flo__run *run, bool ended,
 	st = make_root(run, &root);
 	if (st == FLO_OK)
 		st = begin(run, &root, NULL);
+	if (st == FLO_OK)
+		st = prepare(run, &root, NULL);
 	if (st == FLO_OK) {
 		if (run->preset_cancelling) {
 			flo_error_set(&cause, FLO_CANCELED, "cancelled");

@@ -37,6 +37,9 @@ struct flo__run_deps {
 	 * own; NULL: nothing does. And where they find flo-minder; or NULL. */
 	const char *const *worker_argv;
 	const char *minder;
+	/* Gets what is probably not as it was meant; it may block. Or NULL. */
+	void (*warn)(const char *text, void *arg);
+	void *warn_arg;
 };
 
 /*

@@ -9,6 +9,7 @@
  *	block.c	  what a block records of itself, and the list of its errors
  *	tally.c	  failures against what a block tolerates
  *	scope.c	  variables of expressions
+ *	secret.c  values of secrets, and hiding them
  *	preset.c  what an earlier engine recorded
  *	failure.c error objects
  *	bury.c	  the end of a run that stands still
@@ -23,6 +24,7 @@
 
 #include "base/arena.h"
 #include "base/map.h"
+#include "base/mask.h"
 #include "base/strbuf.h"
 
 #include <stdatomic.h>
@@ -117,6 +119,10 @@ struct flo__run {
 	const flo_value *params;
 	flo_value
 		*env; /* of the pipeline, a map of strings; set at the start */
+	/* Values of secrets by name, overwritten in the end; NULL: the plan has
+	 * none. What is hidden; NULL: nothing. Set before the first step. */
+	flo_value *secrets;
+	struct flo__mask *mask;
 	struct flo__journal *journal;
 	struct flo__run_journal *run_journal;
 
@@ -388,6 +394,29 @@ flo_status flo__scope_number(struct flo__frame *frame,
 flo_status flo__scope_limit(struct flo__frame *frame,
 			    const struct flo__number *number, flo_error *err,
 			    uint64_t *ret);
+
+/* secret.c */
+
+/*
+ * Read the secrets of the run, once, before anything of it runs. In an
+ * inspection their values are "***". Parks; programs run one after the other,
+ * each for 30 s at most. FLO_CANCELED, FLO_TIMEOUT: the run's context ended;
+ * else why it is not to be had, in which nothing of any value is.
+ */
+flo_status flo__run_secrets(struct flo__run *run, flo_error *err);
+/* Forget them. */
+void flo__run_secrets_fini(struct flo__run *run);
+/*
+ * *@value (owned; NULL: nothing happens) becomes one in which nothing is to be
+ * hidden. FLO_NOMEM: then it is NULL.
+ */
+flo_status flo__run_hide(const struct flo__run *run, flo_value **value);
+/* Append an error's text to @sb, with secrets hidden, and also the beginning of
+ * one that was quoted in part. */
+void flo__run_hide_text(const struct flo__run *run, const char *text,
+			struct flo__strbuf *sb);
+/* Overwrite @len bytes in which secrets may be; does nothing without any. */
+void flo__run_wipe(const struct flo__run *run, void *mem, size_t len);
 
 /* preset.c */
 const struct flo__preset *flo__preset_find(const struct flo__run *run,

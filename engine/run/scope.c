@@ -161,6 +161,10 @@ static flo_status get(const struct flo__scope *head, const struct flo__ref *ref,
 		value = run->env != NULL ? flo_value_ref(run->env)
 					 : flo_value_map(0);
 		break;
+	case FLO__VAR_SECRETS:
+		INSIST(run->secrets != NULL);
+		value = flo_value_ref(run->secrets);
+		break;
 	case FLO__VAR_RUN:
 		value = get_run(scope);
 		break;

@@ -195,13 +195,23 @@ FLO_EXTERN flo_status flo_pipeline_plan(const flo_pipeline *pipeline,
  */
 typedef void (*flo_event_fn)(const char *json, size_t len, void *arg);
 
+/**
+ * Hear of something about a run that is probably not as it was meant, such as
+ * the file of a secret that others may read: one line, borrowed for the call,
+ * in which nothing of a secret is. It is recorded nowhere. Called on a thread
+ * of the engine's, which may wait meanwhile; not after the run has ended.
+ */
+typedef void (*flo_warning_fn)(const char *text, void *arg);
+
 /** How a run is to be. All zero are the defaults. */
 struct flo_run_options {
-	const flo_value *params; /* a map, borrowed; NULL: none given */
-	const char *run_id;	 /* copied; NULL: a new one is made */
-	uint32_t limit;		 /* lowers the pipeline's; 0: as it says */
-	flo_event_fn on_event;	 /* called on a thread of the engine's */
-	void *on_event_arg;	 /* borrowed until the run has ended */
+	const flo_value *params;   /* a map, borrowed; NULL: none given */
+	const char *run_id;	   /* copied; NULL: a new one is made */
+	uint32_t limit;		   /* lowers the pipeline's; 0: as it says */
+	flo_event_fn on_event;	   /* called on a thread of the engine's */
+	void *on_event_arg;	   /* borrowed until the run has ended */
+	flo_warning_fn on_warning; /* NULL: nobody wants to know */
+	void *on_warning_arg;	   /* borrowed until the run has ended */
 };
 
 /**
@@ -221,7 +231,7 @@ FLO_EXTERN flo_status flo_run_start(flo_engine *engine,
 
 /**
  * Go on with an interrupted run from what its store pinned. Of @options (may be
- * NULL) only limit and on_event are used.
+ * NULL) only limit, on_event and on_warning are used.
  *
  * Returns FLO_OK and a run the caller frees; FLO_NOTFOUND; FLO_BUSY: it lives
  * in another engine; FLO_CLOSED: it has ended (flo_store_run() tells how);

@@ -151,7 +151,7 @@ static const char *env_get(const char *const *env, const char *name)
 {
 	size_t len = strlen(name);
 
-	for (; *env != NULL; env++) {
+	for (; env != NULL && *env != NULL; env++) {
 		if (strncmp(*env, name, len) == 0 && (*env)[len] == '=')
 			return *env + len + 1;
 	}
@@ -219,6 +219,27 @@ static flo_status throw_dice(struct fake *fake, const char *const *argv,
 	return st;
 }
 
+static flo_status show(const struct flo__exec_request *req, flo_error *err)
+{
+	const char *text = env_get(req->env, req->argv[1]);
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; st == FLO_OK && text[i] != '\0'; i++) {
+		st = req->sink->write(req->sink, 1, text + i, 1, err);
+		if (st == FLO_OK)
+			st = req->sink->write(req->sink, 2, text + i, 1, err);
+	}
+	return st;
+}
+
+static void leave(const struct flo__exec_request *req)
+{
+	FILE *file = fopen(env_get(req->env, "FLOW_OUTPUT"), "we");
+
+	INSIST(file != NULL && fputs(req->argv[1], file) >= 0);
+	fclose(file);
+}
+
 static flo_status play(struct fake *fake, const struct flo__exec_request *req,
 		       flo_context *context, flo_error *err,
 		       struct flo__exec_result *ret)
@@ -237,6 +258,15 @@ static flo_status play(struct fake *fake, const struct flo__exec_request *req,
 	} else if (strcmp(argv[0], "say") == 0) {
 		return req->sink->write(req->sink, 1, argv[1], strlen(argv[1]),
 					err);
+	} else if (strcmp(argv[0], "show") == 0) {
+		ret->exit_code = atoi(argv[2]);
+		return show(req, err);
+	} else if (strcmp(argv[0], "leave") == 0) {
+		leave(req);
+		ret->exit_code = 1;
+	} else if (strcmp(argv[0], "echo") == 0) {
+		return req->sink->write(req->sink, 1, req->input,
+					req->input_len, err);
 	} else if (strcmp(argv[0], "err") == 0) {
 		req->sink->write(req->sink, 2, argv[1], strlen(argv[1]), err);
 		ret->exit_code = atoi(argv[2]);
@@ -490,6 +520,7 @@ static void world_init(struct fake *fake, const char *text, struct world *world)
 	struct flo__run_deps deps = {.runtime = fake->rt,
 				     .executor = &fake->executor,
 				     .clock = &fake->clock,
+				     .environ_ = fake->environ_,
 				     .files = fake->files};
 	struct flo__run_record record = {
 		.id = "r1",

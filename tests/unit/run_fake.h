@@ -15,6 +15,10 @@
  *	wait NAME		exits with 0 once gate NAME is open
  *	flaky N			exits with 1 the first N times this step runs
  *	missing			cannot be started
+ *	show NAME CODE		writes its variable NAME a byte at a time to
+ *				stdout and to stderr, and exits with CODE
+ *	leave TEXT		writes TEXT to $FLOW_OUTPUT and exits with 1
+ *	echo			writes its stdin to stdout
  *	dice MS PERCENT		takes up to MS milliseconds and exits with 1 in
  *				PERCENT of all cases: both depend on the fake's
  *				seed, the path and its failures so far alone,
@@ -54,7 +58,8 @@ struct fake {
 	/* A program began while its step's attempt before was not durable. */
 	bool ran_ahead;
 	uint64_t fail_at; /* append() of this sequence number fails; 0: never */
-	long alloc_fail;  /* the allocation that fails while it runs; 0: none */
+	const char *const *environ_; /* of the engine; NULL: none */
+	long alloc_fail; /* the allocation that fails while it runs; 0: none */
 	char (*executed)[128]; /* paths, in order of execution */
 	size_t executed_len, executed_cap;
 	unsigned running, running_max;

@@ -284,7 +284,7 @@ static void tiny_caps_hold(void **state)
 	}
 }
 
-static void expect_tail(const struct flo__steplog *log, const char *want)
+static void expect_tail(struct flo__steplog *log, const char *want)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 
@@ -388,6 +388,87 @@ static void running_out_of_memory_is_an_error(void **state)
 	}
 }
 
+static struct flo__mask *mask_of(const char *value)
+{
+	struct flo__mask *mask = flo__mask_new();
+
+	assert_non_null(mask);
+	assert_int_equal(flo__mask_add(mask, value, strlen(value)), FLO_OK);
+	assert_int_equal(flo__mask_ready(mask), FLO_OK);
+	return mask;
+}
+
+/* Whatever the pieces, no byte of a value is in the file or in the tail. */
+static void secrets_are_hidden_in_every_division(void **state)
+{
+	static const char text[] = "a hunter2 b\nhunter2\nhunt\n";
+	struct flo__mask *mask = mask_of("hunter2");
+	size_t len = sizeof(text) - 1;
+
+	(void)state;
+	for (size_t cut = 0; cut <= len; cut++) {
+		struct flo__steplog *log = log_new(0);
+		char *got;
+
+		assert_int_equal(flo__steplog_mask(log, mask), FLO_OK);
+		flo__steplog_write(log, 1, text, cut, NULL);
+		flo__steplog_write(log, 2, text, cut, NULL);
+		flo__steplog_write(log, 2, text + cut, len - cut, NULL);
+		expect_tail(log, "a *** b\n***\nhunt");
+		flo__steplog_write(log, 1, text + cut, len - cut, NULL);
+		close_log(log);
+		got = content();
+		assert_null(strstr(got, "hunter"));
+		assert_non_null(strstr(got, "O a *** b\n"));
+		assert_non_null(strstr(got, "E a *** b\n"));
+		free(got);
+		unlink(path);
+	}
+	flo__mask_free(mask);
+}
+
+static void what_may_become_a_secret_is_held_until_it_is_known(void **state)
+{
+	struct flo__mask *mask = mask_of("hunter2");
+	struct flo__steplog *log = log_new(0);
+
+	(void)state;
+	assert_int_equal(flo__steplog_mask(log, mask), FLO_OK);
+	put(log, 1, "one\nthe hunt");
+	expect_content("O one\n");
+	put(log, 2, "the hunter");
+	/* Nobody knows whether it was cut off: the program may be dead. */
+	expect_tail(log, "the ***");
+	put(log, 1, "s\nhun");
+	close_log(log);
+	expect_content("O one\nO the hunts\nO hun\nE the ***\n");
+	flo__mask_free(mask);
+}
+
+/* A line of the log ends after 64 KiB; a secret across that is none less. */
+static void a_secret_across_the_pieces_of_a_long_line_is_hidden(void **state)
+{
+	struct flo__mask *mask = mask_of("hunter2");
+	struct flo__steplog *log = log_new(0);
+	size_t len = FLO__STEPLOG_LINE_MAX - 3;
+	char *line = malloc(len), *got;
+
+	(void)state;
+	assert_non_null(line);
+	memset(line, 'x', len);
+	assert_int_equal(flo__steplog_mask(log, mask), FLO_OK);
+	flo__steplog_write(log, 1, line, len, NULL);
+	put(log, 1, "hunter2 and more\n");
+	close_log(log);
+	got = content();
+	assert_null(strstr(got, "hun"));
+	assert_null(strstr(got, "ter2"));
+	assert_non_null(strstr(got, "***"));
+	free(got);
+	free(line);
+	flo__mask_free(mask);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, drop_place)
@@ -405,6 +486,9 @@ int main(void)
 		TEST(the_tail_is_bounded_in_bytes),
 		TEST(a_failure_is_told_again),
 		TEST(running_out_of_memory_is_an_error),
+		TEST(secrets_are_hidden_in_every_division),
+		TEST(what_may_become_a_secret_is_held_until_it_is_known),
+		TEST(a_secret_across_the_pieces_of_a_long_line_is_hidden),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
