@@ -116,6 +116,28 @@ static void any_failed_allocation_leads_to_an_end(void **state)
 	}
 }
 
+/* Lists of errors, blocks that say something of themselves. */
+static const char *const all_errors =
+	"{'name':'p','params':{'m':{'type':'object','default':{}}},'steps':["
+	"{'name':'w','when':'params.m == null','steps':[]},"
+	"{'name':'g','on_error':'continue','limit':1,'group':["
+	"{'name':'a','exec':['exit','1'],"
+	"'retry':{'limit':1,'when':'params.m.no'}},"
+	"{'name':'f','foreach':'params.m.list','exec':['ok']}],"
+	"'finally':[{'name':'y','exec':['exit','2']}]}]}";
+
+static void any_failed_allocation_around_errors_leads_to_an_end(void **state)
+{
+	(void)state;
+	for (long at = 1; at <= 500; at++) {
+		start_over();
+		fake.alloc_fail = at;
+		result = fake_run(&fake, all_errors, 0, NULL);
+		check_end();
+		assert_string_not_equal(fake_status(&result), "succeeded");
+	}
+}
+
 static void no_failed_allocation_hides_a_failure(void **state)
 {
 	(void)state;
@@ -228,6 +250,7 @@ int main(void)
 		CASE(any_failed_append_ends_the_run),
 		CASE(no_step_runs_whose_start_is_not_recorded),
 		CASE(any_failed_allocation_leads_to_an_end),
+		CASE(any_failed_allocation_around_errors_leads_to_an_end),
 		CASE(no_failed_allocation_hides_a_failure),
 		CASE(no_failed_allocation_spoils_a_resume),
 		CASE(a_panic_fails_its_step_only),
