@@ -326,6 +326,43 @@ static bool is_type_name(const char *name, size_t len)
 	return false;
 }
 
+/* Whether instruction @i selects the field @name. */
+static bool selects(const struct check *c, uint32_t i, const char *name)
+{
+	const struct flo__ins *ins = &c->code->ins[i];
+	const char *text;
+	size_t len;
+
+	if (i >= c->code->ins_len || ins->op != FLO__OP_FIELD)
+		return false;
+	text = const_text(c, ins, &len);
+	return strlen(name) == len && memcmp(text, name, len) == 0;
+}
+
+/*
+ * google.protobuf.Timestamp and Duration, the types with a dot in their names,
+ * from the IDENT at @i: make a constant of the three instructions.
+ */
+static bool check_message_type(struct check *c, uint32_t i, const char *name,
+			       size_t len)
+{
+	const char *type = NULL;
+
+	if (len != 6 || memcmp(name, "google", 6) != 0 ||
+	    !selects(c, i + 1, "protobuf"))
+		return false;
+	if (selects(c, i + 2, "Timestamp"))
+		type = "google.protobuf.Timestamp";
+	else if (selects(c, i + 2, "Duration"))
+		type = "google.protobuf.Duration";
+	if (type == NULL)
+		return false;
+	c->code->ins[i].op = FLO__OP_CONST;
+	c->code->ins[i].a = flo__code_const(c->code, flo_value_typename(type));
+	drop(c, i + 1, 2);
+	return true;
+}
+
 /*
  * Ask whether the variable has the member that is selected from it, and of
  * which types that is.
@@ -369,6 +406,8 @@ static unsigned check_ident(struct check *c, uint32_t i)
 						 flo_value_typename(name));
 			return BIT(TYPE);
 		}
+		if (check_message_type(c, i, name, len))
+			return BIT(TYPE);
 		if (c->code->dynamic) {
 			ins->op = FLO__OP_FAIL;
 			ins->a = flo__code_problem(c->code, &problem);

@@ -93,7 +93,7 @@ static void read_pattern(struct flo__compiler *c, uint32_t node,
 	st = flo__regex_new(text, len, why, &param->regex);
 	c->nomem |= st == FLO_NOMEM;
 	if (st == FLO_INVALID)
-		flo__compile_error(c, BAD_VALUE, at, NULL,
+		flo__compile_error(c, BAD_PATTERN, at, NULL,
 				   "`pattern` is no regular expression: %s",
 				   why);
 }

@@ -43,6 +43,7 @@
 	X(UNKNOWN_NAME, "unknown-name")                                        \
 	X(UNKNOWN_FUNCTION, "unknown-function")                                \
 	X(TYPE_MISMATCH, "type-mismatch")                                      \
+	X(BAD_PATTERN, "bad-pattern")                                          \
 	X(CRON, "bad-cron")                                                    \
 	X(TIMEZONE, "unknown-timezone")                                        \
 	X(UNUSED_PARAM, "unused-param")                                        \

@@ -16,14 +16,15 @@ SEMANTIC = {
     "too-deep", "too-large", "duplicate-key", "duplicate-name", "unknown-step",
     "step-order", "cycle", "unknown-param", "bad-default", "bad-template",
     "bad-expression", "unknown-name", "unknown-function", "type-mismatch",
-    "unsupported", "bad-param", "missing-param", "bad-cron",
+    "unsupported", "bad-param", "missing-param", "bad-cron", "bad-pattern",
     "unknown-timezone", "unreadable-pipeline", "included-errors",
     "unknown-secret", "secret-not-allowed",
 }
 # Not JSON, or not all of it: there is nothing for a validator to look at.
 SYNTAX = {"syntax"}
 WARNINGS = {"unused-param", "idle-limit", "constant-when",
-            "no-zoneinfo", "idle-exclude", "unused-secret"}
+            "no-zoneinfo", "idle-exclude", "unused-secret",
+            "unreachable-step"}
 # After these the compiler does not look at the rest of a step.
 HIDES = {"unsupported", "too-deep"}
 

@@ -155,6 +155,9 @@ static void both_have_texts_without_needless_digits(void **state)
 		{"type(" T("2000-01-01T00:00:00Z") ")",
 		 "\"google.protobuf.Timestamp\""},
 		{"type(" D("1s") ") == type(" D("2s") ")", "true"},
+		{"type(timestamp(0)) == google.protobuf.Timestamp", "true"},
+		{"type(" D("1s") ") == google.protobuf.Duration", "true"},
+		{"google.protobuf.Duration", "\"google.protobuf.Duration\""},
 	};
 
 	(void)state;
@@ -253,6 +256,8 @@ static void a_duration_is_counted_in_units(void **state)
 		{D("1h") ".getDate()", 16, "takes timestamp, not duration"},
 		{"dyn(" D("1h") ").getDate()", 21, "does not take a duration"},
 		{"dyn(1).getHours()", 8, "does not take an int"},
+		{"google.protobuf.Any", 1, "no variable \"google\""},
+		{"google.protobuf", 1, "no variable \"google\""},
 		{"getHours(1)", 1, "this function is a method"},
 	};
 
