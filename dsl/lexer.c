@@ -137,13 +137,16 @@ static bool lex_decimal(struct flo__lexer *lx, struct flo__token *tok)
 	buf[len] = '\0';
 	if (tok->type == FLO__TOKEN_DOUBLE) {
 		flo_value *value = NULL;
+		flo_status st;
 		/* JSON's reader knows no locale; ".5" is CEL's alone. */
 		char json[sizeof(buf) + 1];
 
 		snprintf(json, sizeof(json), "%s%s", buf[0] == '.' ? "0" : "",
 			 buf);
-		if (flo_value_from_json(json, strlen(json), FLO_JSON_ANY, NULL,
-					&value) != FLO_OK)
+		st = flo_value_from_json(json, strlen(json), FLO_JSON_ANY, NULL,
+					 &value);
+		lx->nomem |= st == FLO_NOMEM;
+		if (st != FLO_OK)
 			return fail(lx, begin, len, "number too large");
 		tok->real = flo_value_typeof(value) == FLO_VALUE_DOUBLE
 				    ? flo_value_get_double(value)
