@@ -1,3 +1,4 @@
+#include "dsl/doc_p.h"
 #include "dsl/expr_p.h"
 #include "dsl/regex_p.h"
 
@@ -134,11 +135,10 @@ uint32_t flo__code_problem(struct flo__code *code,
 	return flo__code_const(code, flo_value_string(text));
 }
 
-void flo__code_source(struct flo__code *code, const char *text, size_t len,
-		      uint32_t line, struct flo__arena *arena)
+/* A readable piece of an expression. */
+static const char *excerpt(const char *text, size_t len,
+			   struct flo__arena *arena)
 {
-	char *copy;
-
 	while (len > 0 && (*text == ' ' || *text == '\n' || *text == '\t')) {
 		text++;
 		len--;
@@ -150,14 +150,63 @@ void flo__code_source(struct flo__code *code, const char *text, size_t len,
 		while ((text[len] & 0xc0) == 0x80)
 			len--;
 	}
-	copy = flo__arena_strndup(arena, text, len);
-	if (copy == NULL || !grow(code, &code->sources, code->sources_len,
-				  &code->sources_cap, sizeof(*code->sources))) {
+	return flo__arena_strndup(arena, text, len);
+}
+
+void flo__code_source(struct flo__code *code, const char *text, size_t len,
+		      const struct flo__origin *origin,
+		      struct flo__arena *arena)
+{
+	struct flo__source source = {.first = code->ins_len};
+	bool ok;
+
+	source.text = excerpt(text, len, arena);
+	ok = source.text != NULL;
+	if (ok && origin != NULL) {
+		source.origin = *origin;
+		source.origin.raw =
+			flo__arena_strndup(arena, origin->raw, origin->raw_len);
+		ok = source.origin.raw != NULL;
+	}
+	if (!ok || !grow(code, &code->sources, code->sources_len,
+			 &code->sources_cap, sizeof(*code->sources))) {
 		code->nomem = true;
 		return;
 	}
-	code->sources[code->sources_len++] =
-		(struct flo__source){copy, code->ins_len, line};
+	code->sources[code->sources_len++] = source;
+}
+
+static uint32_t column_of(const struct flo__origin *origin, uint32_t at)
+{
+	uint32_t column = origin->column;
+	size_t decoded = origin->at;
+	size_t raw = 0;
+	char buf[4];
+
+	while (decoded < at && raw < origin->raw_len) {
+		size_t used;
+
+		decoded += flo__doc_decode(origin->raw + raw, buf, &used);
+		for (; used > 0; used--)
+			column += (origin->raw[raw++] & 0xc0) != 0x80;
+	}
+	return column;
+}
+
+const struct flo__source *flo__expr_source(const struct flo__expr *expr,
+					   uint32_t pc, uint32_t at,
+					   uint32_t *ret_column)
+{
+	const struct flo__source *source = NULL;
+
+	for (uint32_t i = 0; i < expr->sources_len; i++) {
+		if (expr->sources[i].first >= pc && i > 0)
+			break;
+		source = &expr->sources[i];
+	}
+	if (source != NULL)
+		*ret_column = column_of(&source->origin, at);
+	return source;
 }
 
 static void *copy_of(struct flo__arena *arena, const void *items, size_t len,

@@ -70,9 +70,10 @@ struct flo__compiler {
 	const struct flo__dsl_options *options;
 	struct flo__doc doc;
 	struct flo__report report;
-	struct flo__dsl_plan *out; /* owned until the end */
-	struct flo__arena *arena;  /* of out */
-	struct flo__code code;	   /* of the expression being compiled */
+	struct flo__dsl_plan *out;     /* owned until the end */
+	struct flo__arena *arena;      /* of out */
+	struct flo__code code;	       /* of the expression being compiled */
+	struct flo__doc_cursor cursor; /* where that is */
 
 	/* Arrays of the plan, owned until they are handed over. */
 	struct flo__node *nodes;

@@ -130,11 +130,7 @@ static size_t put_utf8(char *out, unsigned c)
 	return 4;
 }
 
-/*
- * Decode the character or escape at @raw, which the scan found to be valid:
- * its bytes go to @out, the length of the escape to *@ret_len.
- */
-static size_t decode_one(const char *raw, char *out, size_t *ret_len)
+size_t flo__doc_decode(const char *raw, char *out, size_t *ret_len)
 {
 	static const char plain[] = "\"\\/bfnrt";
 	static const char meant[] = "\"\\/\b\f\n\r\t";
@@ -180,11 +176,50 @@ const char *flo__doc_string(struct flo__doc *doc, uint32_t node,
 	while (raw < end) {
 		size_t used;
 
-		len += decode_one(raw, out + len, &used);
+		len += flo__doc_decode(raw, out + len, &used);
 		raw += used;
 	}
 	*ret_len = len;
 	return out;
+}
+
+uint32_t flo__doc_raw(const struct flo__doc *doc, uint32_t node, size_t at,
+		      struct flo__doc_cursor *cursor)
+{
+	const struct flo__doc_node *n = &doc->nodes[node];
+	char buf[4];
+
+	if (!n->escaped)
+		return n->begin + 1 + (uint32_t)at;
+	if (cursor->raw == 0 || cursor->node != node || cursor->decoded > at) {
+		cursor->node = node;
+		cursor->raw = n->begin + 1;
+		cursor->decoded = 0;
+	}
+	while (cursor->decoded < at && cursor->raw < n->end - 1) {
+		size_t used;
+
+		cursor->decoded +=
+			flo__doc_decode(doc->text + cursor->raw, buf, &used);
+		cursor->raw += (uint32_t)used;
+	}
+	return cursor->raw;
+}
+
+void flo__doc_move(const struct flo__doc *doc, uint32_t offset,
+		   struct flo__doc_cursor *cursor)
+{
+	uint32_t line = flo__doc_line(doc, offset);
+
+	if (cursor->line != line) {
+		cursor->line = line;
+		cursor->column = 1;
+		cursor->offset = doc->lines_len != 0 ? doc->lines[line - 1] : 0;
+	}
+	while (cursor->offset < offset)
+		cursor->column += (doc->text[cursor->offset++] & 0xc0) != 0x80;
+	while (cursor->offset > offset)
+		cursor->column -= (doc->text[--cursor->offset] & 0xc0) != 0x80;
 }
 
 struct flo__span flo__doc_inside(const struct flo__doc *doc, uint32_t node,
@@ -207,7 +242,7 @@ struct flo__span flo__doc_inside(const struct flo__doc *doc, uint32_t node,
 		}
 		if (raw == n->end - 1)
 			break;
-		decoded += decode_one(doc->text + raw, buf, &used);
+		decoded += flo__doc_decode(doc->text + raw, buf, &used);
 		raw += (uint32_t)used;
 	}
 	if (span.begin == n->end)

@@ -116,6 +116,31 @@ const char *flo__doc_string(struct flo__doc *doc, uint32_t node,
 
 bool flo__doc_is(struct flo__doc *doc, uint32_t node, const char *text);
 
+/* Decode the character or escape at @raw, of a string that was scanned: up to
+ * 4 bytes go to @out, the length of the escape to *@ret_len. */
+size_t flo__doc_decode(const char *raw, char *out, size_t *ret_len);
+
+/*
+ * The last place asked for. The next one is mostly near it, and a document may
+ * be one line of a hundred megabytes. Begins as zeros.
+ */
+struct flo__doc_cursor {
+	uint32_t offset;
+	uint32_t line; /* 0: no place yet */
+	uint32_t column;
+	uint32_t node; /* the string of the last flo__doc_raw() */
+	uint32_t raw;  /* 0: none yet */
+	size_t decoded;
+};
+
+/* The offset in the document of byte @at of the string @node, decoded. */
+uint32_t flo__doc_raw(const struct flo__doc *doc, uint32_t node, size_t at,
+		      struct flo__doc_cursor *cursor);
+
+/* Move @cursor to @offset: its line and column are then those of it. */
+void flo__doc_move(const struct flo__doc *doc, uint32_t offset,
+		   struct flo__doc_cursor *cursor);
+
 /*
  * The span in the file of the bytes @at .. @at + @len of the decoded string
  * @node: where an expression's token stands, escapes counted.

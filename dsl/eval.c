@@ -345,21 +345,6 @@ static void run(struct flo__eval *e)
 	}
 }
 
-static const char *source_of(const struct flo__expr *expr, uint32_t pc,
-			     uint32_t *ret_line)
-{
-	const char *text = "";
-
-	*ret_line = 0;
-	for (uint32_t i = 0; i < expr->sources_len; i++) {
-		if (expr->sources[i].first >= pc && i > 0)
-			break;
-		text = expr->sources[i].text;
-		*ret_line = expr->sources[i].line;
-	}
-	return text;
-}
-
 /* Whether a secret's value is among what @expr computes with. */
 static bool uses_secret(const struct flo__expr *expr)
 {
@@ -378,22 +363,26 @@ static flo_status report(const struct flo__expr *expr,
 {
 	flo_status st = failure->status;
 	uint32_t pc = failure->ins != 0 ? failure->ins : 1;
-	uint32_t line;
-	const char *text = source_of(expr, pc, &line);
+	uint32_t at = pc <= expr->ins_len ? expr->ins[pc - 1].at : 0;
+	uint32_t column = 0;
+	const struct flo__source *source =
+		flo__expr_source(expr, pc, at, &column);
+	const char *text =
+		failure->text != NULL ? failure->text : flo_status_text(st);
 
-	*ret_at = pc <= expr->ins_len ? expr->ins[pc - 1].at : 0;
+	*ret_at = at;
 	if (st == FLO_NOMEM)
 		return flo_error_set(err, st, "out of memory");
 	if (uses_secret(expr)) /* it may quote it, cut so that no mask knows */
-		flo_error_set(err, st,
-			      "`%s`: cannot be computed (why is not shown: it "
-			      "uses a secret)",
-			      text);
-	else
-		flo_error_set(err, st, "`%s`: %s", text,
-			      failure->text != NULL ? failure->text
-						    : flo_status_text(st));
-	flo_error_place(err, (int)line, 0);
+		text = "cannot be computed (why is not shown: it uses a "
+		       "secret)";
+	if (source == NULL)
+		return flo_error_set(err, st, "%s", text);
+	if (source->origin.line == 0)
+		return flo_error_set(err, st, "`%s`: %s", source->text, text);
+	flo_error_set(err, st, "`%s`: %s (line %u, column %u)", source->text,
+		      text, source->origin.line, column);
+	flo_error_place(err, (int)source->origin.line, (int)column);
 	return st;
 }
 

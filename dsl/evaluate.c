@@ -100,7 +100,7 @@ static flo_status compile(const char *text, size_t len, struct given *given,
 	unsigned types;
 	flo_status st;
 
-	flo__code_source(code, text, len, 0, arena);
+	flo__code_source(code, text, len, NULL, arena);
 	st = flo__expr_parse(text, len, 0, code, &first->problem);
 	if (st != FLO_OK)
 		return st;

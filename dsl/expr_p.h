@@ -110,11 +110,20 @@ struct flo__expr_problem {
 	char hint[160];
 };
 
+/* Where an expression stands: in a string of a JSON document. */
+struct flo__origin {
+	const char *raw; /* its text there, with escapes */
+	uint32_t raw_len;
+	uint32_t line;	 /* from 1; 0: in no document */
+	uint32_t column; /* of its first character */
+	uint32_t at;	 /* what the offsets of its tokens begin at */
+};
+
 /* Where a stretch of code came from, for messages. */
 struct flo__source {
 	const char *text; /* the expression, cut to a readable length */
 	uint32_t first;	  /* instruction */
-	uint32_t line;	  /* in the file; 0: none */
+	struct flo__origin origin;
 };
 
 struct flo__expr {
@@ -169,15 +178,24 @@ uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref);
 /* The words of @problem as a constant, for FAIL. */
 uint32_t flo__code_problem(struct flo__code *code,
 			   const struct flo__expr_problem *problem);
-/* What is emitted next comes from @text (borrowed until _finish). */
+/* What is emitted next is @text, of @origin (NULL: no document). Both are
+ * copied to @arena. */
 void flo__code_source(struct flo__code *code, const char *text, size_t len,
-		      uint32_t line, struct flo__arena *arena);
+		      const struct flo__origin *origin,
+		      struct flo__arena *arena);
 /*
  * Make an expression of it in @arena, and reset @code. NULL without memory.
  * What the expression owns goes back with flo__expr_release().
  */
 struct flo__expr *flo__code_finish(struct flo__code *code,
 				   struct flo__arena *arena);
+/*
+ * The source of instruction number @pc - 1, and the column there of the token
+ * at @at. NULL: the code has no source.
+ */
+const struct flo__source *flo__expr_source(const struct flo__expr *expr,
+					   uint32_t pc, uint32_t at,
+					   uint32_t *ret_column);
 void flo__expr_release(struct flo__expr *expr);
 
 /* Tokens. */

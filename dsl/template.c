@@ -40,6 +40,25 @@ static bool give_up(struct flo__compiler *c, uint32_t first)
 	return false;
 }
 
+/* What is emitted next stands in the decoded bytes @at .. @at + @len. */
+static void set_source(struct flo__compiler *c, uint32_t node, const char *text,
+		       size_t at, size_t len)
+{
+	uint32_t begin = flo__doc_raw(&c->doc, node, at, &c->cursor);
+	uint32_t end = flo__doc_raw(&c->doc, node, at + len, &c->cursor);
+	struct flo__origin origin;
+
+	flo__doc_move(&c->doc, begin, &c->cursor);
+	origin = (struct flo__origin){
+		.raw = c->doc.text + begin,
+		.raw_len = end - begin,
+		.line = c->cursor.line,
+		.column = c->cursor.column,
+		.at = (uint32_t)at,
+	};
+	flo__code_source(&c->code, text + at, len, &origin, c->arena);
+}
+
 /* Compile the expression in the decoded bytes @at .. @at + @len of @node. */
 static bool emit_expr(struct flo__view *view, uint32_t node, const char *text,
 		      size_t at, size_t len, unsigned *ret_types)
@@ -51,9 +70,7 @@ static bool emit_expr(struct flo__view *view, uint32_t node, const char *text,
 	flo_status st;
 
 	*ret_types = FLO__TYPES_ANY;
-	flo__code_source(&c->code, text + at, len,
-			 flo__doc_line(&c->doc, c->doc.nodes[node].begin),
-			 c->arena);
+	set_source(c, node, text, at, len);
 	st = flo__expr_parse(text + at, len, at, &c->code, &problem);
 	if (st == FLO_INVALID)
 		tell(&problem, &place);

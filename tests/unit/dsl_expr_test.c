@@ -250,7 +250,9 @@ static void out_of_memory_is_an_error(void **state)
 {
 	static const char expr[] =
 		"l.filter(x, x > 1).map(x, {'k': string(x) + 'é'}) + "
-		"[fromJson('[1]')[0], m[\"a\"], 1 / 0 > 1 || true]";
+		"[fromJson('[1]')[0], m[\"a\"], 1 / 0 > 1 || true] + "
+		"[m.transformMap(k, v, k + 'x'), [1] == [1.0], 1 in l] + "
+		"[1].map(a, [2].map(b, [3].map(c, a + b + c > 5 || nope)))";
 	flo_value *vars = json_value(vars_json);
 	flo_status st = FLO_NOMEM;
 

@@ -96,9 +96,55 @@ static void an_error_names_the_expression_and_line(void **state)
 			 FLO_TYPE);
 	assert_string_equal(err.text,
 			    "`steps.a.output.foo`: cannot select \"foo\" from "
-			    "null: the step had no output, or was skipped");
+			    "null: the step had no output, or was skipped "
+			    "(line 4, column 36)");
 	assert_int_equal(err.line, 4);
+	assert_int_equal(err.column, 36);
 	plan->free(plan);
+}
+
+/* Assert that the first argument of the step on line 2, after 44 columns of
+ * other things, fails at @column. */
+static void argument_fails_at(const char *argument, int column)
+{
+	struct flo__strbuf text = FLO__STRBUF_INIT;
+	struct test_scope scope = {.scope = {test_get}};
+	const struct flo__leaf *leaf;
+	flo_error err = FLO_ERROR_INIT;
+	flo_value *value = NULL;
+
+	flo__strbuf_addf(&text,
+			 "{\"name\": \"p\", \"steps\": [\n"
+			 "{\"title\": \"\\u00e9\xc3\xa9\", \"name\": \"a\", "
+			 "\"exec\": [\"%s\"]}]}",
+			 argument);
+	scope.plan = plan_of(text.data);
+	leaf = &scope.plan->leaves[scope.plan->nodes[1].spec];
+	assert_int_not_equal(scope.plan->language->eval(leaf->argv[0],
+							&scope.scope, &err,
+							&value),
+			     FLO_OK);
+	assert_int_equal(err.line, 2);
+	if (err.column != column + 44)
+		fail_msg("%s\n  is at %d, want %d: %s", argument,
+			 err.column - 44, column, err.text);
+	((struct flo__plan *)scope.plan)->free((struct flo__plan *)scope.plan);
+	flo__strbuf_fini(&text);
+}
+
+static void an_error_has_the_column_of_its_token(void **state)
+{
+	(void)state;
+	argument_fails_at("${{ 1 / 0 }}", 7);
+	argument_fails_at("${{ [1][2] }}", 8);
+	argument_fails_at("a ${{ 1 }} b ${{ {'k': 1}.x }}", 27);
+	argument_fails_at("\xc3\xa9 ${{ '\xc3\xa9' + '\xc3\xa9' == '' ? "
+			  "'' : string(dyn([])) }}",
+			  30);
+	argument_fails_at("\\u00e9 ${{ 1 / 0 }}", 14);
+	argument_fails_at("${{ \\\"\\\\n\\\" == '' ? 1 : 1 / 0 }}", 27);
+	argument_fails_at("${{ '\\ud83d\\ude00'\\n + string(dyn([])) }}", 24);
+	argument_fails_at("\\\\ ${{ 1 }} \\\\ ${{ 1 }} \\\\ ${{ 1 / 0 }}", 34);
 }
 
 int main(void)
@@ -110,6 +156,7 @@ int main(void)
 		cmocka_unit_test(a_double_dollar_is_literal),
 		cmocka_unit_test(values_nest),
 		cmocka_unit_test(an_error_names_the_expression_and_line),
+		cmocka_unit_test(an_error_has_the_column_of_its_token),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

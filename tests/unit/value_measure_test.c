@@ -94,7 +94,7 @@ static void deep_values_cost_no_stack(void **state)
 	flo_value *value = flo_value_null();
 
 	(void)state;
-	for (int i = 0; i < 1000000; i++) {
+	for (int i = 0; i < 100000; i++) {
 		flo_value *list = flo_value_list(1);
 
 		assert_int_equal(flo_value_list_add(list, value), FLO_OK);
