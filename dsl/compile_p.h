@@ -10,7 +10,7 @@
  * scope.c     what names in an expression mean at some place
  * template.c  strings with templates and JSON values become expressions
  * number.c    counts, durations, sizes
- * attrs.c, leaf.c, use.c, block.c   what the keys of a step mean
+ * attrs.c, leaf.c, use.c, block.c, matrix.c   what the keys of a step mean
  *
  * A problem is reported and compilation goes on, so that all of a file's
  * problems come out at once; when there was an error the plan is thrown away.
@@ -46,7 +46,7 @@
 	X(STEPS, "steps", IN_STEPS)                                            \
 	X(GROUP, "group", IN_GROUP)                                            \
 	X(FOREACH, "foreach", IN_FOREACH)                                      \
-	X(MATRIX, "matrix", IN_ANY)                                            \
+	X(MATRIX, "matrix", IN_FOREACH)                                        \
 	X(SHELL, "shell", IN_SH)                                               \
 	X(STDIN, "stdin", IN_PROGRAM)                                          \
 	X(OUTPUT, "output", IN_PROGRAM)                                        \
@@ -270,6 +270,19 @@ void flo__compile_block(struct flo__compiler *c, uint32_t node,
 void flo__compile_errors(struct flo__view *view, uint32_t on_error,
 			 uint32_t max_failures, bool foreach,
 			 struct flo__block *block);
+
+/* matrix.c: the product that a foreach goes over, NULL after an error. */
+const struct flo__matrix *flo__compile_matrix(struct flo__compiler *c,
+					      uint32_t node, uint32_t at);
+/* How many items it has if that is known, else UINT64_MAX. */
+uint64_t flo__matrix_known_len(const struct flo__matrix *matrix);
+/*
+ * What an expression may select from an item of @matrix: @name with its types,
+ * or the whole item (@name NULL). FLO_NOTFOUND and @problem if no item has it.
+ */
+flo_status flo__matrix_member(const struct flo__matrix *matrix,
+			      const char *name, size_t len, unsigned *types,
+			      struct flo__expr_problem *problem);
 
 /* params.c: the declarations under `params`, NONE if there are none. */
 void flo__params_declare(struct flo__compiler *c, uint32_t node);

@@ -61,9 +61,10 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		    struct flo__keys *ret_keys)
 {
 	static const unsigned kinds[][2] = {
-		{FLO__KEY_EXEC, IN_EXEC},   {FLO__KEY_SH, IN_SH},
-		{FLO__KEY_USE, IN_USE},	    {FLO__KEY_STEPS, IN_STEPS},
-		{FLO__KEY_GROUP, IN_GROUP}, {FLO__KEY_FOREACH, IN_FOREACH},
+		{FLO__KEY_EXEC, IN_EXEC},      {FLO__KEY_SH, IN_SH},
+		{FLO__KEY_USE, IN_USE},	       {FLO__KEY_STEPS, IN_STEPS},
+		{FLO__KEY_GROUP, IN_GROUP},    {FLO__KEY_FOREACH, IN_FOREACH},
+		{FLO__KEY_MATRIX, IN_FOREACH},
 	};
 	const struct flo__doc_node *nodes = c->doc.nodes;
 
@@ -89,7 +90,7 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 static const char *kind_text(unsigned where)
 {
 	if ((where & IN_FOREACH) != 0)
-		return "a `foreach` over this kind of step";
+		return "a `foreach` or `matrix` over this kind of step";
 	if (where == IN_EXEC)
 		return "an `exec` step";
 	if (where == IN_SH)
@@ -107,13 +108,13 @@ static const char *home_of(unsigned where)
 	case IN_PROGRAM:
 		return "it belongs to steps with exec or sh";
 	case IN_BLOCK:
-		return "it belongs to steps with steps, group or foreach";
+		return "it belongs to steps with steps, group, foreach or matrix";
 	case IN_SH:
 		return "it belongs to steps with sh";
 	case IN_USE:
 		return "it belongs to steps with use";
 	case IN_FOREACH:
-		return "it belongs to steps with foreach";
+		return "it belongs to steps with foreach or matrix";
 	default:
 		return NULL;
 	}

@@ -41,6 +41,7 @@
 	X(TYPE_MISMATCH, "type-mismatch")                                      \
 	X(UNUSED_PARAM, "unused-param")                                        \
 	X(IDLE_LIMIT, "idle-limit")                                            \
+	X(IDLE_EXCLUDE, "idle-exclude")                                        \
 	X(CONSTANT_WHEN, "constant-when")
 
 enum flo__problem_code {

@@ -359,6 +359,19 @@ static flo_status find_field(const char *const *fields, size_t n,
 	return FLO_NOTFOUND;
 }
 
+/* A key of the item of the foreach @node, which is known for a matrix. */
+static flo_status find_item_key(const struct flo__compiler *c, uint32_t node,
+				const char *name, size_t len, unsigned *types,
+				struct flo__expr_problem *problem)
+{
+	const struct flo__matrix *matrix =
+		c->blocks[c->nodes[node].spec].matrix;
+
+	if (matrix == NULL)
+		return FLO_OK;
+	return flo__matrix_member(matrix, name, len, types, problem);
+}
+
 static flo_status view_member(struct flo__names *names, const char *name,
 			      size_t len, struct flo__ref *ref, unsigned *types,
 			      struct flo__expr_problem *problem)
@@ -382,6 +395,9 @@ static flo_status view_member(struct flo__names *names, const char *name,
 		return name == NULL
 			       ? FLO_OK
 			       : find_field(run, 7, "run", name, len, problem);
+	case FLO__VAR_ITEM:
+		return find_item_key(view->c, ref->node, name, len, types,
+				     problem);
 	case FLO__VAR_ATTEMPT:
 		return name == NULL ? FLO_OK
 				    : find_field(step, 5, "step", name, len,

@@ -162,19 +162,31 @@ static uint32_t body_of(struct flo__compiler *c, uint32_t object,
 
 static bool unsupported(struct flo__compiler *c, const struct flo__keys *keys)
 {
-	static const enum flo__key none[] = {FLO__KEY_PIPELINE,
-					     FLO__KEY_MATRIX};
-	bool found = false;
+	uint32_t at = keys->at[FLO__KEY_PIPELINE];
 
-	for (int i = 0; i < 2; i++) {
-		if (keys->at[none[i]] == FLO__DOC_NONE)
-			continue;
-		found = true;
-		flo__compile_error(c, UNSUPPORTED, keys->at[none[i]] - 1, NULL,
-				   "`%s` is not supported by this version",
-				   flo__key_text(none[i]));
-	}
-	return found;
+	if (at == FLO__DOC_NONE)
+		return false;
+	flo__compile_error(c, UNSUPPORTED, at - 1, NULL,
+			   "`pipeline` is not supported by this version");
+	return true;
+}
+
+/* The value of `foreach` or `matrix`, whichever there is; the first of both,
+ * which is an error. */
+static uint32_t items_of(struct flo__compiler *c, const struct flo__keys *keys)
+{
+	uint32_t foreach = keys->at[FLO__KEY_FOREACH];
+	uint32_t matrix = keys->at[FLO__KEY_MATRIX];
+	uint32_t first = foreach < matrix ? foreach : matrix;
+
+	if (foreach == FLO__DOC_NONE || matrix == FLO__DOC_NONE)
+		return first;
+	flo__compile_error(c, CONFLICTING_KEYS,
+			   (first == foreach ? matrix : foreach) - 1,
+			   "a foreach over a foreach is a step with `foreach` "
+			   "in the `steps` of another",
+			   "a step has only one of foreach and matrix");
+	return first;
 }
 
 /* The name of the step @object, "" if it has no good one. */
@@ -303,7 +315,7 @@ static void build_body(struct flo__compiler *c, uint32_t node, uint32_t object,
 		build_inside(c, node, key, body);
 		return;
 	}
-	if (!enter_block(c, keys->at[FLO__KEY_FOREACH] - 1)) {
+	if (!enter_block(c, items_of(c, keys) - 1)) {
 		c->nodes[node].children_len = 0;
 		return;
 	}
@@ -338,8 +350,7 @@ static uint32_t build_step(struct flo__compiler *c, uint32_t parent,
 		body = body_of(c, object, &keys, &key);
 	if (body != FLO__DOC_NONE)
 		flo__keys_check(c, &keys);
-	foreach = body != FLO__DOC_NONE &&
-		  keys.at[FLO__KEY_FOREACH] != FLO__DOC_NONE;
+	foreach = body != FLO__DOC_NONE && (keys.where & IN_FOREACH) != 0;
 	if (foreach) {
 		node = build_foreach(c, parent, object, &keys);
 	} else {

@@ -144,14 +144,37 @@ struct flo__leaf {
 	const struct flo__retry *retry; /* or NULL */
 };
 
+/* One key of a matrix, with its values. */
+struct flo__axis {
+	const char *name;
+	const struct flo__expr *values; /* a list */
+};
+
+/* A foreach may have so many items if they are a product, which is easily
+ * larger than whoever wrote it had thought. */
+#define FLO__MATRIX_ITEMS_MAX 1000000
+
+/*
+ * The items of a foreach as a cross product: maps with a value of each axis,
+ * the last axis fastest, without those that some map of @exclude matches in
+ * all that it names; then the maps of @include.
+ */
+struct flo__matrix {
+	const struct flo__axis *axes;
+	uint32_t axes_len;		 /* 0: nothing but @include */
+	const struct flo__expr *exclude; /* a list of maps, or NULL */
+	const struct flo__expr *include; /* likewise */
+};
+
 /* What a block has beyond a node. */
 struct flo__block {
 	struct flo__number limit; /* 0: none */
 	enum flo__on_error on_error;
-	struct flo__number max_failures; /* a count */
-	double max_failures_percent;	 /* of a foreach; 0: not given */
-	const struct flo__expr *items;	 /* foreach: a list */
-	const char *as;			 /* foreach: for people */
+	struct flo__number max_failures;  /* a count */
+	double max_failures_percent;	  /* of a foreach; 0: not given */
+	const struct flo__expr *items;	  /* foreach: a list, or NULL: */
+	const struct flo__matrix *matrix; /* instead of items, or NULL */
+	const char *as;			  /* foreach: for people */
 	uint32_t finally;	     /* a sequence node, or FLO__NODE_NONE */
 	uint64_t finally_timeout_ns; /* 5 min by default */
 };

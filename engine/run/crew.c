@@ -43,9 +43,9 @@ struct crew {
 	flo_group *group;
 	uint64_t need_seq;
 	uint64_t n;
-	const flo_value *items; /* of a foreach, borrowed */
-	bool passed;		/* FLO__RECORDED_PASSED */
-	uint8_t *recorded;	/* owned; constant; NULL: no record */
+	struct flo__items items; /* of a foreach */
+	bool passed;		 /* FLO__RECORDED_PASSED */
+	uint8_t *recorded;	 /* owned; constant; NULL: no record */
 
 	flo_mutex lock;
 	flo_cond change;	     /* a member ended */
@@ -236,8 +236,10 @@ static void member_ended(struct crew *crew, uint64_t index,
 
 static void member_free(struct member *member)
 {
-	if (member != NULL)
-		flo__free(member->path);
+	if (member == NULL)
+		return;
+	flo_value_unref(member->item.item);
+	flo__free(member->path);
 	flo__free(member);
 }
 
@@ -265,8 +267,12 @@ static struct member *member_new(struct crew *crew, uint64_t index)
 			.recorded = crew->recorded != NULL
 					    ? &crew->recorded[index]
 					    : NULL,
-			.item = flo_value_list_at(crew->items, index),
+			.item = flo__items_at(&crew->items, index),
 			.index = index};
+		if (member->item.item == NULL) {
+			member_free(member);
+			return NULL;
+		}
 	}
 	return member;
 }
@@ -677,24 +683,15 @@ static flo_status prepare(struct crew *crew)
 
 /* Evaluate what the block itself says: items, limit, tolerance. */
 static __attribute__((noinline)) flo_status
-evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
-	 uint64_t *ret_limit)
+evaluate(struct crew *crew, uint32_t id, flo_error *err, uint64_t *ret_limit)
 {
 	flo_status st = FLO_OK;
 
 	crew->n = crew->node->children_len;
 	if (crew->node->kind == FLO__NODE_FOREACH) {
-		st = flo__scope_eval(crew->frame, crew->block->items, NULL, err,
-				     ret_items);
-		if (st != FLO_OK) {
-			flo_error_prefix(err, "foreach");
-			return st;
-		}
-		if (flo_value_typeof(*ret_items) != FLO_VALUE_LIST)
-			return flo_error_set(err, FLO_TYPE,
-					     "foreach: not a list");
-		crew->items = *ret_items;
-		crew->n = flo_value_len(*ret_items);
+		TRY(flo__items_init(&crew->items, crew->frame, crew->block,
+				    err));
+		crew->n = crew->items.len;
 	}
 	TRY(flo__scope_limit(crew->frame, &crew->block->limit, err, ret_limit));
 	TRY(flo__tree_tolerance(crew->frame, id, crew->n, err,
@@ -716,16 +713,14 @@ could_not_begin(struct crew *crew, const char *path, const flo_error *err)
 	flo_value_unref(error);
 }
 
-static __attribute__((noinline)) flo_status begin(struct crew *crew,
-						  uint32_t id, const char *path,
-						  flo_context *ctx,
-						  flo_value **ret_items)
+static __attribute__((noinline)) flo_status
+begin(struct crew *crew, uint32_t id, const char *path, flo_context *ctx)
 {
 	flo_error err = FLO_ERROR_INIT;
 	uint64_t limit = 0;
 	flo_status st;
 
-	TRY(evaluate(crew, id, &err, ret_items, &limit));
+	TRY(evaluate(crew, id, &err, &limit));
 	st = prepare(crew);
 	/* Last: a group that exists is waited for. */
 	if (st == FLO_OK)
@@ -749,7 +744,6 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
 	const struct flo__poison *poison = flo__preset_poison(run, path);
-	flo_value *items = NULL;
 	struct crew crew = {.frame = frame,
 			    .run = run,
 			    .block = &run->plan->blocks[node->spec],
@@ -762,7 +756,7 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 			    .ret = ret,
 			    .end_seq = need_seq};
 
-	if (begin(&crew, id, path, ctx, &items) != FLO_OK) {
+	if (begin(&crew, id, path, ctx) != FLO_OK) {
 		flo__tree_settle_body(run, id, path, FLO__STATE_CANCELLED);
 		goto out;
 	}
@@ -788,7 +782,7 @@ out:
 	flo__tally_fini(&crew.tally);
 	flo_value_unref(crew.outputs);
 	flo__free(crew.recorded);
-	flo_value_unref(items);
+	flo__items_fini(&crew.items);
 	flo__free(crew.states);
 	flo__free(crew.pending);
 	flo__free(crew.ready);

@@ -4,6 +4,7 @@
  *	run.c	  the life of a run: begin, body, finally, end
  *	tree.c	  one node: when, time limits, finally, and the sequence
  *	crew.c	  concurrent blocks: groups and foreach
+ *	items.c	  what a foreach goes over: a list or a product
  *	leaf.c	  one leaf: attempts, retries, slots
  *	attempt.c what one attempt does: a program or native code
  *	tally.c	  failures against what a block tolerates
@@ -84,7 +85,7 @@ struct flo__frame {
 	 * there is no record. Constant once a child runs. */
 	const uint8_t *recorded;
 	/* ITEM */
-	const flo_value *item;
+	const flo_value *item; /* owned by the member it is the frame of */
 	uint64_t index;
 	/* FINALLY */
 	enum flo__state body_state;
@@ -264,6 +265,26 @@ void flo__result_unended(struct flo__result *ret,
 void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 		   flo_context *ctx, uint64_t need_seq, bool passed,
 		   struct flo__result *ret);
+
+/* items.c */
+
+/* What a foreach goes over. Constant once it is made. */
+struct flo__items {
+	uint64_t len;
+	flo_value *list; /* owned; of a matrix what it includes, or NULL */
+	const struct flo__matrix *matrix; /* NULL: the list is all there is */
+	flo_value **axes;		  /* owned lists */
+	uint64_t product;		  /* combinations before the list */
+	uint32_t *kept; /* owned: which they are; NULL: all in order */
+};
+
+/* Evaluate the items of @block in @frame. FLO_TYPE, FLO_LIMIT, ... */
+flo_status flo__items_init(struct flo__items *items, struct flo__frame *frame,
+			   const struct flo__block *block, flo_error *err);
+/* Free what is left of it; one that is all zero has nothing. */
+void flo__items_fini(struct flo__items *items);
+/* Item @i, a reference that the caller owns. NULL without memory. */
+flo_value *flo__items_at(const struct flo__items *items, uint64_t i);
 
 /* tally.c */
 
