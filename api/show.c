@@ -50,6 +50,9 @@ static const char *kind_text(const struct flo__plan *plan,
 	if (node->kind == FLO__NODE_FOREACH &&
 	    plan->blocks[node->spec].matrix != NULL)
 		return "matrix";
+	if (node->kind == FLO__NODE_SEQUENCE &&
+	    plan->blocks[node->spec].call != NULL)
+		return "pipeline";
 	return kinds[node->kind];
 }
 
@@ -270,6 +273,7 @@ static flo_status prepare(struct show *show,
 	struct flo__dsl_options options = {.file = record->file,
 					   .dir = record->dir,
 					   .registry = &types.head,
+					   .pinned = true,
 					   .any_step = true};
 	flo_value *params = NULL;
 	flo_status st;

@@ -290,10 +290,10 @@ static flo_status bind_one(const struct flo__param *param,
 	return st;
 }
 
-flo_status flo__dsl_bind(const struct flo__plan *plan, const flo_value *given,
-			 flo_error *err, flo_value **ret_params)
+flo_status flo__params_bind(const struct flo__params *params,
+			    const flo_value *given, flo_error *err,
+			    flo_value **ret_params)
 {
-	const struct flo__params *params = params_of(plan);
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	flo_value *map = flo_value_map(params->len);
 	flo_value *empty = given == NULL ? flo_value_map(0) : NULL;
@@ -320,6 +320,12 @@ out:
 	flo_value_unref(empty);
 	flo__strbuf_fini(&sb);
 	return st;
+}
+
+flo_status flo__dsl_bind(const struct flo__plan *plan, const flo_value *given,
+			 flo_error *err, flo_value **ret_params)
+{
+	return flo__params_bind(params_of(plan), given, err, ret_params);
 }
 
 /* The value that @text means for @param. */

@@ -64,7 +64,7 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		{FLO__KEY_EXEC, IN_EXEC},      {FLO__KEY_SH, IN_SH},
 		{FLO__KEY_USE, IN_USE},	       {FLO__KEY_STEPS, IN_STEPS},
 		{FLO__KEY_GROUP, IN_GROUP},    {FLO__KEY_FOREACH, IN_FOREACH},
-		{FLO__KEY_MATRIX, IN_FOREACH},
+		{FLO__KEY_MATRIX, IN_FOREACH}, {FLO__KEY_PIPELINE, IN_PIPELINE},
 	};
 	const struct flo__doc_node *nodes = c->doc.nodes;
 
@@ -97,6 +97,8 @@ static const char *kind_text(unsigned where)
 		return "a `sh` step";
 	if (where == IN_USE)
 		return "a `use` step";
+	if (where == IN_PIPELINE)
+		return "a `pipeline` step";
 	return where == IN_STEPS ? "a sequence" : "a `group`";
 }
 
@@ -111,8 +113,8 @@ static const char *home_of(unsigned where)
 		return "it belongs to steps with steps, group, foreach or matrix";
 	case IN_SH:
 		return "it belongs to steps with sh";
-	case IN_USE:
-		return "it belongs to steps with use";
+	case IN_USE | IN_PIPELINE:
+		return "it belongs to steps with use or pipeline";
 	case IN_FOREACH:
 		return "it belongs to steps with foreach or matrix";
 	default:

@@ -172,23 +172,52 @@ static flo_status emit_one(const struct flo__report *report,
 	return st;
 }
 
-flo_status flo__report_emit(struct flo__report *report, const char *file,
-			    flo_diagnostic_fn fn, void *arg)
+/* Whether both say the same of the same place: a file that is included twice
+ * is looked at twice. */
+static bool same(const struct flo__problem *a, const struct flo__problem *b)
 {
-	size_t n = report->len;
+	return a->code == b->code && a->span.begin == b->span.begin &&
+	       a->span.end == b->span.end &&
+	       strcmp(a->message, b->message) == 0;
+}
+
+void flo__report_settle(struct flo__report *report)
+{
+	size_t n = 0;
+
+	if (report->len > 1)
+		qsort(report->items, report->len, sizeof(*report->items),
+		      by_place);
+	for (size_t i = 0; i < report->len; i++) {
+		struct flo__problem *item = &report->items[i];
+
+		if (n == 0 || !same(&report->items[n - 1], item)) {
+			report->items[n++] = *item;
+			continue;
+		}
+		report->errors -= item->severity == FLO_SEVERITY_ERROR;
+		flo__free(item->message);
+		flo__free(item->hint);
+	}
+	report->len = n;
+}
+
+flo_status flo__report_emit(struct flo__report *report, const char *file,
+			    flo_diagnostic_fn fn, void *arg, size_t *left)
+{
+	size_t n;
 
 	if (report->nomem)
 		return FLO_NOMEM;
-	if (n > 1)
-		qsort(report->items, n, sizeof(*report->items), by_place);
-	if (n > FLO__DSL_DIAGNOSTICS_MAX)
-		n = FLO__DSL_DIAGNOSTICS_MAX;
-	for (size_t i = 0; fn != NULL && i < n; i++) {
+	flo__report_settle(report);
+	n = report->len;
+	for (size_t i = 0; fn != NULL && i<n && * left> 0; i++) {
 		flo_status st =
 			emit_one(report, &report->items[i], file, fn, arg);
 
 		if (st != FLO_OK)
 			return st;
+		--*left;
 	}
 	return FLO_OK;
 }

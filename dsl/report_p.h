@@ -28,6 +28,8 @@
 	X(UNKNOWN_STEP, "unknown-step")                                        \
 	X(STEP_ORDER, "step-order")                                            \
 	X(CYCLE, "cycle")                                                      \
+	X(UNREADABLE, "unreadable-pipeline")                                   \
+	X(INCLUDED, "included-errors")                                         \
 	X(UNKNOWN_PARAM, "unknown-param")                                      \
 	X(BAD_DEFAULT, "bad-default")                                          \
 	X(UNKNOWN_TYPE, "unknown-step-type")                                   \
@@ -84,9 +86,13 @@ void flo__report_warning(struct flo__report *report,
 			 uint32_t node, const char *hint, const char *format,
 			 ...) FLO_PRINTF(6, 7);
 
-/* Hand the first FLO__DSL_DIAGNOSTICS_MAX by place to @fn. FLO_NOMEM. */
+/* Order the problems by place and drop what is said twice. */
+void flo__report_settle(struct flo__report *report);
+
+/* Hand the first *@left by place to @fn; *@left is so many less then.
+ * FLO_NOMEM. */
 flo_status flo__report_emit(struct flo__report *report, const char *file,
-			    flo_diagnostic_fn fn, void *arg);
+			    flo_diagnostic_fn fn, void *arg, size_t *left);
 
 /*
  * "Did you mean": offer() each name that exists, then hint() is the nearest

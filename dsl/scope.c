@@ -10,6 +10,17 @@ static bool is(const char *name, size_t len, const char *text)
 	return strlen(text) == len && memcmp(text, name, len) == 0;
 }
 
+/*
+ * The node around @cur as far as the view sees: what includes a pipeline is
+ * not seen from its inside. NONE: there is none.
+ */
+static uint32_t outer(const struct flo__view *view, uint32_t cur)
+{
+	if ((cur != view->node || view->inside) && flo__is_call(view->c, cur))
+		return FLO__NODE_NONE;
+	return view->c->nodes[cur].parent;
+}
+
 /* Edges walked in one compilation to find out who needs whom indirectly. */
 #define WALK_MAX UINT64_C(300000000)
 
@@ -104,7 +115,7 @@ static void unknown_step(struct flo__view *view, const char *name, size_t len,
 	char buf[160];
 
 	for (; parent != FLO__NODE_NONE && hint == NULL;
-	     parent = c->nodes[parent].parent)
+	     parent = outer(view, parent))
 		hint = flo__names_hint(c, parent, name, len, buf, sizeof(buf));
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_STEP, 0, 0, hint,
 			 "there is no step \"%.*s\" in this scope",
@@ -125,8 +136,8 @@ static flo_status find_step(struct flo__view *view, const char *name,
 		if (*ret_node != FLO__NODE_NONE)
 			return FLO_OK;
 	}
-	for (uint32_t parent = c->nodes[cur].parent; parent != FLO__NODE_NONE;
-	     cur = parent, parent = c->nodes[cur].parent) {
+	for (uint32_t parent = outer(view, cur); parent != FLO__NODE_NONE;
+	     cur = parent, parent = outer(view, cur)) {
 		/* The instances of a foreach are not steps of their own. */
 		if (c->nodes[parent].kind == FLO__NODE_FOREACH)
 			continue;
@@ -149,9 +160,10 @@ static uint32_t find_item(const struct flo__view *view, const char *name,
 {
 	const struct flo__compiler *c = view->c;
 
-	for (uint32_t cur = view->node; c->nodes[cur].parent != FLO__NODE_NONE;
-	     cur = c->nodes[cur].parent) {
-		uint32_t parent = c->nodes[cur].parent;
+	uint32_t parent;
+
+	for (uint32_t cur = view->node;
+	     (parent = outer(view, cur)) != FLO__NODE_NONE; cur = parent) {
 		const char *as;
 
 		if (!c->nodes[cur].is_body)
@@ -193,9 +205,9 @@ static flo_status unknown_var(const struct flo__view *view, const char *name,
 			flo__nearest_offer(&near, variables[i].name,
 					   strlen(variables[i].name));
 	}
-	for (uint32_t cur = view->node; c->nodes[cur].parent != FLO__NODE_NONE;
-	     cur = c->nodes[cur].parent) {
-		const struct flo__node *up = &c->nodes[c->nodes[cur].parent];
+	for (uint32_t cur = view->node; outer(view, cur) != FLO__NODE_NONE;
+	     cur = outer(view, cur)) {
+		const struct flo__node *up = &c->nodes[outer(view, cur)];
 		const char *as;
 
 		if (!c->nodes[cur].is_body)
@@ -210,7 +222,7 @@ static flo_status unknown_var(const struct flo__view *view, const char *name,
 		text = hint;
 	} else if (text == NULL) {
 		for (uint32_t cur = view->node; cur != FLO__NODE_NONE;
-		     cur = c->nodes[cur].parent) {
+		     cur = outer(view, cur)) {
 			if (flo__names_find(c, cur, name, len) ==
 			    FLO__NODE_NONE)
 				continue;

@@ -17,7 +17,9 @@ static uint32_t new_node(struct flo__compiler *c, uint32_t parent,
 	if (!flo__compile_grow(c, &c->nodes, c->nodes_len, &c->nodes_cap,
 			       sizeof(*c->nodes)) ||
 	    !flo__compile_grow(c, &c->places, c->nodes_len, &c->places_cap,
-			       sizeof(*c->places)))
+			       sizeof(*c->places)) ||
+	    !flo__compile_grow(c, &c->unit_of, c->nodes_len, &c->unit_of_cap,
+			       sizeof(*c->unit_of)))
 		return FLO__NODE_NONE;
 	if (object != FLO__DOC_NONE)
 		line = flo__doc_line(&c->doc, c->doc.nodes[object].begin);
@@ -29,6 +31,7 @@ static uint32_t new_node(struct flo__compiler *c, uint32_t parent,
 		.line = line,
 	};
 	c->places[c->nodes_len] = object;
+	c->unit_of[c->nodes_len] = c->unit;
 	return c->nodes_len++;
 }
 
@@ -124,9 +127,9 @@ static void build_finally(struct flo__compiler *c, uint32_t block,
 static uint32_t body_of(struct flo__compiler *c, uint32_t object,
 			const struct flo__keys *keys, enum flo__key *ret_key)
 {
-	static const enum flo__key bodies[] = {FLO__KEY_EXEC, FLO__KEY_SH,
-					       FLO__KEY_USE, FLO__KEY_STEPS,
-					       FLO__KEY_GROUP};
+	static const enum flo__key bodies[] = {
+		FLO__KEY_EXEC,	   FLO__KEY_SH,	   FLO__KEY_USE,
+		FLO__KEY_PIPELINE, FLO__KEY_STEPS, FLO__KEY_GROUP};
 	uint32_t body = FLO__DOC_NONE;
 	struct flo__span span = flo__doc_span(&c->doc, object);
 
@@ -147,28 +150,19 @@ static uint32_t body_of(struct flo__compiler *c, uint32_t object,
 			flo__compile_error(
 				c, CONFLICTING_KEYS, at - 1,
 				"put them into two steps",
-				"a step has only one of exec, sh, use, steps "
-				"and group; this has `%s` already",
+				"a step has only one of exec, sh, use, "
+				"pipeline, steps and group; this has `%s` "
+				"already",
 				flo__key_text(*ret_key));
 	}
 	if (body != FLO__DOC_NONE)
 		return body;
 	span.end = span.begin + 1;
 	flo__report_error(&c->report, FLO__CODE_MISSING_KEY, span, object,
-			  "it needs one of exec, sh, use, steps and group",
+			  "it needs one of exec, sh, use, pipeline, steps and "
+			  "group",
 			  "this step does nothing");
 	return body;
-}
-
-static bool unsupported(struct flo__compiler *c, const struct flo__keys *keys)
-{
-	uint32_t at = keys->at[FLO__KEY_PIPELINE];
-
-	if (at == FLO__DOC_NONE)
-		return false;
-	flo__compile_error(c, UNSUPPORTED, at - 1, NULL,
-			   "`pipeline` is not supported by this version");
-	return true;
 }
 
 /* The value of `foreach` or `matrix`, whichever there is; the first of both,
@@ -257,6 +251,13 @@ static void build_inside(struct flo__compiler *c, uint32_t node,
 {
 	if (!flo__node_is_block(&c->nodes[node]))
 		return;
+	if (key == FLO__KEY_PIPELINE) {
+		if (!enter_block(c, body - 1))
+			return;
+		flo__call_build(c, node, body);
+		c->depth--;
+		return;
+	}
 	if (!flo__compile_is(c, body, FLO__DOC_ARRAY,
 			     key == FLO__KEY_GROUP ? "`group`" : "`steps`") ||
 	    !enter_block(c, body - 1))
@@ -338,7 +339,7 @@ static uint32_t build_step(struct flo__compiler *c, uint32_t parent,
 	struct flo__keys keys;
 	enum flo__key key = FLO__KEY_STEPS;
 	const char *name;
-	uint32_t body = FLO__DOC_NONE;
+	uint32_t body;
 	uint32_t node;
 	bool foreach;
 
@@ -346,8 +347,7 @@ static uint32_t build_step(struct flo__compiler *c, uint32_t parent,
 		return FLO__NODE_NONE;
 	flo__keys_read(c, object, true, &keys);
 	name = name_of(c, object, &keys);
-	if (!unsupported(c, &keys))
-		body = body_of(c, object, &keys, &key);
+	body = body_of(c, object, &keys, &key);
 	if (body != FLO__DOC_NONE)
 		flo__keys_check(c, &keys);
 	foreach = body != FLO__DOC_NONE && (keys.where & IN_FOREACH) != 0;
@@ -404,6 +404,15 @@ static void build_children(struct flo__compiler *c, uint32_t parent,
 	}
 }
 
+void flo__tree_inside(struct flo__compiler *c, uint32_t node, uint32_t steps,
+		      uint32_t finally)
+{
+	if (steps != FLO__DOC_NONE)
+		build_children(c, node, steps);
+	if (finally != FLO__DOC_NONE && !c->nomem)
+		build_finally(c, node, finally);
+}
+
 void flo__tree_build(struct flo__compiler *c, uint32_t steps, uint32_t finally)
 {
 	uint32_t root =
@@ -412,10 +421,6 @@ void flo__tree_build(struct flo__compiler *c, uint32_t steps, uint32_t finally)
 	if (root == FLO__NODE_NONE)
 		return;
 	new_spec(c, root);
-	if (c->nomem)
-		return;
-	if (steps != FLO__DOC_NONE)
-		build_children(c, root, steps);
-	if (finally != FLO__DOC_NONE && !c->nomem)
-		build_finally(c, root, finally);
+	if (!c->nomem)
+		flo__tree_inside(c, root, steps, finally);
 }

@@ -87,6 +87,9 @@ struct flo__scope {
 			  flo_value **ret_value);
 };
 
+/* The params that a pipeline declares; opaque outside dsl. */
+struct flo__params;
+
 struct flo__language {
 	/*
 	 * Compute @expr. Templates yield strings (or, being the whole of a
@@ -96,6 +99,10 @@ struct flo__language {
 	flo_status (*eval)(const struct flo__expr *expr,
 			   const struct flo__scope *scope, flo_error *err,
 			   flo_value **ret_value);
+	/* Check the params given against what is declared: flo__dsl_bind(). */
+	flo_status (*bind)(const struct flo__params *params,
+			   const flo_value *given, flo_error *err,
+			   flo_value **ret_params);
 };
 
 /* A number that the file gives, or computes from params. */
@@ -166,6 +173,26 @@ struct flo__matrix {
 	const struct flo__expr *include; /* likewise */
 };
 
+/*
+ * A sequence that is another pipeline. What is inside has the params, the
+ * `env` and the directory of that one, and sees none of the steps and items
+ * outside. Its `on_error`, `max_failures` and `finally` are the block's.
+ */
+struct flo__call {
+	const char *file; /* as it is named in diagnostics */
+	const char *dir;  /* absolute: where its relative paths start */
+	const struct flo__params *params;
+	const struct flo__env_entry
+		*with; /* the params given, of the outside */
+	uint32_t with_len;
+	const struct flo__env_entry *env;
+	uint32_t env_len;
+	uint32_t attrs;		  /* into plan->attrs: its `defaults` */
+	struct flo__number limit; /* of its leaves; 0: none */
+	struct flo__number timeout;
+	const struct flo__expr *output; /* or NULL */
+};
+
 /* What a block has beyond a node. */
 struct flo__block {
 	struct flo__number limit; /* 0: none */
@@ -175,6 +202,7 @@ struct flo__block {
 	const struct flo__expr *items;	  /* foreach: a list, or NULL: */
 	const struct flo__matrix *matrix; /* instead of items, or NULL */
 	const char *as;			  /* foreach: for people */
+	const struct flo__call *call;	  /* a sequence: what it is, or NULL */
 	uint32_t finally;	     /* a sequence node, or FLO__NODE_NONE */
 	uint64_t finally_timeout_ns; /* 5 min by default */
 };

@@ -430,8 +430,9 @@ static bool admit_slotted(struct crew *crew, struct member *member)
 	bool may;
 
 	if (!flo__node_is_block(&crew->run->plan->nodes[id]) &&
-	    flo__leaf_needs_slot(crew->run, id)) {
-		if (flo_sem_take(&crew->run->slots, ctx) != FLO_OK)
+	    flo__slots_needed(member_frame(member), id)) {
+		if (flo__slots_take(member_frame(member), id, ctx, false) !=
+		    FLO_OK)
 			return false;
 		member->admission.slot = true;
 	}
@@ -443,7 +444,7 @@ static bool admit_slotted(struct crew *crew, struct member *member)
 		    start_failed(crew, member)))
 		return true;
 	if (member->admission.slot)
-		flo_sem_give(&crew->run->slots);
+		flo__slots_give(member_frame(member), id);
 	return false;
 }
 

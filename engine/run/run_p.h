@@ -9,6 +9,7 @@
  *	attempt.c what one attempt does: a program or native code
  *	tally.c	  failures against what a block tolerates
  *	scope.c	  variables of expressions
+ *	nested.c  pipelines within the pipeline, and slots of leaves
  *	preset.c  what an earlier engine recorded
  *	failure.c error objects
  *	bury.c	  the end of a run that stands still
@@ -67,6 +68,7 @@ enum flo__frame_kind {
 	FLO__FRAME_BLOCK, /* a sequence or group: has its children's results */
 	FLO__FRAME_ITEM,  /* an instance of a foreach: has item and index */
 	FLO__FRAME_FINALLY, /* around a finally: has its body's outcome */
+	FLO__FRAME_NESTED,  /* around a pipeline: see struct flo__nested */
 };
 
 /*
@@ -199,7 +201,7 @@ void flo__run_count(struct flo__run *run, enum flo__state state, uint64_t n);
 /* What a crew did for a member when it admitted it; the member's. */
 struct flo__admission {
 	flo_group *group; /* whose slot it holds; NULL: none */
-	bool slot;	  /* it holds one of the run's */
+	bool slot;	  /* it holds those of flo__slots_take() */
 	/* A leaf: its first start, recorded in the crew's order; 0: not yet */
 	uint64_t start_seq;
 	uint64_t span_id;
@@ -286,6 +288,47 @@ void flo__items_fini(struct flo__items *items);
 /* Item @i, a reference that the caller owns. NULL without memory. */
 flo_value *flo__items_at(const struct flo__items *items, uint64_t i);
 
+/* nested.c */
+
+/* What a pipeline within the pipeline has of its own. Constant but for its
+ * slots; outlives all that runs inside. */
+struct flo__nested {
+	struct flo__frame frame; /* first: the one is cast to the other */
+	const struct flo__call *call;
+	flo_value *params; /* owned */
+	flo_value *env;	   /* owned: a map of strings */
+	bool limited;
+	flo_sem slots; /* of its leaves, if it is limited */
+};
+
+/*
+ * Begin the pipeline that node @id is: compute what it is given in @outer.
+ * *@timeout_ns (0: none) becomes its own limit where that is shorter. NULL
+ * when it cannot begin, which *@ret tells of then.
+ */
+struct flo__nested *flo__nested_new(struct flo__frame *outer, uint32_t id,
+				    const char *path, uint64_t *timeout_ns,
+				    struct flo__result *ret);
+void flo__nested_free(struct flo__nested *nested);
+/* Compute its output, in @frame, if it has succeeded. */
+void flo__nested_output(struct flo__frame *frame, uint32_t id, const char *path,
+			struct flo__result *ret);
+/* The pipeline that @frame is in, or NULL: it is the run's own. */
+struct flo__nested *flo__nested_of(struct flo__frame *frame);
+
+/*
+ * Slots of leaves: one of each pipeline around that has a limit, from the
+ * inside to the outside, and last the run's. All take them in this order, after
+ * the slot of a group, so those who wait hold nothing that others wait for in
+ * turn. Whether leaf @id needs any.
+ */
+bool flo__slots_needed(struct flo__frame *frame, uint32_t id);
+/* Park until it has all of them; @front: before others. If @ctx ends it has
+ * none, and why is returned. */
+flo_status flo__slots_take(struct flo__frame *frame, uint32_t id,
+			   flo_context *ctx, bool front);
+void flo__slots_give(struct flo__frame *frame, uint32_t id);
+
 /* tally.c */
 
 /* The failures of a block. All zero but its tolerance at first; by whatever
@@ -354,6 +397,10 @@ flo_status flo__scope_bool(struct flo__frame *frame,
 flo_status flo__scope_text(struct flo__frame *frame,
 			   const struct flo__expr *expr, flo_error *err,
 			   struct flo__strbuf *sb);
+/* Evaluate entries of an `env` to a map of strings. */
+flo_status flo__scope_env(struct flo__frame *frame,
+			  const struct flo__env_entry *entries, uint32_t n,
+			  flo_error *err, flo_value **ret_env);
 /* A number: a count, or (@duration) nanoseconds. */
 flo_status flo__scope_number(struct flo__frame *frame,
 			     const struct flo__number *number, bool duration,

@@ -311,7 +311,8 @@ static void body_run(struct flo__frame *frame, uint32_t id, const char *path,
 	else
 		flo__crew_run(frame, id, path, ctx, need_seq, passed, ret);
 	if (ret->state == FLO__STATE_SUCCEEDED && ret->output == NULL &&
-	    node->kind != FLO__NODE_FOREACH && node->parent != FLO__NODE_NONE) {
+	    node->kind != FLO__NODE_FOREACH && node->parent != FLO__NODE_NONE &&
+	    run->plan->blocks[node->spec].call == NULL) {
 		ret->output = outputs_of(run, node, frame->results);
 		if (ret->output == NULL)
 			fail_here(run, path, "native", "out of memory", ret);
@@ -509,6 +510,8 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 	if (run->plan->blocks[node->spec].finally != FLO__NODE_NONE)
 		finally_run(node->kind == FLO__NODE_FOREACH ? outer : &frame,
 			    id, path, passed, ret);
+	if (run->plan->blocks[node->spec].call != NULL)
+		flo__nested_output(&frame, id, path, ret);
 	if (ret->state != FLO__STATE_SUCCEEDED) {
 		flo_value_unref(ret->output);
 		ret->output = NULL;
@@ -552,6 +555,19 @@ block_may_run(struct flo__frame *frame, uint32_t id, const char *path,
 	return true;
 }
 
+/* Begin the pipeline that the block is, if it is one. */
+static bool may_nest(struct flo__frame *frame, uint32_t id, const char *path,
+		     uint64_t *timeout_ns, struct flo__nested **ret_nested,
+		     struct flo__result *ret)
+{
+	const struct flo__plan *plan = frame->run->plan;
+
+	if (plan->blocks[plan->nodes[id].spec].call == NULL)
+		return true;
+	*ret_nested = flo__nested_new(frame, id, path, timeout_ns, ret);
+	return *ret_nested != NULL;
+}
+
 /* A block that does not begin: all of it takes the state it was given. */
 static void block_unrun(struct flo__run *run, uint32_t id, const char *path,
 			struct flo__result *ret)
@@ -574,6 +590,7 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 					      : FLO__RECORDED_NOT;
 	bool began = recorded != FLO__RECORDED_NOT;
 	uint64_t timeout_ns = 0;
+	struct flo__nested *nested = NULL;
 
 	*ret = (struct flo__result)FLO__RESULT_INIT;
 	if (!flo__node_is_block(node)) {
@@ -586,13 +603,16 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 		ret->state = FLO__STATE_CANCELLED;
 	} else if (run->frozen && !run->frozen_ended && !began) {
 		ret->state = FLO__STATE_PENDING;
-	} else if (block_may_run(frame, id, path, &timeout_ns, ret)) {
-		block_run(frame, id, path, ctx, need_seq, timeout_ns,
+	} else if (block_may_run(frame, id, path, &timeout_ns, ret) &&
+		   may_nest(frame, id, path, &timeout_ns, &nested, ret)) {
+		block_run(nested != NULL ? &nested->frame : frame, id, path,
+			  ctx, need_seq, timeout_ns,
 			  recorded == FLO__RECORDED_PASSED, ret);
 		began = true;
 	} else {
 		began = false;
 	}
+	flo__nested_free(nested);
 	if (!began)
 		block_unrun(run, id, path, ret);
 	if (ret->end_seq < need_seq)
