@@ -73,7 +73,7 @@ void flo__api_run_done(flo_run *run, flo_status status, const flo_error *err,
 
 struct flo_pipeline {
 	struct flo__plan *plan;
-	char *text; /* owned */
+	char *text; /* owned: as a run keeps it, see flo__dsl_pin() */
 	size_t len;
 };
 

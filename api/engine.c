@@ -427,6 +427,7 @@ static flo_status recompile(flo_run *run, const struct flo__run_record *record,
 {
 	struct flo__dsl_options options = {.file = record->file,
 					   .dir = record->dir,
+					   .pinned = true,
 					   .registry =
 						   &run->engine->types.head};
 	flo_status st;

@@ -2,6 +2,8 @@
 #include "api/api_p.h"
 
 #include "base/alloc.h"
+#include "base/contract.h"
+#include "base/strbuf.h"
 #include "json/json_p.h"
 #include "steps/steps.h"
 
@@ -87,19 +89,24 @@ flo_status flo_pipeline_load(flo_engine *engine, const char *text, size_t len,
 		.arg = arg,
 	};
 	flo_pipeline *pipeline = flo__calloc(1, sizeof(*pipeline));
+	struct flo__strbuf pinned = FLO__STRBUF_INIT;
 	flo_status st = FLO_NOMEM;
 
 	flo__json_guard_install();
 	flo__types_init(&builtin);
-	if (pipeline != NULL)
-		pipeline->text = flo__strndup(text, len);
-	if (pipeline == NULL || pipeline->text == NULL) {
+	if (pipeline == NULL) {
 		flo_error_set(err, FLO_NOMEM, "out of memory");
 		goto out;
 	}
-	pipeline->len = len;
-	st = flo__dsl_compile(text, len, &options, err, &pipeline->plan);
+	TRY(flo__dsl_compile(text, len, &options, err, &pipeline->plan));
+	flo__dsl_pin(pipeline->plan, text, len, &pinned);
+	st = flo__strbuf_status(&pinned);
+	pipeline->len = pinned.len;
+	pipeline->text = st == FLO_OK ? flo__strbuf_take(&pinned) : NULL;
+	if (pipeline->text == NULL)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
 out:
+	flo__strbuf_fini(&pinned);
 	if (st == FLO_OK)
 		*ret_pipeline = pipeline;
 	else

@@ -42,11 +42,18 @@ struct show {
 	flo_status st;
 };
 
-static const char *kind_text(const struct flo__node *node)
+static const char *kind_text(const struct flo__plan *plan,
+			     const struct flo__node *node)
 {
 	static const char *const kinds[] = {"exec",	"sh",	 "use",
 					    "sequence", "group", "foreach"};
 
+	if (node->kind == FLO__NODE_FOREACH &&
+	    plan->blocks[node->spec].matrix != NULL)
+		return "matrix";
+	if (node->kind == FLO__NODE_SEQUENCE &&
+	    plan->blocks[node->spec].call != NULL)
+		return "pipeline";
 	return kinds[node->kind];
 }
 
@@ -82,7 +89,8 @@ static flo_value *step_value(const struct show *show,
 	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
 
 	flo__api_put(map, "path", flo_value_string(step->path), &st);
-	flo__api_put(map, "kind", flo_value_string(kind_text(step->node)), &st);
+	flo__api_put(map, "kind",
+		     flo_value_string(kind_text(show->plan, step->node)), &st);
 	flo__api_put(map, "status",
 		     flo_value_string(flo__state_text(step->state)), &st);
 	flo__api_put(map, "attempts", flo_value_int(step->attempts), &st);
@@ -302,6 +310,7 @@ static flo_status prepare(struct show *show,
 	struct flo__dsl_options options = {.file = record->file,
 					   .dir = record->dir,
 					   .registry = &types.head,
+					   .pinned = true,
 					   .any_step = true};
 	flo_value *params = NULL;
 	flo_status st;

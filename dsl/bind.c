@@ -320,10 +320,9 @@ static flo_status bind_one(const struct flo__param *param,
 	return st;
 }
 
-static flo_status bind(const struct flo__plan *plan, const flo_value *given,
+static flo_status bind(const struct flo__params *params, const flo_value *given,
 		       bool partly, flo_error *err, flo_value **ret_params)
 {
-	const struct flo__params *params = params_of(plan);
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	flo_value *map = flo_value_map(params->len);
 	flo_value *empty = given == NULL ? flo_value_map(0) : NULL;
@@ -352,17 +351,24 @@ out:
 	return st;
 }
 
+flo_status flo__params_bind(const struct flo__params *params,
+			    const flo_value *given, flo_error *err,
+			    flo_value **ret_params)
+{
+	return bind(params, given, false, err, ret_params);
+}
+
 flo_status flo__dsl_bind(const struct flo__plan *plan, const flo_value *given,
 			 flo_error *err, flo_value **ret_params)
 {
-	return bind(plan, given, false, err, ret_params);
+	return bind(params_of(plan), given, false, err, ret_params);
 }
 
 flo_status flo__dsl_bind_partly(const struct flo__plan *plan,
 				const flo_value *given, flo_error *err,
 				flo_value **ret_params)
 {
-	return bind(plan, given, true, err, ret_params);
+	return bind(params_of(plan), given, true, err, ret_params);
 }
 
 /* The value that @text means for @param. */

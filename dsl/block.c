@@ -63,6 +63,11 @@ static void compile_items(struct flo__compiler *c, uint32_t node,
 	struct flo__view view = flo__view_of(c, node, SEES_STEP);
 	uint32_t at = keys->at[FLO__KEY_FOREACH];
 
+	if (keys->at[FLO__KEY_MATRIX] != FLO__DOC_NONE)
+		block->matrix =
+			flo__compile_matrix(c, node, keys->at[FLO__KEY_MATRIX]);
+	if (at == FLO__DOC_NONE)
+		return;
 	switch ((enum flo__doc_type)c->doc.nodes[at].type) {
 	case FLO__DOC_ARRAY:
 		block->items = flo__compile_literal(c, at);
@@ -85,7 +90,9 @@ static void warn_limit(struct flo__compiler *c, uint32_t node, uint32_t limit,
 	const struct flo__node *n = &c->nodes[node];
 	uint64_t children = n->children_len;
 
-	if (n->kind == FLO__NODE_FOREACH)
+	if (block->matrix != NULL)
+		children = flo__matrix_known_len(block->matrix);
+	else if (n->kind == FLO__NODE_FOREACH)
 		children = block->items != NULL && block->items->constant
 				   ? flo_value_len(block->items->constant)
 				   : UINT64_MAX;
@@ -132,6 +139,8 @@ void flo__compile_block(struct flo__compiler *c, uint32_t node,
 		return;
 	if (foreach)
 		compile_items(c, node, keys, &block);
+	/* What is in it looks its item up there. */
+	c->blocks[c->nodes[node].spec].matrix = block.matrix;
 	flo__compile_count(&view, limit, "`limit`", 1, &block.limit);
 	flo__compile_errors(&view, keys->at[FLO__KEY_ON_ERROR],
 			    keys->at[FLO__KEY_MAX_FAILURES], foreach, &block);

@@ -430,6 +430,8 @@ static unsigned check_ident(struct check *c, uint32_t i)
 		return BIT(MAP);
 	case FLO__VAR_INDEX:
 		return BIT(INT);
+	case FLO__VAR_ITEM: /* what it is, if nothing is selected from it */
+		return c->member_ins == i ? c->member_types : ANY;
 	default:
 		return ANY;
 	}

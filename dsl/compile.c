@@ -5,10 +5,8 @@
 #include "base/strbuf.h"
 #include "json/json_p.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 bool flo__compile_grow(struct flo__compiler *c, void *items, uint32_t len,
 		       uint32_t *cap, size_t size)
@@ -123,19 +121,23 @@ static void compile_node(struct flo__compiler *c, uint32_t node)
 
 	if (c->places[node] == FLO__DOC_NONE)
 		return;
+	flo__unit_enter_of(c, node);
 	flo__keys_read(c, c->places[node], false, &keys);
 	flo__compile_attrs(c, node, &keys);
-	if (flo__node_is_block(&c->nodes[node]))
+	if (flo__is_call(c, node))
+		flo__compile_call(c, node, &keys);
+	else if (flo__node_is_block(&c->nodes[node]))
 		flo__compile_block(c, node, &keys);
 	else
 		flo__compile_leaf(c, node, &keys);
 }
 
-static void compile_defaults(struct flo__compiler *c, uint32_t node)
+void flo__compile_defaults(struct flo__compiler *c, uint32_t node,
+			   uint32_t attrs)
 {
 	struct flo__view view =
 		flo__view_of(c, 0, SEES_PARAMS | SEES_ENV | SEES_RUN);
-	struct flo__attrs *root = &c->attrs[1];
+	struct flo__attrs *root = &c->attrs[attrs];
 	uint32_t at;
 
 	if (node == FLO__DOC_NONE ||
@@ -171,6 +173,8 @@ static void check_labels(struct flo__compiler *c, uint32_t node)
 static void check_words(struct flo__compiler *c, const uint32_t *top)
 {
 	struct flo__plan *plan = &c->out->plan;
+	const char *name = NULL;
+	const char *description = NULL;
 	struct flo__span brace = {c->doc.nodes[0].begin,
 				  c->doc.nodes[0].begin + 1};
 
@@ -180,7 +184,7 @@ static void check_words(struct flo__compiler *c, const uint32_t *top)
 				  "the pipeline has no `name`");
 	else if (flo__compile_is(c, top[TOP_NAME], FLO__DOC_STRING, "`name`") &&
 		 flo__name_check(c, top[TOP_NAME], "a pipeline"))
-		plan->name = flo__compile_string(c, top[TOP_NAME]);
+		name = flo__compile_string(c, top[TOP_NAME]);
 	if (top[TOP_STEPS] == FLO__DOC_NONE)
 		flo__report_error(&c->report, FLO__CODE_MISSING_KEY, brace, 0,
 				  "for example \"steps\": [{\"name\": "
@@ -190,8 +194,12 @@ static void check_words(struct flo__compiler *c, const uint32_t *top)
 	if (top[TOP_SCHEMA] != FLO__DOC_NONE)
 		flo__compile_plain(c, top[TOP_SCHEMA], "`$schema`");
 	if (top[TOP_DESCRIPTION] != FLO__DOC_NONE)
-		plan->description = flo__compile_plain(c, top[TOP_DESCRIPTION],
-						       "`description`");
+		description = flo__compile_plain(c, top[TOP_DESCRIPTION],
+						 "`description`");
+	if (c->unit == 0) {
+		plan->name = name;
+		plan->description = description;
+	}
 	check_labels(c, top[TOP_LABELS]);
 }
 
@@ -215,6 +223,7 @@ static void build_tree(struct flo__compiler *c, const uint32_t *top)
 		c->nodes[0].attrs = 1;
 	if (!c->nomem)
 		flo__needs_link(c);
+	flo__unit_enter(c, 0);
 }
 
 /* What the top level says beyond its steps. */
@@ -240,23 +249,27 @@ static void compile_top(struct flo__compiler *c, const uint32_t *top)
 				flo__doc_get(&c->doc, top[TOP_FINALLY],
 					     "timeout"),
 				"`timeout`", &root->finally_timeout_ns);
-	compile_defaults(c, top[TOP_DEFAULTS]);
+	flo__compile_defaults(c, top[TOP_DEFAULTS], 1);
 	for (uint32_t i = 1; i < c->nodes_len && !c->nomem; i++)
 		compile_node(c, i);
+	flo__unit_enter(c, 0);
 	if (top[TOP_OUTPUT] != FLO__DOC_NONE)
 		plan->output = flo__compile_value(&output, top[TOP_OUTPUT]);
 }
 
-static void warn_unused(struct flo__compiler *c)
+static void warn_unused(struct flo__compiler *c, struct flo__file *file)
 {
-	const struct flo__params *params = &c->out->params;
+	bool first = file == c->out->files;
+	const struct flo__params *params =
+		first ? &c->out->params : &file->params;
+	struct flo__report *report = first ? &c->report : &file->report;
+	struct flo__doc *doc = first ? &c->doc : &file->doc;
 
 	for (uint32_t i = 0; i < params->len; i++) {
 		if (params->list[i].used || params->all_used)
 			continue;
-		flo__report_warning(&c->report, FLO__CODE_UNUSED_PARAM,
-				    flo__doc_span(&c->doc,
-						  params->list[i].place),
+		flo__report_warning(report, FLO__CODE_UNUSED_PARAM,
+				    flo__doc_span(doc, params->list[i].place),
 				    params->list[i].place,
 				    "use it as params.NAME, or leave it out",
 				    "param \"%s\" is not used",
@@ -264,57 +277,44 @@ static void warn_unused(struct flo__compiler *c)
 	}
 }
 
-static void compile_document(struct flo__compiler *c)
+/* What of a file does not depend on who includes it. */
+static void compile_head(struct flo__compiler *c, uint32_t *top)
 {
-	uint32_t top[TOPS];
-
-	if (!flo__compile_is(c, 0, FLO__DOC_OBJECT, "a pipeline"))
-		return;
 	flo__keys_only(c, 0, &flo__grammar_pipeline);
 	for (int i = 0; i < TOPS; i++)
 		top[i] = flo__doc_get(&c->doc, 0,
 				      flo__grammar_pipeline.fields[i].key);
-	if (top[TOP_ENV] != FLO__DOC_NONE &&
-	    c->doc.nodes[top[TOP_ENV]].type == FLO__DOC_OBJECT)
-		c->env = top[TOP_ENV];
 	check_words(c, top);
 	flo__params_declare(c, top[TOP_PARAMS]);
 	flo__secrets_declare(c, top[TOP_SECRETS]);
 	if (!c->nomem)
 		flo__schedules_check(c, top[TOP_SCHEDULE]);
+}
+
+static void compile_document(struct flo__compiler *c)
+{
+	uint32_t *top = c->out->files->top;
+
+	if (!flo__compile_is(c, 0, FLO__DOC_OBJECT, "a pipeline"))
+		return;
+	compile_head(c, top);
+	if (top[TOP_ENV] != FLO__DOC_NONE &&
+	    c->doc.nodes[top[TOP_ENV]].type == FLO__DOC_OBJECT)
+		c->env = top[TOP_ENV];
 	if (!c->nomem)
 		build_tree(c, top);
 	if (!c->nomem)
 		compile_top(c, top);
-	if (!c->nomem && c->report.errors == 0) {
-		warn_unused(c);
-		flo__warn_unreachable(c);
-		flo__secrets_warn_unused(c);
-	}
-}
-
-/* The directory of the file, absolute, in memory of the plan. */
-static const char *directory_of(struct flo__compiler *c, const char *file)
-{
-	char cwd[PATH_MAX];
-	char real[PATH_MAX];
-	const char *slash = strrchr(file, '/');
-	char *dir;
-	char *copy;
-
-	if (getcwd(cwd, sizeof(cwd)) == NULL)
-		memcpy(cwd, "/", 2);
-	dir = slash == NULL ? flo__strdup(".")
-			    : flo__strndup(file, (size_t)(slash - file) + 1);
-	if (dir == NULL) {
-		c->nomem = true;
-		return NULL;
-	}
-	copy = flo__arena_strdup(c->arena,
-				 realpath(dir, real) != NULL ? real : cwd);
-	flo__free(dir);
-	c->nomem |= copy == NULL;
-	return copy;
+	if (!c->nomem)
+		flo__include_blame(c);
+	flo__unit_enter(c, 0);
+	if (c->nomem || c->report.errors != 0)
+		return;
+	for (struct flo__file *file = c->out->files; file != NULL;
+	     file = file->next)
+		warn_unused(c, file);
+	flo__warn_unreachable(c);
+	flo__secrets_warn_unused(c);
 }
 
 static void plan_free(struct flo__plan *plan)
@@ -327,6 +327,7 @@ static void plan_free(struct flo__plan *plan)
 	     expr = expr->next)
 		flo__expr_release(expr);
 	flo__params_release(&own->params);
+	flo__files_free(own);
 	/* The cast takes the const off: the arrays are the plan's own. */
 	flo__free((void *)(uintptr_t)plan->nodes);
 	flo__free((void *)(uintptr_t)plan->children);
@@ -338,7 +339,8 @@ static void plan_free(struct flo__plan *plan)
 	flo__free(own);
 }
 
-static const struct flo__language language = {.eval = flo__expr_eval};
+static const struct flo__language language = {.eval = flo__expr_eval,
+					      .bind = flo__params_bind};
 
 /* Give the arrays to the plan. */
 static struct flo__plan *hand_over(struct flo__compiler *c)
@@ -346,11 +348,10 @@ static struct flo__plan *hand_over(struct flo__compiler *c)
 	struct flo__plan *plan = &c->out->plan;
 
 	plan->file = flo__arena_strdup(c->arena, c->options->file);
-	plan->dir = c->options->dir != NULL
-			    ? flo__arena_strdup(c->arena, c->options->dir)
-			    : directory_of(c, c->options->file);
+	plan->dir = c->out->files->dir;
 	if (plan->file == NULL || plan->dir == NULL || c->nomem)
 		return NULL;
+	flo__files_trim(c->out);
 	plan->nodes = c->nodes;
 	plan->nodes_len = c->nodes_len;
 	plan->children = c->children;
@@ -372,10 +373,11 @@ static struct flo__plan *hand_over(struct flo__compiler *c)
 
 static void compiler_fini(struct flo__compiler *c)
 {
-	if (c->out != NULL)
-		plan_free(&c->out->plan);
+	flo_value_unref(c->pinned);
 	flo__free(c->nodes);
 	flo__free(c->places);
+	flo__free(c->unit_of);
+	flo__free(c->units);
 	flo__free(c->children);
 	flo__free(c->edges);
 	flo__free(c->leaves);
@@ -388,6 +390,9 @@ static void compiler_fini(struct flo__compiler *c)
 	flo__code_fini(&c->code);
 	flo__report_fini(&c->report);
 	flo__doc_fini(&c->doc);
+	/* Its files own what the documents are of. */
+	if (c->out != NULL)
+		plan_free(&c->out->plan);
 }
 
 /*
@@ -414,6 +419,20 @@ static flo_status check_record(struct flo__compiler *c)
 	return FLO_INVALID;
 }
 
+void flo__compile_head(struct flo__compiler *c, struct flo__file *file)
+{
+	flo_status st = flo__doc_scan(&c->doc, &c->report);
+
+	if (st == FLO_OK)
+		st = check_record(c);
+	c->nomem |= st == FLO_NOMEM;
+	if (st != FLO_OK || c->nomem || c->doc.nodes_len == 0 ||
+	    !flo__compile_is(c, 0, FLO__DOC_OBJECT, "a pipeline"))
+		return;
+	compile_head(c, file->top);
+	file->valid = true;
+}
+
 static flo_status run(struct flo__compiler *c)
 {
 	flo_status st = flo__doc_scan(&c->doc, &c->report);
@@ -424,7 +443,33 @@ static flo_status run(struct flo__compiler *c)
 		compile_document(c);
 	if (st == FLO_NOMEM || c->nomem || c->doc.nomem || c->report.nomem)
 		return FLO_NOMEM;
+	for (struct flo__file *file = c->out->files->next; file != NULL;
+	     file = file->next) {
+		if (file->doc.nomem || file->report.nomem)
+			return FLO_NOMEM;
+	}
 	return FLO_OK;
+}
+
+/* Tell of the problems of each file; how many errors there are. */
+static flo_status emit(struct flo__compiler *c, size_t *ret_errors)
+{
+	const struct flo__dsl_options *options = c->options;
+	size_t left = FLO__DSL_DIAGNOSTICS_MAX;
+	flo_status st;
+
+	*ret_errors = c->report.errors;
+	st = flo__report_emit(&c->report, options->file, options->fn,
+			      options->arg, &left);
+	for (struct flo__file *file = c->out->files->next;
+	     st == FLO_OK && file != NULL; file = file->next) {
+		/* It says the compiler's, which it was at the time. */
+		file->report.doc = &file->doc;
+		*ret_errors += file->report.errors;
+		st = flo__report_emit(&file->report, file->name, options->fn,
+				      options->arg, &left);
+	}
+	return st;
 }
 
 flo_status flo__dsl_compile(const char *text, size_t len,
@@ -434,9 +479,9 @@ flo_status flo__dsl_compile(const char *text, size_t len,
 	struct flo__compiler c = {.options = options, .env = FLO__DOC_NONE};
 	struct flo__plan *plan = NULL;
 	flo_status st = FLO_NOMEM;
+	size_t errors;
 
 	REQUIRE(options != NULL && options->file != NULL);
-	flo__doc_init(&c.doc, text, len);
 	flo__report_init(&c.report, &c.doc);
 	flo__code_init(&c.code);
 	c.out = flo__calloc(1, sizeof(*c.out));
@@ -444,13 +489,14 @@ flo_status flo__dsl_compile(const char *text, size_t len,
 		goto out;
 	c.arena = &c.out->arena;
 	flo__arena_init(c.arena);
+	if (!flo__include_first(&c, text, len))
+		goto out;
 	TRY(run(&c));
-	TRY(flo__report_emit(&c.report, options->file, options->fn,
-			     options->arg));
-	if (c.report.errors != 0) {
+	TRY(emit(&c, &errors));
+	if (errors != 0) {
 		st = flo_error_set(err, FLO_INVALID, "%s: %zu error%s",
-				   options->file, c.report.errors,
-				   c.report.errors == 1 ? "" : "s");
+				   options->file, errors,
+				   errors == 1 ? "" : "s");
 		goto out;
 	}
 	plan = hand_over(&c);

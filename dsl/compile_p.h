@@ -13,7 +13,9 @@
  * scope.c     what names in an expression mean at some place
  * template.c  strings with templates and JSON values become expressions
  * number.c    counts, durations, sizes
- * attrs.c, leaf.c, use.c, block.c   what the keys of a step mean
+ * include.c   the files that `pipeline` names, and which one is looked at
+ * call.c      a `pipeline` step: the inside of another file as a block
+ * attrs.c, leaf.c, use.c, block.c, matrix.c   what the keys of a step mean
  * warn.c      what is allowed and probably not meant
  *
  * A problem is reported and compilation goes on, so that all of a file's
@@ -52,17 +54,54 @@ enum flo__top {
 	TOPS
 };
 
+/*
+ * A file of the pipeline: the one that was given, or one that a `pipeline`
+ * step names. What it declares is shared by all who include it.
+ */
+struct flo__file {
+	struct flo__file *next; /* in the order in which they were named */
+	const char *key;	/* the directory and path it was named by */
+	const char *id;		/* the same with links resolved: for cycles */
+	const char *name;	/* in diagnostics */
+	const char *dir;	/* absolute */
+	char *text;		/* owned; NULL: of the one that was given */
+	size_t len;
+	size_t settled; /* problems of @report that are in order */
+	bool looked;	/* at its top level; once is enough */
+	bool valid;	/* it is JSON, and an object */
+	/* While another file is looked at; else they are the compiler's. */
+	struct flo__doc doc;
+	struct flo__report report;
+	struct flo__params params;
+	uint32_t top[TOPS];
+	uint32_t secrets_first, secrets_len; /* among the plan's */
+};
+
+/* One use of a file: what it is that a node belongs to. */
+struct flo__unit {
+	struct flo__file *file;
+	uint32_t outer; /* the unit that includes it; 0 of the first itself */
+	uint32_t node;	/* the block that it is */
+	uint32_t place; /* of the path, in the file of @outer */
+	/* While another unit is looked at; else they are the compiler's. */
+	uint32_t env;
+	struct flo__number default_timeout;
+	const struct flo__retry *default_retry;
+};
+
 /* A plan with what belongs to it beyond what the runner sees. */
 struct flo__dsl_plan {
 	struct flo__plan plan; /* first: the one is cast to the other */
 	struct flo__arena arena;
 	struct flo__expr *exprs; /* all, by next */
 	struct flo__params params;
+	struct flo__file *files; /* the one that was given, then the others */
 };
 
 /* What only the compiler wants to know of a secret. */
 struct flo__secret_mark {
-	uint32_t place; /* its key in the document */
+	struct flo__file *file; /* that declares it */
+	uint32_t place;		/* its key there */
 	bool used;
 };
 
@@ -80,6 +119,12 @@ struct flo__compiler {
 	uint32_t nodes_len, nodes_cap;
 	uint32_t *places; /* of each node: its object in the document */
 	uint32_t places_cap;
+	uint32_t *unit_of; /* of each node: the unit it is written in */
+	uint32_t unit_of_cap;
+	struct flo__unit *units;
+	uint32_t units_len, units_cap;
+	uint32_t unit;	   /* the one that is looked at: its document is @doc */
+	flo_value *pinned; /* owned: see include.c; NULL: files are read */
 	uint32_t *children;
 	uint32_t children_len, children_cap;
 	uint32_t *edges;
@@ -170,6 +215,9 @@ const char *flo__names_hint(const struct flo__compiler *c, uint32_t parent,
 			    size_t size);
 
 /* tree.c: the root sequence and everything below it. */
+/* The steps of a file, and its finally, in the block @node. */
+void flo__tree_inside(struct flo__compiler *c, uint32_t node, uint32_t steps,
+		      uint32_t finally);
 void flo__tree_build(struct flo__compiler *c, uint32_t steps, uint32_t finally);
 /* The array of steps in a `finally`, and its timeout (NONE: not given). */
 uint32_t flo__tree_finally(struct flo__compiler *c, uint32_t node,
@@ -197,6 +245,7 @@ struct flo__view {
 	unsigned sees; /* bits of enum flo__sees */
 	bool after;    /* everything in @node has ended: `output` */
 	bool argv;     /* an argument of a program */
+	bool inside;   /* @node is a pipeline, and this stands in its file */
 };
 
 struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
@@ -267,6 +316,55 @@ void flo__schedules_check(struct flo__compiler *c, uint32_t node);
 void flo__warn_when(struct flo__compiler *c, uint32_t at,
 		    const struct flo__expr *when);
 void flo__warn_unreachable(struct flo__compiler *c);
+
+/* matrix.c: the product that a foreach goes over, NULL after an error. */
+const struct flo__matrix *flo__compile_matrix(struct flo__compiler *c,
+					      uint32_t node, uint32_t at);
+/* How many items it has if that is known, else UINT64_MAX. */
+uint64_t flo__matrix_known_len(const struct flo__matrix *matrix);
+/*
+ * What an expression may select from an item of @matrix: @name with its types,
+ * or the whole item (@name NULL). FLO_NOTFOUND and @problem if no item has it.
+ */
+flo_status flo__matrix_member(const struct flo__matrix *matrix,
+			      const char *name, size_t len, unsigned *types,
+			      struct flo__expr_problem *problem);
+
+/* include.c */
+
+/* Begin with the file that was given. */
+bool flo__include_first(struct flo__compiler *c, const char *text, size_t len);
+/*
+ * The file that the string @at of the current unit names; its document and
+ * top level have been looked at. NULL after an error, which was reported.
+ */
+struct flo__file *flo__include(struct flo__compiler *c, uint32_t at);
+/* A new use of @file by the current unit, as the block @node. FLO__NODE_NONE
+ * without memory. */
+uint32_t flo__unit_add(struct flo__compiler *c, struct flo__file *file,
+		       uint32_t node, uint32_t place);
+/* Look at another unit: document, report, params and defaults are its then. */
+void flo__unit_enter(struct flo__compiler *c, uint32_t unit);
+/* The same for the unit that @node is written in. */
+void flo__unit_enter_of(struct flo__compiler *c, uint32_t node);
+/* Say where files with errors are included, once all was looked at. */
+void flo__include_blame(struct flo__compiler *c);
+/* Free what was only for compiling; or all there is. */
+void flo__files_trim(struct flo__dsl_plan *out);
+void flo__files_free(struct flo__dsl_plan *out);
+
+/* call.c */
+
+/* Whether @node is a pipeline within a pipeline. */
+bool flo__is_call(const struct flo__compiler *c, uint32_t node);
+void flo__call_build(struct flo__compiler *c, uint32_t node, uint32_t at);
+void flo__compile_call(struct flo__compiler *c, uint32_t node,
+		       const struct flo__keys *keys);
+
+/* compile.c: what of a file does not depend on who includes it. */
+void flo__compile_head(struct flo__compiler *c, struct flo__file *file);
+void flo__compile_defaults(struct flo__compiler *c, uint32_t node,
+			   uint32_t attrs);
 
 /* params.c: the declarations under `params`, NONE if there are none. */
 void flo__params_declare(struct flo__compiler *c, uint32_t node);

@@ -15,6 +15,8 @@ struct flo__dsl_options {
 	const char *file; /* for diagnostics; its directory is the plan's */
 	const char *dir;  /* the plan's directory, if not that; else NULL */
 	const struct flo__registry *registry;
+	/* The text is what flo__dsl_pin() made: no file is read. */
+	bool pinned;
 	bool any_step; /* unknown step types are let through, type NULL */
 	flo_diagnostic_fn fn; /* gets every problem, sorted by place */
 	void *arg;
@@ -27,6 +29,15 @@ struct flo__dsl_options {
 flo_status flo__dsl_compile(const char *text, size_t len,
 			    const struct flo__dsl_options *options,
 			    flo_error *err, struct flo__plan **ret_plan);
+
+/*
+ * Append to @sb what @text, of which @plan was made, has to be kept as, so that
+ * the plan can be made again whatever becomes of the files that it includes:
+ * include.c has the format.
+ */
+struct flo__strbuf;
+void flo__dsl_pin(const struct flo__plan *plan, const char *text, size_t len,
+		  struct flo__strbuf *sb);
 
 /*
  * Check the params given (a map, or NULL) against the plan's declarations, add

@@ -68,6 +68,7 @@ static void read_needs(struct flo__compiler *c, uint32_t node)
 	c->nodes[node].first_dep = c->edges_len;
 	if (c->places[node] == FLO__DOC_NONE || n->is_body)
 		return;
+	flo__unit_enter_of(c, node);
 	needs = flo__doc_get(&c->doc, c->places[node], "needs");
 	if (needs == FLO__DOC_NONE)
 		return;
@@ -151,6 +152,7 @@ static void report_cycle(struct flo__compiler *c, uint32_t first,
 		flo__strbuf_addf(&sb, "... (%u steps) -> ", shown);
 	flo__strbuf_adds(&sb, c->nodes[first].name);
 	c->nomem |= sb.failed;
+	flo__unit_enter_of(c, first);
 	flo__compile_error(c, CYCLE, need_item(c, first, next[first]),
 			   "one of these needs must go",
 			   "steps need each other in a cycle: %s", sb.data);

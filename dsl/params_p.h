@@ -57,6 +57,11 @@ void flo__params_release(struct flo__params *params);
 struct flo__param *flo__params_find(const struct flo__params *params,
 				    const char *name, size_t len);
 
+/* What flo__dsl_bind() does, for params on their own. */
+flo_status flo__params_bind(const struct flo__params *params,
+			    const flo_value *given, flo_error *err,
+			    flo_value **ret_params);
+
 const char *flo__param_type_text(enum flo__param_type type);
 
 /*

@@ -258,28 +258,58 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-flo_status flo__report_emit(struct flo__report *report, const char *file,
-			    flo_diagnostic_fn fn, void *arg)
+/* Whether both say the same of the same place: a file that is included twice
+ * is looked at twice. */
+static bool same(const struct flo__problem *a, const struct flo__problem *b)
 {
-	size_t errors = least(errors_kept(report), FLO__DSL_DIAGNOSTICS_MAX);
-	size_t warnings =
-		least(report->warnings, FLO__DSL_DIAGNOSTICS_MAX - errors);
-	size_t more = report->errors + report->warnings - errors - warnings;
+	return a->code == b->code && a->span.begin == b->span.begin &&
+	       a->span.end == b->span.end &&
+	       strcmp(a->message, b->message) == 0;
+}
 
-	if (report->nomem)
-		return FLO_NOMEM;
+void flo__report_settle(struct flo__report *report)
+{
+	size_t n = 0;
+
 	if (report->len > 1)
 		qsort(report->items, report->len, sizeof(*report->items),
 		      by_place);
+	for (size_t i = 0; i < report->len; i++) {
+		struct flo__problem *item = &report->items[i];
+
+		if (n == 0 || !same(&report->items[n - 1], item)) {
+			report->items[n++] = *item;
+			continue;
+		}
+		report->errors -= item->severity == FLO_SEVERITY_ERROR;
+		report->warnings -= item->severity != FLO_SEVERITY_ERROR;
+		flo__free(item->message);
+		flo__free(item->hint);
+	}
+	report->len = n;
+}
+
+flo_status flo__report_emit(struct flo__report *report, const char *file,
+			    flo_diagnostic_fn fn, void *arg, size_t *left)
+{
+	size_t errors, warnings, more;
+
+	if (report->nomem)
+		return FLO_NOMEM;
+	flo__report_settle(report);
+	errors = least(errors_kept(report), *left);
+	warnings = least(report->warnings, *left - errors);
+	more = report->errors + report->warnings - errors - warnings;
 	for (size_t i = 0; fn != NULL && errors + warnings != 0; i++) {
 		const struct flo__problem *problem = &report->items[i];
-		size_t *left = problem->severity == FLO_SEVERITY_ERROR
+		size_t *kind = problem->severity == FLO_SEVERITY_ERROR
 				       ? &errors
 				       : &warnings;
 		flo_status st;
 
-		if (*left == 0)
+		if (*kind == 0)
 			continue;
+		--*kind;
 		--*left;
 		st = emit_one(report, problem, file,
 			      errors + warnings == 0 ? more : 0, fn, arg);

@@ -20,7 +20,6 @@
 	X(MISPLACED_KEY, "misplaced-key")                                      \
 	X(MISSING_KEY, "missing-key")                                          \
 	X(CONFLICTING_KEYS, "conflicting-keys")                                \
-	X(UNSUPPORTED, "unsupported")                                          \
 	X(WRONG_TYPE, "wrong-type")                                            \
 	X(BAD_VALUE, "bad-value")                                              \
 	X(BAD_NAME, "bad-name")                                                \
@@ -28,6 +27,8 @@
 	X(UNKNOWN_STEP, "unknown-step")                                        \
 	X(STEP_ORDER, "step-order")                                            \
 	X(CYCLE, "cycle")                                                      \
+	X(UNREADABLE, "unreadable-pipeline")                                   \
+	X(INCLUDED, "included-errors")                                         \
 	X(UNKNOWN_PARAM, "unknown-param")                                      \
 	X(UNKNOWN_SECRET, "unknown-secret")                                    \
 	X(SECRET_PLACE, "secret-not-allowed")                                  \
@@ -49,6 +50,8 @@
 	X(UNUSED_PARAM, "unused-param")                                        \
 	X(UNUSED_SECRET, "unused-secret")                                      \
 	X(IDLE_LIMIT, "idle-limit")                                            \
+	X(PARTIAL_INCLUDE, "partial-include")                                  \
+	X(IDLE_EXCLUDE, "idle-exclude")                                        \
 	X(CONSTANT_WHEN, "constant-when")                                      \
 	X(NO_ZONEINFO, "no-zoneinfo")                                          \
 	X(UNREACHABLE, "unreachable-step")
@@ -94,10 +97,13 @@ void flo__report_warning(struct flo__report *report,
 			 uint32_t node, const char *hint, const char *format,
 			 ...) FLO_PRINTF(6, 7);
 
-/* Hand the first FLO__DSL_DIAGNOSTICS_MAX by place to @fn, warnings only as far
- * as errors leave room. FLO_NOMEM. */
+/* Order the problems by place and drop what is said twice. */
+void flo__report_settle(struct flo__report *report);
+
+/* Hand the first *@left by place to @fn, warnings only as far as errors leave
+ * room; *@left is so many less then. FLO_NOMEM. */
 flo_status flo__report_emit(struct flo__report *report, const char *file,
-			    flo_diagnostic_fn fn, void *arg);
+			    flo_diagnostic_fn fn, void *arg, size_t *left);
 
 /*
  * "Did you mean": offer() each name that exists, then hint() is the nearest

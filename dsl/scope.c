@@ -10,6 +10,17 @@ static bool is(const char *name, size_t len, const char *text)
 	return strlen(text) == len && memcmp(text, name, len) == 0;
 }
 
+/*
+ * The node around @cur as far as the view sees: what includes a pipeline is
+ * not seen from its inside. NONE: there is none.
+ */
+static uint32_t outer(const struct flo__view *view, uint32_t cur)
+{
+	if ((cur != view->node || view->inside) && flo__is_call(view->c, cur))
+		return FLO__NODE_NONE;
+	return view->c->nodes[cur].parent;
+}
+
 /* Edges walked in one compilation to find out who needs whom indirectly. */
 #define WALK_MAX UINT64_C(300000000)
 
@@ -106,7 +117,7 @@ static void unknown_step(struct flo__view *view, const char *name, size_t len,
 	char buf[160];
 
 	for (; parent != FLO__NODE_NONE && hint == NULL;
-	     parent = c->nodes[parent].parent)
+	     parent = outer(view, parent))
 		hint = flo__names_hint(c, parent, name, len, buf, sizeof(buf));
 	if (hint == NULL)
 		hint = flo__hint_inside(view, name, len, buf, sizeof(buf));
@@ -129,8 +140,8 @@ static flo_status find_step(struct flo__view *view, const char *name,
 		if (*ret_node != FLO__NODE_NONE)
 			return FLO_OK;
 	}
-	for (uint32_t parent = c->nodes[cur].parent; parent != FLO__NODE_NONE;
-	     cur = parent, parent = c->nodes[cur].parent) {
+	for (uint32_t parent = outer(view, cur); parent != FLO__NODE_NONE;
+	     cur = parent, parent = outer(view, cur)) {
 		/* The instances of a foreach are not steps of their own. */
 		if (c->nodes[parent].kind == FLO__NODE_FOREACH)
 			continue;
@@ -153,9 +164,10 @@ static uint32_t find_item(const struct flo__view *view, const char *name,
 {
 	const struct flo__compiler *c = view->c;
 
-	for (uint32_t cur = view->node; c->nodes[cur].parent != FLO__NODE_NONE;
-	     cur = c->nodes[cur].parent) {
-		uint32_t parent = c->nodes[cur].parent;
+	uint32_t parent;
+
+	for (uint32_t cur = view->node;
+	     (parent = outer(view, cur)) != FLO__NODE_NONE; cur = parent) {
 		const char *as;
 
 		if (!c->nodes[cur].is_body)
@@ -227,9 +239,9 @@ static flo_status unknown_var(struct flo__view *view, const char *name,
 			flo__nearest_offer(&near, variables[i].name,
 					   strlen(variables[i].name));
 	}
-	for (uint32_t cur = view->node; c->nodes[cur].parent != FLO__NODE_NONE;
-	     cur = c->nodes[cur].parent) {
-		const struct flo__node *up = &c->nodes[c->nodes[cur].parent];
+	for (uint32_t cur = view->node; outer(view, cur) != FLO__NODE_NONE;
+	     cur = outer(view, cur)) {
+		const struct flo__node *up = &c->nodes[outer(view, cur)];
 		const char *as;
 
 		if (!c->nodes[cur].is_body)
@@ -244,7 +256,7 @@ static flo_status unknown_var(struct flo__view *view, const char *name,
 		text = hint;
 	} else if (text == NULL) {
 		for (uint32_t cur = view->node; cur != FLO__NODE_NONE;
-		     cur = c->nodes[cur].parent) {
+		     cur = outer(view, cur)) {
 			if (flo__names_find(c, cur, name, len) ==
 			    FLO__NODE_NONE)
 				continue;
@@ -424,6 +436,19 @@ static flo_status find_field(const char *const *fields, size_t n,
 	return FLO_NOTFOUND;
 }
 
+/* A key of the item of the foreach @node, which is known for a matrix. */
+static flo_status find_item_key(const struct flo__compiler *c, uint32_t node,
+				const char *name, size_t len, unsigned *types,
+				struct flo__expr_problem *problem)
+{
+	const struct flo__matrix *matrix =
+		c->blocks[c->nodes[node].spec].matrix;
+
+	if (matrix == NULL)
+		return FLO_OK;
+	return flo__matrix_member(matrix, name, len, types, problem);
+}
+
 static flo_status view_member(struct flo__names *names, const char *name,
 			      size_t len, struct flo__ref *ref, unsigned *types,
 			      struct flo__expr_problem *problem)
@@ -452,6 +477,9 @@ static flo_status view_member(struct flo__names *names, const char *name,
 		return name == NULL
 			       ? FLO_OK
 			       : find_field(run, 7, "run", name, len, problem);
+	case FLO__VAR_ITEM:
+		return find_item_key(view->c, ref->node, name, len, types,
+				     problem);
 	case FLO__VAR_ATTEMPT:
 		return name == NULL ? FLO_OK
 				    : find_field(step, 5, "step", name, len,

@@ -129,31 +129,56 @@ static void read_secret(struct flo__compiler *c, uint32_t node,
 		secret->from = read_source(c, value, secret->kind);
 }
 
+/* Make room for @n more in the plan, and in what is kept beside it. */
+static struct flo__secret *make_room(struct flo__compiler *c, uint32_t n)
+{
+	struct flo__plan *plan = &c->out->plan;
+	uint32_t len = plan->secrets_len;
+	struct flo__secret *list =
+		flo__compile_alloc(c, len + n, sizeof(*list));
+	struct flo__secret_mark *marks =
+		flo__compile_alloc(c, len + n, sizeof(*marks));
+
+	if (list == NULL || marks == NULL)
+		return NULL;
+	if (len > 0) {
+		memcpy(list, plan->secrets, len * sizeof(*list));
+		memcpy(marks, c->secrets, len * sizeof(*marks));
+	}
+	plan->secrets = list;
+	c->secrets = marks;
+	return list;
+}
+
 void flo__secrets_declare(struct flo__compiler *c, uint32_t node)
 {
 	struct flo__plan *plan = &c->out->plan;
+	struct flo__file *file = c->units[c->unit].file;
 	struct flo__secret *list;
-	uint32_t len = 0;
 
 	if (node == FLO__DOC_NONE ||
 	    !flo__compile_is(c, node, FLO__DOC_OBJECT, "`secrets`"))
 		return;
-	list = flo__compile_alloc(c, c->doc.nodes[node].len, sizeof(*list));
-	c->secrets = flo__compile_alloc(c, c->doc.nodes[node].len,
-					sizeof(*c->secrets));
+	list = make_room(c, c->doc.nodes[node].len);
+	if (list == NULL)
+		return;
+	file->secrets_first = plan->secrets_len;
 	for (uint32_t key = flo__doc_first(&c->doc, node);
 	     !c->nomem && key != FLO__DOC_NONE; key = c->doc.nodes[key].next) {
+		uint32_t i = plan->secrets_len;
+
 		if (!flo__name_check(c, key, "a secret"))
 			continue;
-		list[len].name = flo__compile_string(c, key);
-		c->secrets[len].place = key;
-		read_secret(c, flo__doc_value(key), &list[len]);
-		len++;
+		list[i].name = flo__compile_string(c, key);
+		list[i].set = plan->secrets_sets;
+		list[i].dir = c->unit != 0 ? file->dir : NULL;
+		c->secrets[i].place = key;
+		c->secrets[i].file = file;
+		read_secret(c, flo__doc_value(key), &list[i]);
+		plan->secrets_len++;
 	}
-	if (c->nomem)
-		return;
-	plan->secrets = list;
-	plan->secrets_len = len;
+	file->secrets_len = plan->secrets_len - file->secrets_first;
+	plan->secrets_sets += file->secrets_len > 0;
 }
 
 /* ---- where they may go ---- */
@@ -197,6 +222,7 @@ static flo_status unknown(const struct flo__view *view, const char *name,
 			  size_t len, struct flo__expr_problem *problem)
 {
 	const struct flo__plan *plan = &view->c->out->plan;
+	const struct flo__file *file = view->c->units[view->c->unit].file;
 	int shown = (int)(len < 36 ? len : 36);
 	struct flo__nearest near;
 	const char *text;
@@ -204,9 +230,11 @@ static flo_status unknown(const struct flo__view *view, const char *name,
 	char hint[160];
 
 	flo__nearest_init(&near, name, len);
-	for (uint32_t i = 0; i < plan->secrets_len; i++)
-		flo__nearest_offer(&near, plan->secrets[i].name,
-				   strlen(plan->secrets[i].name));
+	for (uint32_t i = 0; i < file->secrets_len; i++) {
+		const char *have = plan->secrets[file->secrets_first + i].name;
+
+		flo__nearest_offer(&near, have, strlen(have));
+	}
 	text = flo__nearest_hint(&near, hint, sizeof(hint));
 	if (text == NULL) {
 		upper(name, (size_t)shown, var, sizeof(var));
@@ -228,6 +256,7 @@ flo_status flo__secrets_member(struct flo__view *view, const char *name,
 			       struct flo__expr_problem *problem)
 {
 	const struct flo__plan *plan = &view->c->out->plan;
+	const struct flo__file *file = view->c->units[view->c->unit].file;
 
 	if ((view->sees & SEES_SECRETS) == 0)
 		return refuse(view, name != NULL ? name : "token",
@@ -238,10 +267,13 @@ flo_status flo__secrets_member(struct flo__view *view, const char *name,
 				 "`secrets` needs the name of a secret");
 		return FLO_NOTFOUND;
 	}
-	for (uint32_t i = 0; i < plan->secrets_len; i++) {
+	for (uint32_t k = 0; k < file->secrets_len; k++) {
+		uint32_t i = file->secrets_first + k;
+
 		if (strlen(plan->secrets[i].name) != len ||
 		    memcmp(plan->secrets[i].name, name, len) != 0)
 			continue;
+		ref->node = plan->secrets[i].set;
 		view->c->secrets[i].used = true;
 		view->c->secret_uses++;
 		ref->secret = true;
@@ -251,14 +283,31 @@ flo_status flo__secrets_member(struct flo__view *view, const char *name,
 	return unknown(view, name, len, problem);
 }
 
+/* The `env` of the pipeline that is looked at. */
+static const struct flo__env_entry *env_around(const struct flo__compiler *c,
+					       uint32_t *ret_len)
+{
+	const struct flo__unit *unit = &c->units[c->unit];
+	const struct flo__call *call;
+
+	if (c->unit == 0) {
+		*ret_len = c->out->plan.env_len;
+		return c->out->plan.env;
+	}
+	call = c->blocks[c->nodes[unit->node].spec].call;
+	*ret_len = call->env_len;
+	return call->env;
+}
+
 flo_status flo__secrets_env(struct flo__view *view, const char *name,
 			    size_t len, struct flo__ref *ref,
 			    struct flo__expr_problem *problem)
 {
-	const struct flo__plan *plan = &view->c->out->plan;
+	uint32_t n;
+	const struct flo__env_entry *env = env_around(view->c, &n);
 
-	for (uint32_t i = 0; i < plan->env_len; i++) {
-		const struct flo__env_entry *entry = &plan->env[i];
+	for (uint32_t i = 0; i < n; i++) {
+		const struct flo__env_entry *entry = &env[i];
 
 		if (!entry->secret || entry->name == NULL ||
 		    (name != NULL && (strlen(entry->name) != len ||
@@ -288,11 +337,17 @@ void flo__secrets_warn_unused(struct flo__compiler *c)
 	const struct flo__plan *plan = &c->out->plan;
 
 	for (uint32_t i = 0; i < plan->secrets_len; i++) {
-		if (c->secrets[i].used)
+		const struct flo__secret_mark *mark = &c->secrets[i];
+		bool first = mark->file == c->out->files;
+
+		if (mark->used)
 			continue;
-		flo__report_warning(&c->report, FLO__CODE_UNUSED_SECRET,
-				    flo__doc_span(&c->doc, c->secrets[i].place),
-				    c->secrets[i].place, NULL,
+		flo__report_warning(first ? &c->report : &mark->file->report,
+				    FLO__CODE_UNUSED_SECRET,
+				    flo__doc_span(first ? &c->doc
+							: &mark->file->doc,
+						  mark->place),
+				    mark->place, NULL,
 				    "secret \"%s\" is not used",
 				    plan->secrets[i].name);
 	}

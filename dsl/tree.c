@@ -15,7 +15,9 @@ static uint32_t new_node(struct flo__compiler *c, uint32_t parent,
 	if (!flo__compile_grow(c, &c->nodes, c->nodes_len, &c->nodes_cap,
 			       sizeof(*c->nodes)) ||
 	    !flo__compile_grow(c, &c->places, c->nodes_len, &c->places_cap,
-			       sizeof(*c->places)))
+			       sizeof(*c->places)) ||
+	    !flo__compile_grow(c, &c->unit_of, c->nodes_len, &c->unit_of_cap,
+			       sizeof(*c->unit_of)))
 		return FLO__NODE_NONE;
 	if (object != FLO__DOC_NONE)
 		line = flo__doc_line(&c->doc, c->doc.nodes[object].begin);
@@ -27,6 +29,7 @@ static uint32_t new_node(struct flo__compiler *c, uint32_t parent,
 		.line = line,
 	};
 	c->places[c->nodes_len] = object;
+	c->unit_of[c->nodes_len] = c->unit;
 	return c->nodes_len++;
 }
 
@@ -121,9 +124,9 @@ static void build_finally(struct flo__compiler *c, uint32_t block,
 static uint32_t body_of(struct flo__compiler *c, uint32_t object,
 			const struct flo__keys *keys, enum flo__key *ret_key)
 {
-	static const enum flo__key bodies[] = {FLO__KEY_EXEC, FLO__KEY_SH,
-					       FLO__KEY_USE, FLO__KEY_STEPS,
-					       FLO__KEY_GROUP};
+	static const enum flo__key bodies[] = {
+		FLO__KEY_EXEC,	   FLO__KEY_SH,	   FLO__KEY_USE,
+		FLO__KEY_PIPELINE, FLO__KEY_STEPS, FLO__KEY_GROUP};
 	uint32_t body = FLO__DOC_NONE;
 	struct flo__span span = flo__doc_span(&c->doc, object);
 
@@ -144,8 +147,9 @@ static uint32_t body_of(struct flo__compiler *c, uint32_t object,
 			flo__compile_error(
 				c, CONFLICTING_KEYS, at - 1,
 				"put them into two steps",
-				"a step has only one of exec, sh, use, steps "
-				"and group; this has `%s` already",
+				"a step has only one of exec, sh, use, "
+				"pipeline, steps and group; this has `%s` "
+				"already",
 				flo__key_text(*ret_key));
 	}
 	/* What it was meant to do has been asked about as an unknown key. */
@@ -153,26 +157,28 @@ static uint32_t body_of(struct flo__compiler *c, uint32_t object,
 		return body;
 	span.end = span.begin + 1;
 	flo__report_error(&c->report, FLO__CODE_MISSING_KEY, span, object,
-			  "it needs one of exec, sh, use, steps and group",
+			  "it needs one of exec, sh, use, pipeline, steps and "
+			  "group",
 			  "this step does nothing");
 	return body;
 }
 
-static bool unsupported(struct flo__compiler *c, const struct flo__keys *keys)
+/* The value of `foreach` or `matrix`, whichever there is; the first of both,
+ * which is an error. */
+static uint32_t items_of(struct flo__compiler *c, const struct flo__keys *keys)
 {
-	static const enum flo__key none[] = {FLO__KEY_PIPELINE,
-					     FLO__KEY_MATRIX};
-	bool found = false;
+	uint32_t foreach = keys->at[FLO__KEY_FOREACH];
+	uint32_t matrix = keys->at[FLO__KEY_MATRIX];
+	uint32_t first = foreach < matrix ? foreach : matrix;
 
-	for (int i = 0; i < 2; i++) {
-		if (keys->at[none[i]] == FLO__DOC_NONE)
-			continue;
-		found = true;
-		flo__compile_error(c, UNSUPPORTED, keys->at[none[i]] - 1, NULL,
-				   "`%s` is not supported by this version",
-				   flo__key_text(none[i]));
-	}
-	return found;
+	if (foreach == FLO__DOC_NONE || matrix == FLO__DOC_NONE)
+		return first;
+	flo__compile_error(c, CONFLICTING_KEYS,
+			   (first == foreach ? matrix : foreach) - 1,
+			   "a foreach over a foreach is a step with `foreach` "
+			   "in the `steps` of another",
+			   "a step has only one of foreach and matrix");
+	return first;
 }
 
 /* The name of the step @object, "" if it has no good one. */
@@ -247,6 +253,13 @@ static void build_inside(struct flo__compiler *c, uint32_t node,
 {
 	if (!flo__node_is_block(&c->nodes[node]))
 		return;
+	if (key == FLO__KEY_PIPELINE) {
+		if (!enter_block(c, body - 1))
+			return;
+		flo__call_build(c, node, body);
+		c->depth--;
+		return;
+	}
 	if (!flo__compile_is(c, body, FLO__DOC_ARRAY,
 			     key == FLO__KEY_GROUP ? "`group`" : "`steps`") ||
 	    !enter_block(c, body - 1))
@@ -305,7 +318,7 @@ static void build_body(struct flo__compiler *c, uint32_t node, uint32_t object,
 		build_inside(c, node, key, body);
 		return;
 	}
-	if (!enter_block(c, keys->at[FLO__KEY_FOREACH] - 1)) {
+	if (!enter_block(c, items_of(c, keys) - 1)) {
 		c->nodes[node].children_len = 0;
 		return;
 	}
@@ -328,7 +341,7 @@ static uint32_t build_step(struct flo__compiler *c, uint32_t parent,
 	struct flo__keys keys;
 	enum flo__key key = FLO__KEY_STEPS;
 	const char *name;
-	uint32_t body = FLO__DOC_NONE;
+	uint32_t body;
 	uint32_t node;
 	bool foreach;
 
@@ -336,12 +349,10 @@ static uint32_t build_step(struct flo__compiler *c, uint32_t parent,
 		return FLO__NODE_NONE;
 	flo__keys_read(c, object, true, &keys);
 	name = name_of(c, object, &keys);
-	if (!unsupported(c, &keys))
-		body = body_of(c, object, &keys, &key);
+	body = body_of(c, object, &keys, &key);
 	if (body != FLO__DOC_NONE)
 		flo__keys_check(c, &keys);
-	foreach = body != FLO__DOC_NONE &&
-		  keys.at[FLO__KEY_FOREACH] != FLO__DOC_NONE;
+	foreach = body != FLO__DOC_NONE && (keys.where & IN_FOREACH) != 0;
 	if (foreach) {
 		node = build_foreach(c, parent, object, &keys);
 	} else {
@@ -395,6 +406,15 @@ static void build_children(struct flo__compiler *c, uint32_t parent,
 	}
 }
 
+void flo__tree_inside(struct flo__compiler *c, uint32_t node, uint32_t steps,
+		      uint32_t finally)
+{
+	if (steps != FLO__DOC_NONE)
+		build_children(c, node, steps);
+	if (finally != FLO__DOC_NONE && !c->nomem)
+		build_finally(c, node, finally);
+}
+
 void flo__tree_build(struct flo__compiler *c, uint32_t steps, uint32_t finally)
 {
 	uint32_t root =
@@ -403,10 +423,6 @@ void flo__tree_build(struct flo__compiler *c, uint32_t steps, uint32_t finally)
 	if (root == FLO__NODE_NONE)
 		return;
 	new_spec(c, root);
-	if (c->nomem)
-		return;
-	if (steps != FLO__DOC_NONE)
-		build_children(c, root, steps);
-	if (finally != FLO__DOC_NONE && !c->nomem)
-		build_finally(c, root, finally);
+	if (!c->nomem)
+		flo__tree_inside(c, root, steps, finally);
 }

@@ -54,7 +54,8 @@ struct flo__expr;
 enum flo__var {
 	FLO__VAR_PARAMS,  /* the bound params, a map */
 	FLO__VAR_ENV,	  /* the pipeline's env, a map of strings */
-	FLO__VAR_SECRETS, /* a map of strings; never without .secret */
+	FLO__VAR_SECRETS, /* those of set `node`: a map of strings; never
+			     without .secret */
 	FLO__VAR_RUN,	  /* run.*, a map */
 	FLO__VAR_STEP, /* one field of steps.NAME; .node and .field say which */
 	FLO__VAR_ITEM, /* the item of the foreach .node */
@@ -89,6 +90,9 @@ struct flo__scope {
 			  flo_value **ret_value);
 };
 
+/* The params that a pipeline declares; opaque outside dsl. */
+struct flo__params;
+
 struct flo__language {
 	/*
 	 * Compute @expr. Templates yield strings (or, being the whole of a
@@ -99,6 +103,10 @@ struct flo__language {
 	flo_status (*eval)(const struct flo__expr *expr,
 			   const struct flo__scope *scope, flo_error *err,
 			   flo_value **ret_value);
+	/* Check the params given against what is declared: flo__dsl_bind(). */
+	flo_status (*bind)(const struct flo__params *params,
+			   const flo_value *given, flo_error *err,
+			   flo_value **ret_params);
 };
 
 /* A number that the file gives, or computes from params. */
@@ -123,7 +131,9 @@ enum flo__secret_kind {
 struct flo__secret {
 	const char *name;
 	enum flo__secret_kind kind;
-	const char *from; /* the variable; the file, relative to plan->dir */
+	const char *from; /* the variable; the file, relative to the dir */
+	const char *dir; /* of the pipeline that declares it; NULL: the run's */
+	uint32_t set;	 /* which pipeline that is: ref->node */
 	const char *const *argv; /* the program, NULL-terminated */
 };
 
@@ -162,14 +172,58 @@ struct flo__leaf {
 	const struct flo__retry *retry; /* or NULL */
 };
 
+/* One key of a matrix, with its values. */
+struct flo__axis {
+	const char *name;
+	const struct flo__expr *values; /* a list */
+};
+
+/* A foreach may have so many items if they are a product, which is easily
+ * larger than whoever wrote it had thought. */
+#define FLO__MATRIX_ITEMS_MAX 1000000
+
+/*
+ * The items of a foreach as a cross product: maps with a value of each axis,
+ * the last axis fastest, without those that some map of @exclude matches in
+ * all that it names; then the maps of @include.
+ */
+struct flo__matrix {
+	const struct flo__axis *axes;
+	uint32_t axes_len;		 /* 0: nothing but @include */
+	const struct flo__expr *exclude; /* a list of maps, or NULL */
+	const struct flo__expr *include; /* likewise */
+};
+
+/*
+ * A sequence that is another pipeline. What is inside has the params, the
+ * `env` and the directory of that one, and sees none of the steps and items
+ * outside. Its `on_error`, `max_failures` and `finally` are the block's.
+ */
+struct flo__call {
+	const char *file; /* as it is named in diagnostics */
+	const char *dir;  /* absolute: where its relative paths start */
+	const struct flo__params *params;
+	const struct flo__env_entry
+		*with; /* the params given, of the outside */
+	uint32_t with_len;
+	const struct flo__env_entry *env;
+	uint32_t env_len;
+	uint32_t attrs;		  /* into plan->attrs: its `defaults` */
+	struct flo__number limit; /* of its leaves; 0: none */
+	struct flo__number timeout;
+	const struct flo__expr *output; /* or NULL */
+};
+
 /* What a block has beyond a node. */
 struct flo__block {
 	struct flo__number limit; /* 0: none */
 	enum flo__on_error on_error;
-	struct flo__number max_failures; /* a count */
-	double max_failures_percent;	 /* of a foreach; 0: not given */
-	const struct flo__expr *items;	 /* foreach: a list */
-	const char *as;			 /* foreach: for people */
+	struct flo__number max_failures;  /* a count */
+	double max_failures_percent;	  /* of a foreach; 0: not given */
+	const struct flo__expr *items;	  /* foreach: a list, or NULL: */
+	const struct flo__matrix *matrix; /* instead of items, or NULL */
+	const char *as;			  /* foreach: for people */
+	const struct flo__call *call;	  /* a sequence: what it is, or NULL */
 	uint32_t finally;	     /* a sequence node, or FLO__NODE_NONE */
 	uint64_t finally_timeout_ns; /* 5 min by default */
 };
@@ -215,6 +269,7 @@ struct flo__plan {
 	uint32_t env_len;
 	const struct flo__secret *secrets;
 	uint32_t secrets_len;
+	uint32_t secrets_sets;		/* pipelines that have some */
 	const struct flo__expr *output; /* or NULL */
 	const struct flo__language *language;
 	void (*free)(struct flo__plan *plan);

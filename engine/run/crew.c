@@ -44,7 +44,7 @@ struct crew {
 	flo_group *group;
 	uint64_t need_seq;
 	uint64_t n;
-	const flo_value *items;		  /* of a foreach, borrowed */
+	struct flo__items items;	  /* of a foreach */
 	bool passed;			  /* FLO__RECORDED_PASSED */
 	struct flo__admission *admission; /* the block's own, or NULL */
 	uint8_t *recorded;		  /* owned; constant; NULL: no record */
@@ -238,8 +238,10 @@ static void member_ended(struct crew *crew, uint64_t index,
 
 static void member_free(struct member *member)
 {
-	if (member != NULL)
-		flo__free(member->path);
+	if (member == NULL)
+		return;
+	flo_value_unref(member->item.item);
+	flo__free(member->path);
 	flo__free(member);
 }
 
@@ -267,8 +269,12 @@ static struct member *member_new(struct crew *crew, uint64_t index)
 			.recorded = crew->recorded != NULL
 					    ? &crew->recorded[index]
 					    : NULL,
-			.item = flo_value_list_at(crew->items, index),
+			.item = flo__items_at(&crew->items, index),
 			.index = index};
+		if (member->item.item == NULL) {
+			member_free(member);
+			return NULL;
+		}
 	}
 	return member;
 }
@@ -426,8 +432,9 @@ static bool admit_slotted(struct crew *crew, struct member *member)
 	bool may;
 
 	if (!flo__node_is_block(&crew->run->plan->nodes[id]) &&
-	    flo__leaf_needs_slot(crew->run, id)) {
-		if (flo_sem_take(&crew->run->slots, ctx) != FLO_OK)
+	    flo__slots_needed(member_frame(member), id)) {
+		if (flo__slots_take(member_frame(member), id, ctx, false) !=
+		    FLO_OK)
 			return false;
 		member->admission.slot = true;
 	}
@@ -439,7 +446,7 @@ static bool admit_slotted(struct crew *crew, struct member *member)
 		    start_failed(crew, member)))
 		return true;
 	if (member->admission.slot)
-		flo_sem_give(&crew->run->slots);
+		flo__slots_give(member_frame(member), id);
 	return false;
 }
 
@@ -681,38 +688,17 @@ static flo_status prepare(struct crew *crew)
 	return FLO_OK;
 }
 
-static flo_status no_list(const flo_value *value, flo_error *err)
-{
-	struct flo__strbuf sb = FLO__STRBUF_INIT;
-	flo_status st;
-
-	flo__value_json(value, &sb);
-	st = flo_error_set(err, FLO_TYPE, "foreach: %.60s%s is not an array",
-			   flo__strbuf_status(&sb) == FLO_OK ? sb.data : "this",
-			   sb.len > 60 ? "..." : "");
-	flo__strbuf_fini(&sb);
-	return st;
-}
-
 /* Evaluate what the block itself says: items, limit, tolerance. */
 static __attribute__((noinline)) flo_status
-evaluate(struct crew *crew, uint32_t id, flo_error *err, flo_value **ret_items,
-	 uint64_t *ret_limit)
+evaluate(struct crew *crew, uint32_t id, flo_error *err, uint64_t *ret_limit)
 {
 	flo_status st = FLO_OK;
 
 	crew->n = crew->node->children_len;
 	if (crew->node->kind == FLO__NODE_FOREACH) {
-		st = flo__scope_eval(crew->frame, crew->block->items, NULL, err,
-				     ret_items);
-		if (st != FLO_OK) {
-			flo_error_prefix(err, "foreach");
-			return st;
-		}
-		if (flo_value_typeof(*ret_items) != FLO_VALUE_LIST)
-			return no_list(*ret_items, err);
-		crew->items = *ret_items;
-		crew->n = flo_value_len(*ret_items);
+		TRY(flo__items_init(&crew->items, crew->frame, crew->block,
+				    err));
+		crew->n = crew->items.len;
 	}
 	TRY(flo__scope_limit(crew->frame, &crew->block->limit, err, ret_limit));
 	TRY(flo__tree_tolerance(crew->frame, id, crew->n, err,
@@ -724,16 +710,14 @@ out:
 	return st;
 }
 
-static __attribute__((noinline)) flo_status begin(struct crew *crew,
-						  uint32_t id, const char *path,
-						  flo_context *ctx,
-						  flo_value **ret_items)
+static __attribute__((noinline)) flo_status
+begin(struct crew *crew, uint32_t id, const char *path, flo_context *ctx)
 {
 	flo_error err = FLO_ERROR_INIT;
 	uint64_t limit = 0;
 	flo_status st;
 
-	TRY(evaluate(crew, id, &err, ret_items, &limit));
+	TRY(evaluate(crew, id, &err, &limit));
 	st = prepare(crew);
 	/* Last: a group that exists is waited for. */
 	if (st == FLO_OK)
@@ -758,7 +742,6 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
 	const struct flo__poison *poison = flo__preset_poison(run, path);
-	flo_value *items = NULL;
 	struct crew crew = {.frame = frame,
 			    .run = run,
 			    .block = &run->plan->blocks[node->spec],
@@ -772,7 +755,7 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 			    .ret = ret,
 			    .end_seq = need_seq};
 
-	if (begin(&crew, id, path, ctx, &items) != FLO_OK) {
+	if (begin(&crew, id, path, ctx) != FLO_OK) {
 		flo__tree_settle_body(run, id, path, FLO__STATE_CANCELLED);
 		goto out;
 	}
@@ -799,7 +782,7 @@ out:
 	flo__tally_fini(&crew.tally);
 	flo_value_unref(crew.outputs);
 	flo__free(crew.recorded);
-	flo_value_unref(items);
+	flo__items_fini(&crew.items);
 	flo__free(crew.states);
 	flo__free(crew.pending);
 	flo__free(crew.ready);

@@ -31,7 +31,7 @@ struct leaf_run {
 	uint64_t need_seq;
 	struct flo__admission *admission; /* NULL in a sequence */
 	flo_group *group;		  /* whose slot we hold, or NULL */
-	bool slot;			  /* we hold one of the run's */
+	bool slot;			  /* we hold those of our frame */
 	bool announced;	 /* our first start is recorded, and not yet used */
 	uint32_t number; /* of the last attempt */
 	uint32_t tries;	 /* attempts that count against retry.limit */
@@ -215,13 +215,12 @@ static __attribute__((noinline)) bool wanted(struct leaf_run *l)
 	return false;
 }
 
-/* Take the run's slot, if it is to have one; a retry comes first. */
+/* Take the slots that it is to have, if any; a retry comes first. */
 static bool take_run_slot(struct leaf_run *l, bool again)
 {
-	if (l->slot || !flo__leaf_needs_slot(l->run, l->id))
+	if (l->slot || !flo__slots_needed(l->frame, l->id))
 		return true;
-	if ((again ? flo_sem_take_front(&l->run->slots, l->ctx)
-		   : flo_sem_take(&l->run->slots, l->ctx)) != FLO_OK)
+	if (flo__slots_take(l->frame, l->id, l->ctx, again) != FLO_OK)
 		return false;
 	l->slot = true;
 	return true;
@@ -230,7 +229,7 @@ static bool take_run_slot(struct leaf_run *l, bool again)
 static void give_run_slot(struct leaf_run *l)
 {
 	if (l->slot)
-		flo_sem_give(&l->run->slots);
+		flo__slots_give(l->frame, l->id);
 	l->slot = false;
 }
 

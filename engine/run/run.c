@@ -467,34 +467,6 @@ static flo_status begin_slots(struct flo__run *run, struct flo__frame *frame,
 	return FLO_OK;
 }
 
-static flo_status begin_env(struct flo__run *run, struct flo__frame *frame,
-			    flo_error *err)
-{
-	flo_value *env = flo_value_map(run->plan->env_len);
-	flo_status st = env != NULL ? FLO_OK : FLO_NOMEM;
-
-	for (uint32_t i = 0; st == FLO_OK && i < run->plan->env_len; i++) {
-		struct flo__strbuf sb = FLO__STRBUF_INIT;
-
-		if (run->frozen && run->plan->env[i].secret)
-			flo__strbuf_adds(&sb, FLO__MASK_TEXT);
-		else
-			st = flo__scope_text(frame, run->plan->env[i].value,
-					     err, &sb);
-		if (st == FLO_OK)
-			st = flo_value_map_set(env, run->plan->env[i].name,
-					       flo_value_stringn(sb.data,
-								 sb.len));
-		flo__strbuf_fini(&sb);
-	}
-	if (st != FLO_OK) {
-		flo_value_unref(env);
-		return flo_error_set(err, st, "out of memory");
-	}
-	run->env = env;
-	return FLO_OK;
-}
-
 static flo_status begin(struct flo__run *run, struct flo__frame *frame,
 			flo_error *err)
 {
@@ -513,7 +485,8 @@ static flo_status prepare(struct flo__run *run, struct flo__frame *frame,
 	flo_status st;
 
 	TRY(flo__run_secrets(run, err));
-	TRY(begin_env(run, frame, err));
+	TRY(flo__scope_env(frame, run->plan->env, run->plan->env_len, err,
+			   &run->env));
 out:
 	return st;
 }

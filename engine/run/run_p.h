@@ -4,11 +4,13 @@
  *	run.c	  the life of a run: begin, body, finally, end
  *	tree.c	  one node: when, time limits, finally, and the sequence
  *	crew.c	  concurrent blocks: groups and foreach
+ *	items.c	  what a foreach goes over: a list or a product
  *	leaf.c	  one leaf: attempts, retries, slots
  *	attempt.c what one attempt does: a program or native code
  *	block.c	  what a block records of itself, and the list of its errors
  *	tally.c	  failures against what a block tolerates
  *	scope.c	  variables of expressions
+ *	nested.c  pipelines within the pipeline, and slots of leaves
  *	secret.c  values of secrets, and hiding them
  *	preset.c  what an earlier engine recorded
  *	failure.c error objects
@@ -73,6 +75,7 @@ enum flo__frame_kind {
 	FLO__FRAME_BLOCK, /* a sequence or group: has its children's results */
 	FLO__FRAME_ITEM,  /* an instance of a foreach: has item and index */
 	FLO__FRAME_FINALLY, /* around a finally: has its body's outcome */
+	FLO__FRAME_NESTED,  /* around a pipeline: see struct flo__nested */
 };
 
 /*
@@ -91,7 +94,7 @@ struct flo__frame {
 	 * there is no record. Constant once a child runs. */
 	const uint8_t *recorded;
 	/* ITEM */
-	const flo_value *item;
+	const flo_value *item; /* owned by the member it is the frame of */
 	uint64_t index;
 	/* FINALLY */
 	enum flo__state body_state;
@@ -209,7 +212,7 @@ void flo__run_count(struct flo__run *run, enum flo__state state, uint64_t n);
 /* What a crew did for a member when it admitted it; the member's. */
 struct flo__admission {
 	flo_group *group; /* whose slot it holds; NULL: none */
-	bool slot;	  /* it holds one of the run's */
+	bool slot;	  /* it holds those of flo__slots_take() */
 	/* A leaf: its first start, recorded in the crew's order; 0: not yet */
 	uint64_t start_seq;
 	uint64_t span_id;
@@ -275,6 +278,70 @@ void flo__result_unended(struct flo__result *ret,
 void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 		   flo_context *ctx, uint64_t need_seq, bool passed,
 		   struct flo__admission *admission, struct flo__result *ret);
+
+/* items.c */
+
+/* What a foreach goes over. Constant once it is made. */
+struct flo__items {
+	uint64_t len;
+	flo_value *list; /* owned; of a matrix what it includes, or NULL */
+	const struct flo__matrix *matrix; /* NULL: the list is all there is */
+	flo_value **axes;		  /* owned lists */
+	uint64_t product;		  /* combinations before the list */
+	uint32_t *kept; /* owned: which they are; NULL: all in order */
+};
+
+/* Evaluate the items of @block in @frame. FLO_TYPE, FLO_LIMIT, ... */
+flo_status flo__items_init(struct flo__items *items, struct flo__frame *frame,
+			   const struct flo__block *block, flo_error *err);
+/* Free what is left of it; one that is all zero has nothing. */
+void flo__items_fini(struct flo__items *items);
+/* Item @i, a reference that the caller owns. NULL without memory. */
+flo_value *flo__items_at(const struct flo__items *items, uint64_t i);
+
+/* nested.c */
+
+/* What a pipeline within the pipeline has of its own. Constant but for its
+ * slots; outlives all that runs inside. */
+struct flo__nested {
+	struct flo__frame frame; /* first: the one is cast to the other */
+	const struct flo__call *call;
+	flo_value *params; /* owned */
+	flo_value *env;	   /* owned: a map of strings */
+	bool limited;
+	flo_sem slots; /* of its leaves, if it is limited */
+};
+
+/*
+ * Begin the pipeline that node @id is: compute what it is given in @outer.
+ * *@timeout_ns (0: none) becomes its own limit where that is shorter. NULL
+ * when it cannot begin, which *@ret tells of then.
+ */
+struct flo__nested *flo__nested_new(struct flo__frame *outer, uint32_t id,
+				    const char *path,
+				    struct flo__admission *admission,
+				    uint64_t *timeout_ns,
+				    struct flo__result *ret);
+void flo__nested_free(struct flo__nested *nested);
+/* Compute its output, in @frame, if it has succeeded. */
+void flo__nested_output(struct flo__frame *frame, uint32_t id, const char *path,
+			struct flo__admission *admission,
+			struct flo__result *ret);
+/* The pipeline that @frame is in, or NULL: it is the run's own. */
+struct flo__nested *flo__nested_of(struct flo__frame *frame);
+
+/*
+ * Slots of leaves: one of each pipeline around that has a limit, from the
+ * inside to the outside, and last the run's. All take them in this order, after
+ * the slot of a group, so those who wait hold nothing that others wait for in
+ * turn. Whether leaf @id needs any.
+ */
+bool flo__slots_needed(struct flo__frame *frame, uint32_t id);
+/* Park until it has all of them; @front: before others. If @ctx ends it has
+ * none, and why is returned. */
+flo_status flo__slots_take(struct flo__frame *frame, uint32_t id,
+			   flo_context *ctx, bool front);
+void flo__slots_give(struct flo__frame *frame, uint32_t id);
 
 /* tally.c */
 
@@ -386,6 +453,10 @@ flo_status flo__scope_bool(struct flo__frame *frame,
 flo_status flo__scope_text(struct flo__frame *frame,
 			   const struct flo__expr *expr, flo_error *err,
 			   struct flo__strbuf *sb);
+/* Evaluate entries of an `env` to a map of strings. */
+flo_status flo__scope_env(struct flo__frame *frame,
+			  const struct flo__env_entry *entries, uint32_t n,
+			  flo_error *err, flo_value **ret_env);
 /* A number: a count, or (@duration) nanoseconds. */
 flo_status flo__scope_number(struct flo__frame *frame,
 			     const struct flo__number *number, bool duration,
@@ -415,6 +486,8 @@ flo_status flo__run_hide(const struct flo__run *run, flo_value **value);
  * one that was quoted in part. */
 void flo__run_hide_text(const struct flo__run *run, const char *text,
 			struct flo__strbuf *sb);
+/* Overwrite the strings of a map that nobody else reads, and give it back. */
+void flo__run_wipe_map(flo_value *map);
 /* Overwrite @len bytes in which secrets may be; does nothing without any. */
 void flo__run_wipe(const struct flo__run *run, void *mem, size_t len);
 

@@ -145,6 +145,16 @@ static flo_value *get_run(const struct scope *scope)
 	return NULL;
 }
 
+/* The `env` of the pipeline around. */
+static flo_value *env_of(const struct scope *scope)
+{
+	const struct flo__nested *nested = flo__nested_of(scope->frame);
+	const flo_value *env =
+		nested != NULL ? nested->env : scope->frame->run->env;
+
+	return env != NULL ? flo_value_ref(env) : flo_value_map(0);
+}
+
 static flo_status get(const struct flo__scope *head, const struct flo__ref *ref,
 		      flo_error *err, flo_value **ret_value)
 {
@@ -153,17 +163,21 @@ static flo_status get(const struct flo__scope *head, const struct flo__ref *ref,
 	struct flo__frame *frame;
 	flo_value *value = NULL;
 
+	const struct flo__nested *nested;
+
 	switch (ref->var) {
 	case FLO__VAR_PARAMS:
-		value = flo_value_ref(run->params);
+		nested = flo__nested_of(scope->frame);
+		value = flo_value_ref(nested != NULL ? nested->params
+						     : run->params);
 		break;
 	case FLO__VAR_ENV:
-		value = run->env != NULL ? flo_value_ref(run->env)
-					 : flo_value_map(0);
+		value = env_of(scope);
 		break;
 	case FLO__VAR_SECRETS:
 		INSIST(run->secrets != NULL);
-		value = flo_value_ref(run->secrets);
+		value = flo_value_ref(
+			flo_value_list_at(run->secrets, ref->node));
 		break;
 	case FLO__VAR_RUN:
 		value = get_run(scope);
@@ -235,6 +249,34 @@ flo_status flo__scope_text(struct flo__frame *frame,
 	flo_value_unref(value);
 	if (flo__strbuf_status(sb) != FLO_OK)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	return FLO_OK;
+}
+
+flo_status flo__scope_env(struct flo__frame *frame,
+			  const struct flo__env_entry *entries, uint32_t n,
+			  flo_error *err, flo_value **ret_env)
+{
+	flo_value *env = flo_value_map(n);
+	flo_status st = env != NULL ? FLO_OK : FLO_NOMEM;
+
+	for (uint32_t i = 0; st == FLO_OK && i < n; i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+		if (frame->run->frozen && entries[i].secret)
+			flo__strbuf_adds(&sb, FLO__MASK_TEXT);
+		else
+			st = flo__scope_text(frame, entries[i].value, err, &sb);
+		if (st == FLO_OK)
+			st = flo_value_map_set(env, entries[i].name,
+					       flo_value_stringn(sb.data,
+								 sb.len));
+		flo__strbuf_fini(&sb);
+	}
+	if (st != FLO_OK) {
+		flo_value_unref(env);
+		return flo_error_set(err, st, "out of memory");
+	}
+	*ret_env = env;
 	return FLO_OK;
 }
 

@@ -192,6 +192,13 @@ static flo_status read_path(const char *path, flo_error *err,
 	return st;
 }
 
+/* Where relative paths start. */
+static const char *dir_of(const struct flo__run *run,
+			  const struct flo__secret *secret)
+{
+	return secret->dir != NULL ? secret->dir : run->record.dir;
+}
+
 static flo_status read_file(const struct flo__run *run,
 			    const struct flo__secret *secret, flo_error *err,
 			    struct flo__strbuf *value)
@@ -202,7 +209,7 @@ static flo_status read_file(const struct flo__run *run,
 	flo_status st;
 
 	if (name[0] != '/')
-		flo__strbuf_addf(&path, "%s/", run->record.dir);
+		flo__strbuf_addf(&path, "%s/", dir_of(run, secret));
 	flo__strbuf_adds(&path, name);
 	st = flo__strbuf_status(&path);
 	flo_blocking_begin();
@@ -244,6 +251,21 @@ static flo_status output_write(struct flo__exec_sink *sink, int stream,
 	return FLO_OK;
 }
 
+static flo_status add_set(struct flo__mask *mask, const flo_value *set)
+{
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; st == FLO_OK && i < flo_value_len(set); i++) {
+		size_t len;
+		const char *text =
+			flo_value_get_string(flo_value_map_at(set, i, NULL),
+					     &len);
+
+		st = flo__mask_add_secret(mask, text, len);
+	}
+	return st;
+}
+
 /* What is hidden in what a program says that failed: all that is known, and
  * what it has printed of its own. */
 static struct flo__mask *mask_so_far(const struct flo__run *run,
@@ -252,14 +274,8 @@ static struct flo__mask *mask_so_far(const struct flo__run *run,
 	struct flo__mask *mask = flo__mask_new();
 	flo_status st = mask != NULL ? FLO_OK : FLO_NOMEM;
 
-	for (size_t i = 0; st == FLO_OK && i < flo_value_len(run->secrets);
-	     i++) {
-		size_t len;
-		const char *text = flo_value_get_string(
-			flo_value_map_at(run->secrets, i, NULL), &len);
-
-		st = flo__mask_add_secret(mask, text, len);
-	}
+	for (size_t i = 0; st == FLO_OK && i < flo_value_len(run->secrets); i++)
+		st = add_set(mask, flo_value_list_at(run->secrets, i));
 	if (st == FLO_OK && value != NULL && value->len > 0)
 		st = flo__mask_add_secret(mask, value->data,
 					  value->data[value->len - 1] == '\n'
@@ -336,7 +352,7 @@ static flo_status run_exec(const struct flo__run *run,
 		.argv = secret->argv,
 		.env = run->deps.environ_ != NULL ? run->deps.environ_
 						  : nothing,
-		.dir = run->record.dir,
+		.dir = dir_of(run, secret),
 		.input = "",
 		.stdout_fd = -1,
 		.stop_signal = SIGTERM,
@@ -449,8 +465,8 @@ static flo_status read_value(const struct flo__run *run,
 }
 
 static flo_status read_one(struct flo__run *run,
-			   const struct flo__secret *secret, flo_context *ctx,
-			   flo_error *err)
+			   const struct flo__secret *secret, flo_value *set,
+			   flo_context *ctx, flo_error *err)
 {
 	struct flo__strbuf value = FLO__STRBUF_INIT;
 	flo_status st = FLO_OK;
@@ -460,7 +476,7 @@ static flo_status read_one(struct flo__run *run,
 	else
 		st = read_value(run, secret, ctx, err, &value);
 	if (st == FLO_OK)
-		st = flo_value_map_set(run->secrets, secret->name,
+		st = flo_value_map_set(set, secret->name,
 				       flo_value_stringn(value.data,
 							 value.len));
 	wipe(&value);
@@ -471,8 +487,7 @@ static flo_status read_one(struct flo__run *run,
 	return st;
 }
 
-/* A value of the map that only we hold, and what it is called. */
-static void wipe_values(flo_value *map)
+void flo__run_wipe_map(flo_value *map)
 {
 	for (size_t i = 0; map != NULL && i < flo_value_len(map); i++) {
 		const flo_value *value = flo_value_map_at(map, i, NULL);
@@ -485,19 +500,44 @@ static void wipe_values(flo_value *map)
 	flo_value_unref(map);
 }
 
+/* Overwrite and free the values of all sets. */
+static void wipe_sets(flo_value *sets)
+{
+	for (size_t i = 0; sets != NULL && i < flo_value_len(sets); i++)
+		flo__run_wipe_map(flo_value_ref(flo_value_list_at(sets, i)));
+	flo_value_unref(sets);
+}
+
+/* The secrets from number *@i on that are of set @set. What has been read is
+ * in run->secrets at once: mask_so_far() looks there. */
+static flo_status read_set(struct flo__run *run, uint32_t set, uint32_t *i,
+			   flo_context *ctx, flo_error *err)
+{
+	const struct flo__plan *plan = run->plan;
+	flo_value *map = flo_value_map(plan->secrets_len - *i);
+	flo_status st =
+		map != NULL ? flo_value_list_add(run->secrets, map) : FLO_NOMEM;
+
+	while (st == FLO_OK && *i < plan->secrets_len &&
+	       plan->secrets[*i].set == set)
+		st = read_one(run, &plan->secrets[(*i)++], map, ctx, err);
+	return st;
+}
+
 static flo_status read_each(struct flo__run *run, flo_context *ctx,
 			    flo_error *err)
 {
 	const struct flo__plan *plan = run->plan;
 	flo_status st = FLO_OK;
+	uint32_t i = 0;
 
-	wipe_values(run->secrets);
-	run->secrets = flo_value_map(plan->secrets_len);
+	wipe_sets(run->secrets);
+	run->secrets = flo_value_list(plan->secrets_sets);
 	if (run->secrets == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	for (uint32_t i = 0; st == FLO_OK && i < plan->secrets_len; i++)
-		st = read_one(run, &plan->secrets[i], ctx, err);
-	return st;
+	for (uint32_t set = 0; st == FLO_OK && set < plan->secrets_sets; set++)
+		st = read_set(run, set, &i, ctx, err);
+	return st != FLO_OK ? flo_error_set(err, st, "out of memory") : st;
 }
 
 flo_status flo__run_secrets(struct flo__run *run, flo_error *err)
@@ -526,10 +566,10 @@ void flo__run_secrets_fini(struct flo__run *run)
 {
 	/* In the pipeline's env there may be some of them. */
 	if (run->mask != NULL)
-		wipe_values(run->env);
+		flo__run_wipe_map(run->env);
 	else
 		flo_value_unref(run->env);
-	wipe_values(run->secrets);
+	wipe_sets(run->secrets);
 	flo__mask_free(run->mask);
 	run->env = run->secrets = NULL;
 	run->mask = NULL;

@@ -317,7 +317,8 @@ static void body_run(struct flo__frame *frame, uint32_t id, const char *path,
 		flo__crew_run(frame, id, path, ctx, need_seq, passed, admission,
 			      ret);
 	if (ret->state == FLO__STATE_SUCCEEDED && ret->output == NULL &&
-	    node->kind != FLO__NODE_FOREACH && node->parent != FLO__NODE_NONE) {
+	    node->kind != FLO__NODE_FOREACH && node->parent != FLO__NODE_NONE &&
+	    run->plan->blocks[node->spec].call == NULL) {
 		ret->output = outputs_of(run, node, frame->results);
 		if (ret->output == NULL)
 			fail_here(run, path, "native", "out of memory", ret);
@@ -534,6 +535,8 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 	judge_end(run, path, parent, ctx, timeout_ns, ret);
 	block_end(node->kind == FLO__NODE_FOREACH ? outer : &frame, id, path,
 		  passed, ret);
+	if (run->plan->blocks[node->spec].call != NULL)
+		flo__nested_output(&frame, id, path, admission, ret);
 	if (ret->state != FLO__STATE_SUCCEEDED) {
 		flo_value_unref(ret->output);
 		ret->output = NULL;
@@ -578,6 +581,20 @@ block_may_run(struct flo__frame *frame, uint32_t id, const char *path,
 	return true;
 }
 
+/* Begin the pipeline that the block is, if it is one. */
+static bool may_nest(struct flo__frame *frame, uint32_t id, const char *path,
+		     struct flo__admission *admission, uint64_t *timeout_ns,
+		     struct flo__nested **ret_nested, struct flo__result *ret)
+{
+	const struct flo__plan *plan = frame->run->plan;
+
+	if (plan->blocks[plan->nodes[id].spec].call == NULL)
+		return true;
+	*ret_nested =
+		flo__nested_new(frame, id, path, admission, timeout_ns, ret);
+	return *ret_nested != NULL;
+}
+
 /* A block that does not begin: all of it takes the state it was given. */
 static void block_unrun(struct flo__run *run, uint32_t id, const char *path,
 			struct flo__result *ret)
@@ -600,6 +617,7 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 					      : FLO__RECORDED_NOT;
 	bool began = recorded != FLO__RECORDED_NOT;
 	uint64_t timeout_ns = 0;
+	struct flo__nested *nested = NULL;
 
 	*ret = (struct flo__result)FLO__RESULT_INIT;
 	if (!flo__node_is_block(node)) {
@@ -613,13 +631,17 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 	} else if (run->frozen && !run->frozen_ended && !began) {
 		ret->state = FLO__STATE_PENDING;
 	} else if (block_may_run(frame, id, path, admission, &timeout_ns,
-				 ret)) {
-		block_run(frame, id, path, ctx, need_seq, timeout_ns,
+				 ret) &&
+		   may_nest(frame, id, path, admission, &timeout_ns, &nested,
+			    ret)) {
+		block_run(nested != NULL ? &nested->frame : frame, id, path,
+			  ctx, need_seq, timeout_ns,
 			  recorded == FLO__RECORDED_PASSED, admission, ret);
 		began = true;
 	} else {
 		began = false;
 	}
+	flo__nested_free(nested);
 	if (!began)
 		block_unrun(run, id, path, ret);
 	if (ret->end_seq < need_seq)

@@ -26,28 +26,86 @@ static uint32_t outer_of(const struct flo__work *w, uint32_t id)
 	return w->attempt->frame->run->plan->nodes[id].parent;
 }
 
+/* The pipeline that node @id is, or NULL. */
+static const struct flo__call *call_of(const struct flo__work *w, uint32_t id)
+{
+	const struct flo__plan *plan = w->attempt->frame->run->plan;
+	const struct flo__node *node = &plan->nodes[id];
+
+	return flo__node_is_block(node) ? plan->blocks[node->spec].call : NULL;
+}
+
+static const struct flo__attrs *defaults_of(const struct flo__work *w,
+					    const struct flo__call *call)
+{
+	return &w->attempt->frame->run->plan->attrs[call->attrs];
+}
+
 uint64_t flo__work_grace(const struct flo__work *w)
 {
 	for (uint32_t id = w->attempt->node; id != FLO__NODE_NONE;
 	     id = outer_of(w, id)) {
+		const struct flo__call *call = call_of(w, id);
+
+		if (call != NULL &&
+		    defaults_of(w, call)->grace_ns != UINT64_MAX)
+			return defaults_of(w, call)->grace_ns;
 		if (attrs_of(w, id)->grace_ns != UINT64_MAX)
 			return attrs_of(w, id)->grace_ns;
 	}
 	return UINT64_C(10000000000);
 }
 
+/* A `dir`, where it is evaluated, and where it starts if it is relative. */
+struct place {
+	const struct flo__expr *dir; /* NULL: the start itself */
+	struct flo__frame *frame;
+	const char *start;
+};
+
+static const char *start_of(const struct flo__run *run,
+			    struct flo__frame *frame)
+{
+	const struct flo__nested *nested = flo__nested_of(frame);
+
+	return nested != NULL ? nested->call->dir : run->record.dir;
+}
+
+/*
+ * The nearest `dir`. A pipeline within the pipeline looks no further than to
+ * the step that it is: without a word of that it stands in its own directory.
+ */
+static struct place find_dir(const struct flo__work *w)
+{
+	const struct flo__run *run = w->attempt->frame->run;
+	struct flo__frame *frame = w->attempt->frame;
+	struct place place = {.frame = frame, .start = start_of(run, frame)};
+	const struct flo__call *call = NULL;
+
+	for (uint32_t id = w->attempt->node;
+	     id != FLO__NODE_NONE && place.dir == NULL && call == NULL;
+	     id = outer_of(w, id)) {
+		call = call_of(w, id);
+		place.dir = call != NULL ? defaults_of(w, call)->dir
+					 : attrs_of(w, id)->dir;
+		if (call == NULL || place.dir != NULL ||
+		    attrs_of(w, id)->dir == NULL)
+			continue;
+		place.dir = attrs_of(w, id)->dir;
+		place.frame = flo__nested_of(frame)->frame.parent;
+		place.start = start_of(run, place.frame);
+	}
+	return place;
+}
+
 flo_status flo__work_dir(struct flo__work *w, flo_error *err)
 {
-	struct flo__run *run = w->attempt->frame->run;
-	const struct flo__expr *dir = NULL;
+	struct place place = find_dir(w);
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	flo_status st = FLO_OK;
 
-	for (uint32_t id = w->attempt->node;
-	     id != FLO__NODE_NONE && dir == NULL; id = outer_of(w, id))
-		dir = attrs_of(w, id)->dir;
-	if (dir != NULL)
-		st = flo__scope_text(w->attempt->frame, dir, err, &sb);
+	if (place.dir != NULL)
+		st = flo__scope_text(place.frame, place.dir, err, &sb);
 	if (st == FLO_OK && strlen(sb.data) != sb.len)
 		st = flo_error_set(err, FLO_INVALID,
 				   "the value has a NUL byte in it");
@@ -57,7 +115,7 @@ flo_status flo__work_dir(struct flo__work *w, flo_error *err)
 		return st;
 	}
 	if (sb.data[0] != '/') {
-		flo__strbuf_adds(&w->dir, run->record.dir);
+		flo__strbuf_adds(&w->dir, place.start);
 		if (sb.len > 0)
 			flo__strbuf_addc(&w->dir, '/');
 	}
@@ -135,8 +193,8 @@ static flo_status env_putf(struct flo__work *w, const char *format, ...)
 	return env_put(w, flo__strbuf_take(&sb));
 }
 
-/* The entries of one node, evaluated where the leaf stands. */
-static flo_status env_entries(struct flo__work *w,
+/* The entries of one node, evaluated in @frame. */
+static flo_status env_entries(struct flo__work *w, struct flo__frame *frame,
 			      const struct flo__env_entry *entries, uint32_t n,
 			      flo_error *err)
 {
@@ -145,8 +203,7 @@ static flo_status env_entries(struct flo__work *w,
 		flo_status st;
 
 		flo__strbuf_addf(&sb, "%s=", entries[i].name);
-		st = flo__scope_text(w->attempt->frame, entries[i].value, err,
-				     &sb);
+		st = flo__scope_text(frame, entries[i].value, err, &sb);
 		if (st == FLO_OK && strlen(sb.data) != sb.len)
 			st = flo_error_set(err, FLO_INVALID,
 					   "the value has a NUL byte in it");
@@ -161,33 +218,9 @@ static flo_status env_entries(struct flo__work *w,
 	return FLO_OK;
 }
 
-/* Blocks from the outermost to the leaf itself. */
-static flo_status env_nodes(struct flo__work *w, flo_error *err)
+/* A pipeline's own env, which was evaluated when it began. */
+static flo_status env_pipeline(struct flo__work *w, const flo_value *env)
 {
-	/* A foreach and its body are two nodes a level; so is a finally. */
-	uint32_t chain[3 * FLO__PLAN_DEPTH_MAX + 4];
-	size_t n = 0;
-	flo_status st = FLO_OK;
-
-	for (uint32_t id = w->attempt->node; id != FLO__NODE_NONE;
-	     id = outer_of(w, id)) {
-		if (attrs_of(w, id)->env_len > 0 &&
-		    n < sizeof(chain) / sizeof(chain[0]))
-			chain[n++] = id;
-	}
-	while (n > 0 && st == FLO_OK) {
-		const struct flo__attrs *attrs = attrs_of(w, chain[--n]);
-
-		st = env_entries(w, attrs->env, attrs->env_len, err);
-	}
-	return st;
-}
-
-/* The pipeline's own env, which was evaluated when the run began. */
-static flo_status env_pipeline(struct flo__work *w)
-{
-	const flo_value *env = w->attempt->frame->run->env;
-
 	for (size_t i = 0; env != NULL && i < flo_value_len(env); i++) {
 		const flo_value *key;
 		const flo_value *value = flo_value_map_at(env, i, &key);
@@ -199,6 +232,63 @@ static flo_status env_pipeline(struct flo__work *w)
 			return st;
 	}
 	return FLO_OK;
+}
+
+/* One of those whose env a leaf inherits. */
+struct env_source {
+	struct flo__frame *frame; /* where it is evaluated */
+	const struct flo__attrs *attrs;
+	const flo_value *own; /* a pipeline's, which comes before; or NULL */
+};
+
+/* A foreach and its body are two nodes a level; so is a finally. A pipeline
+ * has its step's and its own. */
+#define ENV_SOURCES_MAX (4 * FLO__PLAN_DEPTH_MAX + 4)
+
+/* Those from the leaf outwards. */
+static size_t env_sources(struct flo__work *w,
+			  struct env_source sources[ENV_SOURCES_MAX])
+{
+	struct flo__frame *frame = w->attempt->frame;
+	size_t n = 0;
+
+	for (uint32_t id = w->attempt->node; id != FLO__NODE_NONE;
+	     id = outer_of(w, id)) {
+		const struct flo__call *call = call_of(w, id);
+
+		INSIST(n + 2 <= ENV_SOURCES_MAX);
+		if (call != NULL) {
+			struct flo__nested *nested = flo__nested_of(frame);
+
+			sources[n++] =
+				(struct env_source){frame, defaults_of(w, call),
+						    nested->env};
+			frame = nested->frame.parent;
+		}
+		if (attrs_of(w, id)->env_len > 0)
+			sources[n++] =
+				(struct env_source){frame, attrs_of(w, id),
+						    NULL};
+	}
+	return n;
+}
+
+/* Blocks from the outermost to the leaf itself. */
+static flo_status env_nodes(struct flo__work *w, flo_error *err)
+{
+	struct env_source sources[ENV_SOURCES_MAX];
+	size_t n = env_sources(w, sources);
+	flo_status st = FLO_OK;
+
+	while (n > 0 && st == FLO_OK) {
+		const struct env_source *s = &sources[--n];
+
+		st = env_pipeline(w, s->own);
+		if (st == FLO_OK)
+			st = env_entries(w, s->frame, s->attrs->env,
+					 s->attrs->env_len, err);
+	}
+	return st;
 }
 
 static flo_status env_flow(struct flo__work *w, const char *workdir)
@@ -242,7 +332,7 @@ flo_status flo__work_env(struct flo__work *w, flo_error *err)
 		w->env_owned[w->env_len] = false;
 	}
 	w->env[w->env_len] = NULL;
-	TRY(env_pipeline(w));
+	TRY(env_pipeline(w, run->env));
 	TRY(env_nodes(w, err));
 	TRY(env_flow(w, workdir.data));
 out:

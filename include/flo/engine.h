@@ -104,7 +104,8 @@ FLO_EXTERN flo_status flo_engine_register_step(flo_engine *engine,
 
 /**
  * Compile a pipeline. @text is copied. @file names it in diagnostics and its
- * directory is where relative paths start. Every problem goes to @fn (may be
+ * directory is where relative paths start, those of other pipelines too, which
+ * are read at once (and not again: a run keeps their texts). Every problem goes to @fn (may be
  * NULL) with @arg.
  *
  * @engine may be NULL: then only the built-in step types are known.

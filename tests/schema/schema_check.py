@@ -16,7 +16,7 @@ SEMANTIC = {
     "too-deep", "too-large", "duplicate-key", "duplicate-name", "unknown-step",
     "step-order", "cycle", "unknown-param", "bad-default", "bad-template",
     "bad-expression", "unknown-name", "unknown-function", "type-mismatch",
-    "unsupported", "bad-param", "missing-param", "bad-cron", "bad-pattern",
+    "bad-param", "missing-param", "bad-cron", "bad-pattern",
     "unknown-timezone", "unreadable-pipeline", "included-errors",
     "unknown-secret", "secret-not-allowed",
 }
@@ -24,9 +24,9 @@ SEMANTIC = {
 SYNTAX = {"syntax"}
 WARNINGS = {"unused-param", "idle-limit", "constant-when",
             "no-zoneinfo", "idle-exclude", "unused-secret",
-            "unreachable-step"}
+            "unreachable-step", "partial-include"}
 # After these the compiler does not look at the rest of a step.
-HIDES = {"unsupported", "too-deep"}
+HIDES = {"too-deep"}
 
 
 def skip(why):
@@ -87,8 +87,7 @@ BLIND = [
     # A step that is needed twice. (One that is not there is not looked for
     # twice, so that uniqueItems would refuse more.)
     ("bad-value", r"/needs/[0-9]+ "),
-    # What a combination has, and what may be excluded, the other keys decide.
-    ("missing-key", r"/matrix/include/[0-9]+ "),
+    # What may be excluded, the other keys decide.
     ("unknown-key", r"/matrix/exclude/[0-9]+/[^/]* "),
     # A matrix of nothing but exclusions.
     ("bad-value", r"/matrix "),

@@ -425,6 +425,80 @@ static void a_changed_byte_is_no_crash(void **state)
 	flo__free(text);
 }
 
+static void a_matrix_is_a_foreach_over_a_product(void **state)
+{
+	struct flo__plan *plan = plan_of(Q({
+		"name" : "p",
+		"steps" : [ {
+			"name" : "a",
+			"matrix" : {
+				"os" : [ "x", "y" ],
+				"include" : [ {"os" : "z", "n" : 1} ],
+				"exclude" : [ {"os" : "x"} ],
+				"n" : "[1, 2]"
+			},
+			"limit" : 2,
+			"exec" : [ "${{ item.os }}", "${{ item.n }}" ]
+		} ]
+	}));
+	const struct flo__block *block = &plan->blocks[plan->nodes[1].spec];
+	struct test_scope scope = {.plan = plan,
+				   .item = json_value("{\"os\":\"x\"}")};
+
+	(void)state;
+	assert_int_equal(plan->nodes[1].kind, FLO__NODE_FOREACH);
+	assert_null(block->items);
+	assert_int_equal(block->matrix->axes_len, 2);
+	assert_string_equal(block->matrix->axes[0].name, "os");
+	assert_string_equal(block->matrix->axes[1].name, "n");
+	assert_computes(block->matrix->axes[1].values, &scope, "[1,2]");
+	assert_computes(block->matrix->exclude, &scope, "[{\"os\":\"x\"}]");
+	assert_computes(block->matrix->include, &scope,
+			"[{\"os\":\"z\",\"n\":1}]");
+	assert_computes(plan->leaves[plan->nodes[2].spec].argv[0], &scope,
+			"\"x\"");
+	flo_value_unref(scope.item);
+	plan->free(plan);
+}
+
+/* A matrix of @axes axes with @values values each. */
+static char *matrix_of(int axes, int values)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	flo__strbuf_adds(&sb, "{\"name\": \"p\", \"steps\": [{\"name\": "
+			      "\"a\", \"sh\": \"true\", \"matrix\": {");
+	for (int i = 0; i < axes; i++) {
+		flo__strbuf_addf(&sb, "%s\"a%d\": [0", i > 0 ? "," : "", i);
+		for (int k = 1; k < values; k++)
+			flo__strbuf_addf(&sb, ",%d", k);
+		flo__strbuf_adds(&sb, "]");
+	}
+	flo__strbuf_adds(&sb, "}}]}");
+	return flo__strbuf_take(&sb);
+}
+
+static void a_product_of_more_than_a_million_is_refused(void **state)
+{
+	static const char want[] =
+		"1:53: error: [too-large] `matrix` has more than 1000000 "
+		"combinations\n";
+	char *text = matrix_of(2, 1000);
+	struct flo__plan *plan;
+
+	(void)state;
+	plan = plan_of(text);
+	plan->free(plan);
+	flo__free(text);
+	text = matrix_of(2, 1001);
+	assert_says(text, want);
+	flo__free(text);
+	/* 2 to the 70th: it does not wrap around. */
+	text = matrix_of(70, 2);
+	assert_says(text, want);
+	flo__free(text);
+}
+
 /* A group of @n steps, each of which uses the one before; with @cycle the
  * first needs the second. */
 static char *many_steps(int n, bool cycle)
@@ -471,6 +545,8 @@ int main(void)
 		cmocka_unit_test(expressions_compute_in_their_scope),
 		cmocka_unit_test(needs_become_edges_both_ways),
 		cmocka_unit_test(a_foreach_splits_its_keys),
+		cmocka_unit_test(a_matrix_is_a_foreach_over_a_product),
+		cmocka_unit_test(a_product_of_more_than_a_million_is_refused),
 		cmocka_unit_test(defaults_reach_every_leaf),
 		cmocka_unit_test(finally_sees_the_whole_body),
 		cmocka_unit_test(out_of_memory_anywhere_is_an_error),

@@ -64,11 +64,14 @@ static const flo_step_type *registry_find(const struct flo__registry *registry,
 
 static const struct flo__registry registry = {registry_find, registry_at};
 
-/* "LINE:COL: severity: [code] message | hint", a line each. */
+/* "LINE:COL: severity: [code] message | hint", a line each; with the file in
+ * front where it is another one. */
 static void collect(const flo_diagnostic *d, void *arg)
 {
 	struct flo__strbuf *sb = arg;
 
+	if (strcmp(d->file, "pipeline.json") != 0)
+		flo__strbuf_addf(sb, "%s:", d->file);
 	flo__strbuf_addf(sb, "%d:%d: %s: [%s] %s%s%s\n", d->line, d->column,
 			 d->severity == FLO_SEVERITY_ERROR ? "error"
 							   : "warning",
@@ -76,18 +79,27 @@ static void collect(const flo_diagnostic *d, void *arg)
 			 d->hint);
 }
 
-static flo_status compile_n(const char *text, size_t len,
-			    struct flo__strbuf *said,
-			    struct flo__plan **ret_plan)
+/* @dir: where the paths of other pipelines start; NULL: here. */
+static flo_status compile_in(const char *dir, const char *text, size_t len,
+			     struct flo__strbuf *said,
+			     struct flo__plan **ret_plan)
 {
 	struct flo__dsl_options options = {
 		.file = "pipeline.json",
+		.dir = dir,
 		.registry = &registry,
 		.fn = said != NULL ? collect : NULL,
 		.arg = said,
 	};
 
 	return flo__dsl_compile(text, len, &options, NULL, ret_plan);
+}
+
+static inline flo_status compile_n(const char *text, size_t len,
+				   struct flo__strbuf *said,
+				   struct flo__plan **ret_plan)
+{
+	return compile_in(NULL, text, len, said, ret_plan);
 }
 
 /* The plan of a text without any problem. */

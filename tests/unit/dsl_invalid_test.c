@@ -1,6 +1,6 @@
 /*
  * Every folder of tests/invalid holds a pipeline.json and what compiling it
- * must say, to the letter, in `expect`. FLO_TESTS_DIR is the folder above it.
+ * must say, to the letter, in `expect`; and what it includes, if it does. FLO_TESTS_DIR is the folder above it.
  *
  * After a deliberate change run this with FLO_TESTS_ACCEPT=1 to write the
  * files anew, and read the difference.
@@ -50,7 +50,8 @@ static bool check(const char *dir, const char *slug)
 	snprintf(path, sizeof(path), "%s/%s/pipeline.json", dir, slug);
 	text = read_all(path, &len);
 	assert_non_null(text);
-	compile_n(text, len, &said, &plan);
+	snprintf(path, sizeof(path), "%s/%s", dir, slug);
+	compile_in(path, text, len, &said, &plan);
 	if (plan != NULL)
 		plan->free(plan);
 	snprintf(path, sizeof(path), "%s/%s/expect", dir, slug);
