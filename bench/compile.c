@@ -285,10 +285,10 @@ static const struct shape {
 	const char *name;
 	void (*make)(struct made *m);
 } shapes[] = {
-	{"flat", flat},		  {"chain", chain},   {"fan", fan},
-	{"any", any},		  {"ten", ten},	      {"join", join},
-	{"nested", nested},	  {"prefix", prefix}, {"templates", templates},
-	{"params", params},	  {"env", env},	      {"items", items},
+	{"flat", flat},		{"chain", chain},   {"fan", fan},
+	{"any", any},		{"ten", ten},	    {"join", join},
+	{"nested", nested},	{"prefix", prefix}, {"templates", templates},
+	{"params", params},	{"env", env},	    {"items", items},
 	{"indirect", indirect}, {"errors", errors},
 };
 
