@@ -5,7 +5,7 @@
 #
 #   --rounds N   how often a row runs, as a new process each time; the least
 #                counts
-#   ROW          only these
+#   ROW          only these; else all, and all of `tools/bench compile`
 #
 # Builds this tree in build-bench/. There are no peers: other programs that
 # evaluate CEL in C are not to be had as packages.
@@ -49,7 +49,8 @@ least() {
 }
 
 mapfile -t rows < <("$bench" --list | cut -d ' ' -f 1)
-[ ${#wanted[@]} -gt 0 ] || wanted=("${rows[@]}")
+whole=false
+[ ${#wanted[@]} -gt 0 ] || { whole=true; wanted=("${rows[@]}"); }
 for row in "${wanted[@]}"; do
 	[[ " ${rows[*]} " == *" $row "* ]] || {
 		echo "bench: no row '$row'; there are ${rows[*]}" >&2
@@ -66,3 +67,8 @@ for row in "${wanted[@]}"; do
 		printf '%-14s %10s\n' "$row" "$figure"
 	fi
 done
+$whole || exit 0
+options=(--rounds "$rounds")
+$json && options+=(--json) || echo
+rm -f "$log"
+exec "$top/bench/compile.sh" "${options[@]}"

@@ -424,8 +424,13 @@ const struct flo__expr *flo__compile_template(struct flo__view *view,
 	size_t len;
 	const char *text = flo__doc_string(&view->c->doc, node, &len);
 	unsigned got;
-	bool ok = emit_expr(view, node, text, 3, len - 5, &got);
+	bool ok;
 
+	/* The caller has seen that this is a template; without memory to
+	 * decode it again there is no text. */
+	if (view->c->doc.nomem)
+		return NULL;
+	ok = emit_expr(view, node, text, 3, len - 5, &got);
 	if (ok && (got & types) == 0) {
 		flo__compile_error(view->c, TYPE_MISMATCH, node, NULL,
 				   "%s must be %s", what,

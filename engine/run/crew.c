@@ -8,6 +8,25 @@
  * frame and its path exist from its admission to its end, so a foreach costs
  * memory by its limit and its results.
  *
+ * Note: the pace of admission
+ *
+ * Without a limit all members may work at once, and one that works or waits in
+ * its work keeps a stack for that. One that is only on its way does not need
+ * to: queued for its first run, for crew->lock, for room in the journal. But
+ * who admits is faster than all these, so that a foreach of 100,000 steps that
+ * do nothing once had nearly all of them on their way at once, in 1.9 GB. So
+ * members on their way are counted (held), and admission waits while there are
+ * HELD_MAX of them, until half are gone. Each gets on without anybody else
+ * being admitted, and admission waits before it takes a slot, so this cannot
+ * lock up; and as those that work are not counted, it is no limit on them.
+ * Refused: a limit by default, which would keep a foreach of 10,000 sleeping
+ * steps from sleeping together.
+ *
+ * held is counted without the lock. Who takes it down looks at paced after
+ * that; who is to wait sets paced and then looks at held. Both are seq_cst, so
+ * one of the two sees the other. Of a member that is a block all of its body
+ * counts as work: what waits in there does so in blocks of its own.
+ *
  * By crew->lock: results, pending, the ready queue, failures, stop. A member's
  * result is written under it before its dependents are queued, which is what
  * lets them read it without the lock.
@@ -26,6 +45,9 @@
 #include "base/value_p.h"
 
 #include <string.h>
+
+/* Members on their way at once: see the note. */
+#define HELD_MAX 256
 
 /* What a crew does with members that have not started. */
 enum stop {
@@ -50,7 +72,10 @@ struct crew {
 	uint8_t *recorded;		  /* owned; constant; NULL: no record */
 
 	flo_mutex lock;
-	flo_cond change;	     /* a member ended */
+	flo_cond change;	/* a member ended */
+	flo_cond room;		/* fewer are on their way */
+	_Atomic(uint32_t) held; /* seq_cst; partner: paced, see the note */
+	atomic_bool paced;	/* seq_cst; written by lock; partner: held */
 	struct flo__result *results; /* of a group: the frame's */
 	flo_value *outputs;	     /* of a foreach: a list */
 	uint8_t *states;	     /* enum flo__state of every member */
@@ -78,6 +103,7 @@ struct member {
 };
 
 static void member_failing(struct flo__admission *admission);
+static void member_working(struct flo__admission *admission, bool yes);
 
 static uint32_t member_node(const struct crew *crew, uint64_t index)
 {
@@ -255,6 +281,7 @@ static struct member *member_new(struct crew *crew, uint64_t index)
 	member->index = index;
 	member->need_seq = crew->need_seq;
 	member->admission.failing = member_failing;
+	member->admission.working = member_working;
 	member->path = member_path(crew, index);
 	if (member->path == NULL) {
 		member_free(member);
@@ -322,15 +349,60 @@ static void member_failing(struct flo__admission *admission)
 	flo_mutex_unlock(&crew->lock);
 }
 
-/* Run a member in the calling coroutine. */
+/* One member fewer is on its way. */
+static void let_go(struct crew *crew)
+{
+	if (atomic_fetch_sub(&crew->held, 1) - 1 > HELD_MAX / 2 ||
+	    !atomic_load(&crew->paced))
+		return;
+	flo_mutex_lock(&crew->lock);
+	flo_cond_broadcast(&crew->room);
+	flo_mutex_unlock(&crew->lock);
+}
+
+static void works(struct crew *crew, bool yes)
+{
+	if (yes)
+		let_go(crew);
+	else
+		atomic_fetch_add(&crew->held, 1);
+}
+
+static void member_working(struct flo__admission *admission, bool yes)
+{
+	struct member *member =
+		(struct member *)((char *)admission -
+				  offsetof(struct member, admission));
+
+	works(member->crew, yes);
+}
+
+/* Wait, by crew->lock, until few enough are on their way. */
+static void pace(struct crew *crew)
+{
+	if (atomic_load(&crew->held) < HELD_MAX)
+		return;
+	atomic_store(&crew->paced, true);
+	while (atomic_load(&crew->held) > HELD_MAX / 2)
+		flo_cond_wait(&crew->room, &crew->lock, NULL);
+	atomic_store(&crew->paced, false);
+}
+
+/* Run a member in the calling coroutine; it is on its way meanwhile. */
 static void member_run(struct member *member)
 {
 	struct crew *crew = member->crew;
+	bool block = flo__node_is_block(
+		&crew->run->plan->nodes[member_node(crew, member->index)]);
 	struct flo__result result;
 
+	if (block)
+		works(crew, true);
 	flo__tree_run(member_frame(member), member_node(crew, member->index),
 		      member->path, flo_group_context(crew->group),
 		      member->need_seq, &member->admission, &result);
+	if (block)
+		works(crew, false);
 	flo_mutex_lock(&crew->lock);
 	member_ended(crew, member->index, &result);
 	if (member->failing) {
@@ -353,6 +425,9 @@ static flo_status member_main(flo_context *context, void *arg, flo_error *err)
 	INSIST(crew->running > 0);
 	crew->running--;
 	flo_cond_broadcast(&crew->change);
+	if (atomic_fetch_sub(&crew->held, 1) - 1 <= HELD_MAX / 2 &&
+	    atomic_load(&crew->paced))
+		flo_cond_broadcast(&crew->room);
 	flo_mutex_unlock(&crew->lock);
 	return FLO_OK;
 }
@@ -398,6 +473,7 @@ static bool admit_locked(struct crew *crew, struct member *member)
 	    recorded(crew, member->index) == FLO__RECORDED_NOT)
 		return false;
 	crew->running++;
+	atomic_fetch_add(&crew->held, 1);
 	crew->states[member->index] = FLO__STATE_RUNNING;
 	announce(crew, member);
 	return true;
@@ -414,11 +490,14 @@ static bool start_failed(struct crew *crew, struct member *member)
 		crew->states[member->index] = FLO__STATE_NONE;
 	flo_mutex_unlock(&crew->lock);
 	out_of_memory(crew);
+	if (announced) {
+		member->admission.group = NULL;
+		member_run(member);
+		member_free(member);
+	}
+	atomic_fetch_sub(&crew->held, 1);
 	if (!announced)
 		return false;
-	member->admission.group = NULL;
-	member_run(member);
-	member_free(member);
 	flo__group_slot_give(crew->group);
 	return true;
 }
@@ -485,7 +564,9 @@ static void run_inline(struct crew *crew, uint64_t index)
 	flo_mutex_lock(&crew->lock);
 	crew->states[index] = FLO__STATE_RUNNING;
 	flo_mutex_unlock(&crew->lock);
+	atomic_fetch_add(&crew->held, 1);
 	member_run(member);
+	atomic_fetch_sub(&crew->held, 1);
 	member_free(member);
 }
 
@@ -581,6 +662,7 @@ static bool next_ready(struct crew *crew, uint64_t *ret_index)
 	bool found = false;
 
 	flo_mutex_lock(&crew->lock);
+	pace(crew);
 	for (;;) {
 		if (crew->stop != STOP_NONE)
 			break;

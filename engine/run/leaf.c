@@ -370,6 +370,13 @@ static enum flo__state judge(struct leaf_run *l, struct flo__attempt *attempt,
 	return FLO__STATE_FAILED;
 }
 
+/* Tell the crew, if there is one. */
+static void works(struct leaf_run *l, bool yes)
+{
+	if (l->admission != NULL)
+		l->admission->working(l->admission, yes);
+}
+
 static __attribute__((noinline)) enum flo__state
 attempt_once(struct leaf_run *l, struct flo__attempt *attempt)
 {
@@ -391,7 +398,9 @@ attempt_once(struct leaf_run *l, struct flo__attempt *attempt)
 	if (attempt->ctx == NULL)
 		attempt->error = flo__failure("expression", l->path, err.text,
 					      NULL, NULL);
+	works(l, true);
 	st = attempt->ctx == NULL ? FLO_FAILED : flo__attempt_run(attempt);
+	works(l, false);
 	l->ret->duration_ns = (int64_t)(flo_now() - begin_ns);
 	l->ret->exit_code = attempt->exit_code;
 	l->ret->signal = attempt->signal;
@@ -547,8 +556,10 @@ static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 	give_run_slot(l);
 	if (l->group != NULL)
 		flo__group_slot_give(l->group);
+	works(l, true);
 	/* Without memory to wait with it goes on at once. */
 	flo_sleep(l->ctx, wait_ns);
+	works(l, false);
 	/* Cancelled or not: the member's end gives it back. */
 	if (l->group != NULL)
 		flo__group_slot_retake(l->group);

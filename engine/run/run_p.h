@@ -219,6 +219,9 @@ struct flo__admission {
 	/* Called before a leaf records that it has failed: until the crew has
 	 * taken that in, it starts nothing. */
 	void (*failing)(struct flo__admission *admission);
+	/* Called around a leaf's own work and the time it waits to try again:
+	 * the crew starts others meanwhile, however many work. */
+	void (*working)(struct flo__admission *admission, bool works);
 };
 
 /* tree.c */

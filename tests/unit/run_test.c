@@ -11,9 +11,12 @@
 #include "tests/unit/run_fake.h"
 
 #include "base/contract.h"
+#include "base/strbuf.h"
+#include "engine/sched/gmp_p.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static struct fake fake;
 static struct fake_result result;
@@ -115,6 +118,55 @@ static void limit_bounds_those_running(void **state)
 	assert_string_equal(fake_status(&result), "succeeded");
 	assert_true(fake.running_max <= 2);
 	assert_int_equal(fake_count(&result, "succeeded"), 8);
+}
+
+/* A foreach without a limit: @n - 1 items that are @word, and one @last. */
+static void run_foreach(unsigned n, const char *word, const char *last,
+			const char *body)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	flo__strbuf_adds(&sb, "{'name':'p','limit':100000,'steps':["
+			      "{'name':'f','foreach':[");
+	for (unsigned i = 1; i < n; i++)
+		flo__strbuf_addf(&sb, "'%s',", word);
+	flo__strbuf_addf(&sb, "'%s'],%s}]}", last, body);
+	run(sb.data);
+	flo__strbuf_fini(&sb);
+	assert_string_equal(fake_status(&result), "succeeded");
+	assert_int_equal(fake_count(&result, "succeeded"), n);
+}
+
+/* More than may be on their way at once: those that work are not counted, or
+ * the last one would never open the gate for the others. */
+static void without_a_limit_all_leaves_work_at_once(void **state)
+{
+	(void)state;
+	run_foreach(560, "wait", "post", "'exec':['${{ item }}','a']");
+	/* 256 may not have begun yet when the gate was opened. */
+	assert_true(fake.running_max >= 560 - 256);
+}
+
+static void without_a_limit_all_blocks_work_at_once(void **state)
+{
+	(void)state;
+	run_foreach(560, "wait", "post",
+		    "'steps':[{'name':'s','exec':['${{ item }}','b']}]");
+	assert_true(fake.running_max >= 560 - 256);
+}
+
+/* Each kept a stack while it queued for what it did not get: 20 kB each. */
+static void members_on_their_way_are_few(void **state)
+{
+	struct rusage usage;
+
+	(void)state;
+	run_foreach(10000, "ok", "ok", "'exec':['${{ item }}']");
+	getrusage(RUSAGE_SELF, &usage);
+/* Sanitizers keep memory of their own. */
+#if !defined(FLO__ASAN) && !defined(FLO__TSAN)
+	assert_true(usage.ru_maxrss < 100 * 1024);
+#endif
 }
 
 static void limit_starts_in_item_order(void **state)
@@ -466,6 +518,9 @@ int main(void)
 		CASE(missing_program_is_a_spawn_error),
 		CASE(first_failure_cancels_siblings),
 		CASE(limit_bounds_those_running),
+		CASE(without_a_limit_all_leaves_work_at_once),
+		CASE(without_a_limit_all_blocks_work_at_once),
+		CASE(members_on_their_way_are_few),
 		CASE(limit_starts_in_item_order),
 		CASE(starts_are_recorded_in_written_order),
 		CASE(a_limit_computed_to_be_none_is_an_error),
