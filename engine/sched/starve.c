@@ -71,6 +71,7 @@ void flo__starve(flo_runtime *rt, struct flo__g *g)
 {
 	bool found = false;
 
+	FLO__TSAN_ACQUIRE(g); /* who made it */
 	__atomic_store_n(&g->why, "memory for a stack", __ATOMIC_RELAXED);
 	atomic_store_explicit(&g->state, FLO__G_PARKED, memory_order_release);
 	flo__tlock_take(&rt->lock);
