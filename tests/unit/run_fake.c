@@ -708,7 +708,7 @@ unsigned fake_executions(const struct fake *fake, const char *path)
 
 	lock(fake);
 	for (size_t i = 0; i < fake->executed_len; i++)
-		n += strcmp(fake->executed[i], path) == 0;
+		n += path == NULL || strcmp(fake->executed[i], path) == 0;
 	unlock(fake);
 	return n;
 }

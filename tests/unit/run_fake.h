@@ -123,7 +123,7 @@ bool fake_has(const struct fake *fake, enum flo__event_kind kind,
 	      const char *path);
 /* The state @path ended in; NONE. */
 enum flo__state fake_state(const struct fake *fake, const char *path);
-/* How many times @path was executed since fake_init(). */
+/* How many times @path (NULL: any) was executed since fake_init(). */
 unsigned fake_executions(const struct fake *fake, const char *path);
 /* Where in the order of execution @path came first; -1. */
 int fake_order(const struct fake *fake, const char *path);

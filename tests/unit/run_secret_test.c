@@ -249,7 +249,7 @@ static void the_limit_of_the_run_counts_while_secrets_are_read(void **state)
 
 static void cancel_early(struct flo__run *r)
 {
-	while (fake.executed_len == 0)
+	while (fake_executions(&fake, NULL) == 0)
 		flo_yield();
 	flo__run_cancel(r, false, "cancelled by a test");
 }
