@@ -2,10 +2,35 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/value_p.h"
 
 #include <string.h>
 
 /* ---- what holds a step back ---- */
+
+/* Why each run fails to compute @expr, or that it is not what it has to be. */
+static void put_error(struct flo__outline *o, flo_value *entry,
+		      const struct flo__expr *expr, const char *what)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_error err = FLO_ERROR_INIT;
+	enum flo__known_state state;
+	flo_value *value = NULL;
+
+	if (o->st == FLO_OK)
+		o->st = flo__known_eval(&o->known, expr, &err, &state, &value);
+	if (value != NULL) {
+		flo__value_json(value, &sb);
+		if (o->st == FLO_OK)
+			o->st = flo__strbuf_status(&sb);
+		if (o->st == FLO_OK)
+			flo_error_set(&err, FLO_TYPE, "%.60s%s is not %s",
+				      sb.data, sb.len > 60 ? "..." : "", what);
+		flo__strbuf_fini(&sb);
+		flo_value_unref(value);
+	}
+	flo__outline_put(o, entry, "error", flo_value_string(err.text));
+}
 
 /* {"expr", "value" or "error"} of something that may be known. */
 static void put_known(struct flo__outline *o, flo_value *map, const char *key,
@@ -13,8 +38,6 @@ static void put_known(struct flo__outline *o, flo_value *map, const char *key,
 		      uint32_t written, flo_value *value)
 {
 	flo_value *entry = flo_value_map(3);
-	flo_error err = FLO_ERROR_INIT;
-	flo_value *none = NULL;
 
 	if (flo__outline_is_plain(o, written))
 		flo__outline_put_doc(o, entry, "expr", written);
@@ -24,11 +47,9 @@ static void put_known(struct flo__outline *o, flo_value *map, const char *key,
 				 value);
 	else
 		flo_value_unref(value);
-	if (state == FLO__KNOWN_ERROR && o->st == FLO_OK) {
-		o->st = flo__known_eval(&o->known, expr, &err, &state, &none);
-		flo_value_unref(none);
-		flo__outline_put(o, entry, "error", flo_value_string(err.text));
-	}
+	if (state == FLO__KNOWN_ERROR)
+		put_error(o, entry, expr,
+			  strcmp(key, "when") == 0 ? "a boolean" : "an array");
 	flo__outline_put(o, map, key, entry);
 }
 

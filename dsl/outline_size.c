@@ -160,6 +160,8 @@ static void count_items(struct sizer *s, const struct flo__block *block,
 	if (items != NULL && state == FLO__KNOWN_YES &&
 	    flo_value_typeof(items) == FLO_VALUE_LIST)
 		size->items = flo_value_len(items);
+	else if (items != NULL)
+		state = FLO__KNOWN_ERROR; /* so each run says */
 	size->items_state = (uint8_t)state;
 	flo_value_unref(items);
 }
@@ -189,10 +191,12 @@ static void judge_when(struct sizer *s, const struct flo__node *node,
 
 	if (when != NULL && s->st == FLO_OK)
 		s->st = flo__known_eval(s->known, when, NULL, &state, &value);
-	size->when = (uint8_t)state;
 	if (state == FLO__KNOWN_YES &&
 	    flo_value_typeof(value) == FLO_VALUE_BOOL)
 		size->skipped = !flo_value_get_bool(value);
+	else if (state == FLO__KNOWN_YES)
+		state = FLO__KNOWN_ERROR; /* so each run says */
+	size->when = (uint8_t)state;
 	flo_value_unref(value);
 }
 

@@ -374,6 +374,23 @@ static void a_matrix_that_cannot_be_made_says_why(void **state)
 	}
 }
 
+static void what_is_of_another_type_fails_for_certain(void **state)
+{
+	struct told told = outline_of(
+		"{\"name\": \"p\", \"params\": {\"list\": {\"type\": "
+		"\"array\"}, \"map\": {\"type\": \"object\", \"default\": "
+		"{\"go\": 1}}}, \"steps\": [{\"name\": \"f\", \"foreach\": "
+		"\"params.list\", \"exec\": [\"x\"]}, {\"name\": \"w\", "
+		"\"when\": \"params.map.go\", \"exec\": [\"x\"]}]}",
+		NULL, 0);
+
+	(void)state;
+	assert_int_equal(told.st, FLO_OK);
+	assert_tells(&told, "f", "\"error\":\"null is not an array\"");
+	assert_tells(&told, "w", "\"error\":\"1 is not a boolean\"");
+	told_fini(&told);
+}
+
 /* A plan that includes FILE twice, once as each item of a matrix. */
 #define OUTER                                                                  \
 	"{\"name\": \"p\", \"timeout\": \"1h\", \"steps\": ["                  \
@@ -559,6 +576,7 @@ int main(void)
 		cmocka_unit_test(retries_tell_their_waits),
 		cmocka_unit_test(values_of_env_are_not_told),
 		cmocka_unit_test(chains_and_breadth_are_counted),
+		cmocka_unit_test(what_is_of_another_type_fails_for_certain),
 		cmocka_unit_test(combinations_are_counted_as_they_run),
 		cmocka_unit_test(a_matrix_that_cannot_be_made_says_why),
 		cmocka_unit_test(what_a_file_is_given_is_known_inside),
