@@ -113,16 +113,44 @@ static char *limit_text(const flo_value *step)
 	return format("%s at once", cli_map_text(limit, "expr"));
 }
 
+/* "matrix os x bits: 4 combinations". */
+static char *matrix_text(const flo_value *matrix)
+{
+	const flo_value *axes = flo_value_map_get(matrix, "axes");
+	int64_t count = int_of(matrix, "count", -1);
+	char *text = copy_of("matrix"), *longer;
+
+	for (size_t i = 0; i < flo_value_len(axes); i++) {
+		longer = format("%s%s%s", text, i ? " x " : " ",
+				cli_map_text(flo_value_list_at(axes, i),
+					     "name"));
+		free(text);
+		text = longer;
+	}
+	if (count < 0)
+		return text;
+	longer = format("%s: %" PRId64 " combination%s", text, count,
+			count == 1 ? "" : "s");
+	free(text);
+	return longer;
+}
+
 static char *each_text(const flo_value *step)
 {
+	const flo_value *matrix = flo_value_map_get(step, "matrix");
 	const flo_value *foreach = flo_value_map_get(step, "foreach");
 	const char *expr = cli_map_text(foreach, "expr");
 	char *limit = limit_text(step), *text;
 	const char *comma = *limit ? ", " : "";
 
-	if (!foreach)
+	if (!foreach && !matrix)
 		return limit;
-	if (*expr)
+	if (matrix) {
+		char *axes = matrix_text(matrix);
+
+		text = format("%s%s%s", axes, comma, limit);
+		free(axes);
+	} else if (*expr)
 		text = format("foreach %s of %s%s%s", cli_map_text(step, "as"),
 			      expr, comma, limit);
 	else
@@ -171,11 +199,13 @@ static void fill(struct cli_graph_node *node, const flo_value *step)
 {
 	const char *title = cli_map_text(step, "title");
 	const flo_value *when = flo_value_map_get(step, "when");
+	const flo_value *call = flo_value_map_get(step, "pipeline");
 
 	node->path = copy_of(cli_map_text(step, "path"));
 	node->name = copy_of(cli_map_text(step, "name"));
 	node->label = copy_of(*title ? title : node->name);
-	node->what = copy_of(what_text(step));
+	node->what = call ? format("pipeline %s", cli_map_text(call, "file"))
+			  : copy_of(what_text(step));
 	node->each = each_text(step);
 	node->when = copy_of(when ? cli_map_text(when, "expr") : "");
 	node->is_block = is_block(step);

@@ -358,6 +358,13 @@ flo_status flo__params_bind(const struct flo__params *params,
 	return bind(params, given, false, err, ret_params);
 }
 
+flo_status flo__params_bind_partly(const struct flo__params *params,
+				   const flo_value *given, flo_error *err,
+				   flo_value **ret_params)
+{
+	return bind(params, given, true, err, ret_params);
+}
+
 flo_status flo__dsl_bind(const struct flo__plan *plan, const flo_value *given,
 			 flo_error *err, flo_value **ret_params)
 {

@@ -36,8 +36,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SEPARATOR 0x1e
-
 /* Names of a cycle that are shown. */
 #define CYCLE_SHOWN_MAX 10
 
@@ -352,7 +350,8 @@ bool flo__include_first(struct flo__compiler *c, const char *text, size_t len)
 	struct flo__file *file = file_new(c);
 	const char *slash = strrchr(options->file, '/');
 	const char *base = slash != NULL ? slash + 1 : options->file;
-	const char *end = options->pinned ? memchr(text, SEPARATOR, len) : NULL;
+	const char *end =
+		options->pinned ? memchr(text, FLO__PIN_SEPARATOR, len) : NULL;
 	size_t own = end != NULL ? (size_t)(end - text) : len;
 
 	flo__doc_init(&c->doc, text, own);
@@ -548,7 +547,7 @@ void flo__dsl_pin(const struct flo__plan *plan, const char *text, size_t len,
 		st = put_file(pins, file);
 	if (st == FLO_OK)
 		json = flo_value_to_json(pins);
-	flo__strbuf_addc(sb, SEPARATOR);
+	flo__strbuf_addc(sb, FLO__PIN_SEPARATOR);
 	if (json != NULL)
 		flo__strbuf_adds(sb, json);
 	else

@@ -1,8 +1,8 @@
 #include "dsl/outline_p.h"
 
+#include "base/alloc.h"
+#include "base/contract.h"
 #include "base/time.h"
-
-#include <string.h>
 
 static flo_status not_yet(struct flo__known *known, flo_error *err)
 {
@@ -16,44 +16,54 @@ static flo_status known_get(const struct flo__scope *scope,
 {
 	/* The scope is the first field of what is being asked. */
 	struct flo__known *known = (struct flo__known *)(uintptr_t)scope;
+	const struct flo__known_unit *unit = &known->units[known->at];
 
 	switch (ref->var) {
 	case FLO__VAR_PARAMS:
-		known->asked |= !known->complete;
-		*ret_value = flo_value_ref(known->params);
+		known->asked |= !unit->complete;
+		*ret_value = flo_value_ref(unit->params);
 		return FLO_OK;
 	case FLO__VAR_ENV:
-		known->asked |= !known->env_complete;
-		*ret_value = flo_value_ref(known->env);
+		known->asked |= !unit->env_complete;
+		*ret_value = flo_value_ref(unit->env);
 		return FLO_OK;
 	default:
 		return not_yet(known, err);
 	}
 }
 
-/* Whether all params of the declaration are in the map. */
-static bool is_complete(const struct flo__plan *plan, const flo_value *params)
+flo_status flo__known_env(struct flo__known *known,
+			  const struct flo__env_entry *env, uint32_t len)
 {
-	return flo_value_len(params) ==
-	       ((const struct flo__dsl_plan *)plan)->params.len;
-}
-
-static flo_status read_env(struct flo__known *known)
-{
-	const struct flo__plan *plan = known->plan;
+	struct flo__known_unit *unit = &known->units[known->at];
 	flo_status st = FLO_OK;
 
-	for (uint32_t i = 0; i < plan->env_len && st == FLO_OK; i++) {
+	unit->env = flo_value_map(len);
+	if (unit->env == NULL)
+		return FLO_NOMEM;
+	for (uint32_t i = 0; i < len && st == FLO_OK; i++) {
 		enum flo__known_state state;
 		flo_value *value = NULL;
 
-		st = flo__known_eval(known, plan->env[i].value, NULL, &state,
-				     &value);
+		st = flo__known_eval(known, env[i].value, NULL, &state, &value);
 		if (st == FLO_OK && state == FLO__KNOWN_YES)
-			st = flo_value_map_set(known->env, plan->env[i].name,
-					       value);
+			st = flo_value_map_set(unit->env, env[i].name, value);
 	}
-	known->env_complete = flo_value_len(known->env) == plan->env_len;
+	unit->env_complete = flo_value_len(unit->env) == len;
+	return st;
+}
+
+static flo_status bind_first(struct flo__known *known, const flo_value *given,
+			     flo_error *err)
+{
+	const struct flo__plan *plan = known->plan;
+	struct flo__known_unit *unit = &known->units[0];
+	flo_status st = flo__dsl_bind_partly(plan, given, err, &unit->params);
+
+	if (st == FLO_OK)
+		unit->complete =
+			flo_value_len(unit->params) ==
+			((const struct flo__dsl_plan *)plan)->params.len;
 	return st;
 }
 
@@ -61,15 +71,17 @@ flo_status flo__known_init(struct flo__known *known,
 			   const struct flo__plan *plan, const flo_value *given,
 			   flo_error *err)
 {
-	flo_status st;
+	flo_status st = FLO_NOMEM;
 
 	*known = (struct flo__known){.scope = {.get = known_get}, .plan = plan};
-	st = flo__dsl_bind_partly(plan, given, err, &known->params);
-	if (st != FLO_OK)
-		return st;
-	known->complete = is_complete(plan, known->params);
-	known->env = flo_value_map(plan->env_len);
-	st = known->env != NULL ? read_env(known) : FLO_NOMEM;
+	known->units = flo__calloc(1, sizeof(*known->units));
+	if (known->units == NULL)
+		goto out;
+	known->units_len = 1;
+	TRY(bind_first(known, given, err));
+	TRY(flo__known_env(known, plan->env, plan->env_len));
+	TRY(flo__known_add_calls(known));
+out:
 	if (st == FLO_NOMEM)
 		flo_error_set(err, st, "out of memory");
 	return st;
@@ -77,10 +89,16 @@ flo_status flo__known_init(struct flo__known *known,
 
 void flo__known_fini(struct flo__known *known)
 {
-	flo_value_unref(known->params);
-	flo_value_unref(known->env);
-	known->params = NULL;
-	known->env = NULL;
+	for (uint32_t i = 0; i < known->units_len; i++) {
+		flo_value_unref(known->units[i].params);
+		flo_value_unref(known->units[i].env);
+		flo_value_unref(known->units[i].error);
+	}
+	flo__free(known->units);
+	flo__free(known->unit_of);
+	known->units = NULL;
+	known->unit_of = NULL;
+	known->units_len = 0;
 }
 
 /*

@@ -2,7 +2,7 @@
 
 static uint32_t top(struct flo__outline *o, const char *name)
 {
-	return flo__doc_get(&o->doc, 0, name);
+	return flo__doc_get(o->doc, 0, name);
 }
 
 /* Where the value of a param comes from. */
@@ -21,7 +21,7 @@ static flo_value *param_value(struct flo__outline *o,
 			      const struct flo__param *param)
 {
 	const flo_value *value =
-		flo_value_map_get(o->known.params, param->name);
+		flo_value_map_get(o->known.units[0].params, param->name);
 	flo_value *map = flo_value_map(4);
 
 	flo__outline_put(o, map, "name", flo_value_string(param->name));
@@ -53,6 +53,51 @@ static flo_value *params_value(struct flo__outline *o)
 	return list;
 }
 
+/* Where the value comes from, in the words of the pipeline. */
+static flo_value *secret_value(struct flo__outline *o,
+			       const struct flo__secret *secret,
+			       const char *file)
+{
+	flo_value *map = flo_value_map(3);
+	flo_value *argv;
+
+	flo__outline_put(o, map, "name", flo_value_string(secret->name));
+	if (secret->kind == FLO__SECRET_EXEC) {
+		argv = flo_value_list(4);
+		for (const char *const *arg = secret->argv; *arg != NULL; arg++)
+			flo__outline_add(o, argv, flo_value_string(*arg));
+		flo__outline_put(o, map, "exec", argv);
+	} else {
+		flo__outline_put(o, map,
+				 secret->kind == FLO__SECRET_ENV ? "env"
+								 : "file",
+				 flo_value_string(secret->from));
+	}
+	if (file != NULL)
+		flo__outline_put(o, map, "pipeline", flo_value_string(file));
+	return map;
+}
+
+/* Those of all files: each of them is read when the run begins. */
+static flo_value *secrets_value(struct flo__outline *o)
+{
+	const struct flo__plan *plan = o->plan;
+	const struct flo__file *first =
+		((const struct flo__dsl_plan *)plan)->files;
+	flo_value *list = flo_value_list(plan->secrets_len);
+
+	for (const struct flo__file *file = first; file != NULL;
+	     file = file->next)
+		for (uint32_t i = 0; i < file->secrets_len; i++)
+			flo__outline_add(
+				o, list,
+				secret_value(
+					o,
+					&plan->secrets[file->secrets_first + i],
+					file != first ? file->name : NULL));
+	return list;
+}
+
 static flo_value *limit_value(struct flo__outline *o)
 {
 	flo_value *map = flo_value_map(2);
@@ -69,7 +114,7 @@ static flo_value *limit_value(struct flo__outline *o)
 flo_value *flo__outline_run(struct flo__outline *o)
 {
 	const struct flo__plan *plan = o->plan;
-	flo_value *map = flo_value_map(12);
+	flo_value *map = flo_value_map(16);
 
 	flo__outline_put(o, map, "pipeline", flo_value_string(plan->name));
 	if (plan->description != NULL)
@@ -78,6 +123,8 @@ flo_value *flo__outline_run(struct flo__outline *o)
 	flo__outline_put(o, map, "file", flo_value_string(plan->file));
 	flo__outline_put(o, map, "dir", flo_value_string(plan->dir));
 	flo__outline_put(o, map, "params", params_value(o));
+	if (plan->secrets_len != 0)
+		flo__outline_put(o, map, "secrets", secrets_value(o));
 	flo__outline_put_names(o, map, "env", top(o, "env"));
 	flo__outline_put(o, map, "limit", limit_value(o));
 	if (o->timeout_ns != 0)

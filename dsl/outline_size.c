@@ -146,14 +146,22 @@ static void count_items(struct sizer *s, const struct flo__block *block,
 {
 	enum flo__known_state state = FLO__KNOWN_NO;
 	flo_value *items = NULL;
+	uint64_t n;
 
 	size->items = FLO__OUTLINE_MANY;
+	if (block->matrix != NULL && s->st == FLO_OK)
+		s->st = flo__known_matrix(s->known, block->matrix, NULL, &state,
+					  &n);
+	if (block->matrix != NULL && state == FLO__KNOWN_YES)
+		size->items = n;
 	if (block->items != NULL && s->st == FLO_OK)
 		s->st = flo__known_eval(s->known, block->items, NULL, &state,
 					&items);
-	if (state == FLO__KNOWN_YES &&
+	if (items != NULL && state == FLO__KNOWN_YES &&
 	    flo_value_typeof(items) == FLO_VALUE_LIST)
 		size->items = flo_value_len(items);
+	else if (items != NULL)
+		state = FLO__KNOWN_ERROR; /* so each run says */
 	size->items_state = (uint8_t)state;
 	flo_value_unref(items);
 }
@@ -183,11 +191,24 @@ static void judge_when(struct sizer *s, const struct flo__node *node,
 
 	if (when != NULL && s->st == FLO_OK)
 		s->st = flo__known_eval(s->known, when, NULL, &state, &value);
-	size->when = (uint8_t)state;
 	if (state == FLO__KNOWN_YES &&
 	    flo_value_typeof(value) == FLO_VALUE_BOOL)
 		size->skipped = !flo_value_get_bool(value);
+	else if (state == FLO__KNOWN_YES)
+		state = FLO__KNOWN_ERROR; /* so each run says */
+	size->when = (uint8_t)state;
 	flo_value_unref(value);
+}
+
+/* A file may have a limit of its own leaves. */
+static void bound_by_file(struct sizer *s, uint32_t id, struct flo__size *size)
+{
+	uint64_t limit;
+
+	flo__known_enter_call(s->known, id);
+	limit = number(s, &flo__outline_call(s->plan, id)->limit);
+	if (limit != 0 && limit < size->breadth)
+		size->breadth = limit;
 }
 
 static void sum_node(struct sizer *s, uint32_t id)
@@ -196,6 +217,7 @@ static void sum_node(struct sizer *s, uint32_t id)
 	struct flo__size *size = &s->sizes[id];
 
 	*size = (struct flo__size){0};
+	flo__known_enter(s->known, id);
 	judge_when(s, node, size);
 	if (node->kind == FLO__NODE_SEQUENCE)
 		sum_sequence(s, node, size);
@@ -214,6 +236,8 @@ static void sum_node(struct sizer *s, uint32_t id)
 		size->breadth = larger(size->breadth, last->breadth);
 		size->chain = plus(size->chain, last->chain);
 	}
+	if (flo__outline_call(s->plan, id) != NULL)
+		bound_by_file(s, id, size);
 	if (size->skipped)
 		size->leaves = size->breadth = size->chain = 0;
 }
@@ -235,6 +259,7 @@ flo_status flo__outline_sizes(struct flo__known *known,
 		s.st = FLO_NOMEM;
 	for (size_t i = n; i > 0 && s.st == FLO_OK; i--)
 		sum_node(&s, (uint32_t)(i - 1));
+	known->at = 0;
 	flo__free(s.ends);
 	flo__free(s.left);
 	flo__free(s.queue);

@@ -62,6 +62,11 @@ flo_status flo__params_bind(const struct flo__params *params,
 			    const flo_value *given, flo_error *err,
 			    flo_value **ret_params);
 
+/* What flo__dsl_bind_partly() does, likewise. */
+flo_status flo__params_bind_partly(const struct flo__params *params,
+				   const flo_value *given, flo_error *err,
+				   flo_value **ret_params);
+
 const char *flo__param_type_text(enum flo__param_type type);
 
 /*

@@ -177,7 +177,9 @@ typedef void (*flo_plan_fn)(flo_plan_part part, const flo_value *value,
  * Tell @fn (with @arg) what a run of @pipeline would do, and run nothing: steps
  * in the order in which they are written, a block before what is in it. What
  * follows from params alone is computed, the rest are expressions. Memory does
- * not grow with the number of items, and by some ten bytes with that of steps.
+ * not grow with the number of items, by some ten bytes with that of steps, and
+ * with what each pipeline within the pipeline is given. To count a matrix with
+ * an `exclude` takes 5 bytes a combination for that time.
  *
  * Unlike a run, it goes without required params: FLO_PLAN_RUN names those that
  * are missing. @options may be NULL. Any thread; @fn is called in this one.

@@ -3,6 +3,10 @@
 
 #include "base/value_p.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 /* Each part as a line of JSON. */
 static void tell(flo_plan_part part, const flo_value *value, void *arg)
 {
@@ -328,6 +332,178 @@ static void chains_and_breadth_are_counted(void **state)
 		"\"runs\":10,\"longest_chain\":3,\"at_once\":6}");
 }
 
+static void combinations_are_counted_as_they_run(void **state)
+{
+	(void)state;
+	assert_step("{\"name\": \"p\", \"params\": {\"b\": {\"type\": "
+		    "\"array\", \"default\": "
+		    "[3, 4, 4]}}, \"steps\": [{\"name\": \"m\", \"matrix\": "
+		    "{\"a\": [1, 2], \"b\": \"params.b\", \"exclude\": "
+		    "[{\"b\": 4, \"a\": 2}, {\"a\": 2, \"b\": 4}], "
+		    "\"include\": [{\"a\": 9, \"b\": 9}]}, \"exec\": "
+		    "[\"x\"]}]}",
+		    "m", "\"include\":[{\"a\":9,\"b\":9}],\"count\":5}");
+}
+
+static void a_matrix_that_cannot_be_made_says_why(void **state)
+{
+	static const char text[] =
+		"{\"name\": \"p\", \"params\": {\"b\": {\"type\": "
+		"\"array\", \"default\": [3]}, \"x\": {\"type\": \"array\", "
+		"\"default\": [{}]}}, \"steps\": [{\"name\": \"m\", "
+		"\"matrix\": {\"a\": \"[1, 2]\", \"b\": \"params.b\", "
+		"\"exclude\": \"params.x\"}, \"exec\": [\"x\"]}]}";
+	static const struct {
+		const char *params;
+		const char *want;
+	} cases[] = {
+		{NULL, "\"error\":\"exclude: item 0 would exclude all\""},
+		{"{\"x\": [1]}", "\"error\":\"exclude: item 0 is not a map\""},
+		{"{\"x\": [{\"c\": 1}]}", "has a key that is none of the"},
+		{"{\"x\": [{\"a\": 1}]}", "\"count\":1}"},
+		{"{\"x\": [{\"a\": 1}], \"b\": []}", "\"count\":0}"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct told told = outline_of(text, cases[i].params, 0);
+
+		assert_int_equal(told.st, FLO_OK);
+		assert_tells(&told, "m", cases[i].want);
+		told_fini(&told);
+	}
+}
+
+static void what_is_of_another_type_fails_for_certain(void **state)
+{
+	struct told told = outline_of(
+		"{\"name\": \"p\", \"params\": {\"list\": {\"type\": "
+		"\"array\"}, \"map\": {\"type\": \"object\", \"default\": "
+		"{\"go\": 1}}}, \"steps\": [{\"name\": \"f\", \"foreach\": "
+		"\"params.list\", \"exec\": [\"x\"]}, {\"name\": \"w\", "
+		"\"when\": \"params.map.go\", \"exec\": [\"x\"]}]}",
+		NULL, 0);
+
+	(void)state;
+	assert_int_equal(told.st, FLO_OK);
+	assert_tells(&told, "f", "\"error\":\"null is not an array\"");
+	assert_tells(&told, "w", "\"error\":\"1 is not a boolean\"");
+	told_fini(&told);
+}
+
+/* A plan that includes FILE twice, once as each item of a matrix. */
+#define OUTER                                                                  \
+	"{\"name\": \"p\", \"timeout\": \"1h\", \"steps\": ["                  \
+	"{\"name\": \"a\", \"exec\": [\"x\"], \"output\": \"json\"},"          \
+	"{\"name\": \"f\", \"pipeline\": \"inner.json\", \"timeout\": \"9m\"," \
+	" \"with\": {\"who\": \"you\", \"n\": \"${{ steps.a.output }}\"}},"    \
+	"{\"name\": \"m\", \"matrix\": {\"a\": [1, 2], \"b\": [1, 2],"         \
+	" \"exclude\": [{\"a\": 1, \"b\": 2}]}, \"pipeline\": \"inner.json\"," \
+	" \"with\": {\"who\": \"${{ string(item.a) }}\", \"n\": 2},"           \
+	" \"finally\": [{\"name\": \"l\", \"foreach\": [1], \"exec\": "        \
+	"[\"x\"]}]}]}"
+
+#define INNER                                                                  \
+	"{\"name\": \"i\", \"limit\": 1, \"timeout\": \"7m\","                 \
+	" \"params\": {\"who\": {\"required\": true}, \"n\": {\"type\": "      \
+	"\"integer\", \"default\": 1}}, \"defaults\": {\"timeout\": \"8m\"},"  \
+	" \"env\": {\"WHO\": \"${{ params.who }}\"},"                          \
+	" \"secrets\": {\"s\": {\"exec\": [\"pass\"]}},"                       \
+	" \"steps\": [{\"name\": \"s\", \"exec\": [\"x\"], \"env\": {\"S\": "  \
+	"\"${{ secrets.s }}\"}, \"when\": \"env.WHO == 'me'\"},"               \
+	" {\"name\": \"g\", \"foreach\": [1, 2], \"exec\": [\"x\"], "          \
+	"\"when\": \"params.n == 1\"}]}"
+
+/* The plan of OUTER, and its text as a run keeps it. */
+static struct flo__plan *outer_plan(struct flo__strbuf *pinned)
+{
+	char dir[] = "/tmp/flo-outline.XXXXXX";
+	char path[64];
+	struct flo__plan *plan = NULL;
+	FILE *file;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/inner.json", dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(INNER, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(compile_in(dir, OUTER, strlen(OUTER), NULL, &plan),
+			 FLO_OK);
+	/* What becomes of the file is of no matter from now on. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0);
+	flo__dsl_pin(plan, OUTER, strlen(OUTER), pinned);
+	return plan;
+}
+
+static struct told outline_of_outer(void)
+{
+	struct flo__strbuf pinned = FLO__STRBUF_INIT;
+	struct told told = {.lines = FLO__STRBUF_INIT, .err = FLO_ERROR_INIT};
+	struct flo__plan *plan = outer_plan(&pinned);
+	struct flo__dsl_outline options = {
+		.text = pinned.data,
+		.len = pinned.len,
+		.limit_default = 16,
+		.fn = tell,
+		.arg = &told.lines,
+	};
+
+	told.st = flo__dsl_outline(plan, &options, &told.err);
+	plan->free(plan);
+	flo__strbuf_fini(&pinned);
+	return told;
+}
+
+static void what_a_file_is_given_is_known_inside(void **state)
+{
+	struct told told = outline_of_outer();
+
+	(void)state;
+	assert_int_equal(told.st, FLO_OK);
+	assert_tells(&told, "f", "\"value\":\"you\",\"origin\":\"with\"}");
+	assert_tells(&told, "f",
+		     "\"expr\":\"${{ steps.a.output }}\",\"origin\":"
+		     "\"with\"}");
+	assert_tells(&told, "f.s", "\"value\":false}");
+	/* Its default does not count, for it is given something else. */
+	assert_tells(&told, "f.g", "{\"expr\":\"params.n == 1\"}");
+	assert_tells(&told, "m[*].s", "{\"expr\":\"env.WHO == 'me'\"}");
+	assert_tells(&told, "m[*].g",
+		     "{\"expr\":\"params.n == 1\",\"value\":false}");
+	told_fini(&told);
+}
+
+static void a_file_bounds_what_is_in_it_alone(void **state)
+{
+	static const char of_f[] = "\"timeout\":{\"text\":\"7m\",\"seconds\":"
+				   "420.0,\"origin\":\"file\",\"of\":\"f\"}";
+	struct told told = outline_of_outer();
+
+	(void)state;
+	assert_tells(&told, "f", of_f);
+	assert_tells(&told, "f.s", of_f);
+	assert_tells(&told, "f.g",
+		     "\"limit\":{\"value\":1,\"origin\":\"file\","
+		     "\"of\":\"f\"}");
+	assert_tells(&told, "m", "\"limit\":{\"value\":16,");
+	assert_tells(&told, "m.finally.l", "\"limit\":{\"value\":16,");
+	assert_tells(&told, "f.s", "\"file\":\"inner.json\"");
+	told_fini(&told);
+}
+
+static void secrets_say_where_they_come_from(void **state)
+{
+	struct told told = outline_of_outer();
+
+	(void)state;
+	assert_non_null(strstr(told.lines.data,
+			       "\"secrets\":[{\"name\":\"s\",\"exec\":"
+			       "[\"pass\"],\"pipeline\":\"inner.json\"}]"));
+	told_fini(&told);
+}
+
 /* Allocates nothing, so that only what tells it can fail. */
 static void count_part(flo_plan_part part, const flo_value *value, void *arg)
 {
@@ -336,13 +512,13 @@ static void count_part(flo_plan_part part, const flo_value *value, void *arg)
 	++*(unsigned *)arg;
 }
 
-static void out_of_memory_anywhere_is_an_error(void **state)
+static void assert_survives_no_memory(const struct flo__plan *plan,
+				      const char *text, size_t len)
 {
-	struct flo__plan *plan = plan_of(LIMITS);
 	unsigned parts;
 	struct flo__dsl_outline options = {
-		.text = LIMITS,
-		.len = strlen(LIMITS),
+		.text = text,
+		.len = len,
 		.limit_default = 16,
 		.fn = count_part,
 		.arg = &parts,
@@ -350,7 +526,6 @@ static void out_of_memory_anywhere_is_an_error(void **state)
 	flo_status st = FLO_NOMEM;
 	long n;
 
-	(void)state;
 	for (n = 1; st == FLO_NOMEM; n++) {
 		parts = 0;
 		flo__alloc_fail_at(n, 0);
@@ -360,7 +535,26 @@ static void out_of_memory_anywhere_is_an_error(void **state)
 	assert_int_equal(st, FLO_OK);
 	assert_true(n > 100);
 	assert_true(parts > 8);
+}
+
+static void out_of_memory_anywhere_is_an_error(void **state)
+{
+	struct flo__plan *plan = plan_of(LIMITS);
+
+	(void)state;
+	assert_survives_no_memory(plan, LIMITS, strlen(LIMITS));
 	plan->free(plan);
+}
+
+static void out_of_memory_in_a_file_is_an_error(void **state)
+{
+	struct flo__strbuf pinned = FLO__STRBUF_INIT;
+	struct flo__plan *plan = outer_plan(&pinned);
+
+	(void)state;
+	assert_survives_no_memory(plan, pinned.data, pinned.len);
+	plan->free(plan);
+	flo__strbuf_fini(&pinned);
 }
 
 int main(void)
@@ -382,7 +576,14 @@ int main(void)
 		cmocka_unit_test(retries_tell_their_waits),
 		cmocka_unit_test(values_of_env_are_not_told),
 		cmocka_unit_test(chains_and_breadth_are_counted),
+		cmocka_unit_test(what_is_of_another_type_fails_for_certain),
+		cmocka_unit_test(combinations_are_counted_as_they_run),
+		cmocka_unit_test(a_matrix_that_cannot_be_made_says_why),
+		cmocka_unit_test(what_a_file_is_given_is_known_inside),
+		cmocka_unit_test(a_file_bounds_what_is_in_it_alone),
+		cmocka_unit_test(secrets_say_where_they_come_from),
 		cmocka_unit_test(out_of_memory_anywhere_is_an_error),
+		cmocka_unit_test(out_of_memory_in_a_file_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
