@@ -283,6 +283,41 @@ static void drop(struct check *c, uint32_t first, uint32_t n)
 		c->code->ins[i].op = FLO__OP_NOP;
 }
 
+/*
+ * Follow what instructions @i and on select from the output of the step @node,
+ * as far as it is known. The types of the output itself.
+ */
+static unsigned check_output(struct check *c, uint32_t i, uint32_t node)
+{
+	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_STEP};
+	struct flo__names *names = c->names;
+	const struct flo__ins *ins;
+	unsigned types = ANY;
+	unsigned first;
+	uint32_t n;
+
+	if (names->output == NULL)
+		return ANY;
+	names->output(names, NULL, 0, &node, &types, &problem);
+	first = types;
+	while ((n = member_at(c, i, &ins)) != 0 && ins->op != FLO__OP_HAS) {
+		size_t len;
+		const char *name = const_text(c, ins, &len);
+
+		if (names->output(names, name, len, &node, &types, &problem) !=
+		    FLO_OK) {
+			tell(c, &problem, ins);
+			break;
+		}
+		if (node == FLO__NODE_NONE)
+			break;
+		i += n;
+		c->member_ins = i - 1;
+		c->member_types = types;
+	}
+	return first;
+}
+
 /* steps.NAME and the field after it, from the IDENT at @i. */
 static unsigned check_step(struct check *c, uint32_t i, struct flo__ref *ref)
 {
@@ -331,6 +366,8 @@ static unsigned check_step(struct check *c, uint32_t i, struct flo__ref *ref)
 	c->code->ins[i].op = FLO__OP_REF;
 	c->code->ins[i].a = flo__code_ref(c->code, ref);
 	drop(c, i + 1, n);
+	if (ref->var == FLO__VAR_STEP && ref->field == FLO__FIELD_OUTPUT)
+		return check_output(c, i + 1 + n, ref->node);
 	return field_types(ref->field);
 }
 

@@ -515,7 +515,9 @@ struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 			      unsigned sees)
 {
 	struct flo__view view = {
-		.names = {.var = view_var, .member = view_member},
+		.names = {.var = view_var,
+			  .member = view_member,
+			  .output = flo__view_output},
 		.c = c,
 		.node = node,
 		.sees = sees,
