@@ -94,12 +94,35 @@ static void want(struct check *c, const struct flo__ins *ins, unsigned types,
 		mismatch(c, ins, what, types);
 }
 
-/* Numbers compare with each other; everything compares with null. */
+/*
+ * Numbers compare with each other. Everything may be asked whether it is null;
+ * but that one side could be null does not make the other side its equal.
+ */
 static unsigned comparable(unsigned types)
 {
 	if ((types & NUMBERS) != 0)
 		types |= NUMBERS;
 	return types;
+}
+
+/* What to do about operands of the types @a and @b that do not fit. */
+static const char *pair_hint(unsigned op, unsigned a, unsigned b)
+{
+	unsigned both = (a | b) & ~BIT(NULL);
+	unsigned time = both & ~(NUMBERS | BIT(STRING));
+	bool sum = op == FLO__OP_ADD || op == FLO__OP_SUB;
+
+	if ((a & b & ~BIT(NULL)) != 0)
+		return NULL;
+	if (time == 0)
+		return "convert one side: string(), int(), double()";
+	if (op == FLO__OP_MUL || op == FLO__OP_DIV || op == FLO__OP_MOD)
+		return NULL;
+	if (time == BIT(DURATION) || (time == BIT(TIMESTAMP) && sum))
+		return "a duration is written duration(\"90s\")";
+	if (time == BIT(TIMESTAMP))
+		return "a time is written timestamp(\"2000-12-31T23:59:59Z\")";
+	return NULL;
 }
 
 static void check_pair(struct check *c, const struct flo__ins *ins, unsigned a,
@@ -112,10 +135,7 @@ static void check_pair(struct check *c, const struct flo__ins *ins, unsigned a,
 	if (c->code->dynamic)
 		return;
 	flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0,
-			 (a & b) == 0 && ((a | b) & ~(NUMBERS | BIT(STRING))) ==
-						 0
-				 ? "convert one side: string(), int(), double()"
-				 : NULL,
+			 pair_hint(ins->op, a, b),
 			 "%s does not go between %s and %s", what,
 			 a_name != NULL ? a_name : "these",
 			 b_name != NULL ? b_name : "that");
@@ -153,8 +173,8 @@ static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 	switch ((enum flo__op)ins->op) {
 	case FLO__OP_EQ:
 	case FLO__OP_NE:
-		if ((comparable(a) & comparable(b)) == 0 &&
-		    ((a | b) & BIT(NULL)) == 0)
+		if ((comparable(a) & comparable(b)) == 0 && a != BIT(NULL) &&
+		    b != BIT(NULL))
 			check_pair(c, ins, a, b, signs[ins->op - FLO__OP_EQ]);
 		return BIT(BOOL);
 	case FLO__OP_LT:
@@ -226,6 +246,8 @@ static unsigned field_types(enum flo__step_field field)
 		return BIT(INT);
 	case FLO__FIELD_ERROR:
 		return BIT(MAP) | BIT(NULL);
+	case FLO__FIELD_DURATION:
+		return BIT(DURATION);
 	default:
 		return ANY;
 	}
@@ -259,6 +281,41 @@ static void drop(struct check *c, uint32_t first, uint32_t n)
 {
 	for (uint32_t i = first; i < first + n; i++)
 		c->code->ins[i].op = FLO__OP_NOP;
+}
+
+/*
+ * Follow what instructions @i and on select from the output of the step @node,
+ * as far as it is known. The types of the output itself.
+ */
+static unsigned check_output(struct check *c, uint32_t i, uint32_t node)
+{
+	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_STEP};
+	struct flo__names *names = c->names;
+	const struct flo__ins *ins;
+	unsigned types = ANY;
+	unsigned first;
+	uint32_t n;
+
+	if (names->output == NULL)
+		return ANY;
+	names->output(names, NULL, 0, &node, &types, &problem);
+	first = types;
+	while ((n = member_at(c, i, &ins)) != 0 && ins->op != FLO__OP_HAS) {
+		size_t len;
+		const char *name = const_text(c, ins, &len);
+
+		if (names->output(names, name, len, &node, &types, &problem) !=
+		    FLO_OK) {
+			tell(c, &problem, ins);
+			break;
+		}
+		if (node == FLO__NODE_NONE)
+			break;
+		i += n;
+		c->member_ins = i - 1;
+		c->member_types = types;
+	}
+	return first;
 }
 
 /* steps.NAME and the field after it, from the IDENT at @i. */
@@ -309,6 +366,8 @@ static unsigned check_step(struct check *c, uint32_t i, struct flo__ref *ref)
 	c->code->ins[i].op = FLO__OP_REF;
 	c->code->ins[i].a = flo__code_ref(c->code, ref);
 	drop(c, i + 1, n);
+	if (ref->var == FLO__VAR_STEP && ref->field == FLO__FIELD_OUTPUT)
+		return check_output(c, i + 1 + n, ref->node);
 	return field_types(ref->field);
 }
 

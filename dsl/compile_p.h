@@ -251,6 +251,11 @@ struct flo__view {
 struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 			      unsigned sees);
 
+/* outputs.c: struct flo__names's output. */
+flo_status flo__view_output(struct flo__names *names, const char *name,
+			    size_t len, uint32_t *node, unsigned *types,
+			    struct flo__expr_problem *problem);
+
 /* hint.c: how a step is reached that lies inside another block; or NULL. */
 const char *flo__hint_inside(const struct flo__view *view, const char *name,
 			     size_t len, char *buf, size_t size);

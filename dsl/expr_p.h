@@ -275,6 +275,12 @@ struct flo__names {
 	flo_status (*member)(struct flo__names *names, const char *name,
 			     size_t len, struct flo__ref *ref, unsigned *types,
 			     struct flo__expr_problem *problem);
+	/* The output of the step *@node, or with @name what that member of it
+	 * is: *@types is set, *@node becomes the child, FLO__NODE_NONE where
+	 * nothing more is known. NULL: nothing is known of outputs. */
+	flo_status (*output)(struct flo__names *names, const char *name,
+			     size_t len, uint32_t *node, unsigned *types,
+			     struct flo__expr_problem *problem);
 };
 
 /*

@@ -416,18 +416,27 @@ static flo_status find_env(struct flo__view *view, const char *name, size_t len,
 	return FLO_NOTFOUND;
 }
 
-static flo_status find_field(const char *const *fields, size_t n,
+/* A field of `run` or `step`, and what it may be. */
+struct field {
+	const char *name;
+	unsigned types;
+};
+
+static flo_status find_field(const struct field *fields, size_t n,
 			     const char *what, const char *name, size_t len,
-			     struct flo__expr_problem *problem)
+			     unsigned *types, struct flo__expr_problem *problem)
 {
 	struct flo__nearest near;
 	char hint[96];
 
 	flo__nearest_init(&near, name, len);
 	for (size_t i = 0; i < n; i++) {
-		if (is(name, len, fields[i]))
+		if (is(name, len, fields[i].name)) {
+			*types = fields[i].types;
 			return FLO_OK;
-		flo__nearest_offer(&near, fields[i], strlen(fields[i]));
+		}
+		flo__nearest_offer(&near, fields[i].name,
+				   strlen(fields[i].name));
 	}
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0,
 			 flo__nearest_hint(&near, hint, sizeof(hint)),
@@ -453,11 +462,22 @@ static flo_status view_member(struct flo__names *names, const char *name,
 			      size_t len, struct flo__ref *ref, unsigned *types,
 			      struct flo__expr_problem *problem)
 {
-	static const char *const run[] = {"id",		 "name",  "trace_id",
-					  "status",	 "error", "started_at",
-					  "scheduled_at"};
-	static const char *const step[] = {"exit_code", "signal", "kind",
-					   "attempt", "stderr_tail"};
+	static const struct field run[] = {
+		{"id", FLO_TYPES(STRING)},
+		{"name", FLO_TYPES(STRING)},
+		{"trace_id", FLO_TYPES(STRING)},
+		{"status", FLO_TYPES(STRING)},
+		{"error", FLO_TYPES(MAP) | FLO_TYPES(NULL)},
+		{"started_at", FLO_TYPES(TIMESTAMP)},
+		{"scheduled_at", FLO_TYPES(TIMESTAMP) | FLO_TYPES(NULL)},
+	};
+	static const struct field step[] = {
+		{"exit_code", FLO_TYPES(INT) | FLO_TYPES(NULL)},
+		{"signal", FLO_TYPES(STRING) | FLO_TYPES(NULL)},
+		{"kind", FLO_TYPES(STRING) | FLO_TYPES(NULL)},
+		{"attempt", FLO_TYPES(INT)},
+		{"stderr_tail", FLO_TYPES(STRING) | FLO_TYPES(NULL)},
+	};
 	struct flo__view *view = (struct flo__view *)names;
 
 	switch (ref->var) {
@@ -469,21 +489,23 @@ static flo_status view_member(struct flo__names *names, const char *name,
 		if (name != NULL &&
 		    find_env(view, name, len, problem) != FLO_OK)
 			return FLO_NOTFOUND;
+		if (name != NULL)
+			*types = FLO_TYPES(STRING);
 		return flo__secrets_env(view, name, len, ref, problem);
 	case FLO__VAR_SECRETS:
 		return flo__secrets_member(view, name, len, ref, types,
 					   problem);
 	case FLO__VAR_RUN:
-		return name == NULL
-			       ? FLO_OK
-			       : find_field(run, 7, "run", name, len, problem);
+		return name == NULL ? FLO_OK
+				    : find_field(run, 7, "run", name, len,
+						 types, problem);
 	case FLO__VAR_ITEM:
 		return find_item_key(view->c, ref->node, name, len, types,
 				     problem);
 	case FLO__VAR_ATTEMPT:
 		return name == NULL ? FLO_OK
 				    : find_field(step, 5, "step", name, len,
-						 problem);
+						 types, problem);
 	default:
 		return FLO_OK;
 	}
@@ -493,7 +515,9 @@ struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 			      unsigned sees)
 {
 	struct flo__view view = {
-		.names = {.var = view_var, .member = view_member},
+		.names = {.var = view_var,
+			  .member = view_member,
+			  .output = flo__view_output},
 		.c = c,
 		.node = node,
 		.sees = sees,

@@ -356,7 +356,7 @@ static const struct flo__expr *finish(struct flo__compiler *c, bool ok)
 	return expr;
 }
 
-/* "a string"; of several types no word. */
+/* "a string"; of several types no word, but for null beside another. */
 static const char *types_text(unsigned types)
 {
 	static const struct {
@@ -374,6 +374,8 @@ static const char *types_text(unsigned types)
 		{FLO_TYPES(MAP), "a map"},
 	};
 
+	if (types != FLO_TYPES(NULL))
+		types &= ~FLO_TYPES(NULL);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (texts[i].types == types)
 			return texts[i].text;

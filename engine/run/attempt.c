@@ -180,10 +180,12 @@ static flo_status plain_value(const struct flo__work *w,
 	if (!flo__utf8_valid(text.data, text.len))
 		return flo_error_set(err, FLO_SYNTAX,
 				     "the output is not UTF-8 text");
-	if (text.len > 0 && text.data[text.len - 1] == '\n')
-		text.len--;
+	/* A newline ends a line, so here the last one is not cut off: an empty
+	 * line at the end is a line. */
 	if (w->leaf->output == FLO__OUTPUT_LINES)
 		return lines_value(&text, err, ret);
+	if (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.len--;
 	*ret = flo_value_stringn(text.data, text.len);
 	return *ret != NULL ? FLO_OK
 			    : flo_error_set(err, FLO_NOMEM, "out of memory");
