@@ -180,11 +180,14 @@ struct flo__p {
 	/* atomic: see enum; release by who gives the P up, acquire by who
 	 * takes it */
 	_Atomic uint32_t status;
-	uint32_t mon_tick;  /* monitor only: what it saw last */
-	uint64_t mon_seen;  /* monitor only: progress at the last change */
-	bool mon_blocked;   /* monitor only: and that it was blocked */
-	uint64_t mon_since; /* monitor only: since when */
-	bool relief;	    /* constant */
+	uint32_t mon_tick; /* monitor only: what it saw last */
+	bool mon_blocked;  /* monitor only: and that it was blocked */
+	/* monitor only: the tick and the spawns it saw, and since when */
+	uint32_t mon_turn;
+	uint64_t mon_turn_since;
+	uint64_t mon_spawned;
+	uint64_t mon_spawned_since;
+	bool relief; /* constant */
 	bool detour; /* constant: never straight from one G to the next */
 	/* relaxed, hints of thieves to each other: when they last looked, and
 	 * the tick then (idle.c) */
@@ -385,11 +388,13 @@ bool flo__relief_in_excess(flo_runtime *rt);
 void flo__relief_retire(struct flo__m *m);
 bool flo__relief_drop(flo_runtime *rt, struct flo__p *p);
 void flo__relief_set(flo_runtime *rt, uint32_t stuck);
+void flo__relief_share(flo_runtime *rt, struct flo__p *p);
 
 /* runq.c: the ring of a P */
 bool flo__runq_put(struct flo__p *p, struct flo__g *g,
 		   struct flo__gbatch *spill);
 struct flo__g *flo__runq_get(struct flo__p *p);
+struct flo__g *flo__runq_take(struct flo__p *p);
 struct flo__g *flo__runq_steal(struct flo__p *thief, struct flo__p *victim,
 			       bool take_next);
 uint32_t flo__runq_len(const struct flo__p *p);

@@ -1,7 +1,8 @@
 /*
  * The monitor: a thread without a P that looks after those who cannot.
  *
- *  - A P that ran the same G for 10 ms gets a relief P beside it (relief.c).
+ *  - A P that ran the same G for 10 ms loses its queue to all, and gets a relief
+ *    P beside it (relief.c).
  *  - A P whose M has been in a blocking region for two looks is retaken.
  *  - While no M is idle, nobody drives the poller: it polls every 10 ms.
  *  - While an M runs one G for long, its timers and the poller are late, even
@@ -55,26 +56,50 @@ static bool look_at_blocked(flo_runtime *rt)
 	return any;
 }
 
-/* How many P's have run one G for too long? Starting others is progress. */
-static uint32_t count_stuck(flo_runtime *rt)
+/* Has @p run one G for too long? */
+static bool look_at_turn(struct flo__p *p, uint64_t now)
 {
-	uint64_t now = flo__clock(), progress;
+	uint32_t tick =
+		atomic_load_explicit(&p->shown_tick, memory_order_relaxed);
+
+	if (tick != p->mon_turn || atomic_load(&p->status) != FLO__P_RUNNING) {
+		p->mon_turn = tick;
+		p->mon_turn_since = now;
+	}
+	return now - p->mon_turn_since >= FLO__HOG_NS;
+}
+
+/* Has it started nobody for as long? */
+static bool look_at_spawns(struct flo__p *p, uint64_t now)
+{
+	uint64_t spawned =
+		atomic_load_explicit(&p->spawned, memory_order_relaxed);
+
+	if (spawned != p->mon_spawned) {
+		p->mon_spawned = spawned;
+		p->mon_spawned_since = now;
+	}
+	return now - p->mon_spawned_since >= FLO__HOG_NS;
+}
+
+/*
+ * What is queued behind a G that runs for too long goes to those who schedule.
+ * How many P's need relief? Starting others is progress.
+ */
+static uint32_t look_at_hogs(flo_runtime *rt)
+{
+	uint64_t now = flo__clock();
 	uint32_t stuck = 0;
 
 	for (uint32_t i = 0; i < rt->np; i++) {
 		struct flo__p *p = &rt->ps[i];
+		bool barren = look_at_spawns(p, now);
 
-		progress =
-			atomic_load_explicit(&p->shown_tick,
-					     memory_order_relaxed) +
-			atomic_load_explicit(&p->spawned, memory_order_relaxed);
-		if (progress != p->mon_seen ||
-		    atomic_load(&p->status) != FLO__P_RUNNING) {
-			p->mon_seen = progress;
-			p->mon_since = now;
-		} else if (now - p->mon_since >= FLO__HOG_NS) {
+		if (!look_at_turn(p, now))
+			continue;
+		flo__relief_share(rt, p);
+		if (barren)
 			stuck++;
-		}
 	}
 	return stuck < FLO__RELIEF_MAX ? stuck : FLO__RELIEF_MAX;
 }
@@ -159,7 +184,7 @@ static void *monitor_main(void *arg)
 		if (atomic_load(&rt->stopping))
 			break;
 		vain = look_at_blocked(rt) ? 0 : vain + (vain < FAST_LOOKS);
-		flo__relief_set(rt, count_stuck(rt));
+		flo__relief_set(rt, look_at_hogs(rt));
 		look_outside(rt);
 		flo__starve_probe(rt);
 		flo__deadlock_tell(rt);

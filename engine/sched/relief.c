@@ -1,7 +1,10 @@
 /*
  * Relief: P's beyond the ordinary ones, for as long as a G sits on its P.
  *
- * A hog needs no signal and pays nothing: what is queued behind it is stolen.
+ * A hog needs no signal and pays nothing: what is queued behind it is taken
+ * from there. Thieves would, but they come only when they have nothing to do,
+ * and coroutines that wake each other can keep all P's busy for ever; so the
+ * monitor moves it to the global queue, which everybody looks at in turn.
  * A relief P lies in the idle list like any other, so work wakes an M for it;
  * when fewer P's are stuck the excess goes, from the idle list at once, or when
  * its M next comes to look for work.
@@ -86,6 +89,31 @@ static void engage(flo_runtime *rt)
 		flo__sched_idle_put(rt, p);
 		return;
 	}
+}
+
+/*
+ * Give to all what is queued on @p, whose M runs one G for long. Nobody sees the
+ * queues between the one and the other: who gives up the last P would take it
+ * for a deadlock. So the lock is held for all of it.
+ */
+void flo__relief_share(flo_runtime *rt, struct flo__p *p)
+{
+	struct flo__glist list = {0};
+	struct flo__g *g;
+
+	if (flo__runq_empty(p))
+		return;
+	flo__tlock_take(&rt->lock);
+	/* Its M may have gone on and fill the ring again. */
+	while (list.len <= FLO__RING_LEN && (g = flo__runq_take(p)) != NULL)
+		flo__glist_push(&list, g);
+	if (list.len > 0) {
+		flo__sched_append(rt, &list);
+		flo__sched_show_global(rt);
+		atomic_store(&rt->global_urgent, true);
+	}
+	flo__tlock_give(&rt->lock);
+	flo__sched_wake(rt);
 }
 
 /* The monitor saw @stuck P's: bring relief, or send it away. */

@@ -82,6 +82,27 @@ struct flo__g *flo__runq_get(struct flo__p *p)
 	return g;
 }
 
+/* Take from the head, or if the ring is empty what would run next. Any thread. */
+struct flo__g *flo__runq_take(struct flo__p *p)
+{
+	uint32_t head = atomic_load_explicit(&p->head, memory_order_acquire);
+	struct flo__g *g;
+
+	do {
+		/* acquire: pairs with the release in flo__runq_put() */
+		if (head ==
+		    atomic_load_explicit(&p->tail, memory_order_acquire))
+			return atomic_exchange_explicit(&p->runnext, NULL,
+							memory_order_acquire);
+		g = atomic_load_explicit(&p->ring[slot(head)],
+					 memory_order_relaxed);
+	} while (!atomic_compare_exchange_weak_explicit(&p->head, &head,
+							head + 1,
+							memory_order_acq_rel,
+							memory_order_acquire));
+	return g;
+}
+
 /* About how many G's @p has queued. Any thread. */
 uint32_t flo__runq_len(const struct flo__p *p)
 {

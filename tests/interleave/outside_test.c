@@ -331,6 +331,37 @@ static void relief_runs_what_is_behind_a_hog(void)
 	explore_check(atomic_load(&ran) == 3, "all ran");
 }
 
+/* What is queued behind a hog, given to all just when it is one no more. */
+
+static void share(void *arg)
+{
+	flo__thread_known(1);
+	flo__relief_share(rt, arg);
+	flo__thread_known(-1);
+}
+
+static void count_down(void *arg)
+{
+	flo_waitgroup_done(arg);
+}
+
+static void hog_no_more(void *arg)
+{
+	flo_waitgroup wg = {0};
+
+	(void)arg;
+	flo_waitgroup_add(&wg, 1);
+	explore_check(flo_go(NULL, count_down, &wg) == FLO_OK, "memory");
+	explore_go("monitor", share, flo__m()->p);
+	explore_check(flo_waitgroup_wait(&wg, NULL) == FLO_OK, "");
+}
+
+static void sharing_a_queue_is_no_deadlock(void)
+{
+	fixture_begin(1);
+	fixture_run(hog_no_more);
+}
+
 static const struct explore_scenario scenarios[] = {
 	{"a_note_wakes_its_waiter", a_note_wakes_its_waiter, 2, 3},
 	{"a_coroutine_wakes_a_note", a_coroutine_wakes_a_note, 1, 2},
@@ -344,6 +375,8 @@ static const struct explore_scenario scenarios[] = {
 	{"a_sleep_is_no_deadlock", a_sleep_is_no_deadlock, 1, 2},
 	{"two_regions_have_one_P", two_regions_have_one_P, 1, 2},
 	{"who_blocks_is_no_deadlock", who_blocks_is_no_deadlock, 2, 3},
+	{"sharing_a_queue_is_no_deadlock", sharing_a_queue_is_no_deadlock, 2,
+	 3},
 	{"relief_runs_what_is_behind_a_hog", relief_runs_what_is_behind_a_hog,
 	 1, 2},
 };

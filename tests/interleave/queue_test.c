@@ -67,6 +67,16 @@ static void steal_next(void *arg)
 	drain(thief);
 }
 
+/* As the monitor does with the queue behind a hog. */
+static void take_all(void *arg)
+{
+	struct flo__g *g;
+
+	(void)arg;
+	while ((g = flo__runq_take(&ps[0])) != NULL)
+		take(g);
+}
+
 static void end(uint32_t n)
 {
 	explore_join();
@@ -115,6 +125,16 @@ static void full_ring(void)
 	end(6);
 }
 
+static void all_are_taken_behind_the_owner(void)
+{
+	begin(FLO__RING_LEN);
+	explore_go("monitor", take_all, NULL);
+	explore_go("thief", steal, &ps[1]);
+	put(&ps[0], &gs[4]);
+	take(flo__runq_get(&ps[0]));
+	end(5);
+}
+
 static void what_runs_next(void)
 {
 	begin(0);
@@ -157,6 +177,8 @@ static const struct explore_scenario scenarios[] = {
 	{"two_elements", two_elements, 4, 5},
 	{"slots_are_used_again", slots_are_used_again, 5, 7},
 	{"full_ring", full_ring, 3, 4},
+	{"all_are_taken_behind_the_owner", all_are_taken_behind_the_owner, 3,
+	 4},
 	{"what_runs_next", what_runs_next, 4, 5},
 	{"a_moving_element_is_seen", a_moving_element_is_seen, 5, 7},
 };

@@ -5,8 +5,10 @@
  * One ordinary P, one relief P, three M's. A hog puts NW coroutines into its
  * ring and keeps its P until so many have run; the first of them puts another
  * one into the ring of its own P. Only the monitor can help: it sees that the
- * hog's P is stuck, perhaps when that is over, engages the relief P, and sends
- * it away.
+ * hog's P is stuck, perhaps when that is over, engages the relief P, gives what
+ * is in the hog's ring to all, and sends the relief P away. With -DBUSY who has
+ * run a coroutine on the relief P never again looks into the hog's ring, as if
+ * it had enough of its own; the global queue it does look at.
  *
  * Checked: all run; a P that is absent has an empty ring, and none is lost: in
  * the end all P's that count are idle, and no others.
@@ -16,14 +18,20 @@
  * ENGAGE_SILENT the monitor engages relief and wakes nobody for what waits
  * UNCOUNTED	 a dismissed P still counts as active
  * BOTH		 the idle list keeps a dismissed P
+ * NOT_SHARED	 the hog's ring is left to thieves
+ * SHARE_UNLOCKED what is shared is in no queue for a while, and who gives up
+ *		 the last P meanwhile sees nothing left to do
  *
  * @holds
  * @holds -DNW=2
+ * @holds -DNW=3 -DBUSY
  * @finds RETIRE_FULL
  * @finds RETIRE_PARK
  * @finds ENGAGE_SILENT
  * @finds UNCOUNTED
  * @finds BOTH
+ * @finds NOT_SHARED -DNW=3 -DBUSY
+ * @finds SHARE_UNLOCKED -DNW=2
  */
 #define NM    3
 #define NONE  3
@@ -40,6 +48,7 @@ bool listed[2];	  /* in the idle list */
 byte ring[2];
 byte global;
 byte nactive = 1, nidle, spinning, nstuck;
+byte carried;	  /* by the monitor, from ring to global */
 byte ran;
 bool hog = true;  /* not started */
 bool hogs;	  /* keeps its P */
@@ -71,6 +80,8 @@ inline idle_put(x)
 	status[x] = IDLE;
 	nidle++;
 	assert(nidle <= nactive);
+	/* flo__deadlock_check() by who gives up the last P */
+	assert(nidle < nactive || carried == 0);
 	x = NONE
 }
 
@@ -123,6 +134,18 @@ inline wake(x)
 		fi
 	:: else
 	fi
+}
+
+/* flo__relief_share() */
+inline share(x)
+{
+#ifdef SHARE_UNLOCKED /* flo__relief_share(): flo__tlock_take() */
+	atomic { carried = ring[0]; ring[0] = 0 };
+	atomic { global = global + carried; carried = 0 };
+#else
+	atomic { global = global + ring[0]; ring[0] = 0 };
+#endif
+	wake(x)
 }
 
 /* flo__sched_regain() */
@@ -182,6 +205,9 @@ proctype M(byte me)
 {
 	byte p = NONE, x = NONE, k;
 	bool spin, found;
+#ifdef BUSY
+	bool enough;
+#endif
 
 	if
 	:: permit[me] -> goto end_parked
@@ -206,6 +232,15 @@ find:	atomic {
 		:: else
 		fi
 	}
+#ifdef BUSY
+	if
+	:: enough && p == RELIEF ->
+		(global > 0 || ring[p] > 0 || !hogs);
+		enough = hogs;
+		goto find
+	:: else
+	fi;
+#endif
 	/* may_spin() */
 	if
 	:: nactive > 1 && !spin && 2 * spinning < nactive - nidle ->
@@ -251,6 +286,9 @@ find:	atomic {
 	goto park;
 
 exec:	stop_spinning();
+#ifdef BUSY
+	enough = (p == RELIEF);
+#endif
 	if
 	:: atomic { hog -> hog = false; hogs = true };
 		/* enqueue(): a hint, only if there is more than one P */
@@ -299,6 +337,12 @@ proctype monitor()
 	bool found;
 
 	hogs;
+#ifndef NOT_SHARED /* look_at_hogs(): flo__relief_share() */
+	if
+	:: share(x)
+	:: true
+	fi;
+#endif
 	/* flo__relief_set(): engage() */
 	nstuck = 1;
 	atomic {
@@ -321,6 +365,16 @@ proctype monitor()
 		fi
 	:: else
 	fi;
+#endif
+#ifndef NOT_SHARED
+	/* Look after look; but for BUSY thieves can do without. */
+	do
+	:: ring[0] > 0 -> share(x)
+	:: !hogs -> break
+#ifndef BUSY
+	:: break
+#endif
+	od;
 #endif
 	!hogs;
 	nstuck = 0;

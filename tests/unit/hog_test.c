@@ -137,10 +137,42 @@ static void relief_goes_and_comes_again(void **state)
 	assert_int_equal(atomic_load(&ran), 4 * 50);
 }
 
+static void keep_busy(void *arg)
+{
+	(void)arg;
+	while (atomic_load(&ran) == 0)
+		flo_yield();
+}
+
+static void hog_behind_whom_others_go_on(void *arg)
+{
+	for (int i = 0; i < 200; i++)
+		flo_go(NULL, keep_busy, NULL);
+	flo_go(NULL, quick, NULL);
+	hog(arg);
+}
+
+/* Whoever takes some of what is queued has work for ever, and no need of more:
+ * the last one behind the hog has to be brought to them. */
+static void what_is_queued_behind_a_hog_runs_though_all_are_busy(void **state)
+{
+	(void)state;
+	for (unsigned procs = 1; procs <= 3; procs++) {
+		flo_runtime *rt = runtime(procs);
+
+		atomic_store(&ran, 0);
+		flo_runtime_run(rt, hog_behind_whom_others_go_on, (void *)1l);
+		flo_runtime_free(rt);
+		assert_int_equal(atomic_load(&ran), 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_queued_behind_a_hog_runs),
+		cmocka_unit_test(
+			what_is_queued_behind_a_hog_runs_though_all_are_busy),
 		cmocka_unit_test(a_hog_on_every_p_stops_nobody),
 		cmocka_unit_test(timers_and_polls_come_in_spite_of_a_hog),
 		cmocka_unit_test(relief_goes_and_comes_again),
