@@ -248,6 +248,15 @@ static void handle_free(flo_run *run)
 	flo__free(run);
 }
 
+/* Somebody asked for it in another process. */
+static void on_request(void *arg, enum flo__request kind, const char *why)
+{
+	flo_run_cancel(arg,
+		       kind == FLO__REQUEST_KILL ? FLO_CANCEL_KILL
+						 : FLO_CANCEL_STOP,
+		       why);
+}
+
 /* Make the runner and set it going, or undo what was begun. */
 static flo_status launch(flo_run *run, const struct flo__run_deps *deps,
 			 const struct flo__plan *plan,
@@ -261,6 +270,7 @@ static flo_status launch(flo_run *run, const struct flo__run_deps *deps,
 		     : flo__run_new(deps, plan, record, params, err, &run->run);
 	if (st != FLO_OK)
 		return st;
+	run->engine->journal->ops->heed(run->run_journal, on_request, run);
 	flo__api_runs_add(run);
 	st = flo_go_with(run->engine->runtime, run_coroutine, run, 256 * 1024,
 			 "run");
@@ -474,6 +484,8 @@ flo_status flo_run_resume(flo_engine *engine, const char *run_id,
 	TRY(flo__run_new(&deps, run->plan, &limited, params, err, &run->run));
 	TRY(engine->journal->ops->replay(run->run_journal, replay_one, run->run,
 					 err));
+	if (options != NULL && options->cancel != NULL)
+		flo__run_cancel(run->run, false, options->cancel);
 	TRY(flo__run_preset_done(run->run, err));
 	TRY(launch(run, &deps, run->plan, &limited, params, err));
 	*ret_run = run;

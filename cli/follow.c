@@ -110,6 +110,7 @@ static flo_status start(const struct cli_follow *f, flo_engine *engine,
 		.on_event = cli_progress_event,
 		.on_event_arg = progress,
 		.on_warning = print_warning,
+		.cancel = f->cancel,
 	};
 
 	if (f->pipeline)
@@ -160,7 +161,8 @@ static int wait_for(const struct cli_follow *f, flo_run *run,
 		cli_progress_summary(progress, result);
 		cli_sink_drain(progress->sink);
 		code = code_of(cli_map_text(result, "status"), signal);
-		if (code != CLI_OK)
+		/* For who asked for a cancel that is no failure. */
+		if (code != CLI_OK && !(f->cancel && code == CLI_CANCELLED))
 			cli_print_failure(f->options->store,
 					  run_id ? run_id : "", result);
 	}

@@ -46,6 +46,7 @@ struct cli_follow {
 	const flo_value *params;
 	const char *run_id; /* NULL: a new one */
 	const char *name;   /* of the pipeline */
+	const char *cancel; /* why to resume it only to end it, or NULL */
 };
 
 /* Check the options. CLI_GO_ON, or the exit code. */

@@ -14,6 +14,7 @@
 const struct cli_verb *const cli_verbs[] = {
 	&cli_verb_run,
 	&cli_verb_resume,
+	&cli_verb_cancel,
 	&cli_verb_validate,
 	&cli_verb_plan,
 	&cli_verb_graph,

@@ -43,6 +43,20 @@ typedef void (*flo__journal_observer)(void *arg, const char *json, size_t len);
  * before notify() returns, and on a thread of the journal's. */
 typedef void (*flo__journal_notify_fn)(void *arg, flo_status status);
 
+/* What somebody may ask of whoever owns a run: append only. */
+enum flo__request {
+	FLO__REQUEST_STOP = 1, /* cancel it */
+	FLO__REQUEST_KILL = 2, /* cancel it at once and without finally */
+};
+
+/*
+ * Called once for each kind of request, with a reason for people, on a thread
+ * of the journal's: it must not block for long nor call the journal, except
+ * append().
+ */
+typedef void (*flo__journal_heed_fn)(void *arg, enum flo__request kind,
+				     const char *why);
+
 struct flo__journal_ops {
 	/*
 	 * Record a new run and own it; durable on return. Blocks.
@@ -79,6 +93,20 @@ struct flo__journal_ops {
 	 * now instead of after the linger. */
 	void (*notify)(struct flo__run_journal *run, uint64_t seq,
 		       flo__journal_notify_fn fn, void *arg);
+	/*
+	 * Ask something of the owner of run @id, in whatever process, or of the
+	 * one who will open it; durable on return. Blocks. @why: a reason,
+	 * copied. FLO_NOTFOUND; FLO_CLOSED: it has ended.
+	 */
+	flo_status (*request)(struct flo__journal *journal, const char *id,
+			      enum flo__request kind, const char *why,
+			      flo_error *err);
+	/*
+	 * Have @fn called for what is asked of the run, within some 200 ms, and
+	 * for what was asked before. Once for a run; until close().
+	 */
+	void (*heed)(struct flo__run_journal *run, flo__journal_heed_fn fn,
+		     void *arg);
 	/* The detail behind the journal's failure; untouched if it has none. */
 	void (*failure)(struct flo__run_journal *run, flo_error *ret_err);
 	/* Commit what is left, fold the run's state if it has ended, give up

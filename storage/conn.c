@@ -46,6 +46,13 @@ static const char *const texts[] = {
 	[FLO__SQL_LEASE_OWNER] =
 		"SELECT boot_id, pid, starttime FROM leases WHERE run = ?1",
 	[FLO__SQL_LEASE_DROP] = "DELETE FROM leases WHERE run = ?1",
+	[FLO__SQL_REQUEST_PUT] =
+		"INSERT INTO requests (run, kind, why, at_us)"
+		" VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+	[FLO__SQL_REQUEST_LIST] =
+		"SELECT kind, why FROM requests WHERE run = ?1 ORDER BY kind",
+	[FLO__SQL_REQUEST_DROP] = "DELETE FROM requests WHERE run = ?1",
+	[FLO__SQL_DATA_VERSION] = "PRAGMA data_version",
 	[FLO__SQL_EVENT_INSERT] =
 		"INSERT INTO events (id, kind, path, attempt, ts_us, state,"
 		" body, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

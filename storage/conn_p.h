@@ -36,6 +36,10 @@ enum flo__sql {
 	FLO__SQL_LEASE_CHECK,
 	FLO__SQL_LEASE_OWNER,
 	FLO__SQL_LEASE_DROP,
+	FLO__SQL_REQUEST_PUT,
+	FLO__SQL_REQUEST_LIST,
+	FLO__SQL_REQUEST_DROP,
+	FLO__SQL_DATA_VERSION,
 	FLO__SQL_EVENT_INSERT,
 	FLO__SQL_EVENT_WALK,
 	FLO__SQL_COUNT,
@@ -94,7 +98,7 @@ flo_status flo__schema_check(struct flo__conn *db, flo_error *err,
 			     int *ret_version);
 /* Bring a file to the version we write. Requires: the right to write. */
 flo_status flo__schema_migrate(struct flo__conn *db, flo_error *err);
-#define FLO__SCHEMA_VERSION 1
+#define FLO__SCHEMA_VERSION 2
 
 /* --- path.c --- */
 

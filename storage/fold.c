@@ -43,6 +43,7 @@ static flo_status fold_finished(struct flo__store *store,
 	TRY(flo__conn_get(&store->db, FLO__SQL_LEASE_DROP, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, run->row);
 	TRY(flo__conn_run(&store->db, stmt, err));
+	TRY(flo__requests_drop(store, run->row, err));
 out:
 	flo__conn_done(stmt);
 	return st;

@@ -383,6 +383,7 @@ flo_status flo__store_run_close(struct flo__run_journal *run, flo_error *err)
 {
 	flo_status st;
 
+	flo__store_run_unheed(run);
 	flo__writer_flush(run->store);
 	pthread_mutex_lock(&run->lock);
 	st = run->failure.status;

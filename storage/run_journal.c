@@ -196,6 +196,8 @@ const struct flo__journal_ops flo__store_journal_ops = {
 	.replay = run_replay,
 	.append = run_append,
 	.notify = run_notify,
+	.request = flo__store_request,
+	.heed = flo__store_run_heed,
 	.failure = run_failure,
 	.close = flo__store_run_close,
 };

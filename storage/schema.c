@@ -34,6 +34,9 @@
  *            leaf's events did, and nothing of ours reads it: show wants what
  *            only the events' bodies have.
  *   leases   who owns a run, with a number that grows each time: see below.
+ *   requests what other processes want of a run's owner: one row a run and
+ *            kind (engine/journal.h), gone when the run has ended. Since
+ *            version 2.
  *
  * WHY A PREFIX SURVIVES. A transaction holds a batch of events, and SQLite's
  * WAL keeps the committed transactions up to some point and nothing of the
@@ -128,6 +131,14 @@ static const char *const migrations[] = {
 	"PRAGMA application_id = " TEXT(
 		APPLICATION_ID) ";"
 				"PRAGMA user_version = 1;",
+	"CREATE TABLE requests ("
+	" run INTEGER NOT NULL,"
+	" kind INTEGER NOT NULL,"
+	" why TEXT NOT NULL,"
+	" at_us INTEGER NOT NULL,"
+	" PRIMARY KEY (run, kind)"
+	") STRICT, WITHOUT ROWID;"
+	"PRAGMA user_version = 2;",
 };
 
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) ==

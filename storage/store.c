@@ -74,6 +74,7 @@ static void init(struct flo__store *store,
 	store->journal.ops = &flo__store_journal_ops;
 	store->durability = durability;
 	store->lock_fd = -1;
+	store->data_version = -1;
 	store->dirty_end = &store->dirty;
 	store->ops_end = &store->ops;
 	pthread_mutex_init(&store->lock, NULL);

@@ -49,6 +49,8 @@
  */
 #define FLO__SPIN_NS	  50000
 #define FLO__SPIN_SOON_NS 100000
+/* How often the writer looks whether something was asked of its runs. */
+#define FLO__LOOK_NS (200 * FLO__NS_PER_MS)
 /* Given up when the disk is full, so that what is queued can be written. */
 #define FLO__BALLAST_SIZE (1u << 20)
 
@@ -77,6 +79,8 @@ struct flo__run_journal {
 	void *observer_arg;
 
 	/* by store->lock */
+	flo__journal_heed_fn heed; /* or NULL */
+	void *heed_arg;
 	struct flo__run_journal *next;	     /* store->runs */
 	struct flo__run_journal *dirty_next; /* store->dirty */
 
@@ -96,7 +100,9 @@ struct flo__run_journal {
 	/* writer only */
 	struct flo__event_queue drain;
 	struct flo__run_journal *batch_next; /* in the same commit */
-	bool fenced; /* the lease row names another owner */
+	bool fenced;	 /* the lease row names another owner */
+	unsigned heeded; /* kinds of requests that were told, a bit each */
+	uint64_t looks;	 /* the last look that has come by */
 
 	/* whoever runs open, replay or close: one at a time */
 	struct flo__reader *reader; /* or NULL */
@@ -131,6 +137,8 @@ struct flo__store {
 	bool hot;		/* the last one who waited came soon */
 	bool writing; /* a write transaction is open, byte 0 is locked */
 	bool ballast; /* there is a ballast file to give up */
+	int64_t data_version; /* at the last look for requests */
+	uint64_t looks;	      /* how many there were */
 
 	/* atomic, relaxed: counts those who wait, for the spinning writer,
 	   which looks again under the lock */
@@ -147,9 +155,12 @@ struct flo__store {
 	uint64_t dirty_since_ns; /* when dirty became non-empty */
 	struct flo__store_op *ops;
 	struct flo__store_op **ops_end;
-	bool urgent;	   /* someone waits for what is queued */
-	bool stopping;	   /* commit what there is, then end */
-	flo_error failure; /* sticky; FLO_OK: none */
+	unsigned heeding;   /* runs with a heed function */
+	bool look_now;	    /* though the file has not changed */
+	uint64_t looked_ns; /* when the writer looked last */
+	bool urgent;	    /* someone waits for what is queued */
+	bool stopping;	    /* commit what there is, then end */
+	flo_error failure;  /* sticky; FLO_OK: none */
 };
 
 /* --- writer.c --- */
@@ -234,6 +245,23 @@ flo_status flo__queue_put(struct flo__event_queue *queue,
 bool flo__queue_next(const struct flo__event_queue *queue, size_t *at,
 		     struct flo__queued_event *ret_event);
 void flo__queue_reset(struct flo__event_queue *queue);
+
+/* --- request.c --- */
+
+flo_status flo__store_request(struct flo__journal *journal, const char *id,
+			      enum flo__request kind, const char *why,
+			      flo_error *err);
+void flo__store_run_heed(struct flo__run_journal *run, flo__journal_heed_fn fn,
+			 void *arg);
+/* No more for @run: sure once the writer has done something after that. */
+void flo__store_run_unheed(struct flo__run_journal *run);
+/* Holds the lock. When the next look is due; 0: never. */
+uint64_t flo__requests_due_ns(const struct flo__store *store);
+/* Writer only: tell the runs what was asked of them. */
+void flo__requests_look(struct flo__store *store);
+/* Writer only, in a transaction: @run has ended. */
+flo_status flo__requests_drop(struct flo__store *store, int64_t row,
+			      flo_error *err);
 
 /* --- fold.c --- */
 

@@ -251,12 +251,20 @@ static void idle(struct flo__store *store)
 	uint64_t quiet = flo__time_mono_ns() + FLO__IDLE_NS;
 
 	if (!checkpoint_due(store, true)) {
-		wait_work(store, 0);
+		wait_work(store, flo__requests_due_ns(store));
 	} else if (!wait_work(store, quiet) && store->dirty == NULL) {
 		pthread_mutex_unlock(&store->lock);
 		checkpoint(store);
 		pthread_mutex_lock(&store->lock);
 	}
+}
+
+/* Holds the lock. */
+static bool look_due(const struct flo__store *store)
+{
+	uint64_t due = flo__requests_due_ns(store);
+
+	return due != 0 && flo__time_mono_ns() >= due;
 }
 
 /* Holds the lock. False: stop. */
@@ -279,6 +287,8 @@ static bool next_work(struct flo__store *store)
 			wait_work(store, deadline);
 		} else if (store->stopping) {
 			return false;
+		} else if (look_due(store)) {
+			return true;
 		} else {
 			idle(store);
 		}
@@ -306,6 +316,7 @@ static void *writer_main(void *arg)
 	while (next_work(store)) {
 		struct flo__run_journal *dirty = store->dirty;
 		struct flo__store_op *op = pop_op(store);
+		bool look = look_due(store);
 
 		store->dirty = NULL;
 		store->dirty_end = &store->dirty;
@@ -315,6 +326,8 @@ static void *writer_main(void *arg)
 			commit(store, dirty);
 		if (op != NULL)
 			run_op(store, op);
+		if (look && !has_failed(store))
+			flo__requests_look(store);
 		if (checkpoint_due(store, false))
 			checkpoint(store);
 		store->idle_since_ns = flo__time_mono_ns();

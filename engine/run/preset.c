@@ -450,13 +450,30 @@ out:
 
 /* ---- the end of the record ---- */
 
-/* An attempt that was alive at the crash and must not be repeated blindly. */
+/* Is a part of @path "finally", which is nothing else's name? */
+static bool is_in_finally(const char *path)
+{
+	const char *at = path;
+
+	while ((at = strstr(at, "finally.")) != NULL) {
+		if (at == path || at[-1] == '.')
+			return true;
+		at++;
+	}
+	return false;
+}
+
+/* An attempt that was alive at the crash and must not be repeated blindly. In a
+ * run that is only cancelled nothing is repeated but finally. */
 static bool must_ask(const struct flo__run *run, const char *path,
 		     const struct flo__preset *preset)
 {
 	uint32_t id;
 
 	if (!preset->open)
+		return false;
+	if ((run->preset_cancelling || run->shared.cancelled) &&
+	    !is_in_finally(path))
 		return false;
 	id = resolve(run->plan, path);
 	return id != FLO__NODE_NONE && run->plan->nodes[id].not_idempotent;

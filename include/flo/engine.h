@@ -215,6 +215,9 @@ struct flo_run_options {
 	void *on_event_arg;	   /* borrowed until the run has ended */
 	flo_warning_fn on_warning; /* NULL: nobody wants to know */
 	void *on_warning_arg;	   /* borrowed until the run has ended */
+	/* Of flo_run_resume(): go on with the run only to cancel it, for this
+	 * reason (copied): what is left is "finally". NULL: go on with it. */
+	const char *cancel;
 };
 
 /**
@@ -234,7 +237,7 @@ FLO_EXTERN flo_status flo_run_start(flo_engine *engine,
 
 /**
  * Go on with an interrupted run from what its store pinned. Of @options (may be
- * NULL) only limit, on_event and on_warning are used.
+ * NULL) only limit, on_event, on_warning and cancel are used.
  *
  * Returns FLO_OK and a run the caller frees; FLO_NOTFOUND; FLO_BUSY: it lives
  * in another engine; FLO_CLOSED: it has ended (flo_store_run() tells how);
@@ -261,6 +264,20 @@ typedef enum flo_cancel_mode {
  */
 FLO_EXTERN void flo_run_cancel(flo_run *run, flo_cancel_mode mode,
 			       const char *why);
+
+/**
+ * Ask for the end of a run of the store at @path (NULL: the default), whichever
+ * process carries it out: as flo_run_cancel() there, within a second. The
+ * request is in the store when this returns; whoever resumes a run whose engine
+ * died before it has heard of it cancels it, too. @why (NULL: "cancelled by
+ * request") is copied up to 200 bytes. Blocks for a commit. Any thread.
+ *
+ * Returns FLO_OK; FLO_NOTFOUND: no such store or run; FLO_CLOSED: it has ended;
+ * FLO_NOMEM; FLO_STORE and others.
+ */
+FLO_EXTERN flo_status flo_store_cancel(const char *path, const char *run_id,
+				       flo_cancel_mode mode, const char *why,
+				       flo_error *err);
 
 /**
  * Wait for the end of @run. *@ret_result (@ret_result may be NULL) gets the
