@@ -456,6 +456,23 @@ static flo_status recompile(flo_run *run, const struct flo__run_record *record,
 				   err, ret_params);
 }
 
+static flo_status take_words(struct flo__run *run,
+			     const struct flo_run_options *options,
+			     flo_error *err)
+{
+	static const enum flo__accept as[] = {
+		[FLO_ACCEPT_RERUN] = FLO__ACCEPT_RERUN,
+		[FLO_ACCEPT_SUCCEEDED] = FLO__ACCEPT_SUCCEEDED,
+		[FLO_ACCEPT_FAILED] = FLO__ACCEPT_FAILED,
+	};
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; st == FLO_OK && i < options->accept_len; i++)
+		st = flo__run_accept(run, options->accept[i].path,
+				     as[options->accept[i].as], err);
+	return st;
+}
+
 flo_status flo_run_resume(flo_engine *engine, const char *run_id,
 			  const struct flo_run_options *options, flo_error *err,
 			  flo_run **ret_run)
@@ -486,6 +503,8 @@ flo_status flo_run_resume(flo_engine *engine, const char *run_id,
 					 err));
 	if (options != NULL && options->cancel != NULL)
 		flo__run_cancel(run->run, false, options->cancel);
+	if (options != NULL)
+		TRY(take_words(run->run, options, err));
 	TRY(flo__run_preset_done(run->run, err));
 	TRY(launch(run, &deps, run->plan, &limited, params, err));
 	*ret_run = run;

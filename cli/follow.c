@@ -111,6 +111,8 @@ static flo_status start(const struct cli_follow *f, flo_engine *engine,
 		.on_event_arg = progress,
 		.on_warning = print_warning,
 		.cancel = f->cancel,
+		.accept = f->accept,
+		.accept_len = f->accept_len,
 	};
 
 	if (f->pipeline)

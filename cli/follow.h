@@ -47,6 +47,8 @@ struct cli_follow {
 	const char *run_id; /* NULL: a new one */
 	const char *name;   /* of the pipeline */
 	const char *cancel; /* why to resume it only to end it, or NULL */
+	const flo_accepted *accept; /* for a resume: what became of steps */
+	size_t accept_len;
 };
 
 /* Check the options. CLI_GO_ON, or the exit code. */

@@ -72,6 +72,7 @@ struct flo__event {
 	const char *path;	/* of the step; NULL for the run's own events */
 	uint32_t attempt;	/* from 1; 0: none */
 	uint64_t span_id;	/* 0: none */
+	bool accepted;		/* a person's word, not the engine's */
 	enum flo__state status; /* of *.finished */
 	int32_t pid;		/* 0: none */
 	int32_t exit_code;	/* FLO__EVENT_NO_CODE: none */

@@ -198,6 +198,10 @@ static void add_outcome(struct flo__strbuf *sb, const struct flo__event *event)
 		ADD_KEY(sb, "status");
 		add_text(sb, state_texts[event->status]);
 	}
+	if (event->accepted) {
+		ADD_KEY(sb, "accepted");
+		flo__strbuf_add(sb, "true", 4);
+	}
 	if (event->pid != 0) {
 		ADD_KEY(sb, "pid");
 		flo__strbuf_add_int(sb, event->pid);

@@ -124,7 +124,7 @@ static void take_started(struct flo__preset *preset,
 	preset->span_id = event->span_id;
 }
 
-static void take_ended(struct flo__preset *preset,
+void flo__preset_ended(struct flo__preset *preset,
 		       const struct flo__event *event)
 {
 	struct flo__result *r = &preset->result;
@@ -183,7 +183,7 @@ static flo_status take_step(struct flo__run *run,
 		preset->lost++;
 		break;
 	default:
-		take_ended(preset, event);
+		flo__preset_ended(preset, event);
 	}
 	return FLO_OK;
 }
@@ -218,8 +218,7 @@ static uint32_t child_named(const struct flo__plan *plan, uint32_t id,
 	return FLO__NODE_NONE;
 }
 
-/* The node that @path means; FLO__NODE_NONE if there is none. */
-static uint32_t resolve(const struct flo__plan *plan, const char *path)
+uint32_t flo__preset_resolve(const struct flo__plan *plan, const char *path)
 {
 	uint32_t id = 0;
 
@@ -283,11 +282,10 @@ static flo_status poison(struct flo__run *run, const char *path,
 	return FLO_OK;
 }
 
-/* Carry the failure of the leaf at @path outwards as far as it counts. */
-static flo_status spread(struct flo__run *run, const char *path)
+flo_status flo__preset_spread(struct flo__run *run, const char *path)
 {
 	const struct flo__plan *plan = run->plan;
-	uint32_t id = resolve(plan, path);
+	uint32_t id = flo__preset_resolve(plan, path);
 	char *p = flo__strdup(path);
 	flo_status st = FLO_OK;
 
@@ -329,7 +327,7 @@ flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
 		st = take_step(run, &event, err);
 	if (st == FLO_OK && event.kind == FLO__EVENT_STEP_FINISHED &&
 	    event.status == FLO__STATE_FAILED &&
-	    spread(run, event.path) != FLO_OK)
+	    flo__preset_spread(run, event.path) != FLO_OK)
 		st = flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (event.seq > run->last_seq)
 		run->last_seq = event.seq;
@@ -446,57 +444,6 @@ flo_status flo__preset_recorded(const struct flo__run *run, uint32_t id,
 out:
 	flo__free(marks);
 	return st;
-}
-
-/* ---- the end of the record ---- */
-
-/* Is a part of @path "finally", which is nothing else's name? */
-static bool is_in_finally(const char *path)
-{
-	const char *at = path;
-
-	while ((at = strstr(at, "finally.")) != NULL) {
-		if (at == path || at[-1] == '.')
-			return true;
-		at++;
-	}
-	return false;
-}
-
-/* An attempt that was alive at the crash and must not be repeated blindly. In a
- * run that is only cancelled nothing is repeated but finally. */
-static bool must_ask(const struct flo__run *run, const char *path,
-		     const struct flo__preset *preset)
-{
-	uint32_t id;
-
-	if (!preset->open)
-		return false;
-	if ((run->preset_cancelling || run->shared.cancelled) &&
-	    !is_in_finally(path))
-		return false;
-	id = resolve(run->plan, path);
-	return id != FLO__NODE_NONE && run->plan->nodes[id].not_idempotent;
-}
-
-flo_status flo__run_preset_done(struct flo__run *run, flo_error *err)
-{
-	const struct flo__map *map = &run->presets;
-
-	run->resumed = true;
-	for (uint32_t i = 0; i < map->len; i++) {
-		const char *path = map->entries[i].key;
-
-		if (must_ask(run, path, map->entries[i].slot.ptr))
-			return flo_error_set(
-				err, FLO_BLOCKED,
-				"step %s was running when the engine stopped "
-				"and says \"idempotent\": false, so it is not "
-				"run again by itself; find out whether it took "
-				"effect",
-				path);
-	}
-	return FLO_OK;
 }
 
 void flo__preset_fini(struct flo__run *run)

@@ -534,24 +534,6 @@ static void record_kind(struct flo__run *run, enum flo__event_kind kind)
 		run->started_us = event.ts_us;
 }
 
-/* Attempts that a crash ended: say so, in the order of their paths' starts. */
-static void record_lost(struct flo__run *run)
-{
-	for (uint32_t i = 0; i < run->presets.len; i++) {
-		struct flo__preset *preset = run->presets.entries[i].slot.ptr;
-		struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_LOST);
-
-		if (!preset->open)
-			continue;
-		event.path = run->presets.entries[i].key;
-		event.attempt = preset->result.attempts;
-		event.span_id = preset->span_id;
-		flo__run_append(run, &event);
-		preset->open = false;
-		preset->lost++;
-	}
-}
-
 static void record_begin(struct flo__run *run)
 {
 	bool cancelled;
@@ -562,7 +544,7 @@ static void record_begin(struct flo__run *run)
 		record_kind(run, FLO__EVENT_RUN_STARTED);
 	if (run->resumed) {
 		record_kind(run, FLO__EVENT_RUN_RESUMED);
-		record_lost(run);
+		flo__run_record_lost(run);
 	}
 	if (run->preset_cancelling)
 		flo__run_cancel(run, false,

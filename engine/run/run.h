@@ -60,6 +60,19 @@ void flo__run_free(struct flo__run *run);
  */
 flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
 			   flo_error *err);
+/* What a person says of an attempt that was alive at a crash. */
+enum flo__accept {
+	FLO__ACCEPT_RERUN,     /* run it again */
+	FLO__ACCEPT_SUCCEEDED, /* it did what it was to do; no output */
+	FLO__ACCEPT_FAILED,    /* it did not, and will not */
+};
+
+/*
+ * Take a person's word on the step at @path, after the last event and before
+ * flo__run_preset_done(). FLO_NOTFOUND: it was not alive.
+ */
+flo_status flo__run_accept(struct flo__run *run, const char *path,
+			   enum flo__accept accept, flo_error *err);
 /*
  * After the last event. FLO_BLOCKED: a step that is not idempotent was lost;
  * the text names it and says what to do.

@@ -107,6 +107,8 @@ struct flo__preset {
 	uint32_t lost;		   /* attempts that a crash ended */
 	uint32_t faults;	   /* attempts that a contained fault ended */
 	bool open;		   /* an attempt had no end yet */
+	bool accepted;		   /* a person's word says what became of it: */
+	enum flo__accept accept;
 	uint64_t span_id;
 };
 
@@ -508,7 +510,19 @@ const struct flo__poison *flo__preset_poison(const struct flo__run *run,
 flo_status flo__preset_recorded(const struct flo__run *run, uint32_t id,
 				const char *path, uint64_t n, bool passed,
 				uint8_t **ret);
+/* The node that @path means; FLO__NODE_NONE if there is none. */
+uint32_t flo__preset_resolve(const struct flo__plan *plan, const char *path);
+/* The last word on a step: @event. */
+void flo__preset_ended(struct flo__preset *preset,
+		       const struct flo__event *event);
+/* Carry the failure of the leaf at @path outwards as far as it counts. */
+flo_status flo__preset_spread(struct flo__run *run, const char *path);
 void flo__preset_fini(struct flo__run *run);
+
+/* lost.c */
+/* Record what became of the attempts that a crash ended, in the order of their
+ * paths' starts. */
+void flo__run_record_lost(struct flo__run *run);
 
 /* failure.c */
 

@@ -206,6 +206,19 @@ typedef void (*flo_event_fn)(const char *json, size_t len, void *arg);
  */
 typedef void (*flo_warning_fn)(const char *text, void *arg);
 
+/** What became of an attempt that was alive when its engine died. */
+typedef enum flo_accept {
+	FLO_ACCEPT_RERUN,     /* unknown, or nothing: run it again */
+	FLO_ACCEPT_SUCCEEDED, /* it took effect: it has succeeded, without output */
+	FLO_ACCEPT_FAILED, /* it did not, and is not to be tried again */
+} flo_accept;
+
+/** A person's word on one step. */
+typedef struct flo_accepted {
+	const char *path; /* of the step: "pay", "each[2].pay" */
+	flo_accept as;	  /* what became of it */
+} flo_accepted;
+
 /** How a run is to be. All zero are the defaults. */
 struct flo_run_options {
 	const flo_value *params;   /* a map, borrowed; NULL: none given */
@@ -218,6 +231,10 @@ struct flo_run_options {
 	/* Of flo_run_resume(): go on with the run only to cancel it, for this
 	 * reason (copied): what is left is "finally". NULL: go on with it. */
 	const char *cancel;
+	/* Of flo_run_resume(): what a person says of attempts that were alive
+	 * when their engine died. Borrowed for the call. */
+	const flo_accepted *accept;
+	size_t accept_len; /* how many */
 };
 
 /**
@@ -237,10 +254,12 @@ FLO_EXTERN flo_status flo_run_start(flo_engine *engine,
 
 /**
  * Go on with an interrupted run from what its store pinned. Of @options (may be
- * NULL) only limit, on_event, on_warning and cancel are used.
+ * NULL) limit, on_event, on_warning, cancel and accept are used.
  *
- * Returns FLO_OK and a run the caller frees; FLO_NOTFOUND; FLO_BUSY: it lives
- * in another engine; FLO_CLOSED: it has ended (flo_store_run() tells how);
+ * Returns FLO_OK and a run the caller frees; FLO_NOTFOUND: no such run, or a
+ * step of accept that was not alive; FLO_BUSY: it lives in another engine;
+ * FLO_BLOCKED: a step that says "idempotent": false was alive, and accept has no
+ * word on it; FLO_CLOSED: it has ended (flo_store_run() tells how);
  * FLO_VERSION: its pipeline is not valid for this version; FLO_INTERRUPTED as
  * in flo_run_start(); FLO_STORE and others.
  */
