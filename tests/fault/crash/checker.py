@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check what a run left behind, without a line of the engine's code.
 
-Usage: checker.py STORE RUN EFFECTS [--told FILE] [--reference REFERENCE]
+Usage: checker.py STORE RUN EFFECTS [--told FILE] [--reference STORE RUN]
 
 Reads the store (with SQLite), the effect log that the run's steps appended to,
 and nothing else. It may look whenever no engine is at work on the run, be it
@@ -17,8 +17,8 @@ The effect log has a line a deed, in the order of the deeds:
                       more at that time; whoever kills it writes this
 
 --told is what `flowctl --json` printed, as far as it came. --reference names
-a run of the same pipeline that was never disturbed, in the same store: ends,
-outputs and counts must be the same.
+a run of the same pipeline that was never disturbed: ends, outputs and counts
+must be the same.
 
 The rules:
 
@@ -141,6 +141,13 @@ class Run:
                 if e["kind"] in ("step.finished", "step.skipped")}
 
 
+def connect(store):
+    db = sqlite3.connect(f"file:{os.path.abspath(store)}?mode=ro", uri=True,
+                         timeout=30)
+    db.execute("BEGIN")  # one moment for all that is read
+    return db
+
+
 def check_integrity(db):
     for (line,) in db.execute("PRAGMA integrity_check"):
         if line != "ok":
@@ -197,9 +204,9 @@ class Node:
         self.kind = "leaf"
         if parent is None:
             self.add("steps", spec["steps"], files, directory)
-        elif "foreach" in spec:
+        elif "foreach" in spec or "matrix" in spec:
             body = {k: v for k, v in spec.items() if k not in (
-                "name", "foreach", "as", "when", "needs", "limit", "on_error",
+                "name", "foreach", "matrix", "as", "when", "needs", "limit", "on_error",
                 "max_failures", "allow_failure", "finally")}
             self.add("foreach", [body], files, directory)
         elif "pipeline" in spec:
@@ -563,12 +570,10 @@ def main():
     parser.add_argument("run")
     parser.add_argument("effects")
     parser.add_argument("--told", action="append", default=[])
-    parser.add_argument("--reference")
+    parser.add_argument("--reference", nargs=2)
     args = parser.parse_args()
 
-    db = sqlite3.connect(f"file:{os.path.abspath(args.store)}?mode=ro",
-                         uri=True, timeout=30)
-    db.execute("BEGIN")  # one moment for all that is read
+    db = connect(args.store)
     check_integrity(db)
     run = Run(db, args.run)
     root = read_pipeline(run.row)
@@ -586,7 +591,8 @@ def main():
     for name in args.told:
         check_told(run, name)
     if args.reference:
-        check_same(run, Run(db, args.reference))
+        store, reference = args.reference
+        check_same(run, Run(connect(store), reference))
     for problem in problems:
         print(problem)
     sys.exit(1 if problems else 0)

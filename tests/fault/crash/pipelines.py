@@ -3,7 +3,7 @@
 Each is {"files": {name: document}, "settled": bool}; `main.json` is the one to
 run. All ends in a settled one are decided by the pipeline alone, so they must
 be those of an undisturbed run; elsewhere a failure cancels what happens to be
-running. FIXED has five by hand.
+running. FIXED has five by hand; the others are drawn.
 """
 
 ALWAYS = 1000000
@@ -76,7 +76,7 @@ def items():
                  leaf("y", failures=1, retry=retry(2)),
                  leaf("odd", when="item % 2 == 1"),
                  {"name": "each2", "foreach": ["a", "b", "c"], "limit": 2,
-                  **{k: v for k, v in leaf("", ms=10).items() if k != "name"}},
+                  **Drawn.without_name(leaf("", ms=10))},
              ]},
         ],
         "finally": [leaf("f")],
@@ -139,5 +139,164 @@ def failures():
 FIXED = [chain, graph, items, files, failures]
 
 
+
+class Drawn:
+    """A pipeline of random steps: one of `settled` style has failures only
+    where they end nothing that is running."""
+
+    def __init__(self, random):
+        self.random = random
+        self.settled = random.random() < 0.7
+        self.room = random.randint(6, 30)  # leaves, counting each item's
+        self.names = 0
+        self.files = {}
+
+    def once_in(self, n):
+        return self.random.randrange(n) == 0
+
+    def name(self):
+        self.names += 1
+        return f"n{self.names}"
+
+    # --- leaves ---
+
+    def native(self):
+        return self.random.choice([
+            {"use": "core.noop"},
+            {"use": "core.set", "with": {"x": self.random.randrange(9)}},
+            {"use": "core.sleep", "with":
+             {"duration": f"{self.random.randrange(60)}ms"}},
+        ])
+
+    def program(self, may_fail):
+        step = {}
+        failures = 0
+        ms = self.random.choice([0, 1, 5, 20, 50, 120])
+        if self.once_in(3):
+            step["retry"] = retry(self.random.randint(1, 3),
+                                  f"{self.random.randrange(60)}ms")
+            if self.once_in(2):
+                step["retry"]["factor"] = 2
+            failures = self.random.randint(0, step["retry"]["limit"])
+        if self.once_in(4) and not may_fail:
+            step["allow_failure"] = may_fail = True
+        if self.once_in(3) and may_fail:
+            failures = ALWAYS
+            if self.once_in(4):  # rather than by its exit code
+                step["timeout"], ms = "100ms", 60000
+        if self.once_in(3):
+            step["output"] = "text"
+        if self.once_in(30):
+            step["idempotent"] = False
+        return self.without_name(
+            leaf("", ms, failures, int(self.once_in(6)), **step))
+
+    # --- blocks ---
+
+    def steps(self, depth, may_fail):
+        return [self.step(depth, may_fail)
+                for _ in range(self.random.randint(1, 4))]
+
+    def members(self, depth, may_fail):
+        members = self.steps(depth, may_fail)
+        if self.once_in(2):
+            for n, member in enumerate(members):
+                needs = [m["name"] for m in members[:n] if self.once_in(3)]
+                if needs:
+                    member["needs"] = needs
+        return members
+
+    def crew(self, most):
+        """The keys of a group or foreach, and whether steps in it may fail."""
+        keys = {}
+        if self.once_in(2):
+            keys["limit"] = self.random.randint(1, 3)
+        modes = ["continue"] if self.settled else \
+            ["cancel", "drain", "continue"]
+        may_fail = not self.settled or self.once_in(2)
+        if may_fail:
+            keys["on_error"] = self.random.choice(modes)
+            if self.once_in(3):
+                keys["max_failures"] = self.random.randrange(most)
+            if self.once_in(2):
+                keys["allow_failure"] = True
+        return keys, may_fail
+
+    def last(self, depth):
+        if depth > 1 and not self.once_in(4):
+            return {}
+        return {"finally": [{**self.program(False), "name": self.name()}
+                            for _ in range(self.random.randint(1, 2))]}
+
+    def group(self, depth, may_fail):
+        keys, inside = self.crew(4)
+        return {"group": self.members(depth + 1, inside and (
+            may_fail or "allow_failure" in keys)), **keys, **self.last(depth)}
+
+    def sequence(self, depth, may_fail):
+        return {"steps": self.steps(depth + 1, may_fail), **self.last(depth)}
+
+    def each(self, depth, may_fail):
+        n = self.random.randint(1, 5)
+        keys, inside = self.crew(n)
+        room = self.room
+        self.room = max(1, room // n)
+        body = self.body(depth + 1, inside and (
+            may_fail or "allow_failure" in keys))
+        # These belong to the whole, so an item's cannot have them.
+        if "allow_failure" in body:
+            keys.update(on_error="continue", allow_failure=True)
+        for key in ("limit", "on_error", "max_failures", "finally",
+                    "allow_failure"):
+            body.pop(key, None)
+        if self.settled and "group" in body:
+            body = {"use": "core.noop"}  # it would cancel
+        self.room = room - n * (room // n - self.room)
+        items = {"matrix": {"a": list(range(n)), "b": ["x"]}} \
+            if self.once_in(4) else {"foreach": list(range(n))}
+        return {**items, **body, **keys, **self.last(depth)}
+
+    def file(self, depth, may_fail):
+        name = f"sub{len(self.files)}"
+        self.files[name] = None
+        self.files[name] = {
+            "name": name, "params": {"n": {"type": "integer", "default": 0}},
+            "steps": self.steps(depth + 1, may_fail), **self.last(depth),
+            "output": "${{ params.n }}"}
+        return {"pipeline": f"{name}.json", "with":
+                {"n": self.random.randrange(9)}}
+
+    def body(self, depth, may_fail):
+        self.room -= 1
+        if depth > 3 or self.room < 4 or self.once_in(2):
+            return self.native() if self.once_in(6) else \
+                self.program(may_fail)
+        return self.random.choice([self.sequence, self.group, self.group,
+                                   self.each, self.file])(depth, may_fail)
+
+    @staticmethod
+    def without_name(step):
+        return {k: v for k, v in step.items() if k != "name"}
+
+    def step(self, depth, may_fail):
+        step = {"name": self.name()}
+        if self.once_in(10):
+            step["when"] = self.random.choice(
+                ["run.name == 'another'", "run.name != 'another'"])
+        return {**self.body(depth, may_fail), **step}
+
+    def draw(self):
+        main = {}
+        if self.once_in(3):
+            main["limit"] = self.random.randint(1, 4)
+        steps = []
+        while self.room > 0:
+            steps.append(self.step(1, not self.settled or self.once_in(8)))
+        return pipeline(self.settled, {**main, "steps": steps,
+                                       **self.last(1)}, **self.files)
+
+
 def draw(random):
-    return random.choice(FIXED)()
+    if random.random() < 0.2:
+        return random.choice(FIXED)()
+    return Drawn(random).draw()

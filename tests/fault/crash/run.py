@@ -2,11 +2,17 @@
 """Kill engines with SIGKILL, resume, and see that nothing was lost.
 
 Usage: run.py KILLS [--seed SEED] [--engines N] [--dir DIR]
+       run.py KILLS --each any|sync [--seed SEED] [--engines N] [--dir DIR]
 
 Plays rounds until engines were killed KILLS times. A round is a pipeline, drawn
 from its seed, in a store that other rounds use at the same time: first it is
 run undisturbed, for reference; then again, and the engine is killed at a moment
 that is drawn too, and resumed and killed again, until the run has ended.
+
+A kill comes at a time, or at one of the calls with which the engine changes
+what outlives it (killer.c, if $CRASH_KILLER names it built). With --each the
+pipeline of one seed is run, in a new store each time, and killed at the first
+such call, at the second, and so on; `sync` are the calls that commit.
 
 After each kill
 - nothing of the run is alive, after 3 s at the latest
@@ -24,12 +30,13 @@ resume must refuse, with exit code 5 and the step's name, as often as it is
 asked. Such a round ends there.
 
 The seed of a round is SEED plus its number, so a failure is played again by
-`run.py 1 --seed THAT`. The moment of a kill is a time on a clock, so it may
+`run.py 1 --seed THAT`. Where the moment of a kill is a time on a clock it may
 take more than one try; the directory of a failed round is kept, and its path
 printed. $FLOWCTL names the program. Exit code 0 if all was well.
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -47,6 +54,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKER = os.path.join(HERE, "checker.py")
 FLOWCTL = os.path.abspath(os.environ.get("FLOWCTL", "build/cli/flowctl"))
 GONE_S = 3  # within which all of a killed engine's steps must have ended
+KILLER = os.environ.get("CRASH_KILLER")
+HOWS = {"any": ["before", "half", "after"], "sync": ["before", "after"]}
 TRIES = 25  # kills a round may take before it must be let through
 HANG_S = 120  # an engine that nobody kills ends before
 INTERRUPTED, REFUSED = 5, "idempotent"
@@ -74,20 +83,31 @@ def alive(mark):
     return found
 
 
+class Reference:
+    """How a run went that nobody disturbed."""
+
+    def __init__(self, store, run, code, seconds, counts):
+        self.store = store
+        self.run = run
+        self.code = code
+        self.seconds = seconds
+        self.counts = counts  # of calls to be killed at: any, sync
+
+
 class Round:
     """One pipeline, run twice: in peace, and with kills."""
 
-    def __init__(self, seed, directory, store):
+    def __init__(self, seed, name, directory, store):
         self.seed = seed
         self.random = random.Random(seed)
-        self.name = f"r{seed}"
+        self.name = name
         self.store = store
-        self.dir = os.path.join(directory, self.name)
+        self.dir = os.path.join(directory, name)
         self.kills = 0
         self.told = []
 
     def write_files(self):
-        os.mkdir(self.dir)
+        os.makedirs(self.dir)
         self.pipeline = pipelines.draw(self.random)
         for name, doc in self.pipeline["files"].items():
             with open(os.path.join(self.dir, name), "w") as file:
@@ -100,23 +120,26 @@ class Round:
         return {**os.environ, "FLOW_STORE": self.store, "CRASH_MARK": run,
                 "CRASH_EFFECTS": effects}
 
-    def start(self, run, *words):
+    def start(self, run, *words, **killer):
         """Start an engine; what it prints goes to files of its own."""
         n = len(self.told)
+        if killer:
+            killer["LD_PRELOAD"] = KILLER
         self.told.append(os.path.join(self.dir, f"told.{run}.{n}"))
         with open(self.told[-1], "w") as out, \
                 open(os.path.join(self.dir, f"said.{run}.{n}"), "w") as err:
             return subprocess.Popen(
                 [FLOWCTL, *words, "--json"], cwd=self.dir, stdout=out,
-                stderr=err, env=self.environment(run))
+                stderr=err, env={**self.environment(run), **killer})
 
     def said(self, run):
         name = os.path.join(self.dir, f"said.{run}.{len(self.told) - 1}")
         with open(name, encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def ask(self, *words):
-        return subprocess.run([FLOWCTL, *words, "--store", self.store],
+    def ask(self, *words, store=None):
+        return subprocess.run([FLOWCTL, *words,
+                               "--store", store or self.store],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True, timeout=HANG_S, check=False)
 
@@ -152,8 +175,8 @@ class Round:
         if code not in (0, 1) or "Sanitizer" in said:
             raise Fault(f"{run} ended with {code}:\n{said[-4000:]}")
 
-    def show(self, run):
-        done = self.ask("show", run, "--json")
+    def show(self, run, store=None):
+        done = self.ask("show", run, "--json", store=store)
         if done.returncode:
             raise Fault(f"show {run}: {done.stderr}")
         return json.loads(done.stdout)
@@ -188,17 +211,18 @@ class Round:
                 raise Fault(f"resume of {run} ended with {code}")
         self.check(run, *(f"--told={name}" for name in self.told))
 
-    def check_end(self, run, reference, code, reference_code):
+    def check_end(self, run, code, reference):
         self.check_nobody(run)
         settled = self.pipeline["settled"]
-        if settled and code != reference_code:
-            raise Fault(f"{run} ended with {code}, {reference} with "
-                        f"{reference_code}:\n{self.said(run)}")
+        if settled and code != reference.code:
+            raise Fault(f"{run} ended with {code}, {reference.run} with "
+                        f"{reference.code}:\n{self.said(run)}")
         again = self.wait(self.start(run, "resume", run), run)
         if again != code:
             raise Fault(f"{run} ended with {code}, resumed with {again}")
         self.check(run, *(f"--told={name}" for name in self.told),
-                   *([f"--reference={reference}"] if settled else []))
+                   *(["--reference", reference.store, reference.run]
+                     if settled else []))
         if settled:
             self.check_states(run, reference)
         work = os.path.join(f"{self.store}.d", "work", run)
@@ -207,38 +231,66 @@ class Round:
 
     def check_states(self, run, reference):
         mine, theirs = (
-            {s["path"]: (s["status"], s["output"]) for s in self.show(r)["steps"]}
-            for r in (run, reference))
+            {s["path"]: (s["status"], s["output"]) for s in shown["steps"]}
+            for shown in (self.show(run),
+                          self.show(reference.run, reference.store)))
         for path in sorted(mine.keys() | theirs.keys()):
             if mine.get(path) != theirs.get(path):
                 raise Fault(f"{run} shows {path} as {mine.get(path)}, "
-                            f"{reference} as {theirs.get(path)}")
+                            f"the reference as {theirs.get(path)}")
 
     # --- the round ---
 
-    def kill_after(self, engine, seconds):
+    def undisturbed(self):
+        run = f"{self.name}.calm"
+        counts = os.path.join(self.dir, "counts")
+        began = time.monotonic()
+        code = self.wait(
+            self.start(run, "run", "main.json", "--run-id", run,
+                       **({"CRASH_COUNT": counts} if KILLER else {})), run)
+        seconds = time.monotonic() - began
+        self.check_code(run, code)
+        self.check_nobody(run)
+        self.check(run, f"--told={self.told[-1]}")
+        self.told = []
+        calls = {}
+        if KILLER:
+            with open(counts, encoding="ascii") as file:
+                calls = dict(zip(("any", "sync"), map(int, file.read().split())))
+        return Reference(self.store, run, code, seconds, calls)
+
+    def kill_at_time(self, engine, seconds):
         try:
             return engine.wait(seconds)
         except subprocess.TimeoutExpired:
             engine.send_signal(signal.SIGKILL)
             return engine.wait()
 
-    def undisturbed(self, run):
-        began = time.monotonic()
-        code = self.wait(self.start(run, "run", "main.json", "--run-id", run),
-                         run)
-        self.check_code(run, code)
-        self.check_nobody(run)
-        self.check(run, f"--told={self.told[-1]}")
-        self.told = []
-        return code, time.monotonic() - began
+    def run_and_kill(self, run, words, reference, patience):
+        """Returns the exit code; -SIGKILL if the kill came in time."""
+        share = self.random.random()
+        if KILLER and self.random.randrange(2):
+            what = self.random.choice(list(HOWS))
+            n = 1 + int(share * reference.counts[what])
+            call = f"{what}:{n}:{self.random.choice(HOWS[what])}"
+            return self.wait(self.start(run, *words, CRASH_CALL=call), run)
+        return self.kill_at_time(self.start(run, *words),
+                                 share * reference.seconds * patience)
 
-    def disturbed(self, run, seconds):
-        """Returns the exit code, or None if a person must say what to do."""
+    def disturbed(self, run, reference, first=None):
+        """Returns the exit code, or None if a person must say what to do.
+
+        @first: the one kill, at that call; without it many, as drawn."""
         words = ["run", "main.json", "--run-id", run]
         for n in range(TRIES):
-            at = self.random.random() * seconds
-            code = self.kill_after(self.start(run, *words), at)
+            if first and n > 0:
+                code = self.wait(self.start(run, *words), run)
+            elif first:
+                code = self.wait(self.start(run, *words, CRASH_CALL=first),
+                                 run)
+            else:
+                code = self.run_and_kill(run, words, reference,
+                                         1.5 ** max(0, n - TRIES // 2))
             if code == INTERRUPTED:
                 self.check_refusal(run)
                 return None
@@ -248,19 +300,41 @@ class Round:
             self.kills += 1
             if self.after_kill(run):
                 words = ["resume", run]
-            if n > TRIES // 2:
-                seconds *= 1.5
         raise Fault(f"{run} makes no progress")
 
-    def play(self):
+    def play(self, reference=None, first=None):
+        """Returns whether the run waits for a person at its end."""
         self.write_files()
-        calm, wild = f"{self.name}.calm", f"{self.name}.wild"
-        reference_code, seconds = self.undisturbed(calm)
-        code = self.disturbed(wild, seconds)
-        if code is None:
-            return "waits for a person"
-        self.check_end(wild, calm, code, reference_code)
-        return "ended"
+        reference = reference or self.undisturbed()
+        run = f"{self.name}.wild"
+        code = self.disturbed(run, reference, first)
+        if code is not None:
+            self.check_end(run, code, reference)
+        return code is None
+
+
+def drawn_rounds(args, directory):
+    """A round a seed, in one store."""
+    store = os.path.join(directory, "flow.db")
+    for seed in itertools.count(args.seed):
+        yield (Round(seed, f"r{seed}", directory, store), {},
+               f"tools/crash 1 --seed {seed}")
+
+
+def each_round(args, directory):
+    """A round a call of one seed's pipeline, in a store each."""
+    calm = Round(args.seed, "reference", directory,
+                 os.path.join(directory, "reference.db"))
+    calm.write_files()
+    reference = calm.undisturbed()
+    for n in range(1, reference.counts[args.each] + 1):
+        for how in HOWS[args.each]:
+            name = f"{args.each}.{n}.{how}"
+            yield (Round(args.seed, name, directory,
+                         os.path.join(directory, name, "store", "flow.db")),
+                   {"reference": reference, "first": f"{args.each}:{n}:{how}"},
+                   f"tools/crash {args.kills} --each {args.each} "
+                   f"--seed {args.seed}")
 
 
 class Runner:
@@ -268,43 +342,40 @@ class Runner:
 
     def __init__(self, args, directory):
         self.args = args
-        self.dir = directory
-        self.store = os.path.join(directory, "flow.db")
         self.lock = threading.Lock()
-        self.next = args.seed  # by lock
+        self.todo = (each_round if args.each else drawn_rounds)(
+            args, directory)  # by lock
         self.kills = self.rounds = self.waiting = 0  # by lock
-        self.faults = []  # by lock
+        self.faults = 0  # by lock
 
     def take(self):
         with self.lock:
             if self.kills >= self.args.kills or self.faults:
                 return None
-            self.next += 1
-            return self.next - 1
+            return next(self.todo, None)
 
-    def report(self, played, how, fault):
+    def report(self, played, waits, fault, again):
         with self.lock:
             self.rounds += 1
             self.kills += played.kills
-            self.waiting += how == "waits for a person"
+            self.waiting += waits
             if fault:
-                self.faults.append(played.seed)
-                print(f"seed {played.seed}: {fault}\n"
-                      f"  kept: {played.dir} and {self.store}\n"
-                      f"  again: tools/crash 1 --seed {played.seed}",
-                      flush=True)
+                self.faults += 1
+                print(f"seed {played.seed}, {played.name}: {fault}\n"
+                      f"  kept: {played.dir} and {played.store}\n"
+                      f"  again: {again}", flush=True)
 
     def work(self):
-        while (seed := self.take()) is not None:
-            played = Round(seed, self.dir, self.store)
-            how = fault = None
+        while (todo := self.take()) is not None:
+            played, how, again = todo
+            waits, fault = False, None
             try:
-                how = played.play()
+                waits = played.play(**how)
             except Fault as e:
                 fault = e
             except Exception as e:  # a fault of ours is one, too
                 fault = f"{type(e).__name__}: {e}"
-            self.report(played, how, fault)
+            self.report(played, waits, fault, again)
             if not fault:
                 shutil.rmtree(played.dir)
 
@@ -316,7 +387,7 @@ class Runner:
         for thread in threads:
             thread.join()
         print(f"{self.rounds} rounds, {self.kills} kills, {self.waiting} "
-              f"waiting for a person, {len(self.faults)} faults")
+              f"waiting for a person, {self.faults} faults")
         return not self.faults
 
 
@@ -327,8 +398,11 @@ def main():
     parser.add_argument("kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--engines", type=int, default=2)
+    parser.add_argument("--each", choices=list(HOWS))
     parser.add_argument("--dir")
     args = parser.parse_args()
+    if args.each and not KILLER:
+        parser.error("--each needs the killer ($CRASH_KILLER)")
     directory = args.dir or tempfile.mkdtemp(prefix="flow-crash.")
     os.makedirs(directory, exist_ok=True)
     good = Runner(args, os.path.abspath(directory)).run()
