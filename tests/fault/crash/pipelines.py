@@ -7,6 +7,7 @@ running. FIXED has five by hand; the others are drawn.
 """
 
 ALWAYS = 1000000
+GRACE = {"grace": "200ms"}  # some of what is left behind ignores SIGTERM
 
 
 def leaf(name, ms=20, failures=0, daemon=0, **more):
@@ -22,7 +23,8 @@ def retry(limit, backoff="20ms", **more):
 def pipeline(settled, main, **files):
     files = {f"{name}.json": doc for name, doc in files.items()}
     return {"settled": settled,
-            "files": {"main.json": {"name": "crash", **main}, **files}}
+            "files": {"main.json": {"name": "crash", "defaults": GRACE,
+                                    **main}, **files}}
 
 
 def chain():
@@ -87,7 +89,7 @@ def items():
 def files():
     """Pipelines in a pipeline, once and for each item."""
     sub = {
-        "name": "sub", "params": {"n": {"type": "integer", "default": 0}},
+        "name": "sub", "defaults": GRACE, "params": {"n": {"type": "integer", "default": 0}},
         "steps": [
             leaf("a", output="text"),
             {"name": "g", "limit": 2,
@@ -197,9 +199,11 @@ class Drawn:
         return [self.step(depth, may_fail)
                 for _ in range(self.random.randint(1, 4))]
 
-    def members(self, depth, may_fail):
+    def members(self, depth, may_fail, keys):
+        """Which failures are tolerated may depend on which come first, and so
+        does then what those that need them do."""
         members = self.steps(depth, may_fail)
-        if self.once_in(2):
+        if self.once_in(2) and not (self.settled and "max_failures" in keys):
             for n, member in enumerate(members):
                 needs = [m["name"] for m in members[:n] if self.once_in(3)]
                 if needs:
@@ -231,7 +235,7 @@ class Drawn:
     def group(self, depth, may_fail):
         keys, inside = self.crew(4)
         return {"group": self.members(depth + 1, inside and (
-            may_fail or "allow_failure" in keys)), **keys, **self.last(depth)}
+            may_fail or "allow_failure" in keys), keys), **keys, **self.last(depth)}
 
     def sequence(self, depth, may_fail):
         return {"steps": self.steps(depth + 1, may_fail), **self.last(depth)}
@@ -260,8 +264,8 @@ class Drawn:
         name = f"sub{len(self.files)}"
         self.files[name] = None
         self.files[name] = {
-            "name": name, "params": {"n": {"type": "integer", "default": 0}},
-            "steps": self.steps(depth + 1, may_fail), **self.last(depth),
+            "name": name, "defaults": GRACE,
+            "params": {"n": {"type": "integer", "default": 0}}, "steps": self.steps(depth + 1, may_fail), **self.last(depth),
             "output": "${{ params.n }}"}
         return {"pipeline": f"{name}.json", "with":
                 {"n": self.random.randrange(9)}}

@@ -125,6 +125,9 @@ class Round:
         n = len(self.told)
         if killer:
             killer["LD_PRELOAD"] = KILLER
+            # It comes before the sanitizer's run-time, which minds that.
+            killer["ASAN_OPTIONS"] = ":".join(filter(None, [
+                os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
         self.told.append(os.path.join(self.dir, f"told.{run}.{n}"))
         with open(self.told[-1], "w") as out, \
                 open(os.path.join(self.dir, f"said.{run}.{n}"), "w") as err:
@@ -172,7 +175,7 @@ class Round:
     def check_code(self, run, code):
         """A sanitizer's report, a signal, or an end that is none."""
         said = self.said(run)
-        if code not in (0, 1) or "Sanitizer" in said:
+        if code not in (0, 1) or "Sanitizer" in said or "ASan" in said:
             raise Fault(f"{run} ended with {code}:\n{said[-4000:]}")
 
     def show(self, run, store=None):
