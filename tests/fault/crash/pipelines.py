@@ -247,14 +247,13 @@ class Drawn:
         self.room = max(1, room // n)
         body = self.body(depth + 1, inside and (
             may_fail or "allow_failure" in keys))
-        # These belong to the whole, so an item's cannot have them.
+        # What these say belongs to the whole, so in here they are steps.
+        if {"group", "foreach", "matrix"} & body.keys():
+            body = {"steps": [{**body, "name": self.name()}]}
         if "allow_failure" in body:
             keys.update(on_error="continue", allow_failure=True)
-        for key in ("limit", "on_error", "max_failures", "finally",
-                    "allow_failure"):
+        for key in ("finally", "allow_failure"):
             body.pop(key, None)
-        if self.settled and "group" in body:
-            body = {"use": "core.noop"}  # it would cancel
         self.room = room - n * (room // n - self.room)
         items = {"matrix": {"a": list(range(n)), "b": ["x"]}} \
             if self.once_in(4) else {"foreach": list(range(n))}
