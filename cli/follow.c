@@ -121,14 +121,18 @@ static flo_status start(const struct cli_follow *f, flo_engine *engine,
 	return flo_run_resume(engine, f->run_id, &options, err, ret_run);
 }
 
-static int code_of(const char *status, int signal)
+/* A run that is resumed may have been cancelled by a signal to another
+ * process: then its error tells, as it does for ever after. */
+static int code_of(const flo_value *result, int signal)
 {
+	const char *status = cli_map_text(result, "status");
+
 	if (!strcmp(status, "succeeded"))
 		return CLI_OK;
 	if (!strcmp(status, "failed"))
 		return CLI_FAILED;
 	if (!strcmp(status, "cancelled"))
-		return signal ? CLI_SIGNALLED + signal : CLI_CANCELLED;
+		return signal ? CLI_SIGNALLED + signal : cli_store_code(result);
 	return CLI_INTERRUPTED;
 }
 
@@ -162,7 +166,7 @@ static int wait_for(const struct cli_follow *f, flo_run *run,
 	} else {
 		cli_progress_summary(progress, result);
 		cli_sink_drain(progress->sink);
-		code = code_of(cli_map_text(result, "status"), signal);
+		code = code_of(result, signal);
 		/* For who asked for a cancel that is no failure. */
 		if (code != CLI_OK && !(f->cancel && code == CLI_CANCELLED))
 			cli_print_failure(f->options->store,

@@ -86,6 +86,11 @@ struct crew {
 	uint64_t running;
 	uint64_t failing; /* members that record a failure just now */
 	uint64_t replays; /* of a group with needs: recorded, not started */
+	/* Of a group with needs, while it is replayed: failed members of which
+	 * it is not known whether they are tolerated. See judge_next(). */
+	uint32_t *unjudged; /* owned; room for n */
+	uint64_t unjudged_len, judged;
+	bool replaying;
 	struct flo__tally tally;
 	enum stop stop;
 	struct flo__result *ret;
@@ -224,11 +229,24 @@ static void member_unended(struct crew *crew, const struct flo__result *result)
 		stop_by(crew, FLO__ON_ERROR_CANCEL, result->error);
 }
 
+/* Let go those that need member @index, or block them. */
+static void settle_successors(struct crew *crew, uint64_t index, bool well)
+{
+	if (well)
+		release_successors(crew, index);
+	else if (crew->block->on_error == FLO__ON_ERROR_CONTINUE &&
+		 crew->states[index] == FLO__STATE_FAILED)
+		block_successors(crew, index);
+}
+
 /* Take in the end of member @index; @result is moved from. */
 static void member_ended(struct crew *crew, uint64_t index,
 			 struct flo__result *result)
 {
-	bool well = ended_well(crew, member_node(crew, index), result);
+	uint32_t id = member_node(crew, index);
+	bool counts = result->state == FLO__STATE_FAILED &&
+		      flo__tree_fails(crew->run, id, result);
+	bool well = ended_well(crew, id, result);
 
 	crew->states[index] = (uint8_t)result->state;
 	switch (result->state) {
@@ -251,13 +269,12 @@ static void member_ended(struct crew *crew, uint64_t index,
 	} else {
 		crew->results[index] = *result;
 	}
-	if (crew->pending != NULL) {
-		if (well)
-			release_successors(crew, index);
-		else if (crew->block->on_error == FLO__ON_ERROR_CONTINUE &&
-			 crew->states[index] == FLO__STATE_FAILED)
-			block_successors(crew, index);
-	}
+	if (crew->pending == NULL)
+		return;
+	if (crew->replaying && counts && crew->tally.tolerance > 0)
+		crew->unjudged[crew->unjudged_len++] = (uint32_t)index;
+	else
+		settle_successors(crew, index, well);
 }
 
 /* ---- members ---- */
@@ -596,7 +613,8 @@ static bool next_recorded_need(struct crew *crew, uint64_t *seen,
 				return true;
 			}
 		}
-		if (crew->replays == 0 || crew->running == 0)
+		if (crew->replays == 0 || crew->running == 0 ||
+		    crew->unjudged_len > 0)
 			return false;
 		/* What ends may release another one. */
 		flo_cond_wait(&crew->change, &crew->lock, NULL);
@@ -649,6 +667,47 @@ static void replay(struct crew *crew)
 		    flo_context_status(ctx) != FLO_OK || !admit(crew, index))
 			run_inline(crew, index);
 	}
+}
+
+/*
+ * Judge the failure that came first of those that the replay has met and not
+ * judged. Returns false when there are none.
+ *
+ * A tolerance is for those that fail first, and members are replayed in written
+ * order. So none that needs a failed one is let go or blocked before that one's
+ * turn; then the replay goes on, since more of what is recorded may be ready.
+ * A block that is replayed in a coroutine of its own may come too late for that.
+ */
+static bool judge_next(struct crew *crew)
+{
+	uint64_t first = 0;
+	bool found;
+
+	flo_mutex_lock(&crew->lock);
+	found = crew->unjudged_len > 0;
+	for (uint64_t i = 1; i < crew->unjudged_len; i++) {
+		if (crew->results[crew->unjudged[i]].end_seq <
+		    crew->results[crew->unjudged[first]].end_seq)
+			first = i;
+	}
+	if (found) {
+		uint32_t index = crew->unjudged[first];
+
+		crew->unjudged[first] = crew->unjudged[--crew->unjudged_len];
+		settle_successors(crew, index,
+				  crew->judged++ < crew->tally.tolerance);
+	}
+	crew->replaying = found;
+	flo_mutex_unlock(&crew->lock);
+	return found;
+}
+
+static void replay_all(struct crew *crew)
+{
+	crew->replaying = true; /* nobody else is there yet */
+	do
+		replay(crew);
+	while (judge_next(crew));
 }
 
 /* ---- admission ---- */
@@ -759,7 +818,9 @@ static flo_status prepare(struct crew *crew)
 	crew->pending = flo__calloc(crew->n, sizeof(*crew->pending));
 	/* Twice n: block_successors() uses the rest as its stack. */
 	crew->ready = flo__calloc(2 * crew->n + 1, sizeof(*crew->ready));
-	if (crew->pending == NULL || crew->ready == NULL)
+	crew->unjudged = flo__calloc(crew->n, sizeof(*crew->unjudged));
+	if (crew->pending == NULL || crew->ready == NULL ||
+	    crew->unjudged == NULL)
 		return FLO_NOMEM;
 	for (uint64_t i = 0; i < crew->n; i++) {
 		crew->pending[i] = plan->nodes[member_node(crew, i)].deps_len;
@@ -846,7 +907,7 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 	if (poison != NULL)
 		stop_by(&crew, poison->mode, NULL);
 	if (crew.recorded != NULL)
-		replay(&crew);
+		replay_all(&crew);
 	admit_all(&crew);
 	flo_group_wait(crew.group, NULL);
 	settle_rest(&crew);
@@ -868,4 +929,5 @@ out:
 	flo__free(crew.states);
 	flo__free(crew.pending);
 	flo__free(crew.ready);
+	flo__free(crew.unjudged);
 }

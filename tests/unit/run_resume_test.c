@@ -235,6 +235,47 @@ static void resume_within_a_tolerance_ends_alike(void **state)
 }
 
 /* Two failures of one member are one failure of the block. */
+/*
+ * "a" fails behind "c", so it is the one too many, though written before. Of
+ * the record all is kept up to each event after that.
+ */
+static void resume_tolerates_those_that_failed_first(void **state)
+{
+	static const char text[] =
+		"{'name':'p','steps':[{'name':'g','max_failures':1,"
+		"'on_error':'continue','limit':1,'group':["
+		"{'name':'a','exec':['exit','1'],"
+		"'retry':{'limit':1,'backoff':'10ms'}},"
+		"{'name':'b','needs':['a'],'exec':['ok']},"
+		"{'name':'c','exec':['exit','1']},"
+		"{'name':'d','needs':['c'],'exec':['ok']}]}],"
+		"'finally':[{'name':'y','exec':['ok']},"
+		"{'name':'z','exec':['ok']}]}";
+	size_t failed = 0, total;
+
+	(void)state;
+	run(text);
+	total = fake.events_len;
+	for (size_t i = 0; i < total; i++) {
+		if (fake.events[i].status == FLO__STATE_FAILED &&
+		    fake.events[i].path[0] != '\0')
+			failed = i + 1;
+	}
+	assert_string_equal(fake.events[failed - 1].path, "g.a");
+	for (size_t keep = failed; keep < total; keep++) {
+		start_over();
+		run(text);
+		fake_result_fini(&result);
+		result = fake_run(&fake, text, keep, NULL);
+		assert_int_equal(result.st, FLO_OK);
+		assert_string_equal(fake_error(&result, "path"), "g.a");
+		assert_int_equal(fake_state(&fake, "g.b"), FLO__STATE_NONE);
+		assert_int_equal(fake_state(&fake, "g.d"),
+				 FLO__STATE_SUCCEEDED);
+		assert_int_equal(fake_count(&result, "blocked"), 1);
+	}
+}
+
 static void resume_counts_a_failed_member_once(void **state)
 {
 	(void)state;
@@ -431,6 +472,7 @@ int main(void)
 		CASE(resume_under_continue_ends_alike),
 		CASE(resume_under_drain_ends_alike),
 		CASE(resume_within_a_tolerance_ends_alike),
+		CASE(resume_tolerates_those_that_failed_first),
 		CASE(resume_counts_a_failed_member_once),
 		CASE(resume_of_a_percentage_ends_alike),
 		CASE(resume_of_nested_foreachs_ends_alike),
