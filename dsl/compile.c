@@ -306,6 +306,8 @@ static void compile_document(struct flo__compiler *c)
 	if (!c->nomem)
 		compile_top(c, top);
 	if (!c->nomem)
+		flo__scope_settle(c);
+	if (!c->nomem)
 		flo__include_blame(c);
 	flo__unit_enter(c, 0);
 	if (c->nomem || c->report.errors != 0)
@@ -384,8 +386,7 @@ static void compiler_fini(struct flo__compiler *c)
 	flo__free(c->blocks);
 	flo__free(c->attrs);
 	flo__free(c->table);
-	flo__free(c->reach);
-	flo__free(c->reach_stack);
+	flo__reach_free(c->reach);
 	flo__map_fini(&c->env_names);
 	flo__code_fini(&c->code);
 	flo__report_fini(&c->report);

@@ -281,6 +281,9 @@ struct flo__names {
 	flo_status (*output)(struct flo__names *names, const char *name,
 			     size_t len, uint32_t *node, unsigned *types,
 			     struct flo__expr_problem *problem);
+	/* The step that member() has just accepted is named in the source
+	 * bytes @at .. @at + @len. NULL: nobody wants to know. */
+	void (*named)(struct flo__names *names, uint32_t at, uint32_t len);
 };
 
 /*

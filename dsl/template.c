@@ -70,6 +70,7 @@ static bool emit_expr(struct flo__view *view, uint32_t node, const char *text,
 	flo_status st;
 
 	*ret_types = FLO__TYPES_ANY;
+	view->place = node;
 	set_source(c, node, text, at, len);
 	st = flo__expr_parse(text + at, len, at, &c->code, &problem);
 	if (st == FLO_INVALID)
