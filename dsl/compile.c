@@ -403,13 +403,11 @@ static void compiler_fini(struct flo__compiler *c)
 static flo_status check_record(struct flo__compiler *c)
 {
 	flo_error err = FLO_ERROR_INIT;
-	json_t *json = NULL;
 	struct flo__span span = {0, 1};
 	flo_status st;
 
-	st = flo__json_load(c->doc.text, c->doc.len, JSON_DECODE_ANY, &err,
-			    &json);
-	flo__json_free(json);
+	st = flo__json_check(c->doc.text, c->doc.len, JSON_DECODE_ANY,
+			     c->doc.depth, &err);
 	if (st == FLO_OK || st == FLO_NOMEM || c->report.errors != 0)
 		return st == FLO_NOMEM ? FLO_NOMEM : FLO_OK;
 	if (err.line > 0 && (uint32_t)err.line <= c->doc.lines_len)
