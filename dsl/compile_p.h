@@ -106,6 +106,12 @@ struct flo__secret_mark {
 	bool used;
 };
 
+/* A slot of the table of names: FLO__NODE_NONE where it is free. */
+struct flo__name {
+	uint32_t hash;
+	uint32_t node;
+};
+
 struct flo__compiler {
 	const struct flo__dsl_options *options;
 	struct flo__doc doc;
@@ -137,7 +143,7 @@ struct flo__compiler {
 	struct flo__attrs *attrs;
 	uint32_t attrs_len, attrs_cap;
 
-	uint32_t *table; /* of names: nodes, FLO__NODE_NONE where free */
+	struct flo__name *table; /* names.c */
 	uint32_t table_mask;
 	uint32_t table_len;
 	uint32_t depth; /* of blocks, while the tree is built */

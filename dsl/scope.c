@@ -7,7 +7,8 @@
 
 static bool is(const char *name, size_t len, const char *text)
 {
-	return strlen(text) == len && memcmp(text, name, len) == 0;
+	return len != 0 && text[0] == name[0] && strlen(text) == len &&
+	       memcmp(text, name, len) == 0;
 }
 
 /*
