@@ -30,6 +30,8 @@ void flo__code_reset(struct flo__code *code)
 void flo__code_fini(struct flo__code *code)
 {
 	flo__code_reset(code);
+	for (int i = 0; i < FLO__CODE_RECENT; i++)
+		flo_value_unref(code->recent[i]);
 	flo__free(code->ins);
 	flo__free(code->consts);
 	flo__free(code->patterns);
@@ -85,6 +87,38 @@ uint32_t flo__code_const(struct flo__code *code, flo_value *value)
 	}
 	code->consts[code->consts_len] = value;
 	return code->consts_len++;
+}
+
+#define RECENT_LEN_MAX 32
+
+/* Any slot will do: which one costs time, never a wrong answer. */
+static flo_value **recent_slot(struct flo__code *code, const char *text,
+			       size_t len)
+{
+	uint32_t hash = (uint32_t)len;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)text[i]) * UINT32_C(0x01000193);
+	return &code->recent[(hash ^ hash >> 15) % FLO__CODE_RECENT];
+}
+
+uint32_t flo__code_string(struct flo__code *code, const char *text, size_t len)
+{
+	flo_value **slot;
+	const char *old = NULL;
+	size_t old_len = 0;
+
+	if (len > RECENT_LEN_MAX)
+		return flo__code_const(code, flo_value_stringn(text, len));
+	slot = recent_slot(code, text, len);
+	if (*slot != NULL)
+		old = flo_value_get_string(*slot, &old_len);
+	if (old == NULL || old_len != len || memcmp(old, text, len) != 0) {
+		flo_value_unref(*slot);
+		*slot = flo_value_stringn(text, len);
+	}
+	return flo__code_const(code,
+			       *slot != NULL ? flo_value_ref(*slot) : NULL);
 }
 
 uint32_t flo__code_pattern(struct flo__code *code, struct flo__regex *regex)

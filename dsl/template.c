@@ -127,10 +127,8 @@ static void flush(struct flo__compiler *c, struct pieces *p)
 	if (p->text.len == 0)
 		return;
 	flo__code_emit(&c->code, FLO__OP_CONST,
-		       flo__code_const(&c->code,
-				       flo_value_stringn(p->text.data,
-							 p->text.len)),
-		       0, 0);
+		       flo__code_string(&c->code, p->text.data, p->text.len), 0,
+		       0);
 	p->n++;
 	flo__strbuf_reset(&p->text);
 }
@@ -268,8 +266,7 @@ static void emit_key(struct flo__view *view, uint32_t key)
 				  flo__doc_inside(&c->doc, key, at, 3), key,
 				  NULL, "a key cannot have templates in it");
 	flo__code_emit(&c->code, FLO__OP_CONST,
-		       flo__code_const(&c->code, flo_value_stringn(text, len)),
-		       0, 0);
+		       flo__code_string(&c->code, text, len), 0, 0);
 }
 
 static bool emit_object(struct flo__view *view, uint32_t node, unsigned depth)
