@@ -106,6 +106,8 @@ struct flo__secret_mark {
 	bool used;
 };
 
+#define FLO__COMPILE_CONSTANTS 64
+
 /* A slot of the table of names: FLO__NODE_NONE where it is free. */
 struct flo__name {
 	uint32_t hash;
@@ -116,9 +118,11 @@ struct flo__compiler {
 	const struct flo__dsl_options *options;
 	struct flo__doc doc;
 	struct flo__report report;
-	struct flo__dsl_plan *out;     /* owned until the end */
-	struct flo__arena *arena;      /* of out */
-	struct flo__code code;	       /* of the expression being compiled */
+	struct flo__dsl_plan *out; /* owned until the end */
+	struct flo__arena *arena;  /* of out */
+	struct flo__code code;	   /* of the expression being compiled */
+	/* Constants made lately, by their values: template.c. */
+	const struct flo__expr *constants[FLO__COMPILE_CONSTANTS];
 	struct flo__doc_cursor cursor; /* where that is */
 
 	/* Arrays of the plan, owned until they are handed over. */

@@ -334,15 +334,46 @@ static bool emit_value(struct flo__view *view, uint32_t node, unsigned depth)
 	return true;
 }
 
+/* Where an expression for the constant @value may be that was made before:
+ * short strings that are equal are mostly the same. */
+static const struct flo__expr **constant_slot(struct flo__compiler *c,
+					      const flo_value *value)
+{
+	uintptr_t hash = (uintptr_t)value >> 4;
+
+	return &c->constants[(hash ^ hash >> 6) % FLO__COMPILE_CONSTANTS];
+}
+
+/* The constant that was emitted, if the plan has an expression for it. */
+static const struct flo__expr *known_constant(struct flo__compiler *c)
+{
+	const struct flo__code *code = &c->code;
+	const struct flo__expr *known;
+	const flo_value *value;
+
+	if (code->nomem || code->ins_len != 1 ||
+	    code->ins[0].op != FLO__OP_CONST)
+		return NULL;
+	value = code->consts[code->ins[0].a];
+	known = *constant_slot(c, value);
+	return known != NULL && known->constant == value ? known : NULL;
+}
+
 /* Make the plan's expression of what was emitted. */
 static const struct flo__expr *finish(struct flo__compiler *c, bool ok)
 {
+	const struct flo__expr *known;
 	struct flo__expr *expr;
 
 	if (!ok || c->nomem) {
 		c->nomem |= c->code.nomem;
 		flo__code_reset(&c->code);
 		return NULL;
+	}
+	known = known_constant(c);
+	if (known != NULL) {
+		flo__code_reset(&c->code);
+		return known;
 	}
 	expr = flo__code_finish(&c->code, c->arena);
 	if (expr == NULL) {
@@ -351,6 +382,8 @@ static const struct flo__expr *finish(struct flo__compiler *c, bool ok)
 	}
 	expr->next = c->out->exprs;
 	c->out->exprs = expr;
+	if (expr->constant != NULL)
+		*constant_slot(c, expr->constant) = expr;
 	return expr;
 }
 
