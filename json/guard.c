@@ -432,6 +432,9 @@ flo_status flo__json_check(const char *text, size_t len, size_t flags,
 
 	flo__arena_init(&arena);
 	st = load_text(&load, depth > SHALLOW_MAX, err);
+	/* Before the guard is installed jansson does not come to us. */
+	if (st == FLO_OK && arena.blocks == NULL)
+		flo__json_free(load.root);
 	flo__arena_fini(&arena);
 	return st;
 }
