@@ -238,6 +238,35 @@ static void indirect(struct made *m)
 	PUT(m, "]}]}");
 }
 
+/* Two of the fifty before each, and a reference to what is needed through some
+ * thousand others. */
+static void far(struct made *m)
+{
+	uint32_t(*deps)[2] = flo__calloc(m->n, sizeof(*deps));
+
+	PUT(m, "{\"name\":\"p\",\"steps\":[{\"name\":\"g\",\"group\":[");
+	for (uint32_t i = 0; deps != NULL && i < m->n; i++) {
+		uint32_t near = i < 50 ? i : 50;
+		uint32_t at = i;
+
+		comma(m, i);
+		PUT(m, "{\"name\":\"s%u\",\"use\":\"core.set\"", i);
+		deps[i][0] = near > 1 ? i - 1 - draw(m, near / 2) : 0;
+		deps[i][1] =
+			near > 1 ? i - 1 - near / 2 - draw(m, near / 2) : 0;
+		for (uint32_t hops = draw(m, 2000); hops > 0 && at > 1; hops--)
+			at = deps[at][draw(m, 2)];
+		if (near > 1)
+			PUT(m,
+			    ",\"needs\":[\"s%u\",\"s%u\"],\"with\":{\"v\":"
+			    "\"${{ steps.s%u.output }}\"}",
+			    deps[i][0], deps[i][1], at < i ? at : deps[i][0]);
+		PUT(m, "}");
+	}
+	PUT(m, "]}]}");
+	flo__free(deps);
+}
+
 /* One step that needs all others. */
 static void join(struct made *m)
 {
@@ -289,7 +318,7 @@ static const struct shape {
 	{"any", any},		{"ten", ten},	    {"join", join},
 	{"nested", nested},	{"prefix", prefix}, {"templates", templates},
 	{"params", params},	{"env", env},	    {"items", items},
-	{"indirect", indirect}, {"errors", errors},
+	{"indirect", indirect}, {"far", far},	    {"errors", errors},
 };
 
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))

@@ -344,6 +344,8 @@ static unsigned check_step(struct check *c, uint32_t i, struct flo__ref *ref)
 		tell(c, &problem, name_ins);
 		return ANY;
 	}
+	if (c->names->named != NULL)
+		c->names->named(c->names, name_ins->at, name_ins->len);
 	if (name_ins->op == FLO__OP_HAS) {
 		c->code->ins[i].op = FLO__OP_CONST;
 		c->code->ins[i].a =

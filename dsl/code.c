@@ -30,6 +30,8 @@ void flo__code_reset(struct flo__code *code)
 void flo__code_fini(struct flo__code *code)
 {
 	flo__code_reset(code);
+	for (int i = 0; i < FLO__CODE_RECENT; i++)
+		flo_value_unref(code->recent[i]);
 	flo__free(code->ins);
 	flo__free(code->consts);
 	flo__free(code->patterns);
@@ -87,6 +89,38 @@ uint32_t flo__code_const(struct flo__code *code, flo_value *value)
 	return code->consts_len++;
 }
 
+#define RECENT_LEN_MAX 32
+
+/* Any slot will do: which one costs time, never a wrong answer. */
+static flo_value **recent_slot(struct flo__code *code, const char *text,
+			       size_t len)
+{
+	uint32_t hash = (uint32_t)len;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)text[i]) * UINT32_C(0x01000193);
+	return &code->recent[(hash ^ hash >> 15) % FLO__CODE_RECENT];
+}
+
+uint32_t flo__code_string(struct flo__code *code, const char *text, size_t len)
+{
+	flo_value **slot;
+	const char *old = NULL;
+	size_t old_len = 0;
+
+	if (len > RECENT_LEN_MAX)
+		return flo__code_const(code, flo_value_stringn(text, len));
+	slot = recent_slot(code, text, len);
+	if (*slot != NULL)
+		old = flo_value_get_string(*slot, &old_len);
+	if (old == NULL || old_len != len || memcmp(old, text, len) != 0) {
+		flo_value_unref(*slot);
+		*slot = flo_value_stringn(text, len);
+	}
+	return flo__code_const(code,
+			       *slot != NULL ? flo_value_ref(*slot) : NULL);
+}
+
 uint32_t flo__code_pattern(struct flo__code *code, struct flo__regex *regex)
 {
 	if (regex == NULL)
@@ -135,16 +169,15 @@ uint32_t flo__code_problem(struct flo__code *code,
 	return flo__code_const(code, flo_value_string(text));
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\n' || c == '\t';
+}
+
 /* A readable piece of an expression. */
 static const char *excerpt(const char *text, size_t len,
 			   struct flo__arena *arena)
 {
-	while (len > 0 && (*text == ' ' || *text == '\n' || *text == '\t')) {
-		text++;
-		len--;
-	}
-	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\n'))
-		len--;
 	if (len > SOURCE_TEXT_MAX) {
 		len = SOURCE_TEXT_MAX;
 		while ((text[len] & 0xc0) == 0x80)
@@ -153,23 +186,44 @@ static const char *excerpt(const char *text, size_t len,
 	return flo__arena_strndup(arena, text, len);
 }
 
+/* The words of @source, and the bytes of the document that they are: mostly
+ * the same, without an escape and short, and then kept once. */
+static bool copy_source(struct flo__source *source, const char *text,
+			size_t len, struct flo__arena *arena)
+{
+	struct flo__origin *origin = &source->origin;
+	bool escaped = origin->raw_len != len;
+	size_t blank = 0;
+
+	while (len > 0 && is_blank(text[len - 1]))
+		len--;
+	while (blank < len && is_blank(text[blank]))
+		blank++;
+	if (origin->raw == NULL || escaped || len > SOURCE_TEXT_MAX) {
+		source->text = excerpt(text + blank, len - blank, arena);
+		if (origin->raw != NULL)
+			origin->raw = flo__arena_strndup(arena, origin->raw,
+							 origin->raw_len);
+		return source->text != NULL &&
+		       (origin->raw != NULL || origin->line == 0);
+	}
+	origin->raw_len = (uint32_t)len;
+	origin->raw = flo__arena_strndup(arena, text, len);
+	source->text = origin->raw != NULL ? origin->raw + blank : NULL;
+	return source->text != NULL;
+}
+
 void flo__code_source(struct flo__code *code, const char *text, size_t len,
 		      const struct flo__origin *origin,
 		      struct flo__arena *arena)
 {
 	struct flo__source source = {.first = code->ins_len};
-	bool ok;
 
-	source.text = excerpt(text, len, arena);
-	ok = source.text != NULL;
-	if (ok && origin != NULL) {
+	if (origin != NULL)
 		source.origin = *origin;
-		source.origin.raw =
-			flo__arena_strndup(arena, origin->raw, origin->raw_len);
-		ok = source.origin.raw != NULL;
-	}
-	if (!ok || !grow(code, &code->sources, code->sources_len,
-			 &code->sources_cap, sizeof(*code->sources))) {
+	if (!copy_source(&source, text, len, arena) ||
+	    !grow(code, &code->sources, code->sources_len, &code->sources_cap,
+		  sizeof(*code->sources))) {
 		code->nomem = true;
 		return;
 	}
@@ -216,7 +270,7 @@ static void *copy_of(struct flo__arena *arena, const void *items, size_t len,
 
 	if (len == 0)
 		return NULL;
-	copy = flo__arena_calloc(arena, len, size);
+	copy = flo__arena_alloc(arena, len * size);
 	if (copy == NULL)
 		*nomem = true;
 	else

@@ -306,6 +306,8 @@ static void compile_document(struct flo__compiler *c)
 	if (!c->nomem)
 		compile_top(c, top);
 	if (!c->nomem)
+		flo__scope_settle(c);
+	if (!c->nomem)
 		flo__include_blame(c);
 	flo__unit_enter(c, 0);
 	if (c->nomem || c->report.errors != 0)
@@ -384,8 +386,7 @@ static void compiler_fini(struct flo__compiler *c)
 	flo__free(c->blocks);
 	flo__free(c->attrs);
 	flo__free(c->table);
-	flo__free(c->reach);
-	flo__free(c->reach_stack);
+	flo__reach_free(c->reach);
 	flo__map_fini(&c->env_names);
 	flo__code_fini(&c->code);
 	flo__report_fini(&c->report);
@@ -402,13 +403,11 @@ static void compiler_fini(struct flo__compiler *c)
 static flo_status check_record(struct flo__compiler *c)
 {
 	flo_error err = FLO_ERROR_INIT;
-	json_t *json = NULL;
 	struct flo__span span = {0, 1};
 	flo_status st;
 
-	st = flo__json_load(c->doc.text, c->doc.len, JSON_DECODE_ANY, &err,
-			    &json);
-	flo__json_free(json);
+	st = flo__json_check(c->doc.text, c->doc.len, JSON_DECODE_ANY,
+			     c->doc.depth, &err);
 	if (st == FLO_OK || st == FLO_NOMEM || c->report.errors != 0)
 		return st == FLO_NOMEM ? FLO_NOMEM : FLO_OK;
 	if (err.line > 0 && (uint32_t)err.line <= c->doc.lines_len)

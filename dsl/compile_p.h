@@ -8,6 +8,7 @@
  * tree.c      steps become nodes: names, kinds, nesting
  * names.c     a step by its name in a scope
  * needs.c     edges and cycles
+ * reach.c     which step needs which, directly or through others
  * params.c    declarations of params, and values checked against them
  * secrets.c   declarations of secrets, and where they may go
  * scope.c     what names in an expression mean at some place
@@ -105,13 +106,23 @@ struct flo__secret_mark {
 	bool used;
 };
 
+#define FLO__COMPILE_CONSTANTS 64
+
+/* A slot of the table of names: FLO__NODE_NONE where it is free. */
+struct flo__name {
+	uint32_t hash;
+	uint32_t node;
+};
+
 struct flo__compiler {
 	const struct flo__dsl_options *options;
 	struct flo__doc doc;
 	struct flo__report report;
-	struct flo__dsl_plan *out;     /* owned until the end */
-	struct flo__arena *arena;      /* of out */
-	struct flo__code code;	       /* of the expression being compiled */
+	struct flo__dsl_plan *out; /* owned until the end */
+	struct flo__arena *arena;  /* of out */
+	struct flo__code code;	   /* of the expression being compiled */
+	/* Constants made lately, by their values: template.c. */
+	const struct flo__expr *constants[FLO__COMPILE_CONSTANTS];
 	struct flo__doc_cursor cursor; /* where that is */
 
 	/* Arrays of the plan, owned until they are handed over. */
@@ -136,16 +147,12 @@ struct flo__compiler {
 	struct flo__attrs *attrs;
 	uint32_t attrs_len, attrs_cap;
 
-	uint32_t *table; /* of names: nodes, FLO__NODE_NONE where free */
+	struct flo__name *table; /* names.c */
 	uint32_t table_mask;
 	uint32_t table_len;
 	uint32_t depth; /* of blocks, while the tree is built */
 
-	uint32_t *reach; /* scope.c: nodes found from reach_from, by stamp */
-	uint32_t *reach_stack;
-	uint32_t reach_stamp;
-	uint32_t reach_from;
-	uint64_t reach_cost; /* edges walked */
+	struct flo__reach *reach; /* owned; NULL: nobody has asked yet */
 
 	struct flo__number default_timeout;
 	const struct flo__retry *default_retry;
@@ -225,6 +232,45 @@ uint32_t flo__tree_finally(struct flo__compiler *c, uint32_t node,
 
 /* needs.c */
 void flo__needs_link(struct flo__compiler *c);
+/*
+ * Put the nodes into @order so that each comes after all that it needs. How
+ * many there are in it: those of a cycle, and what needs them, are not. @left
+ * gets how many needs of a node are missing then. Both have room for all.
+ */
+uint32_t flo__needs_order(const struct flo__compiler *c, uint32_t *left,
+			  uint32_t *order);
+
+/* reach.c */
+enum flo__reached {
+	FLO__REACHED_NO,
+	FLO__REACHED_YES,
+	FLO__REACHED_LATER, /* not known yet: hand in a question */
+};
+
+/* A reference that is right if @node needs @target, and where it stands. */
+struct flo__question {
+	uint32_t node;
+	uint32_t target;
+	uint32_t unit;
+	uint32_t place; /* the string in the unit's document */
+	uint32_t at;	/* the token in it, decoded */
+	uint32_t len;
+};
+
+/*
+ * Whether @node, a member of a group, needs its sibling @target, directly or
+ * through others. After or in a cycle, which is an error anyway: YES.
+ */
+enum flo__reached flo__reach(struct flo__compiler *c, uint32_t node,
+			     uint32_t target);
+/* Keep @question until flo__reach_answer(). Of nodes that were LATER. */
+void flo__reach_ask(struct flo__compiler *c,
+		    const struct flo__question *question);
+/* Answer all questions: @wrong is called for each whose answer is no. */
+void flo__reach_answer(struct flo__compiler *c,
+		       void (*wrong)(struct flo__compiler *c,
+				     const struct flo__question *question));
+void flo__reach_free(struct flo__reach *reach);
 
 /* scope.c: where an expression stands and what it may name there. */
 enum flo__sees {
@@ -242,14 +288,20 @@ struct flo__view {
 	struct flo__names names; /* first */
 	struct flo__compiler *c;
 	uint32_t node;
-	unsigned sees; /* bits of enum flo__sees */
-	bool after;    /* everything in @node has ended: `output` */
-	bool argv;     /* an argument of a program */
-	bool inside;   /* @node is a pipeline, and this stands in its file */
+	unsigned sees;	/* bits of enum flo__sees */
+	bool after;	/* everything in @node has ended: `output` */
+	bool argv;	/* an argument of a program */
+	bool inside;	/* @node is a pipeline, and this stands in its file */
+	uint32_t place; /* the string that is compiled, in the document */
+	bool doubtful;	/* the step just named may be none that has ended: */
+	struct flo__question doubt;
 };
 
 struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 			      unsigned sees);
+/* Report the references that turn out to be of steps that may not have ended,
+ * once all were collected. */
+void flo__scope_settle(struct flo__compiler *c);
 
 /* outputs.c: struct flo__names's output. */
 flo_status flo__view_output(struct flo__names *names, const char *name,

@@ -206,11 +206,21 @@ uint32_t flo__doc_raw(const struct flo__doc *doc, uint32_t node, size_t at,
 	return cursor->raw;
 }
 
+static bool is_on_line(const struct flo__doc *doc, uint32_t offset,
+		       uint32_t line)
+{
+	return line != 0 && line <= doc->lines_len &&
+	       doc->lines[line - 1] <= offset &&
+	       (line == doc->lines_len || offset < doc->lines[line]);
+}
+
 void flo__doc_move(const struct flo__doc *doc, uint32_t offset,
 		   struct flo__doc_cursor *cursor)
 {
-	uint32_t line = flo__doc_line(doc, offset);
+	uint32_t line = cursor->line;
 
+	if (!is_on_line(doc, offset, line))
+		line = flo__doc_line(doc, offset);
 	if (cursor->line != line) {
 		cursor->line = line;
 		cursor->column = 1;

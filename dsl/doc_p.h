@@ -68,6 +68,7 @@ struct flo__doc {
 	uint32_t *lines; /* offset of the first byte of each line */
 	uint32_t lines_len;
 	uint32_t lines_cap;
+	uint32_t depth;		   /* of the deepest array or object */
 	struct flo__arena decoded; /* strings that had escapes */
 	bool nomem;		   /* something is missing: give up */
 };

@@ -143,6 +143,9 @@ struct flo__expr {
 	struct flo__expr *next; /* all of a plan, to free what they own */
 };
 
+/* Slots for short strings that were constants lately. */
+#define FLO__CODE_RECENT 128
+
 /* Code in the making. */
 struct flo__code {
 	struct flo__ins *ins;
@@ -155,6 +158,7 @@ struct flo__code {
 	uint32_t patterns_len, patterns_cap;
 	uint32_t refs_len, refs_cap;
 	uint32_t sources_len, sources_cap;
+	flo_value *recent[FLO__CODE_RECENT]; /* owned: strings, to share */
 	bool nomem;
 	/*
 	 * As CEL without a checker: what is unknown or of the wrong type fails
@@ -172,6 +176,11 @@ uint32_t flo__code_emit(struct flo__code *code, enum flo__op op, uint32_t a,
 			uint32_t at, size_t len);
 /* Add a constant (taken; NULL: out of memory); its number. */
 uint32_t flo__code_const(struct flo__code *code, flo_value *value);
+/*
+ * Add a string as a constant; its number. The expressions of one file mostly
+ * name the same few things, so short ones of a moment ago are shared.
+ */
+uint32_t flo__code_string(struct flo__code *code, const char *text, size_t len);
 /* Add a pattern (taken; NULL: out of memory); its number. */
 uint32_t flo__code_pattern(struct flo__code *code, struct flo__regex *regex);
 uint32_t flo__code_ref(struct flo__code *code, const struct flo__ref *ref);
@@ -281,6 +290,9 @@ struct flo__names {
 	flo_status (*output)(struct flo__names *names, const char *name,
 			     size_t len, uint32_t *node, unsigned *types,
 			     struct flo__expr_problem *problem);
+	/* The step that member() has just accepted is named in the source
+	 * bytes @at .. @at + @len. NULL: nobody wants to know. */
+	void (*named)(struct flo__names *names, uint32_t at, uint32_t len);
 };
 
 /*

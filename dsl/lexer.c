@@ -69,8 +69,9 @@ bool flo__word_is_reserved(const char *text, size_t len)
 {
 	const char *const *words = flo__reserved_words;
 
-	for (size_t i = 0; words[i] != NULL; i++) {
-		if (strlen(words[i]) == len && memcmp(words[i], text, len) == 0)
+	for (size_t i = 0; words[i] != NULL && len != 0; i++) {
+		if (words[i][0] == text[0] && strlen(words[i]) == len &&
+		    memcmp(words[i], text, len) == 0)
 			return true;
 	}
 	return false;
@@ -317,8 +318,8 @@ static int string_prefix(const char *text, size_t len, size_t at)
 	int n = 0;
 
 	while (n < 2 && at + (size_t)n < len &&
-	       strchr("rRbB", text[at + (size_t)n]) != NULL &&
-	       text[at + (size_t)n] != '\0')
+	       ((text[at + (size_t)n] | 32) == 'r' ||
+		(text[at + (size_t)n] | 32) == 'b'))
 		n++;
 	if (n == 2 && (text[at] | 32) == (text[at + 1] | 32))
 		return -1;

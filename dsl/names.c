@@ -57,30 +57,61 @@ bool flo__name_check(struct flo__compiler *c, uint32_t node, const char *what)
 	return true;
 }
 
-static size_t slot_of(const struct flo__compiler *c, uint32_t parent,
-		      const char *name, size_t len)
+/*
+ * The same name under many parents must not collide: odd multiples of
+ * different numbers differ in the bits that choose the slot.
+ */
+static uint32_t hash_of(uint32_t parent, const char *name, size_t len)
 {
-	size_t i = (flo__hash_bytes(name, len) ^ flo__hash_u64(parent)) &
-		   c->table_mask;
+	return (uint32_t)flo__hash_bytes(name, len) ^
+	       parent * UINT32_C(0x9e3779b1);
+}
 
-	while (c->table[i] != FLO__NODE_NONE) {
-		const struct flo__node *node = &c->nodes[c->table[i]];
+static bool is_called(const struct flo__node *node, const char *name,
+		      size_t len)
+{
+	return strlen(node->name) == len && memcmp(node->name, name, len) == 0;
+}
 
-		if (node->parent == parent && strlen(node->name) == len &&
-		    memcmp(node->name, name, len) == 0)
+/* The slot of that name, or the free one where it belongs. */
+static struct flo__name *slot_of(const struct flo__compiler *c, uint32_t hash,
+				 uint32_t parent, const char *name, size_t len)
+{
+	size_t i = hash & c->table_mask;
+
+	while (c->table[i].node != FLO__NODE_NONE) {
+		const struct flo__node *node = &c->nodes[c->table[i].node];
+
+		if (c->table[i].hash == hash && node->parent == parent &&
+		    is_called(node, name, len))
 			break;
 		i = (i + 1) & c->table_mask;
 	}
-	return i;
+	return &c->table[i];
+}
+
+/* Put the names of the table @old, which differ, into the new one. */
+static void refill(struct flo__compiler *c, const struct flo__name *old,
+		   uint32_t old_len)
+{
+	for (uint32_t k = 0; k < old_len; k++) {
+		size_t i = old[k].hash & c->table_mask;
+
+		if (old[k].node == FLO__NODE_NONE)
+			continue;
+		while (c->table[i].node != FLO__NODE_NONE)
+			i = (i + 1) & c->table_mask;
+		c->table[i] = old[k];
+	}
 }
 
 /* Keep the table at most half full. */
 static bool grow(struct flo__compiler *c)
 {
 	size_t size = c->table != NULL ? ((size_t)c->table_mask + 1) * 2 : 256;
-	uint32_t *old = c->table;
+	struct flo__name *old = c->table;
 	uint32_t old_len = old != NULL ? c->table_mask + 1 : 0;
-	uint32_t *table;
+	struct flo__name *table;
 
 	if (old != NULL && (size_t)c->table_len * 2 < old_len)
 		return true;
@@ -92,15 +123,7 @@ static bool grow(struct flo__compiler *c)
 	memset(table, 0xff, size * sizeof(*table));
 	c->table = table;
 	c->table_mask = (uint32_t)(size - 1);
-	for (uint32_t i = 0; i < old_len; i++) {
-		const struct flo__node *node;
-
-		if (old[i] == FLO__NODE_NONE)
-			continue;
-		node = &c->nodes[old[i]];
-		table[slot_of(c, node->parent, node->name,
-			      strlen(node->name))] = old[i];
-	}
+	refill(c, old, old_len);
 	flo__free(old);
 	return true;
 }
@@ -108,14 +131,16 @@ static bool grow(struct flo__compiler *c)
 uint32_t flo__names_add(struct flo__compiler *c, uint32_t node)
 {
 	const struct flo__node *n = &c->nodes[node];
-	size_t i;
+	size_t len = strlen(n->name);
+	uint32_t hash = hash_of(n->parent, n->name, len);
+	struct flo__name *slot;
 
 	if (!grow(c))
 		return FLO__NODE_NONE;
-	i = slot_of(c, n->parent, n->name, strlen(n->name));
-	if (c->table[i] != FLO__NODE_NONE)
-		return c->table[i];
-	c->table[i] = node;
+	slot = slot_of(c, hash, n->parent, n->name, len);
+	if (slot->node != FLO__NODE_NONE)
+		return slot->node;
+	*slot = (struct flo__name){hash, node};
 	c->table_len++;
 	return FLO__NODE_NONE;
 }
@@ -125,7 +150,7 @@ uint32_t flo__names_find(const struct flo__compiler *c, uint32_t parent,
 {
 	if (c->table == NULL)
 		return FLO__NODE_NONE;
-	return c->table[slot_of(c, parent, name, len)];
+	return slot_of(c, hash_of(parent, name, len), parent, name, len)->node;
 }
 
 const char *flo__names_hint(const struct flo__compiler *c, uint32_t parent,

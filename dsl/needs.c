@@ -169,25 +169,27 @@ struct order {
 	uint32_t *queue; /* nodes to take away; then marks of a walk */
 };
 
-static void take_away(struct flo__compiler *c, struct order *o)
+uint32_t flo__needs_order(const struct flo__compiler *c, uint32_t *left,
+			  uint32_t *order)
 {
 	uint32_t len = 0;
 
 	for (uint32_t i = 0; i < c->nodes_len; i++) {
-		o->left[i] = c->nodes[i].deps_len;
-		if (o->left[i] == 0)
-			o->queue[len++] = i;
+		left[i] = c->nodes[i].deps_len;
+		if (left[i] == 0)
+			order[len++] = i;
 	}
 	for (uint32_t at = 0; at < len; at++) {
-		const struct flo__node *n = &c->nodes[o->queue[at]];
+		const struct flo__node *n = &c->nodes[order[at]];
 
 		for (uint32_t k = 0; k < n->succs_len; k++) {
 			uint32_t succ = c->edges[n->first_succ + k];
 
-			if (--o->left[succ] == 0)
-				o->queue[len++] = succ;
+			if (--left[succ] == 0)
+				order[len++] = succ;
 		}
 	}
+	return len;
 }
 
 static void find_cycles(struct flo__compiler *c, struct order *o)
@@ -229,8 +231,8 @@ static void check_cycles(struct flo__compiler *c)
 		return;
 	}
 	o = (struct order){mem, mem + n, mem + 2 * n};
-	take_away(c, &o);
-	find_cycles(c, &o);
+	if (flo__needs_order(c, o.left, o.queue) != n)
+		find_cycles(c, &o);
 	flo__free(mem);
 }
 

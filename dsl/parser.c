@@ -93,7 +93,7 @@ uint32_t flo__parser_name(struct flo__parser *p, const struct flo__token *tok)
 		text++;
 		len -= 2;
 	}
-	return flo__code_const(p->code, flo_value_stringn(text, len));
+	return flo__code_string(p->code, text, len);
 }
 
 static bool enter(struct flo__parser *p)

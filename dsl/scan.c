@@ -386,6 +386,8 @@ static flo_status open_container(struct scan *s, enum flo__doc_type type)
 		return st;
 	s->at++;
 	s->depth++;
+	if (s->depth > s->doc->depth)
+		s->doc->depth = s->depth;
 	s->open = node;
 	s->last = FLO__DOC_NONE;
 	return FLO_OK;

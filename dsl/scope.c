@@ -7,7 +7,8 @@
 
 static bool is(const char *name, size_t len, const char *text)
 {
-	return strlen(text) == len && memcmp(text, name, len) == 0;
+	return len != 0 && text[0] == name[0] && strlen(text) == len &&
+	       memcmp(text, name, len) == 0;
 }
 
 /*
@@ -21,60 +22,44 @@ static uint32_t outer(const struct flo__view *view, uint32_t cur)
 	return view->c->nodes[cur].parent;
 }
 
-/* Edges walked in one compilation to find out who needs whom indirectly. */
-#define WALK_MAX UINT64_C(300000000)
-
-/*
- * Whether @node needs @target, directly or through others. Nodes found from
- * one target are remembered until another is asked for: references to the
- * same step cost one walk together. Past WALK_MAX only direct needs count, so
- * that a hostile file cannot keep us busy for hours.
- */
-static bool needs(struct flo__compiler *c, uint32_t node, uint32_t target)
+static void does_not_need(const struct flo__compiler *c, uint32_t found,
+			  uint32_t cur, struct flo__expr_problem *problem)
 {
-	const struct flo__node *n = &c->nodes[node];
-	uint32_t len = 0;
+	const char *step = c->nodes[cur].name;
+	const char *name = c->nodes[found].name;
+	char hint[160];
 
-	for (uint32_t i = 0; i < n->deps_len; i++) {
-		if (c->edges[n->first_dep + i] == target)
-			return true;
-	}
-	if (c->reach == NULL) {
-		c->reach = flo__calloc(c->nodes_len, sizeof(*c->reach));
-		c->reach_stack =
-			flo__calloc(c->nodes_len, sizeof(*c->reach_stack));
-		c->reach_from = FLO__NODE_NONE;
-	}
-	if (c->reach == NULL || c->reach_stack == NULL) {
-		c->nomem = true;
+	snprintf(hint, sizeof(hint), "add \"%s\" to the `needs` of \"%s\"",
+		 name, step);
+	flo__problem_set(problem, FLO__CODE_STEP_ORDER, 0, 0, hint,
+			 "step \"%s\" may not have ended yet: \"%s\" does "
+			 "not need it",
+			 name, step);
+}
+
+/* The same in a group; what is not known yet is let pass as a doubt. */
+static bool is_needed(struct flo__view *view, uint32_t found, uint32_t cur,
+		      struct flo__expr_problem *problem)
+{
+	switch (flo__reach(view->c, cur, found)) {
+	case FLO__REACHED_NO:
+		does_not_need(view->c, found, cur, problem);
+		return false;
+	case FLO__REACHED_LATER:
+		view->doubtful = true;
+		view->doubt =
+			(struct flo__question){.node = cur, .target = found};
+		return true;
+	default:
 		return true;
 	}
-	if (c->reach_from == target)
-		return c->reach[node] == c->reach_stamp;
-	if (c->reach_cost > WALK_MAX)
-		return false;
-	c->reach_from = target;
-	c->reach_stamp++;
-	c->reach_stack[len++] = target;
-	while (len > 0) {
-		n = &c->nodes[c->reach_stack[--len]];
-		c->reach_cost += n->succs_len;
-		for (uint32_t i = 0; i < n->succs_len; i++) {
-			uint32_t succ = c->edges[n->first_succ + i];
-
-			if (c->reach[succ] == c->reach_stamp)
-				continue;
-			c->reach[succ] = c->reach_stamp;
-			c->reach_stack[len++] = succ;
-		}
-	}
-	return c->reach[node] == c->reach_stamp;
 }
 
 /* Whether the step @found has always ended before its sibling @cur starts. */
-static bool has_ended(struct flo__compiler *c, uint32_t found, uint32_t cur,
+static bool has_ended(struct flo__view *view, uint32_t found, uint32_t cur,
 		      struct flo__expr_problem *problem)
 {
+	struct flo__compiler *c = view->c;
 	const struct flo__node *f = &c->nodes[found];
 	const struct flo__node *n = &c->nodes[cur];
 	char hint[160];
@@ -86,18 +71,8 @@ static bool has_ended(struct flo__compiler *c, uint32_t found, uint32_t cur,
 				 f->name);
 		return false;
 	}
-	if (c->nodes[n->parent].kind == FLO__NODE_GROUP) {
-		if (needs(c, cur, found))
-			return true;
-		snprintf(hint, sizeof(hint),
-			 "add \"%s\" to the `needs` of \"%s\"", f->name,
-			 n->name);
-		flo__problem_set(problem, FLO__CODE_STEP_ORDER, 0, 0, hint,
-				 "step \"%s\" may not have ended yet: \"%s\" "
-				 "does not need it",
-				 f->name, n->name);
-		return false;
-	}
+	if (c->nodes[n->parent].kind == FLO__NODE_GROUP)
+		return is_needed(view, found, cur, problem);
 	if (f->pos < n->pos)
 		return true;
 	snprintf(hint, sizeof(hint), "put \"%s\" before \"%s\"", f->name,
@@ -150,7 +125,7 @@ static flo_status find_step(struct flo__view *view, const char *name,
 			continue;
 		*ret_node = found;
 		if (c->nodes[cur].is_finally ||
-		    has_ended(c, found, cur, problem))
+		    has_ended(view, found, cur, problem))
 			return FLO_OK;
 		return FLO_NOTFOUND;
 	}
@@ -511,13 +486,49 @@ static flo_status view_member(struct flo__names *names, const char *name,
 	}
 }
 
+/* What was doubtful about the step just named has a place now. */
+static void view_named(struct flo__names *names, uint32_t at, uint32_t len)
+{
+	struct flo__view *view = (struct flo__view *)names;
+
+	if (!view->doubtful)
+		return;
+	view->doubtful = false;
+	view->doubt.unit = view->c->unit;
+	view->doubt.place = view->place;
+	view->doubt.at = at;
+	view->doubt.len = len;
+	flo__reach_ask(view->c, &view->doubt);
+}
+
+static void report_order(struct flo__compiler *c,
+			 const struct flo__question *question)
+{
+	struct flo__expr_problem problem;
+
+	flo__unit_enter(c, question->unit);
+	does_not_need(c, question->target, question->node, &problem);
+	flo__report_error(&c->report, problem.code,
+			  flo__doc_inside(&c->doc, question->place,
+					  question->at,
+					  question->len != 0 ? question->len
+							     : 1),
+			  question->place, problem.hint, "%s", problem.message);
+}
+
+void flo__scope_settle(struct flo__compiler *c)
+{
+	flo__reach_answer(c, report_order);
+}
+
 struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 			      unsigned sees)
 {
 	struct flo__view view = {
 		.names = {.var = view_var,
 			  .member = view_member,
-			  .output = flo__view_output},
+			  .output = flo__view_output,
+			  .named = view_named},
 		.c = c,
 		.node = node,
 		.sees = sees,

@@ -70,6 +70,7 @@ static bool emit_expr(struct flo__view *view, uint32_t node, const char *text,
 	flo_status st;
 
 	*ret_types = FLO__TYPES_ANY;
+	view->place = node;
 	set_source(c, node, text, at, len);
 	st = flo__expr_parse(text + at, len, at, &c->code, &problem);
 	if (st == FLO_INVALID)
@@ -126,10 +127,8 @@ static void flush(struct flo__compiler *c, struct pieces *p)
 	if (p->text.len == 0)
 		return;
 	flo__code_emit(&c->code, FLO__OP_CONST,
-		       flo__code_const(&c->code,
-				       flo_value_stringn(p->text.data,
-							 p->text.len)),
-		       0, 0);
+		       flo__code_string(&c->code, p->text.data, p->text.len), 0,
+		       0);
 	p->n++;
 	flo__strbuf_reset(&p->text);
 }
@@ -267,8 +266,7 @@ static void emit_key(struct flo__view *view, uint32_t key)
 				  flo__doc_inside(&c->doc, key, at, 3), key,
 				  NULL, "a key cannot have templates in it");
 	flo__code_emit(&c->code, FLO__OP_CONST,
-		       flo__code_const(&c->code, flo_value_stringn(text, len)),
-		       0, 0);
+		       flo__code_string(&c->code, text, len), 0, 0);
 }
 
 static bool emit_object(struct flo__view *view, uint32_t node, unsigned depth)
@@ -336,15 +334,46 @@ static bool emit_value(struct flo__view *view, uint32_t node, unsigned depth)
 	return true;
 }
 
+/* Where an expression for the constant @value may be that was made before:
+ * short strings that are equal are mostly the same. */
+static const struct flo__expr **constant_slot(struct flo__compiler *c,
+					      const flo_value *value)
+{
+	uintptr_t hash = (uintptr_t)value >> 4;
+
+	return &c->constants[(hash ^ hash >> 6) % FLO__COMPILE_CONSTANTS];
+}
+
+/* The constant that was emitted, if the plan has an expression for it. */
+static const struct flo__expr *known_constant(struct flo__compiler *c)
+{
+	const struct flo__code *code = &c->code;
+	const struct flo__expr *known;
+	const flo_value *value;
+
+	if (code->nomem || code->ins_len != 1 ||
+	    code->ins[0].op != FLO__OP_CONST)
+		return NULL;
+	value = code->consts[code->ins[0].a];
+	known = *constant_slot(c, value);
+	return known != NULL && known->constant == value ? known : NULL;
+}
+
 /* Make the plan's expression of what was emitted. */
 static const struct flo__expr *finish(struct flo__compiler *c, bool ok)
 {
+	const struct flo__expr *known;
 	struct flo__expr *expr;
 
 	if (!ok || c->nomem) {
 		c->nomem |= c->code.nomem;
 		flo__code_reset(&c->code);
 		return NULL;
+	}
+	known = known_constant(c);
+	if (known != NULL) {
+		flo__code_reset(&c->code);
+		return known;
 	}
 	expr = flo__code_finish(&c->code, c->arena);
 	if (expr == NULL) {
@@ -353,6 +382,8 @@ static const struct flo__expr *finish(struct flo__compiler *c, bool ok)
 	}
 	expr->next = c->out->exprs;
 	c->out->exprs = expr;
+	if (expr->constant != NULL)
+		*constant_slot(c, expr->constant) = expr;
 	return expr;
 }
 

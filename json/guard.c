@@ -20,6 +20,10 @@
  * token and on how jansson is written inside; here nothing does. And a header
  * before each block, as memory of the time before the guard has none.
  *
+ * Where only the verdict on a text is wanted, all comes from an arena that is
+ * dropped afterwards, tree and all. There is nothing to record then, and to
+ * free the tree piece by piece took longer than to ask.
+ *
  * A longjmp() over jansson is safe since it holds no lock and no file while
  * it allocates, and no one else can see what a load has made until it is done.
  * The thread-local variable is safe in coroutines as a load never parks.
@@ -27,6 +31,7 @@
 #include "json/json_p.h"
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/contract.h"
 
 #include <errno.h>
@@ -61,6 +66,7 @@ struct load {
 	json_t *root;	    /* if the status is FLO_OK */
 	struct record live; /* what it has allocated */
 	struct record gone; /* what of that was freed and is still in live */
+	struct flo__arena *arena; /* NULL, or where all that comes from */
 	jmp_buf out_of_memory;
 };
 
@@ -104,9 +110,11 @@ static bool forget(struct load *load, void *mem)
 static void *guard_malloc(size_t size)
 {
 	struct load *load = current;
-	void *mem = below_malloc(size);
+	bool bump = load != NULL && load->arena != NULL;
+	void *mem =
+		bump ? flo__arena_alloc(load->arena, size) : below_malloc(size);
 
-	if (load == NULL)
+	if (load == NULL || (bump && mem != NULL))
 		return mem;
 	if (mem == NULL)
 		longjmp(load->out_of_memory, 1);
@@ -119,6 +127,8 @@ static void *guard_malloc(size_t size)
 
 static void guard_free(void *mem)
 {
+	if (current != NULL && current->arena != NULL)
+		return; /* the arena's end is its end */
 	if (current != NULL && mem != NULL && !forget(current, mem))
 		longjmp(current->out_of_memory, 1);
 	below_free(mem);
@@ -376,29 +386,57 @@ static flo_status tell_nul(const char *text, size_t offset, flo_error *err)
 	return FLO_SYNTAX;
 }
 
-flo_status flo__json_load(const char *text, size_t len, size_t flags,
-			  flo_error *err, json_t **ret)
+static flo_status load_text(struct load *load, bool deep, flo_error *err)
 {
-	struct load load = {.text = text, .len = len};
-	const char *nul = len != 0 ? memchr(text, '\0', len) : NULL;
+	const char *nul =
+		load->len != 0 ? memchr(load->text, '\0', load->len) : NULL;
 	int rc = 0;
 
 	if (nul != NULL)
-		return tell_nul(text, (size_t)(nul - text), err);
-	load.flags = flags | JSON_REJECT_DUPLICATES;
-	if (text_is_deep(text, len))
-		rc = run_deep(load_any, &load);
+		return tell_nul(load->text, (size_t)(nul - load->text), err);
+	load->flags |= JSON_REJECT_DUPLICATES;
+	if (deep)
+		rc = run_deep(load_any, load);
 	else
-		load_any(&load);
+		load_any(load);
 	if (rc != 0)
 		return flo_error_sys(err, rc, "read deep JSON");
-	if (load.status == FLO_SYNTAX)
-		return tell_fault(&load, err);
-	if (load.status != FLO_OK)
-		return flo_error_set(err, load.status, "read JSON: %s",
-				     flo_status_text(load.status));
-	*ret = load.root;
+	if (load->status == FLO_SYNTAX)
+		return tell_fault(load, err);
+	if (load->status != FLO_OK)
+		return flo_error_set(err, load->status, "read JSON: %s",
+				     flo_status_text(load->status));
 	return FLO_OK;
+}
+
+flo_status flo__json_load(const char *text, size_t len, size_t flags,
+			  flo_error *err, json_t **ret)
+{
+	struct load load = {.text = text, .len = len, .flags = flags};
+	flo_status st = load_text(&load, text_is_deep(text, len), err);
+
+	if (st == FLO_OK)
+		*ret = load.root;
+	return st;
+}
+
+flo_status flo__json_check(const char *text, size_t len, size_t flags,
+			   size_t depth, flo_error *err)
+{
+	struct flo__arena arena;
+	struct load load = {.text = text,
+			    .len = len,
+			    .flags = flags,
+			    .arena = &arena};
+	flo_status st;
+
+	flo__arena_init(&arena);
+	st = load_text(&load, depth > SHALLOW_MAX, err);
+	/* Before the guard is installed jansson does not come to us. */
+	if (st == FLO_OK && arena.blocks == NULL)
+		flo__json_free(load.root);
+	flo__arena_fini(&arena);
+	return st;
 }
 
 static bool json_is_deep(json_t *json, int left)

@@ -43,6 +43,16 @@ void flo__json_guard_install(void);
 flo_status flo__json_load(const char *text, size_t len, size_t flags,
 			  flo_error *err, json_t **ret);
 
+/*
+ * Only say whether flo__json_load() would read @text: cheaper, as nothing is
+ * kept. @depth: how deep it nests, at the least; too little of it overruns the
+ * stack.
+ *
+ * Returns what flo__json_load() returns.
+ */
+flo_status flo__json_check(const char *text, size_t len, size_t flags,
+			   size_t depth, flo_error *err);
+
 /* json_decref() on little stack however deep @json is. NULL is allowed. */
 void flo__json_free(json_t *json);
 

@@ -315,6 +315,59 @@ static void what_a_fault_frees_survives_failed_allocations(void **state)
 	flo__free(text);
 }
 
+/* A check of @text must say what reading it says, with and without memory. */
+static void assert_checks_alike(const char *text, size_t depth)
+{
+	flo_error want = FLO_ERROR_INIT;
+	flo_error got = FLO_ERROR_INIT;
+	json_t *json = NULL;
+	flo_status st = flo__json_load(text, strlen(text), JSON_DECODE_ANY,
+				       &want, &json);
+
+	flo__json_free(json);
+	for (long nth = 1;; nth++) {
+		flo_error err = FLO_ERROR_INIT;
+		bool reached;
+
+		flo__alloc_fail_at(nth, nth % 2);
+		got = err;
+		if (flo__json_check(text, strlen(text), JSON_DECODE_ANY, depth,
+				    &got) == st &&
+		    st != FLO_NOMEM && flo__alloc_count() < nth)
+			break;
+		reached = flo__alloc_count() >= nth;
+		assert_int_equal(flo__alloc_live(), 0);
+		flo__alloc_fail_at(0, 0);
+		assert_true(reached);
+		assert_int_equal(got.status, FLO_NOMEM);
+	}
+	assert_int_equal(flo__alloc_live(), 0);
+	flo__alloc_fail_at(0, 0);
+	assert_int_equal(got.status, want.status);
+	assert_string_equal(got.text, want.text);
+	assert_int_equal(got.line, want.line);
+	assert_int_equal(got.column, want.column);
+}
+
+static void a_check_says_what_a_load_says(void **state)
+{
+	char *deep = nested(2047, "[", ']');
+	char *deeper = nested(2048, "[", ']');
+	char *faulty = faulty_list(5000);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hard_cases) / sizeof(hard_cases[0]); i++)
+		assert_checks_alike(hard_cases[i], 30);
+	assert_checks_alike("", 0);
+	assert_checks_alike("\"\xff\"", 0);
+	assert_checks_alike(deep, 2047);
+	assert_checks_alike(deeper, 2048);
+	assert_checks_alike(faulty, 3);
+	free(deep);
+	free(deeper);
+	flo__free(faulty);
+}
+
 /* The time was quadratic: a fault behind 640 kB took 18 seconds, and here it
  * would be an hour. */
 static void a_fault_at_the_end_of_a_long_text_is_told_at_once(void **state)
@@ -385,6 +438,7 @@ int main(void)
 		cmocka_unit_test(deep_documents_survive_failed_allocations),
 		cmocka_unit_test(
 			what_a_fault_frees_survives_failed_allocations),
+		cmocka_unit_test(a_check_says_what_a_load_says),
 		cmocka_unit_test(
 			a_fault_at_the_end_of_a_long_text_is_told_at_once),
 		cmocka_unit_test_prestate(
