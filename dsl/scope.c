@@ -319,12 +319,8 @@ static flo_status view_var(struct flo__names *names, const char *name,
 static unsigned param_types(const struct flo__param *param)
 {
 	static const unsigned types[] = {
-		FLO_TYPES(STRING),
-		FLO_TYPES(INT),
-		FLO_TYPES(INT) | FLO_TYPES(DOUBLE),
-		FLO_TYPES(BOOL),
-		FLO_TYPES(LIST),
-		FLO_TYPES(MAP),
+		FLO_TYPES(STRING), FLO_TYPES(INT),  FLO_TYPES(DOUBLE),
+		FLO_TYPES(BOOL),   FLO_TYPES(LIST), FLO_TYPES(MAP),
 		FLO__TYPES_ANY,
 	};
 	bool given = param->required || param->default_ != NULL;
