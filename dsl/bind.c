@@ -70,8 +70,7 @@ static bool has_type(enum flo__param_type type, const flo_value *value)
 	}
 }
 
-/* A type as JSON calls it, with its article. */
-static const char *json_type(const flo_value *value)
+const char *flo__value_json_type(const flo_value *value)
 {
 	switch (flo_value_typeof(value)) {
 	case FLO_VALUE_NULL:
@@ -207,7 +206,7 @@ bool flo__param_fits(const struct flo__param *param, const flo_value *value,
 	if (!has_type(param->type, value)) {
 		flo__strbuf_addf(why, "must be of type %s, not %s",
 				 flo__param_type_text(param->type),
-				 json_type(value));
+				 flo__value_json_type(value));
 		return false;
 	}
 	if (!text_fits(value, why) || !number_fits(param, value, why) ||

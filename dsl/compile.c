@@ -1,3 +1,4 @@
+#include "dsl/arguments_p.h"
 #include "dsl/compile_p.h"
 
 #include "base/alloc.h"
@@ -340,7 +341,8 @@ static void plan_free(struct flo__plan *plan)
 }
 
 static const struct flo__language language = {.eval = flo__expr_eval,
-					      .bind = flo__params_bind};
+					      .bind = flo__params_bind,
+					      .check = flo__arguments_check};
 
 /* Give the arrays to the plan. */
 static struct flo__plan *hand_over(struct flo__compiler *c)

@@ -15,6 +15,7 @@
  * number.c    counts, durations, sizes
  * include.c   the files that `pipeline` names, and which one is looked at
  * call.c      a `pipeline` step: the inside of another file as a block
+ * arguments.c what a step type takes
  * attrs.c, leaf.c, use.c, block.c, matrix.c   what the keys of a step mean
  * warn.c      what is allowed and probably not meant
  *

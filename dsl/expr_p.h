@@ -305,6 +305,9 @@ flo_status flo__expr_eval_at(const struct flo__expr *expr,
 			     const struct flo__scope *scope, flo_error *err,
 			     uint32_t *ret_at, flo_value **ret_value);
 
+/* Whether a secret's value is among what @expr computes with. */
+bool flo__expr_uses_secret(const struct flo__expr *expr);
+
 /* Values that are errors travel beside those that are not: a failed operation
  * leaves its reason here and gives NULL. */
 struct flo__failure {

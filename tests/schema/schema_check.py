@@ -91,6 +91,8 @@ BLIND = [
     ("unknown-key", r"/matrix/exclude/[0-9]+/[^/]* "),
     # A matrix of nothing but exclusions.
     ("bad-value", r"/matrix "),
+    # How much a duration comes to.
+    ("bad-value", r"which is too large$"),
     # Another pipeline's params are in another file.
     ("wrong-type", r'/with/[^/]* param "'),
     ("unknown-argument", r" has no param "),
