@@ -220,6 +220,14 @@ static unsigned check_arithmetic(struct check *c, const struct flo__ins *ins,
 	return ANY;
 }
 
+/* Of operands that fit: whether one can ever be the other. */
+static void check_never(struct check *c, const struct flo__ins *ins)
+{
+	if (!flo__never_check(c->code, (uint32_t)(ins - c->code->ins), c->names,
+			      c->fn, c->arg))
+		c->failed = true;
+}
+
 static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 {
 	static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
@@ -232,6 +240,8 @@ static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 		if ((comparable(a) & comparable(b)) == 0 && a != BIT(NULL) &&
 		    b != BIT(NULL))
 			check_pair(c, ins, a, b, signs[ins->op - FLO__OP_EQ]);
+		else
+			check_never(c, ins);
 		return BIT(BOOL);
 	case FLO__OP_LT:
 	case FLO__OP_LE:
@@ -242,6 +252,7 @@ static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 		return BIT(BOOL);
 	case FLO__OP_IN:
 		want(c, ins, b, BIT(LIST) | BIT(MAP), "what `in` looks into");
+		check_never(c, ins);
 		return BIT(BOOL);
 	default:
 		return check_arithmetic(c, ins, a, b);

@@ -281,7 +281,19 @@ struct flo__names {
 	flo_status (*output)(struct flo__names *names, const char *name,
 			     size_t len, uint32_t *node, unsigned *types,
 			     struct flo__expr_problem *problem);
+	/* Whether @ref (its member @name, but for a step's status) can never
+	 * be @value; then a problem's message and hint are filled in. NULL:
+	 * nothing is known of values. */
+	bool (*never)(struct flo__names *names, const struct flo__ref *ref,
+		      const char *name, size_t len, const flo_value *value,
+		      struct flo__expr_problem *problem);
 };
+
+/* never.c: whether the comparison at instruction @i, ==, != or in, of checked
+ * code is of a variable with a literal that it may be; else it is told. */
+bool flo__never_check(const struct flo__code *code, uint32_t i,
+		      struct flo__names *names, flo__expr_problem_fn fn,
+		      void *arg);
 
 /*
  * Resolve the names of @code from instruction @first on and check it; every

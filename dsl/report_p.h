@@ -45,6 +45,7 @@
 	X(UNKNOWN_NAME, "unknown-name")                                        \
 	X(UNKNOWN_FUNCTION, "unknown-function")                                \
 	X(TYPE_MISMATCH, "type-mismatch")                                      \
+	X(NEVER, "never-true")                                                 \
 	X(BAD_PATTERN, "bad-pattern")                                          \
 	X(CRON, "bad-cron")                                                    \
 	X(TIMEZONE, "unknown-timezone")                                        \

@@ -18,7 +18,7 @@ SEMANTIC = {
     "bad-expression", "unknown-name", "unknown-function", "type-mismatch",
     "bad-param", "missing-param", "bad-cron", "bad-pattern",
     "unknown-timezone", "unreadable-pipeline", "included-errors",
-    "unknown-secret", "secret-not-allowed",
+    "unknown-secret", "secret-not-allowed", "never-true",
 }
 # Not JSON, or not all of it: there is nothing for a validator to look at.
 SYNTAX = {"syntax"}
