@@ -196,11 +196,16 @@ void flo__compile_word(struct flo__compiler *c, uint32_t node, const char *what,
 	struct flo__nearest near;
 	const char *text;
 	size_t len;
+	size_t at;
 	char hint[128];
 
 	if (node == FLO__DOC_NONE ||
 	    !flo__compile_is(c, node, FLO__DOC_STRING, what))
 		return;
+	if (flo__compile_has_template(c, node, &at)) {
+		flo__compile_plain(c, node, what);
+		return;
+	}
 	text = flo__doc_string(&c->doc, node, &len);
 	flo__nearest_init(&near, text, len);
 	for (unsigned i = 0; shape->words[i] != NULL; i++) {

@@ -102,6 +102,7 @@ static bool units(struct flo__compiler *c, uint32_t node, const char *what,
 {
 	const char *text;
 	size_t len;
+	size_t at;
 	flo_status st;
 
 	if (c->doc.nodes[node].type != FLO__DOC_STRING) {
@@ -112,6 +113,10 @@ static bool units(struct flo__compiler *c, uint32_t node, const char *what,
 			what,
 			flo__doc_type_text(
 				(enum flo__doc_type)c->doc.nodes[node].type));
+		return false;
+	}
+	if (flo__compile_has_template(c, node, &at)) {
+		flo__compile_plain(c, node, what);
 		return false;
 	}
 	text = flo__doc_string(&c->doc, node, &len);
