@@ -189,7 +189,7 @@ SHAPE(shape_script){.types = STRING | ARRAY,
 		    .string = STRING_PLAIN,
 		    .items = &shape_plain};
 
-SHAPE(shape_names){.types = ARRAY, .items = &shape_text};
+SHAPE(shape_names){.types = ARRAY, .items = &shape_plain};
 
 SHAPE(shape_labels){.types = OBJECT, .values = &shape_plain};
 
