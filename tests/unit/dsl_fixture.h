@@ -47,13 +47,13 @@ static const flo_step_param pull_params[] = {
 	 .description = "JSON pointers"},
 };
 
-static const char *const export_formats[] = {"ndjson", "parquet", NULL};
+static const char *const limits_formats[] = {"ndjson", "parquet", NULL};
 
-static const flo_step_param export_params[] = {
+static const flo_step_param limits_params[] = {
 	{.name = "format",
 	 .types = FLO_TYPES(STRING),
 	 .required = true,
-	 .one_of = export_formats},
+	 .one_of = limits_formats},
 	{.name = "part", .types = FLO_TYPES(STRING), .format = FLO_FORMAT_SIZE},
 	{.name = "level",
 	 .types = FLO_TYPES(INT),
@@ -84,7 +84,8 @@ static const flo_step_type types[] = {
 	{"cmdb.pull", "", pull_params, 6, NULL, NULL, FLO_ISOLATION_NONE},
 	{"cmdb.diff", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"cmdb.apply", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"cmdb.export", "", export_params, 6, NULL, NULL, FLO_ISOLATION_NONE},
+	{"cmdb.export", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
+	{"test.limits", "", limits_params, 6, NULL, NULL, FLO_ISOLATION_NONE},
 };
 
 static const flo_step_type *registry_at(const struct flo__registry *registry,
