@@ -55,6 +55,7 @@ flo_status flo_engine_register_step(flo_engine *engine,
 {
 	struct flo__types *types = &engine->types;
 	const flo_step_type **extra;
+	flo_status st;
 
 	if (type_find(&types->head, type->name, strlen(type->name)) != NULL)
 		return flo_error_set(err, FLO_EXISTS,
@@ -65,6 +66,9 @@ flo_status flo_engine_register_step(flo_engine *engine,
 				     "step type \"%s\": there is no isolation "
 				     "%d",
 				     type->name, (int)type->isolation);
+	st = flo__arguments_declared(type, err);
+	if (st != FLO_OK)
+		return st;
 	extra = flo__reallocarray(types->extra, types->extra_len + 1,
 				  sizeof(*extra));
 	if (extra == NULL)

@@ -216,10 +216,23 @@ void flo__value_json(const flo_value *value, struct flo__strbuf *sb)
 	write_value(value, 0, sb);
 }
 
+/*
+ * A double without the ".0" that JSON needs to bring it back as one: whoever
+ * writes 5 for a number reads 5 in a text.
+ */
+static void add_bare_double(const flo_value *value, struct flo__strbuf *sb)
+{
+	flo__strbuf_add_double(sb, value->of.d);
+	if (!sb->failed && memcmp(sb->data + sb->len - 2, ".0", 2) == 0)
+		flo__strbuf_cut(sb, sb->len - 2);
+}
+
 void flo__value_text(const flo_value *value, struct flo__strbuf *sb)
 {
 	if (value->type == FLO_VALUE_STRING)
 		flo__strbuf_add(sb, value->of.str.text, value->of.str.len);
+	else if (value->type == FLO_VALUE_DOUBLE)
+		add_bare_double(value, sb);
 	else
 		write_value(value, 0, sb);
 }

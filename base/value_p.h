@@ -10,8 +10,8 @@
 void flo__value_json(const flo_value *value, struct flo__strbuf *sb);
 
 /*
- * Append @value as templates render it: a string as it is, everything else as
- * compact JSON.
+ * Append @value as templates render it: a string as it is, a whole double
+ * without ".0", everything else as compact JSON.
  */
 void flo__value_text(const flo_value *value, struct flo__strbuf *sb);
 

@@ -70,8 +70,7 @@ static bool has_type(enum flo__param_type type, const flo_value *value)
 	}
 }
 
-/* A type as JSON calls it, with its article. */
-static const char *json_type(const flo_value *value)
+const char *flo__value_json_type(const flo_value *value)
 {
 	switch (flo_value_typeof(value)) {
 	case FLO_VALUE_NULL:
@@ -207,7 +206,7 @@ bool flo__param_fits(const struct flo__param *param, const flo_value *value,
 	if (!has_type(param->type, value)) {
 		flo__strbuf_addf(why, "must be of type %s, not %s",
 				 flo__param_type_text(param->type),
-				 json_type(value));
+				 flo__value_json_type(value));
 		return false;
 	}
 	if (!text_fits(value, why) || !number_fits(param, value, why) ||
@@ -280,13 +279,43 @@ static void check_given(const struct flo__params *params,
 	}
 }
 
-/* An integer is an int, however it was written. */
+static flo_value *as_declared(const struct flo__param *param,
+			      const flo_value *value);
+
+/* The same of each item. It recurses no deeper than `items` may nest. */
+static flo_value *list_as_declared(const struct flo__param *param,
+				   const flo_value *value)
+{
+	size_t n = flo_value_len(value);
+	flo_value *list = flo_value_list(n);
+
+	for (size_t i = 0; list != NULL && i < n; i++) {
+		flo_value *item =
+			as_declared(param->items, flo_value_list_at(value, i));
+
+		if (flo_value_list_add(list, item) != FLO_OK) {
+			flo_value_unref(list);
+			list = NULL;
+		}
+	}
+	return list;
+}
+
+/*
+ * An integer is an int and a number a double, however it was written: what an
+ * expression computes with has the type that it was checked with.
+ */
 static flo_value *as_declared(const struct flo__param *param,
 			      const flo_value *value)
 {
-	if (param->type == FLO__PARAM_INTEGER &&
-	    flo_value_typeof(value) == FLO_VALUE_DOUBLE)
+	flo_value_type have = flo_value_typeof(value);
+
+	if (param->type == FLO__PARAM_INTEGER && have == FLO_VALUE_DOUBLE)
 		return flo_value_int((int64_t)flo_value_get_double(value));
+	if (param->type == FLO__PARAM_NUMBER && have == FLO_VALUE_INT)
+		return flo_value_double((double)flo_value_get_int(value));
+	if (param->items != NULL && have == FLO_VALUE_LIST)
+		return list_as_declared(param, value);
 	return flo_value_ref(value);
 }
 

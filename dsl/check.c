@@ -112,6 +112,8 @@ static const char *pair_hint(unsigned op, unsigned a, unsigned b)
 	unsigned time = both & ~(NUMBERS | BIT(STRING));
 	bool sum = op == FLO__OP_ADD || op == FLO__OP_SUB;
 
+	if (op == FLO__OP_MOD && (both & ~NUMBERS) == 0)
+		return "% is of whole numbers: int(x) cuts off the fraction";
 	if ((a & b & ~BIT(NULL)) != 0)
 		return NULL;
 	if (time == 0)
@@ -125,17 +127,71 @@ static const char *pair_hint(unsigned op, unsigned a, unsigned b)
 	return NULL;
 }
 
+/* Whether the operand whose code ends before instruction @i is a param. */
+static bool is_param(const struct check *c, uint32_t i)
+{
+	const struct flo__ins *ins = &c->code->ins[i];
+
+	return i >= 2 && ins[-1].op == FLO__OP_FIELD &&
+	       ins[-2].op == FLO__OP_REF &&
+	       c->code->refs[ins[-2].a].var == FLO__VAR_PARAMS;
+}
+
+/* The int that the operand whose code ends before instruction @i is. */
+static bool is_int(const struct check *c, uint32_t i, int64_t *ret)
+{
+	const flo_value *v;
+
+	if (i == 0 || c->code->ins[i - 1].op != FLO__OP_CONST)
+		return false;
+	v = c->code->consts[c->code->ins[i - 1].a];
+	if (flo_value_typeof(v) != FLO_VALUE_INT)
+		return false;
+	*ret = flo_value_get_int(v);
+	return true;
+}
+
+/*
+ * Between an int and a double: if one is written out in the expression, how it
+ * is written as the other's type. NULL: nothing is known of them.
+ */
+static const char *literal_hint(const struct check *c,
+				const struct flo__ins *ins, unsigned a,
+				unsigned b, char *buf, size_t size)
+{
+	uint32_t i = (uint32_t)(ins - c->code->ins);
+	bool right_is_param = is_param(c, i);
+	bool left_is_param = i > 0 && is_param(c, i - 1);
+	int64_t n;
+
+	if (((a | b) & ~BIT(NULL)) != (BIT(INT) | BIT(DOUBLE)))
+		return NULL;
+	if (is_int(c, i, &n))
+		right_is_param = false;
+	else if (right_is_param && is_int(c, i - 2, &n))
+		left_is_param = false;
+	else
+		return NULL;
+	snprintf(buf, size, "write %lld.0%s", (long long)n,
+		 right_is_param || left_is_param
+			 ? ", or declare the param as an `integer`"
+			 : "");
+	return buf;
+}
+
 static void check_pair(struct check *c, const struct flo__ins *ins, unsigned a,
 		       unsigned b, const char *what)
 {
 	struct flo__expr_problem problem;
+	char literal[80];
+	const char *hint = literal_hint(c, ins, a, b, literal, sizeof(literal));
 	const char *a_name = name_of(a);
 	const char *b_name = name_of(b);
 
 	if (c->code->dynamic)
 		return;
 	flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0,
-			 pair_hint(ins->op, a, b),
+			 hint != NULL ? hint : pair_hint(ins->op, a, b),
 			 "%s does not go between %s and %s", what,
 			 a_name != NULL ? a_name : "these",
 			 b_name != NULL ? b_name : "that");
@@ -164,6 +220,14 @@ static unsigned check_arithmetic(struct check *c, const struct flo__ins *ins,
 	return ANY;
 }
 
+/* Of operands that fit: whether one can ever be the other. */
+static void check_never(struct check *c, const struct flo__ins *ins)
+{
+	if (!flo__never_check(c->code, (uint32_t)(ins - c->code->ins), c->names,
+			      c->fn, c->arg))
+		c->failed = true;
+}
+
 static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 {
 	static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
@@ -176,6 +240,8 @@ static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 		if ((comparable(a) & comparable(b)) == 0 && a != BIT(NULL) &&
 		    b != BIT(NULL))
 			check_pair(c, ins, a, b, signs[ins->op - FLO__OP_EQ]);
+		else
+			check_never(c, ins);
 		return BIT(BOOL);
 	case FLO__OP_LT:
 	case FLO__OP_LE:
@@ -186,6 +252,7 @@ static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 		return BIT(BOOL);
 	case FLO__OP_IN:
 		want(c, ins, b, BIT(LIST) | BIT(MAP), "what `in` looks into");
+		check_never(c, ins);
 		return BIT(BOOL);
 	default:
 		return check_arithmetic(c, ins, a, b);

@@ -1,3 +1,4 @@
+#include "dsl/arguments_p.h"
 #include "dsl/compile_p.h"
 
 #include "base/alloc.h"
@@ -77,9 +78,17 @@ bool flo__compile_is(struct flo__compiler *c, uint32_t node,
 		     enum flo__doc_type type, const char *what)
 {
 	enum flo__doc_type have = (enum flo__doc_type)c->doc.nodes[node].type;
+	size_t at;
 
 	if (have == type)
 		return true;
+	/* No template makes a number or a boolean of a string. */
+	if (have == FLO__DOC_STRING &&
+	    (type == FLO__DOC_NUMBER || type == FLO__DOC_TRUE) &&
+	    flo__compile_has_template(c, node, &at)) {
+		flo__compile_plain(c, node, what);
+		return false;
+	}
 	flo__compile_error(c, WRONG_TYPE, node, type_hint(c, node, type),
 			   "%s must be %s, not %s", what,
 			   flo__doc_type_text(type), flo__doc_type_text(have));
@@ -342,7 +351,8 @@ static void plan_free(struct flo__plan *plan)
 }
 
 static const struct flo__language language = {.eval = flo__expr_eval,
-					      .bind = flo__params_bind};
+					      .bind = flo__params_bind,
+					      .check = flo__arguments_check};
 
 /* Give the arrays to the plan. */
 static struct flo__plan *hand_over(struct flo__compiler *c)

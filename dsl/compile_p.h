@@ -12,10 +12,12 @@
  * params.c    declarations of params, and values checked against them
  * secrets.c   declarations of secrets, and where they may go
  * scope.c     what names in an expression mean at some place
+ * never.c     comparisons that cannot hold
  * template.c  strings with templates and JSON values become expressions
  * number.c    counts, durations, sizes
  * include.c   the files that `pipeline` names, and which one is looked at
  * call.c      a `pipeline` step: the inside of another file as a block
+ * arguments.c what a step type takes
  * attrs.c, leaf.c, use.c, block.c, matrix.c   what the keys of a step mean
  * warn.c      what is allowed and probably not meant
  *
@@ -307,6 +309,11 @@ void flo__scope_settle(struct flo__compiler *c);
 flo_status flo__view_output(struct flo__names *names, const char *name,
 			    size_t len, uint32_t *node, unsigned *types,
 			    struct flo__expr_problem *problem);
+
+/* never.c: struct flo__names's never. */
+bool flo__view_never(struct flo__names *names, const struct flo__ref *ref,
+		     const char *name, size_t len, const flo_value *value,
+		     struct flo__expr_problem *problem);
 
 /* hint.c: how a step is reached that lies inside another block; or NULL. */
 const char *flo__hint_inside(const struct flo__view *view, const char *name,

@@ -94,4 +94,10 @@ flo_status flo__dsl_schema(const struct flo__registry *registry,
 flo_status flo__dsl_eval(const char *expr, size_t len, const flo_value *vars,
 			 flo_error *err, flo_value **ret_value);
 
+/*
+ * Whether what @type declares of its arguments can be asked for: FLO_INVALID
+ * if a pattern is none, or if no value can fit; FLO_NOMEM.
+ */
+flo_status flo__arguments_declared(const flo_step_type *type, flo_error *err);
+
 #endif

@@ -345,8 +345,7 @@ static void run(struct flo__eval *e)
 	}
 }
 
-/* Whether a secret's value is among what @expr computes with. */
-static bool uses_secret(const struct flo__expr *expr)
+bool flo__expr_uses_secret(const struct flo__expr *expr)
 {
 	for (uint32_t i = 0; i < expr->ins_len; i++) {
 		if (expr->ins[i].op == FLO__OP_REF &&
@@ -373,7 +372,8 @@ static flo_status report(const struct flo__expr *expr,
 	*ret_at = at;
 	if (st == FLO_NOMEM)
 		return flo_error_set(err, st, "out of memory");
-	if (uses_secret(expr)) /* it may quote it, cut so that no mask knows */
+	if (flo__expr_uses_secret(
+		    expr)) /* it may quote it, cut so that no mask knows */
 		text = "cannot be computed (why is not shown: it uses a "
 		       "secret)";
 	if (source == NULL)

@@ -293,7 +293,19 @@ struct flo__names {
 	/* The step that member() has just accepted is named in the source
 	 * bytes @at .. @at + @len. NULL: nobody wants to know. */
 	void (*named)(struct flo__names *names, uint32_t at, uint32_t len);
+	/* Whether @ref (its member @name, but for a step's status) can never
+	 * be @value; then a problem's message and hint are filled in. NULL:
+	 * nothing is known of values. */
+	bool (*never)(struct flo__names *names, const struct flo__ref *ref,
+		      const char *name, size_t len, const flo_value *value,
+		      struct flo__expr_problem *problem);
 };
+
+/* never.c: whether the comparison at instruction @i, ==, != or in, of checked
+ * code is of a variable with a literal that it may be; else it is told. */
+bool flo__never_check(const struct flo__code *code, uint32_t i,
+		      struct flo__names *names, flo__expr_problem_fn fn,
+		      void *arg);
 
 /*
  * Resolve the names of @code from instruction @first on and check it; every
@@ -316,6 +328,9 @@ flo_status flo__expr_eval(const struct flo__expr *expr,
 flo_status flo__expr_eval_at(const struct flo__expr *expr,
 			     const struct flo__scope *scope, flo_error *err,
 			     uint32_t *ret_at, flo_value **ret_value);
+
+/* Whether a secret's value is among what @expr computes with. */
+bool flo__expr_uses_secret(const struct flo__expr *expr);
 
 /* Values that are errors travel beside those that are not: a failed operation
  * leaves its reason here and gives NULL. */

@@ -18,6 +18,10 @@
 
 #define SHAPE(name) static const struct flo__shape name =
 
+/* The short names are what the tables below are made of. */
+#define shape_duration flo__shape_duration
+#define shape_size     flo__shape_size
+
 /* ---- strings ---- */
 
 SHAPE(shape_text){.types = STRING};
@@ -48,7 +52,7 @@ SHAPE(shape_expression){
 	.string = STRING_EXPRESSION,
 };
 
-SHAPE(shape_duration){
+const struct flo__shape flo__shape_duration = {
 	.def = "duration",
 	.text = "A duration: 250ms, 10s, 1m30s, 2h, 1d.",
 	.types = STRING,
@@ -68,7 +72,7 @@ SHAPE(shape_timeout){
 	.template = true,
 };
 
-SHAPE(shape_size){
+const struct flo__shape flo__shape_size = {
 	.def = "size",
 	.text = "A size: 512B, 64KiB, 16MiB, 1GiB.",
 	.types = STRING,
@@ -185,7 +189,7 @@ SHAPE(shape_script){.types = STRING | ARRAY,
 		    .string = STRING_PLAIN,
 		    .items = &shape_plain};
 
-SHAPE(shape_names){.types = ARRAY, .items = &shape_text};
+SHAPE(shape_names){.types = ARRAY, .items = &shape_plain};
 
 SHAPE(shape_labels){.types = OBJECT, .values = &shape_plain};
 

@@ -221,6 +221,8 @@ extern const struct flo__grammar flo__grammar_secret;
 
 /* Shapes that the compiler reads, too. */
 extern const struct flo__shape flo__shape_value;
+extern const struct flo__shape flo__shape_duration;
+extern const struct flo__shape flo__shape_size;
 extern const struct flo__shape flo__shape_on_error;
 extern const struct flo__shape flo__shape_output;
 extern const struct flo__shape flo__shape_param_type;

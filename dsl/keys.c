@@ -181,8 +181,7 @@ void flo__keys_only(struct flo__compiler *c, uint32_t object,
 	}
 }
 
-/* "it is none, text or json" */
-static void list_words(const char *const *words, char *ret, size_t size)
+void flo__words_list(const char *const *words, char *ret, size_t size)
 {
 	int at = snprintf(ret, size, "it is %s", words[0]);
 
@@ -197,11 +196,16 @@ void flo__compile_word(struct flo__compiler *c, uint32_t node, const char *what,
 	struct flo__nearest near;
 	const char *text;
 	size_t len;
+	size_t at;
 	char hint[128];
 
 	if (node == FLO__DOC_NONE ||
 	    !flo__compile_is(c, node, FLO__DOC_STRING, what))
 		return;
+	if (flo__compile_has_template(c, node, &at)) {
+		flo__compile_plain(c, node, what);
+		return;
+	}
 	text = flo__doc_string(&c->doc, node, &len);
 	flo__nearest_init(&near, text, len);
 	for (unsigned i = 0; shape->words[i] != NULL; i++) {
@@ -213,7 +217,7 @@ void flo__compile_word(struct flo__compiler *c, uint32_t node, const char *what,
 				   strlen(shape->words[i]));
 	}
 	if (flo__nearest_hint(&near, hint, sizeof(hint)) == NULL)
-		list_words(shape->words, hint, sizeof(hint));
+		flo__words_list(shape->words, hint, sizeof(hint));
 	flo__compile_error(c, BAD_VALUE, node, hint, "%s cannot be \"%.*s\"",
 			   what, (int)(len < 40 ? len : 40), text);
 }

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Siblings looked at for "did you mean", and problems after which nobody
@@ -29,7 +30,14 @@ bool flo__name_check(struct flo__compiler *c, uint32_t node, const char *what)
 	size_t len;
 	const char *text = flo__doc_string(&c->doc, node, &len);
 	int shown = (int)(len < 80 ? len : 80);
+	char name[80];
+	size_t at;
 
+	if (flo__compile_has_template(c, node, &at)) {
+		snprintf(name, sizeof(name), "the name of %s", what);
+		flo__compile_plain(c, node, name);
+		return false;
+	}
 	if (len > FLO__NAME_LEN_MAX) {
 		flo__compile_error(c, BAD_NAME, node, NULL,
 				   "the name of %s may have %d characters at "

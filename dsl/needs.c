@@ -36,9 +36,12 @@ static void read_need(struct flo__compiler *c, uint32_t node, uint32_t item,
 	char hint[96];
 	const char *name;
 	size_t len;
+	size_t at;
 	int shown;
 
-	if (!flo__compile_is(c, item, FLO__DOC_STRING, "an item of `needs`"))
+	if (!flo__compile_is(c, item, FLO__DOC_STRING, "an item of `needs`") ||
+	    (flo__compile_has_template(c, item, &at) &&
+	     flo__compile_plain(c, item, "an item of `needs`") == NULL))
 		return;
 	name = flo__doc_string(&c->doc, item, &len);
 	shown = (int)(len < 64 ? len : 64);

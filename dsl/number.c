@@ -83,6 +83,17 @@ void flo__compile_count(struct flo__view *view, uint32_t node, const char *what,
 	whole(c, node, what, min, &ret->fixed);
 }
 
+flo_status flo__units_parse(flo_status (*parse)(const char *, size_t,
+						uint64_t *),
+			    const char *text, size_t len, uint64_t *ret)
+{
+	flo_status st = parse(text, len, ret);
+
+	if (st == FLO_OK && len > 0 && text[len - 1] <= '9')
+		st = FLO_INVALID; /* of what? Bytes must be said, too. */
+	return st;
+}
+
 /* Read a duration or size, which @parse understands. */
 static bool units(struct flo__compiler *c, uint32_t node, const char *what,
 		  const char *example,
@@ -91,6 +102,7 @@ static bool units(struct flo__compiler *c, uint32_t node, const char *what,
 {
 	const char *text;
 	size_t len;
+	size_t at;
 	flo_status st;
 
 	if (c->doc.nodes[node].type != FLO__DOC_STRING) {
@@ -103,10 +115,12 @@ static bool units(struct flo__compiler *c, uint32_t node, const char *what,
 				(enum flo__doc_type)c->doc.nodes[node].type));
 		return false;
 	}
+	if (flo__compile_has_template(c, node, &at)) {
+		flo__compile_plain(c, node, what);
+		return false;
+	}
 	text = flo__doc_string(&c->doc, node, &len);
-	st = parse(text, len, ret);
-	if (st == FLO_OK && len > 0 && text[len - 1] <= '9')
-		st = FLO_INVALID; /* of what? Bytes must be said, too. */
+	st = flo__units_parse(parse, text, len, ret);
 	if (st == FLO_OK)
 		return true;
 	flo__compile_error(c, BAD_VALUE, node, example,
@@ -119,20 +133,15 @@ static bool units(struct flo__compiler *c, uint32_t node, const char *what,
 bool flo__compile_ns(struct flo__compiler *c, uint32_t node, const char *what,
 		     uint64_t *ret_ns)
 {
-	return node != FLO__DOC_NONE &&
-	       units(c, node, what,
-		     "a duration is written \"250ms\", \"10s\", \"1m30s\", "
-		     "\"2h\", \"1d\"",
-		     flo__duration_parse, ret_ns);
+	return node != FLO__DOC_NONE && units(c, node, what, FLO__DURATION_HINT,
+					      flo__duration_parse, ret_ns);
 }
 
 bool flo__compile_size(struct flo__compiler *c, uint32_t node, const char *what,
 		       uint64_t *ret_bytes)
 {
 	return node != FLO__DOC_NONE &&
-	       units(c, node, what,
-		     "a size is written \"512B\", \"64KiB\", \"16MiB\", \"1GiB\"",
-		     flo__size_parse, ret_bytes);
+	       units(c, node, what, FLO__SIZE_HINT, flo__size_parse, ret_bytes);
 }
 
 void flo__compile_duration(struct flo__view *view, uint32_t node,

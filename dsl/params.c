@@ -1,6 +1,8 @@
 #include "dsl/compile_p.h"
 #include "dsl/regex_p.h"
 
+#include "base/value_p.h"
+
 #include <string.h>
 
 #define ITEMS_DEPTH_MAX 16
@@ -31,6 +33,14 @@ static void suits(struct flo__compiler *c, uint32_t value, bool fits,
 			   (int)len, text, flo__param_type_text(param->type));
 }
 
+/* Two limits that leave nothing between them. */
+static void crossed(struct flo__compiler *c, uint32_t node, const char *max,
+		    const char *min)
+{
+	flo__compile_error(c, BAD_VALUE, node, NULL,
+			   "%s is less than %s, so no value can fit", max, min);
+}
+
 static void read_numbers(struct flo__compiler *c, uint32_t node,
 			 struct flo__param *param)
 {
@@ -46,6 +56,8 @@ static void read_numbers(struct flo__compiler *c, uint32_t node,
 					   &param->min);
 	param->has_max = flo__compile_real(c, max, "`maximum`", &any_number,
 					   &param->max);
+	if (param->has_min && param->has_max && param->min > param->max)
+		crossed(c, max, "`maximum`", "`minimum`");
 }
 
 /* A length, which no template computes. */
@@ -72,6 +84,8 @@ static void read_lengths(struct flo__compiler *c, uint32_t node,
 	suits(c, max, param->type == FLO__PARAM_STRING, param);
 	read_length(c, min, "`minLength`", &param->min_len);
 	read_length(c, max, "`maxLength`", &param->max_len);
+	if (param->min_len > param->max_len)
+		crossed(c, max, "`maxLength`", "`minLength`");
 }
 
 /* `pattern`, which matches anywhere in a value unless it has ^ and $. */
@@ -139,10 +153,35 @@ static void read_default(struct flo__compiler *c, uint32_t node,
 	flo__strbuf_fini(&why);
 }
 
+/*
+ * Report a value of `enum` that is there already. They are told apart by their
+ * JSON; 1 and 1.0 are one number.
+ */
+static void check_twice(struct flo__compiler *c, uint32_t item,
+			const flo_value *value, struct flo__map *seen)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	union flo__map_slot *slot;
+	flo_status st = FLO_NOMEM;
+
+	flo__value_json(value, &sb);
+	if (flo_value_typeof(value) == FLO_VALUE_DOUBLE && sb.len > 2 &&
+	    memcmp(sb.data + sb.len - 2, ".0", 2) == 0)
+		flo__strbuf_cut(&sb, sb.len - 2);
+	if (!sb.failed)
+		st = flo__map_putn(seen, sb.data, sb.len, &slot);
+	if (st == FLO_EXISTS)
+		flo__compile_error(c, BAD_VALUE, item, "leave one out",
+				   "this value is in `enum` already");
+	c->nomem |= st == FLO_NOMEM;
+	flo__strbuf_fini(&sb);
+}
+
 static void read_enum(struct flo__compiler *c, uint32_t node,
 		      struct flo__param *param)
 {
 	uint32_t at = flo__doc_get(&c->doc, node, "enum");
+	struct flo__map seen;
 	flo_value *one_of;
 
 	if (at == FLO__DOC_NONE ||
@@ -151,6 +190,7 @@ static void read_enum(struct flo__compiler *c, uint32_t node,
 	if (c->doc.nodes[at].len == 0)
 		flo__compile_error(c, BAD_VALUE, at, NULL,
 				   "`enum` allows no value at all");
+	flo__map_init(&seen, c->arena);
 	one_of = literal(c, at);
 	for (uint32_t item = flo__doc_first(&c->doc, at), i = 0;
 	     one_of != NULL && item != FLO__DOC_NONE;
@@ -162,7 +202,9 @@ static void read_enum(struct flo__compiler *c, uint32_t node,
 					   "this value of `enum` %s", why.data);
 		c->nomem |= why.failed;
 		flo__strbuf_fini(&why);
+		check_twice(c, item, flo_value_list_at(one_of, i), &seen);
 	}
+	flo__map_fini(&seen);
 	param->one_of = one_of;
 }
 

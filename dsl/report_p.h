@@ -7,6 +7,7 @@
 
 #include <flo/diagnostic.h>
 #include <flo/error.h>
+#include <flo/value.h>
 
 #include "dsl/doc_p.h"
 
@@ -44,6 +45,7 @@
 	X(UNKNOWN_NAME, "unknown-name")                                        \
 	X(UNKNOWN_FUNCTION, "unknown-function")                                \
 	X(TYPE_MISMATCH, "type-mismatch")                                      \
+	X(NEVER, "never-true")                                                 \
 	X(BAD_PATTERN, "bad-pattern")                                          \
 	X(CRON, "bad-cron")                                                    \
 	X(TIMEZONE, "unknown-timezone")                                        \
@@ -121,5 +123,22 @@ void flo__nearest_offer(struct flo__nearest *near, const char *name,
 			size_t len);
 const char *flo__nearest_hint(const struct flo__nearest *near, char *buf,
 			      size_t size);
+
+/* All there is to choose from: "it is none, text or json". */
+void flo__words_list(const char *const *words, char *ret, size_t size);
+
+/* A type as JSON calls it, with its article: "a boolean". */
+const char *flo__value_json_type(const flo_value *value);
+
+/* How these are written. */
+#define FLO__DURATION_HINT                                                     \
+	"a duration is written \"250ms\", \"10s\", \"1m30s\", \"2h\", \"1d\""
+#define FLO__SIZE_HINT                                                         \
+	"a size is written \"512B\", \"64KiB\", \"16MiB\", \"1GiB\""
+
+/* Parse one of them, which must say its unit. */
+flo_status flo__units_parse(flo_status (*parse)(const char *, size_t,
+						uint64_t *),
+			    const char *text, size_t len, uint64_t *ret);
 
 #endif

@@ -425,16 +425,21 @@ static void add_body(struct flo__schema *s, const struct flo__shape *shape)
 	}
 }
 
+void flo__schema_body(struct flo__schema *s, const struct flo__shape *shape)
+{
+	if (shape->def != NULL)
+		refer(s, shape, NULL);
+	else
+		add_body(s, shape);
+}
+
 void flo__schema_shape(struct flo__schema *s, const char *key,
 		       const struct flo__shape *shape, const char *text)
 {
 	flo__schema_open(s, key, '{');
 	if (text != NULL)
 		flo__schema_string(s, "description", text);
-	if (shape->def != NULL)
-		refer(s, shape, NULL);
-	else
-		add_body(s, shape);
+	flo__schema_body(s, shape);
 	flo__schema_close(s, '}');
 }
 

@@ -53,6 +53,9 @@ void flo__schema_with(struct flo__schema *s, const char *key);
 void flo__schema_shape(struct flo__schema *s, const char *key,
 		       const struct flo__shape *shape, const char *text);
 
+/* What is in such an object, but for a description. */
+void flo__schema_body(struct flo__schema *s, const struct flo__shape *shape);
+
 /* schema_step.c: what goes into the schema of a step beside its properties. */
 void flo__schema_step(struct flo__schema *s);
 /* The definitions of the step types' arguments. */

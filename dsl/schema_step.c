@@ -2,12 +2,13 @@
  * What the schema of a step says beside its properties: that it is one kind of
  * step, that each key belongs to its kind, and what a native type takes.
  */
+#include "dsl/arguments_p.h"
 #include "dsl/compile_p.h"
 #include "dsl/schema_p.h"
 
 #include "base/contract.h"
 
-#include <stdio.h>
+#include <string.h>
 
 /* The items of an "anyOf" or "oneOf": a key of each kind in @where. */
 static void add_kinds(struct flo__schema *s, const char *word, unsigned where)
@@ -202,18 +203,12 @@ void flo__schema_step_names(struct flo__schema *s)
 	flo__schema_close(s, ']');
 }
 
-/* An argument of some types, or a template that computes it. */
-static void add_argument(struct flo__schema *s, const flo_step_param *param)
+/* JSON's types for those of an argument; a string may be a template. */
+static struct flo__shape shape_of(unsigned types)
 {
-	unsigned types = param->types;
-	struct flo__shape shape = {.string = STRING_TEMPLATE};
+	struct flo__shape shape = {.types = FLO__JSON(STRING),
+				   .string = STRING_TEMPLATE};
 
-	if (types == 0) {
-		flo__schema_shape(s, param->name, &flo__shape_value,
-				  param->description);
-		return;
-	}
-	shape.types = FLO__JSON(STRING);
 	if (types & FLO_TYPES(STRING))
 		shape.string = STRING_TEXT;
 	if (types & FLO_TYPES(NULL))
@@ -230,7 +225,79 @@ static void add_argument(struct flo__schema *s, const flo_step_param *param)
 	shape.items = &flo__shape_value;
 	shape.keys = flo__shape_value.keys;
 	shape.values = &flo__shape_value;
-	flo__schema_shape(s, param->name, &shape, param->description);
+	return shape;
+}
+
+/* What is asked of texts. A pattern with settings is not ECMA-262's. */
+static void add_text_rules(struct flo__schema *s, const flo_step_param *param)
+{
+	const char *pattern = param->pattern;
+
+	if (param->format == FLO_FORMAT_DURATION)
+		pattern = flo__shape_duration.pattern;
+	if (param->format == FLO_FORMAT_SIZE)
+		pattern = flo__shape_size.pattern;
+	if (pattern != NULL && strstr(pattern, "(?i") == NULL &&
+	    strstr(pattern, "(?s") == NULL && strstr(pattern, "(?m") == NULL)
+		flo__schema_string(s, "pattern", pattern);
+	if (param->min_len != 0)
+		flo__schema_number(s, "minLength", (double)param->min_len);
+	if (param->max_len != 0)
+		flo__schema_number(s, "maxLength", (double)param->max_len);
+}
+
+/* The texts that fit, any that has a template in it, and no text at all. */
+static void add_texts(struct flo__schema *s, const flo_step_param *param)
+{
+	flo__schema_open(s, "anyOf", '[');
+	flo__schema_open(s, NULL, '{');
+	if (param->one_of != NULL)
+		flo__schema_words(s, "enum", param->one_of);
+	add_text_rules(s, param);
+	flo__schema_close(s, '}');
+	flo__schema_open(s, NULL, '{');
+	flo__schema_string(s, "type", "string");
+	flo__schema_string(s, "pattern", "\\$\\{\\{");
+	flo__schema_close(s, '}');
+	if (flo__argument_types(param) & ~FLO_TYPES(STRING)) {
+		flo__schema_open(s, NULL, '{');
+		flo__schema_open(s, "not", '{');
+		flo__schema_string(s, "type", "string");
+		flo__schema_close(s, '}');
+		flo__schema_close(s, '}');
+	}
+	flo__schema_close(s, ']');
+}
+
+/* What is asked beside the type: see flo_step_param. */
+static void add_rules(struct flo__schema *s, const flo_step_param *param)
+{
+	if ((flo__argument_types(param) & FLO_TYPES(STRING)) != 0 &&
+	    (param->one_of != NULL || param->pattern != NULL ||
+	     param->format != FLO_FORMAT_NONE || param->min_len != 0 ||
+	     param->max_len != 0))
+		add_texts(s, param);
+	if (param->min_len != 0)
+		flo__schema_number(s, "minItems", (double)param->min_len);
+	if (param->max_len != 0)
+		flo__schema_number(s, "maxItems", (double)param->max_len);
+	if (param->has_min)
+		flo__schema_number(s, "minimum", param->min);
+	if (param->has_max)
+		flo__schema_number(s, "maximum", param->max);
+}
+
+/* An argument of some types, or a template that computes it. */
+static void add_argument(struct flo__schema *s, const flo_step_param *param)
+{
+	struct flo__shape shape = shape_of(param->types);
+
+	flo__schema_open(s, param->name, '{');
+	if (param->description != NULL)
+		flo__schema_string(s, "description", param->description);
+	flo__schema_body(s, param->types != 0 ? &shape : &flo__shape_value);
+	add_rules(s, param);
+	flo__schema_close(s, '}');
 }
 
 static void add_arguments(struct flo__schema *s, const flo_step_type *type)

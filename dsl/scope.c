@@ -294,12 +294,8 @@ static flo_status view_var(struct flo__names *names, const char *name,
 static unsigned param_types(const struct flo__param *param)
 {
 	static const unsigned types[] = {
-		FLO_TYPES(STRING),
-		FLO_TYPES(INT),
-		FLO_TYPES(INT) | FLO_TYPES(DOUBLE),
-		FLO_TYPES(BOOL),
-		FLO_TYPES(LIST),
-		FLO_TYPES(MAP),
+		FLO_TYPES(STRING), FLO_TYPES(INT),  FLO_TYPES(DOUBLE),
+		FLO_TYPES(BOOL),   FLO_TYPES(LIST), FLO_TYPES(MAP),
 		FLO__TYPES_ANY,
 	};
 	bool given = param->required || param->default_ != NULL;
@@ -528,7 +524,8 @@ struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 		.names = {.var = view_var,
 			  .member = view_member,
 			  .output = flo__view_output,
-			  .named = view_named},
+			  .named = view_named,
+			  .never = flo__view_never},
 		.c = c,
 		.node = node,
 		.sees = sees,

@@ -1,3 +1,4 @@
+#include "dsl/arguments_p.h"
 #include "dsl/compile_p.h"
 
 #include <string.h>
@@ -65,28 +66,75 @@ static unsigned types_of(struct flo__compiler *c, uint32_t node)
 	return FLO_TYPES(STRING);
 }
 
-static const char *wanted(unsigned types)
+/* What is literal in a value of an allowed type. */
+static void check_literal(struct flo__compiler *c, const flo_step_type *type,
+			  const flo_step_param *param, uint32_t node)
 {
-	static const struct {
-		unsigned types;
-		const char *text;
-	} texts[] = {
-		{FLO_TYPES(STRING), "a string"},
-		{FLO_TYPES(BOOL), "a boolean"},
-		{FLO_TYPES(INT), "a whole number"},
-		{FLO_TYPES(INT) | FLO_TYPES(DOUBLE), "a number"},
-		{FLO_TYPES(DOUBLE), "a number"},
-		{FLO_TYPES(LIST), "an array"},
-		{FLO_TYPES(MAP), "an object"},
-		{FLO_TYPES(STRING) | FLO_TYPES(LIST), "a string or an array"},
-		{FLO_TYPES(LIST) | FLO_TYPES(MAP), "an array or an object"},
-	};
+	struct flo__misfit why = {.text = FLO__STRBUF_INIT};
+	flo_value *value = NULL;
+	bool fits = true;
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (texts[i].types == types)
-			return texts[i].text;
+	switch ((enum flo__doc_type)c->doc.nodes[node].type) {
+	case FLO__DOC_ARRAY:
+		fits = flo__argument_len_fits(param, c->doc.nodes[node].len,
+					      "item", &why);
+		break;
+	case FLO__DOC_STRING:
+	case FLO__DOC_NUMBER:
+		value = flo__doc_scalar(&c->doc, node);
+		c->nomem |= value == NULL;
+		fits = value == NULL || flo__argument_fits(param, value, &why);
+		break;
+	default:
+		break;
 	}
-	return "something else";
+	c->nomem |= why.text.failed;
+	if (!fits)
+		flo__compile_error(c, BAD_VALUE, node,
+				   why.hint[0] != '\0' ? why.hint : NULL,
+				   "`%s` of %s %s", param->name, type->name,
+				   why.text.data);
+	flo_value_unref(value);
+	flo__strbuf_fini(&why.text);
+}
+
+/* Whether "${{" is anywhere in a string, be it a template or not. */
+static bool has_marker(struct flo__compiler *c, uint32_t node)
+{
+	const char *text;
+	size_t len;
+
+	if (c->doc.nodes[node].type != FLO__DOC_STRING)
+		return false;
+	text = flo__doc_string(&c->doc, node, &len);
+	return len >= 3 && memmem(text, len, "${{", 3) != NULL;
+}
+
+static void check_value(struct flo__compiler *c, const flo_step_type *type,
+			const flo_step_param *param, uint32_t value)
+{
+	enum flo__doc_type have = (enum flo__doc_type)c->doc.nodes[value].type;
+
+	if ((types_of(c, value) & flo__argument_types(param)) == 0)
+		flo__compile_error(c, WRONG_TYPE, value, NULL,
+				   "`%s` of %s must be %s, not %s", param->name,
+				   type->name, flo__argument_wanted(param),
+				   flo__doc_type_text(have));
+	else if (!has_marker(c, value))
+		check_literal(c, type, param, value);
+}
+
+static const flo_step_param *find_param(const flo_step_type *type,
+					const char *name, size_t len)
+{
+	for (size_t i = 0; i < type->params_len; i++) {
+		const flo_step_param *param = &type->params[i];
+
+		if (strlen(param->name) == len &&
+		    memcmp(param->name, name, len) == 0)
+			return param;
+	}
+	return NULL;
 }
 
 static void check_argument(struct flo__compiler *c, const flo_step_type *type,
@@ -96,28 +144,16 @@ static void check_argument(struct flo__compiler *c, const flo_step_type *type,
 	char hint[96];
 	size_t len;
 	const char *name = flo__doc_string(&c->doc, key, &len);
-	uint32_t value = flo__doc_value(key);
+	const flo_step_param *param = find_param(type, name, len);
 
-	flo__nearest_init(&near, name, len);
-	for (size_t i = 0; i < type->params_len; i++) {
-		const flo_step_param *param = &type->params[i];
-
-		flo__nearest_offer(&near, param->name, strlen(param->name));
-		if (strlen(param->name) != len ||
-		    memcmp(param->name, name, len) != 0)
-			continue;
-		if (param->types != 0 &&
-		    (types_of(c, value) & param->types) == 0)
-			flo__compile_error(c, WRONG_TYPE, value, NULL,
-					   "`%s` of %s must be %s, not %s",
-					   param->name, type->name,
-					   wanted(param->types),
-					   flo__doc_type_text(
-						   (enum flo__doc_type)c->doc
-							   .nodes[value]
-							   .type));
+	if (param != NULL) {
+		check_value(c, type, param, flo__doc_value(key));
 		return;
 	}
+	flo__nearest_init(&near, name, len);
+	for (size_t i = 0; i < type->params_len; i++)
+		flo__nearest_offer(&near, type->params[i].name,
+				   strlen(type->params[i].name));
 	flo__compile_error(c, UNKNOWN_ARGUMENT, key,
 			   flo__nearest_hint(&near, hint, sizeof(hint)),
 			   "%s takes no argument \"%.*s\"", type->name,

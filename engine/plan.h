@@ -107,6 +107,12 @@ struct flo__language {
 	flo_status (*bind)(const struct flo__params *params,
 			   const flo_value *given, flo_error *err,
 			   flo_value **ret_params);
+	/* Check @with, which @expr (or NULL) computed, against what @type
+	 * declares: FLO_TYPE, FLO_INVALID and a text that names the argument,
+	 * and no value of it where a reference is .secret; FLO_NOMEM. */
+	flo_status (*check)(const flo_step_type *type,
+			    const struct flo__expr *expr, const flo_value *with,
+			    flo_error *err);
 };
 
 /* A number that the file gives, or computes from params. */

@@ -431,29 +431,6 @@ static void call_native(void *arg)
 				      &n->output);
 }
 
-/* What the compiler could not check because it came from templates. */
-static flo_status check_with(const flo_step_type *type, const flo_value *with,
-			     flo_error *err)
-{
-	if (flo_value_typeof(with) != FLO_VALUE_MAP)
-		return flo_error_set(err, FLO_TYPE, "with: not an object");
-	for (size_t i = 0; i < type->params_len; i++) {
-		const flo_step_param *p = &type->params[i];
-		const flo_value *v = flo_value_map_get(with, p->name);
-
-		if (v == NULL && p->required)
-			return flo_error_set(err, FLO_INVALID,
-					     "with: \"%s\" is missing",
-					     p->name);
-		if (v != NULL && p->types != 0 &&
-		    !(p->types & (1u << flo_value_typeof(v))))
-			return flo_error_set(err, FLO_TYPE,
-					     "with: \"%s\" has the wrong type",
-					     p->name);
-	}
-	return FLO_OK;
-}
-
 /* Where it panicked, to the attempt's log; so its end shows it, too. */
 static void log_frames(struct flo__work *w, const flo_panic_info *info)
 {
@@ -522,8 +499,10 @@ static flo_status run_native(struct flo__work *w)
 				     &n.err, &with);
 	else if ((with = flo_value_map(0)) == NULL)
 		st = flo_error_set(&n.err, FLO_NOMEM, "out of memory");
-	if (st == FLO_OK && w->leaf->type->params != NULL)
-		st = check_with(w->leaf->type, with, &n.err);
+	/* What the compiler could not check because it came from templates. */
+	if (st == FLO_OK)
+		st = w->attempt->frame->run->plan->language->check(
+			w->leaf->type, w->leaf->with, with, &n.err);
 	if (st != FLO_OK) {
 		flo_value_unref(with);
 		return fail_err(w, st, "expression", &n.err);

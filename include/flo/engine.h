@@ -96,7 +96,8 @@ FLO_EXTERN void flo_engine_close(flo_engine *engine);
  *
  * Requires: no other thread registers or loads meanwhile.
  * Returns FLO_OK; FLO_EXISTS: there is one of that name; FLO_INVALID: its
- * isolation is none of flo_isolation; FLO_NOMEM.
+ * isolation is none of flo_isolation, or what it declares of an argument is no
+ * pattern or fits no value; FLO_NOMEM.
  */
 FLO_EXTERN flo_status flo_engine_register_step(flo_engine *engine,
 					       const flo_step_type *type,

@@ -23,12 +23,40 @@ extern "C" {
 /** One attempt, as its step type sees it; borrowed until run returns. */
 typedef struct flo_step_call flo_step_call;
 
-/** One argument of a step type, checked when the pipeline is compiled. */
+/** What the text of an argument says. */
+typedef enum flo_format {
+	FLO_FORMAT_NONE,     /* anything */
+	FLO_FORMAT_DURATION, /* "250ms", "10s", "1m30s", "2h", "1d" */
+	FLO_FORMAT_SIZE,     /* "512B", "64KiB", "16MiB", "1GiB" */
+} flo_format;
+
+/**
+ * One argument of a step type. What a pipeline says literally is checked when
+ * it is compiled, at its place in the file; what templates compute, right
+ * before `run` is called, which then sees nothing that does not fit.
+ *
+ * A member that is left out (0, NULL) asks for nothing. Each asks for something
+ * of values of its type only, as the words of JSON Schema do. Write tables with
+ * designated initializers: members may be added.
+ */
 typedef struct flo_step_param {
 	const char *name;	 /* its key in `with` */
-	unsigned types;		 /* of FLO_TYPES(), or-ed; 0: any */
+	unsigned types;		 /* of FLO_TYPES(), or-ed; 0: any. DOUBLE takes
+				  * whole numbers too, which come as ints */
 	bool required;		 /* a pipeline without it is invalid */
 	const char *description; /* a sentence for people, or NULL */
+	/* of strings */
+	flo_format format;
+	const char *const *one_of; /* the texts allowed, NULL at the end */
+	const char *pattern;	   /* of RE2; matches anywhere without ^ $ */
+	/* of strings, in characters, and of lists, in items */
+	size_t min_len;
+	size_t max_len; /* 0: no limit */
+	/* of numbers */
+	bool has_min;
+	bool has_max;
+	double min; /* if has_min */
+	double max; /* if has_max */
 } flo_step_param;
 
 /** The bit of a type of values: FLO_TYPES(INT) | FLO_TYPES(DOUBLE). */

@@ -287,9 +287,15 @@ out:
 }
 
 static const flo_step_param params[] = {
-	{"db", FLO_TYPES(STRING), true, "The CMDB's file."},
-	{"plan", FLO_TYPES(MAP) | FLO_TYPES(STRING), true,
-	 "The output of a cmdb.diff, or its id."},
+	{.name = "db",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "The CMDB's file.",
+	 .min_len = 1},
+	{.name = "plan",
+	 .types = FLO_TYPES(MAP) | FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "The output of a cmdb.diff, or its id."},
 };
 
 const flo_step_type flo__cmdb_apply = {

@@ -369,14 +369,33 @@ out:
 	return flo__cmdb_told(st, err);
 }
 
+static const char *const formats[] = {"ndjson", NULL};
+static const char *const whats[] = {"changes", "snapshot", NULL};
+
 static const flo_step_param params[] = {
-	{"db", FLO_TYPES(STRING), true, "The CMDB's file."},
-	{"plan", FLO_TYPES(MAP) | FLO_TYPES(STRING), true,
-	 "The output of a cmdb.diff, or its id."},
-	{"format", FLO_TYPES(STRING), true, "\"ndjson\"."},
-	{"what", FLO_TYPES(STRING), false,
-	 "\"changes\" (the default) or \"snapshot\"."},
-	{"root", FLO_TYPES(STRING), true, "The directory to write below."},
+	{.name = "db",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "The CMDB's file.",
+	 .min_len = 1},
+	{.name = "plan",
+	 .types = FLO_TYPES(MAP) | FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "The output of a cmdb.diff, or its id."},
+	{.name = "format",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "\"ndjson\".",
+	 .one_of = formats},
+	{.name = "what",
+	 .types = FLO_TYPES(STRING),
+	 .description = "\"changes\" (the default) or \"snapshot\".",
+	 .one_of = whats},
+	{.name = "root",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "The directory to write below.",
+	 .min_len = 1},
 };
 
 const flo_step_type flo__cmdb_export = {

@@ -302,17 +302,32 @@ out:
 #define OBJECT_LATER "Not supported by this version."
 
 static const flo_step_param params[] = {
-	{"db", FLO_TYPES(STRING), true, "The CMDB's file."},
-	{"source", FLO_TYPES(STRING), true, "What the records are of."},
-	{"file", FLO_TYPES(STRING), false, "A JSON or NDJSON file to read."},
-	{"command", FLO_TYPES(LIST), false,
-	 "A program, and its arguments, whose output is read."},
-	{"records", FLO_TYPES(STRING) | FLO_TYPES(LIST), false,
-	 "Where in the document the records are: JSON pointers to arrays."},
-	{"map", 0, false, OBJECT_LATER},
-	{"where", 0, false, OBJECT_LATER},
-	{"sqlite", 0, false, OBJECT_LATER},
-	{"http", 0, false, OBJECT_LATER},
+	{.name = "db",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "The CMDB's file.",
+	 .min_len = 1},
+	{.name = "source",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "What the records are of.",
+	 .min_len = 1},
+	{.name = "file",
+	 .types = FLO_TYPES(STRING),
+	 .description = "A JSON or NDJSON file to read.",
+	 .min_len = 1},
+	{.name = "command",
+	 .types = FLO_TYPES(LIST),
+	 .description = "A program, and its arguments, whose output is read.",
+	 .min_len = 1},
+	{.name = "records",
+	 .types = FLO_TYPES(STRING) | FLO_TYPES(LIST),
+	 .description =
+		 "Where in the document the records are: JSON pointers to arrays."},
+	{.name = "map", .description = OBJECT_LATER},
+	{.name = "where", .description = OBJECT_LATER},
+	{.name = "sqlite", .description = OBJECT_LATER},
+	{.name = "http", .description = OBJECT_LATER},
 };
 
 const flo_step_type flo__cmdb_pull = {

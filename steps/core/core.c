@@ -47,7 +47,11 @@ static flo_status sleep_for(flo_step_call *call, const flo_value *with,
 }
 
 static const flo_step_param sleep_params[] = {
-	{"duration", FLO_TYPES(STRING), true, "How long, like \"250ms\"."},
+	{.name = "duration",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "How long, like \"250ms\".",
+	 .format = FLO_FORMAT_DURATION},
 };
 
 const flo_step_type flo__core_sleep = {
@@ -74,7 +78,10 @@ static flo_status fail(flo_step_call *call, const flo_value *with,
 }
 
 static const flo_step_param fail_params[] = {
-	{"message", FLO_TYPES(STRING), false, "What the error says."},
+	{.name = "message",
+	 .types = FLO_TYPES(STRING),
+	 .description = "What the error says.",
+	 .min_len = 1},
 };
 
 const flo_step_type flo__core_fail = {

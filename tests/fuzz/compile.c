@@ -11,15 +11,28 @@
 #include <string.h>
 
 static const flo_step_param sleep_params[] = {
-	{"duration", FLO_TYPES(STRING), true, "how long"},
+	{.name = "duration",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "how long"},
 };
 
 static const flo_step_param many_params[] = {
-	{"db", FLO_TYPES(STRING), true, "the database"},
-	{"source", FLO_TYPES(STRING), true, "its name"},
-	{"file", FLO_TYPES(STRING), false, "what to read"},
-	{"keep", FLO_TYPES(INT), false, "how many"},
-	{"key", FLO_TYPES(LIST), false, "JSON pointers"},
+	{.name = "db",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "the database"},
+	{.name = "source",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "its name"},
+	{.name = "file",
+	 .types = FLO_TYPES(STRING),
+	 .description = "what to read"},
+	{.name = "keep", .types = FLO_TYPES(INT), .description = "how many"},
+	{.name = "key",
+	 .types = FLO_TYPES(LIST),
+	 .description = "JSON pointers"},
 };
 
 static const flo_step_type types[] = {

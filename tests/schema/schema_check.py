@@ -18,7 +18,7 @@ SEMANTIC = {
     "bad-expression", "unknown-name", "unknown-function", "type-mismatch",
     "bad-param", "missing-param", "bad-cron", "bad-pattern",
     "unknown-timezone", "unreadable-pipeline", "included-errors",
-    "unknown-secret", "secret-not-allowed",
+    "unknown-secret", "secret-not-allowed", "never-true",
 }
 # Not JSON, or not all of it: there is nothing for a validator to look at.
 SYNTAX = {"syntax"}
@@ -91,6 +91,10 @@ BLIND = [
     ("unknown-key", r"/matrix/exclude/[0-9]+/[^/]* "),
     # A matrix of nothing but exclusions.
     ("bad-value", r"/matrix "),
+    # Two keys of a param against each other, and values that are equal.
+    ("bad-value", r"so no value can fit|in `enum` already"),
+    # How much a duration comes to.
+    ("bad-value", r"which is too large$"),
     # Another pipeline's params are in another file.
     ("wrong-type", r'/with/[^/]* param "'),
     ("unknown-argument", r" has no param "),

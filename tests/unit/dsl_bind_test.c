@@ -16,6 +16,19 @@ static const char text[] = Q({
 		"ratio" : {"type" : "number"},
 		"dry" : {"type" : "boolean", "default" : false},
 		"tags" : {"type" : "array", "items" : {"type" : "string"}},
+		"sizes" : {
+			"type" : "array",
+			"items" : {"type" : "number"},
+			"default" : [ 1, 2.5 ]
+		},
+		"grid" : {
+			"type" : "array",
+			"items" : {
+				"type" : "array",
+				"items" : {"type" : "integer"}
+			},
+			"default" : [[1.0]]
+		},
 		"extra" : {"type" : "object"},
 		"mode" : {"enum" : [ "fast", "safe" ], "default" : "safe"}
 	},
@@ -67,7 +80,8 @@ static void defaults_fill_what_is_not_given(void **state)
 	(void)state;
 	assert_binds("{\"name\": \"xy\"}",
 		     "{\"name\":\"xy\",\"count\":3,\"ratio\":null,"
-		     "\"dry\":false,\"tags\":null,\"extra\":null,"
+		     "\"dry\":false,\"tags\":null,\"sizes\":[1.0,2.5],"
+		     "\"grid\":[[1]],\"extra\":null,"
 		     "\"mode\":\"safe\"}");
 }
 
@@ -77,8 +91,10 @@ static void what_is_given_wins_and_keeps_its_type(void **state)
 	assert_binds("{\"name\": \"xy\", \"count\": 5.0, \"ratio\": 1, "
 		     "\"dry\": true, \"tags\": [\"a\"], \"extra\": {\"k\": 1},"
 		     "\"mode\": \"fast\"}",
-		     "{\"name\":\"xy\",\"count\":5,\"ratio\":1,\"dry\":true,"
-		     "\"tags\":[\"a\"],\"extra\":{\"k\":1},\"mode\":\"fast\"}");
+		     "{\"name\":\"xy\",\"count\":5,\"ratio\":1.0,\"dry\":true,"
+		     "\"tags\":[\"a\"],\"sizes\":[1.0,2.5],"
+		     "\"grid\":[[1]],\"extra\":{\"k\":1},"
+		     "\"mode\":\"fast\"}");
 }
 
 static void every_problem_is_a_line(void **state)
@@ -121,6 +137,9 @@ static void text_is_typed_by_the_declaration(void **state)
 	assert_param("name", "12", "\"12\"");
 	assert_param("count", "7", "7");
 	assert_param("ratio", "2.5", "2.5");
+	assert_param("ratio", "5", "5.0");
+	assert_param("sizes", "[1, 2.5]", "[1.0,2.5]");
+	assert_param("grid", "[[1.0, 2], []]", "[[1,2],[]]");
 	assert_param("dry", "true", "true");
 	assert_param("tags", "[\"a\"]", "[\"a\"]");
 	assert_param("extra", "{\"a\": [1]}", "{\"a\":[1]}");
@@ -135,7 +154,7 @@ static void text_is_typed_by_the_declaration(void **state)
 		     "there is no param \"cuont\"; did you mean \"count\"?");
 	assert_param("zzzzzz", "1",
 		     "there is no param \"zzzzzz\"; there are: name, count, "
-		     "ratio, dry, tags, extra, mode");
+		     "ratio, dry, tags, sizes, grid, extra, mode");
 }
 
 static void out_of_memory_is_an_error(void **state)

@@ -19,16 +19,61 @@
 #include "json/json_p.h"
 
 static const flo_step_param sleep_params[] = {
-	{"duration", FLO_TYPES(STRING), true, "how long"},
+	{.name = "duration",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "how long",
+	 .format = FLO_FORMAT_DURATION},
 };
 
 static const flo_step_param pull_params[] = {
-	{"db", FLO_TYPES(STRING), true, "the database"},
-	{"source", FLO_TYPES(STRING), true, "its name"},
-	{"file", FLO_TYPES(STRING), false, "what to read"},
-	{"records", FLO_TYPES(STRING), false, "JSON pointer"},
-	{"keep", FLO_TYPES(INT), false, "how many"},
-	{"key", FLO_TYPES(LIST), false, "JSON pointers"},
+	{.name = "db",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "the database"},
+	{.name = "source",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "its name"},
+	{.name = "file",
+	 .types = FLO_TYPES(STRING),
+	 .description = "what to read"},
+	{.name = "records",
+	 .types = FLO_TYPES(STRING),
+	 .description = "JSON pointer"},
+	{.name = "keep", .types = FLO_TYPES(INT), .description = "how many"},
+	{.name = "key",
+	 .types = FLO_TYPES(LIST),
+	 .description = "JSON pointers"},
+};
+
+static const char *const limits_formats[] = {"ndjson", "parquet", NULL};
+
+static const flo_step_param limits_params[] = {
+	{.name = "format",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .one_of = limits_formats},
+	{.name = "part", .types = FLO_TYPES(STRING), .format = FLO_FORMAT_SIZE},
+	{.name = "level",
+	 .types = FLO_TYPES(INT),
+	 .has_min = true,
+	 .has_max = true,
+	 .min = 1,
+	 .max = 9},
+	{.name = "ratio",
+	 .types = FLO_TYPES(DOUBLE),
+	 .has_max = true,
+	 .max = 1},
+	{.name = "prefix",
+	 .types = FLO_TYPES(STRING),
+	 .pattern = "^[a-z]*$",
+	 .min_len = 2,
+	 .max_len = 4},
+	{.name = "columns",
+	 .types = FLO_TYPES(LIST) | FLO_TYPES(STRING),
+	 .min_len = 1,
+	 .max_len = 3},
 };
 
 static const flo_step_type types[] = {
@@ -40,6 +85,7 @@ static const flo_step_type types[] = {
 	{"cmdb.diff", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"cmdb.apply", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"cmdb.export", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
+	{"test.limits", "", limits_params, 6, NULL, NULL, FLO_ISOLATION_NONE},
 };
 
 static const flo_step_type *registry_at(const struct flo__registry *registry,

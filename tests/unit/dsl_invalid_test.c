@@ -1,6 +1,8 @@
 /*
  * Every folder of tests/invalid holds a pipeline.json and what compiling it
- * must say, to the letter, in `expect`; and what it includes, if it does. FLO_TESTS_DIR is the folder above it.
+ * must say, to the letter, in `expect`; and what it includes, if it does. A
+ * file `tzdir` has the absolute path of the case's time zone database, which is
+ * tests/zoneinfo without one. FLO_TESTS_DIR is the folder above tests/invalid.
  *
  * After a deliberate change run this with FLO_TESTS_ACCEPT=1 to write the
  * files anew, and read the difference.
@@ -36,6 +38,26 @@ static void write_all(const char *path, const char *text)
 	assert_int_equal(fclose(file), 0);
 }
 
+/* A few zones, so that it does not matter what is installed; or the case's. */
+static void set_zones(const char *dir, const char *slug)
+{
+	char path[4096];
+	char *own;
+	size_t len = 0;
+
+	snprintf(path, sizeof(path), "%s/%s/tzdir", dir, slug);
+	own = read_all(path, &len);
+	if (own != NULL)
+		own[strcspn(own, "\n")] = '\0';
+	/* A path that says the same wherever the tree is. */
+	if (own != NULL && own[0] == '/')
+		snprintf(path, sizeof(path), "%s", own);
+	else
+		snprintf(path, sizeof(path), "%s/../zoneinfo", dir);
+	assert_int_equal(setenv("TZDIR", path, 1), 0);
+	flo__free(own);
+}
+
 /* Whether the case says what it must; prints the difference. */
 static bool check(const char *dir, const char *slug)
 {
@@ -50,6 +72,7 @@ static bool check(const char *dir, const char *slug)
 	snprintf(path, sizeof(path), "%s/%s/pipeline.json", dir, slug);
 	text = read_all(path, &len);
 	assert_non_null(text);
+	set_zones(dir, slug);
 	snprintf(path, sizeof(path), "%s/%s", dir, slug);
 	compile_in(path, text, len, &said, &plan);
 	if (plan != NULL)
@@ -83,9 +106,6 @@ static void each_file_says_what_is_wrong_with_it(void **state)
 
 	(void)state;
 	assert_non_null(tests);
-	/* A few zones, so that it does not matter what is installed. */
-	snprintf(dir, sizeof(dir), "%s/zoneinfo", tests);
-	assert_int_equal(setenv("TZDIR", dir, 1), 0);
 	snprintf(dir, sizeof(dir), "%s/invalid", tests);
 	n = scandir(dir, &cases, is_case, alphasort);
 	assert_true(n >= 40);
@@ -95,6 +115,55 @@ static void each_file_says_what_is_wrong_with_it(void **state)
 	}
 	free(cases);
 	assert_int_equal(failed, 0);
+}
+
+/* All that the cases expect, one after the other. */
+static char *all_expected(void)
+{
+	struct flo__strbuf all = FLO__STRBUF_INIT;
+	struct dirent **cases = NULL;
+	char path[4096];
+	char *taken;
+	int n;
+
+	snprintf(path, sizeof(path), "%s/invalid", getenv("FLO_TESTS_DIR"));
+	n = scandir(path, &cases, is_case, alphasort);
+	for (int i = 0; i < n; i++) {
+		size_t len = 0;
+		char *text;
+
+		snprintf(path, sizeof(path), "%s/invalid/%s/expect",
+			 getenv("FLO_TESTS_DIR"), cases[i]->d_name);
+		text = read_all(path, &len);
+		flo__strbuf_adds(&all, text != NULL ? text : "");
+		flo__free(text);
+		free(cases[i]);
+	}
+	free(cases);
+	taken = flo__strbuf_take(&all);
+	flo__strbuf_fini(&all);
+	return taken;
+}
+
+static void every_code_has_a_case(void **state)
+{
+	char *all = all_expected();
+	int missing = 0;
+
+	(void)state;
+	assert_non_null(all);
+	for (int i = 0; i < FLO__CODES; i++) {
+		char want[64];
+
+		snprintf(want, sizeof(want), ": [%s] ",
+			 flo__code_text((enum flo__problem_code)i));
+		if (strstr(all, want) != NULL)
+			continue;
+		print_error("no case of tests/invalid has%s\n", want + 1);
+		missing++;
+	}
+	flo__free(all);
+	assert_int_equal(missing, 0);
 }
 
 static void every_code_is_documented(void **state)
@@ -123,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_file_says_what_is_wrong_with_it),
+		cmocka_unit_test(every_code_has_a_case),
 		cmocka_unit_test(every_code_is_documented),
 	};
 

@@ -93,8 +93,11 @@ static void every_key_of_the_table_has_its_line(void **state)
 }
 
 static const flo_step_param own_params[] = {
-	{"count", FLO_TYPES(INT), true, "How many."},
-	{"any", 0, false, NULL},
+	{.name = "count",
+	 .types = FLO_TYPES(INT),
+	 .required = true,
+	 .description = "How many."},
+	{.name = "any"},
 };
 
 static const flo_step_type own_type = {

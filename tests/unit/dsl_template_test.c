@@ -44,7 +44,7 @@ static void a_part_becomes_text(void **state)
 	computes("\"${{ params.n }}${{ params.n }}\"", "\"77\"");
 	computes("\"<${{ params.l }}>\"", "\"<[1,{\\\"k\\\":null}]>\"");
 	computes("\"${{ params.s }}!\"", "\"a\\\"b!\"");
-	computes("\"x${{ null }}${{ true }}${{ 1.0 }}\"", "\"xnulltrue1.0\"");
+	computes("\"x${{ null }}${{ true }}${{ 1.0 }}\"", "\"xnulltrue1\"");
 }
 
 static void braces_and_strings_inside_do_not_end_it(void **state)

@@ -347,6 +347,29 @@ static void templates_render_strings_bare(void **state)
 	flo_value_unref(list);
 }
 
+static void assert_rendered(double d, const char *want)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_value *value = flo_value_double(d);
+
+	flo__value_text(value, &sb);
+	assert_string_equal(sb.data, want);
+	flo__strbuf_fini(&sb);
+	flo_value_unref(value);
+}
+
+static void templates_render_whole_doubles_without_a_point(void **state)
+{
+	(void)state;
+	assert_rendered(5, "5");
+	assert_rendered(-20, "-20");
+	assert_rendered(0, "0");
+	assert_rendered(2.5, "2.5");
+	assert_rendered(10.05, "10.05");
+	assert_rendered(1e300, "1e+300");
+	assert_rendered(1e-7, "1e-07");
+}
+
 /* @depth containers, lists and maps in turn, around a null. */
 static flo_value *nested(int depth)
 {
@@ -514,6 +537,8 @@ int main(void)
 		cmocka_unit_test(map_keys_print_as_strings),
 		cmocka_unit_test(pretty_json_is_indented_by_two),
 		cmocka_unit_test(templates_render_strings_bare),
+		cmocka_unit_test(
+			templates_render_whole_doubles_without_a_point),
 		cmocka_unit_test(depth_costs_no_stack),
 		cmocka_unit_test(equality_needs_no_memory),
 		cmocka_unit_test(every_failed_allocation_is_reported),

@@ -1,0 +1,284 @@
+/*
+ * Arguments of step types: what a type declares of them, and whether a value
+ * fits. The compiler asks for what is literal, at its place in the file, and
+ * the runner for what templates computed.
+ */
+#include "dsl/arguments_p.h"
+
+#include "dsl/dsl.h"
+#include "dsl/expr_p.h"
+#include "dsl/regex_p.h"
+#include "dsl/report_p.h"
+
+#include "base/time.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SHOWN 40 /* bytes of a text that a message shows */
+
+/* A secret is not shown: what masks it does not know a part of it. */
+static void refuse(struct flo__misfit *why, const char *text, size_t len)
+{
+	if (why->secret)
+		flo__strbuf_adds(&why->text, "cannot be what it is");
+	else
+		flo__strbuf_addf(&why->text, "cannot be \"%.*s\"",
+				 (int)(len < SHOWN ? len : SHOWN), text);
+}
+
+static bool is_format(const flo_step_param *param, const char *text, size_t len,
+		      struct flo__misfit *why)
+{
+	uint64_t n;
+	flo_status st = FLO_OK;
+
+	switch (param->format) {
+	case FLO_FORMAT_DURATION:
+		st = flo__units_parse(flo__duration_parse, text, len, &n);
+		snprintf(why->hint, sizeof(why->hint), FLO__DURATION_HINT);
+		break;
+	case FLO_FORMAT_SIZE:
+		st = flo__units_parse(flo__size_parse, text, len, &n);
+		snprintf(why->hint, sizeof(why->hint), FLO__SIZE_HINT);
+		break;
+	default:
+		break;
+	}
+	if (st == FLO_OK)
+		return true;
+	refuse(why, text, len);
+	if (st == FLO_RANGE)
+		flo__strbuf_adds(&why->text, ", which is too large");
+	return false;
+}
+
+static bool is_word(const flo_step_param *param, const char *text, size_t len,
+		    struct flo__misfit *why)
+{
+	struct flo__nearest near;
+
+	if (param->one_of == NULL)
+		return true;
+	flo__nearest_init(&near, text, len);
+	for (size_t i = 0; param->one_of[i] != NULL; i++) {
+		const char *word = param->one_of[i];
+
+		if (strlen(word) == len && memcmp(word, text, len) == 0)
+			return true;
+		flo__nearest_offer(&near, word, strlen(word));
+	}
+	if (flo__nearest_hint(&near, why->hint, sizeof(why->hint)) == NULL)
+		flo__words_list(param->one_of, why->hint, sizeof(why->hint));
+	if (why->secret) /* the nearest word says what it looks like */
+		flo__words_list(param->one_of, why->hint, sizeof(why->hint));
+	refuse(why, text, len);
+	return false;
+}
+
+static bool has_pattern(const flo_step_param *param, const char *text,
+			size_t len, struct flo__misfit *why)
+{
+	char reason[FLO__REGEX_WHY];
+	struct flo__regex *regex = NULL;
+	bool found = false;
+	flo_status st;
+
+	if (param->pattern == NULL)
+		return true;
+	st = flo__regex_new(param->pattern, strlen(param->pattern), reason,
+			    &regex);
+	if (st == FLO_OK)
+		st = flo__regex_find(regex, text, len, reason, &found);
+	flo__regex_free(regex);
+	why->text.failed |= st == FLO_NOMEM;
+	if (st == FLO_OK && found)
+		return true;
+	flo__strbuf_addf(&why->text, "must match the pattern \"%s\"",
+			 param->pattern);
+	if (st != FLO_OK && st != FLO_NOMEM)
+		flo__strbuf_addf(&why->text, ": %s", reason);
+	return false;
+}
+
+bool flo__argument_len_fits(const flo_step_param *param, size_t len,
+			    const char *unit, struct flo__misfit *why)
+{
+	if (len < param->min_len)
+		flo__strbuf_addf(&why->text, "must have at least %zu %s%s",
+				 param->min_len, unit,
+				 param->min_len == 1 ? "" : "s");
+	else if (param->max_len != 0 && len > param->max_len)
+		flo__strbuf_addf(&why->text, "must have at most %zu %s%s",
+				 param->max_len, unit,
+				 param->max_len == 1 ? "" : "s");
+	else
+		return true;
+	return false;
+}
+
+static bool text_fits(const flo_step_param *param, const flo_value *value,
+		      struct flo__misfit *why)
+{
+	size_t len;
+	const char *text = flo_value_get_string(value, &len);
+	size_t chars = 0;
+
+	for (size_t i = 0; i < len; i++)
+		chars += (text[i] & 0xc0) != 0x80;
+	return flo__argument_len_fits(param, chars, "character", why) &&
+	       is_format(param, text, len, why) &&
+	       is_word(param, text, len, why) &&
+	       has_pattern(param, text, len, why);
+}
+
+static bool number_fits(const flo_step_param *param, double d,
+			struct flo__misfit *why)
+{
+	if (param->has_min && !(d >= param->min))
+		flo__strbuf_addf(&why->text, "must be at least %.17g",
+				 param->min);
+	else if (param->has_max && !(d <= param->max))
+		flo__strbuf_addf(&why->text, "must be at most %.17g",
+				 param->max);
+	else
+		return true;
+	return false;
+}
+
+bool flo__argument_fits(const flo_step_param *param, const flo_value *value,
+			struct flo__misfit *why)
+{
+	switch (flo_value_typeof(value)) {
+	case FLO_VALUE_STRING:
+		return text_fits(param, value, why);
+	case FLO_VALUE_LIST:
+		return flo__argument_len_fits(param, flo_value_len(value),
+					      "item", why);
+	case FLO_VALUE_INT:
+		return number_fits(param, (double)flo_value_get_int(value),
+				   why);
+	case FLO_VALUE_DOUBLE:
+		return number_fits(param, flo_value_get_double(value), why);
+	default:
+		return true;
+	}
+}
+
+unsigned flo__argument_types(const flo_step_param *param)
+{
+	if (param->types == 0)
+		return ~0u;
+	return param->types & FLO_TYPES(DOUBLE) ? param->types | FLO_TYPES(INT)
+						: param->types;
+}
+
+const char *flo__argument_wanted(const flo_step_param *param)
+{
+	static const struct {
+		unsigned types;
+		const char *text;
+	} texts[] = {
+		{FLO_TYPES(STRING), "a string"},
+		{FLO_TYPES(BOOL), "a boolean"},
+		{FLO_TYPES(INT), "a whole number"},
+		{FLO_TYPES(INT) | FLO_TYPES(DOUBLE), "a number"},
+		{FLO_TYPES(LIST), "an array"},
+		{FLO_TYPES(MAP), "an object"},
+		{FLO_TYPES(STRING) | FLO_TYPES(LIST), "a string or an array"},
+		{FLO_TYPES(STRING) | FLO_TYPES(MAP), "a string or an object"},
+		{FLO_TYPES(MAP) | FLO_TYPES(BOOL), "an object or a boolean"},
+		{FLO_TYPES(LIST) | FLO_TYPES(MAP), "an array or an object"},
+	};
+	unsigned types = flo__argument_types(param);
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i].types == types)
+			return texts[i].text;
+	}
+	return "something else";
+}
+
+/* One argument that a step was given. */
+static flo_status check_value(const flo_step_param *param,
+			      const flo_value *value, bool secret,
+			      flo_error *err)
+{
+	struct flo__misfit why = {.text = FLO__STRBUF_INIT, .secret = secret};
+	flo_status st = FLO_OK;
+
+	if ((flo__argument_types(param) & 1u << flo_value_typeof(value)) == 0)
+		return flo_error_set(err, FLO_TYPE,
+				     "with: \"%s\" must be %s, not %s",
+				     param->name, flo__argument_wanted(param),
+				     flo__value_json_type(value));
+	if (!flo__argument_fits(param, value, &why))
+		st = flo_error_set(err, FLO_INVALID, "with: \"%s\" %s%s%s",
+				   param->name, why.text.data,
+				   why.hint[0] != '\0' ? "; " : "", why.hint);
+	if (why.text.failed)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+	flo__strbuf_fini(&why.text);
+	return st;
+}
+
+flo_status flo__arguments_check(const flo_step_type *type,
+				const struct flo__expr *expr,
+				const flo_value *with, flo_error *err)
+{
+	bool secret = expr != NULL && flo__expr_uses_secret(expr);
+	flo_status st = FLO_OK;
+
+	if (type->params == NULL)
+		return FLO_OK;
+	if (flo_value_typeof(with) != FLO_VALUE_MAP)
+		return flo_error_set(err, FLO_TYPE,
+				     "with: it must be an object, not %s",
+				     flo__value_json_type(with));
+	for (size_t i = 0; i < type->params_len && st == FLO_OK; i++) {
+		const flo_step_param *param = &type->params[i];
+		const flo_value *value = flo_value_map_get(with, param->name);
+
+		if (value != NULL)
+			st = check_value(param, value, secret, err);
+		else if (param->required)
+			st = flo_error_set(err, FLO_INVALID,
+					   "with: \"%s\" is missing",
+					   param->name);
+	}
+	return st;
+}
+
+flo_status flo__arguments_declared(const flo_step_type *type, flo_error *err)
+{
+	char why[FLO__REGEX_WHY];
+
+	for (size_t i = 0; i < type->params_len; i++) {
+		const flo_step_param *param = &type->params[i];
+		struct flo__regex *regex = NULL;
+		flo_status st = FLO_OK;
+
+		if (param->pattern != NULL)
+			st = flo__regex_new(param->pattern,
+					    strlen(param->pattern), why,
+					    &regex);
+		flo__regex_free(regex);
+		if (st == FLO_NOMEM)
+			return flo_error_set(err, st, "out of memory");
+		if (st != FLO_OK)
+			return flo_error_set(err, FLO_INVALID,
+					     "step type \"%s\": the pattern "
+					     "of `%s` is no regular "
+					     "expression: %s",
+					     type->name, param->name, why);
+		if ((param->has_min && param->has_max &&
+		     param->min > param->max) ||
+		    (param->max_len != 0 && param->min_len > param->max_len) ||
+		    (unsigned)param->format > FLO_FORMAT_SIZE)
+			return flo_error_set(err, FLO_INVALID,
+					     "step type \"%s\": no value can "
+					     "fit what is asked of `%s`",
+					     type->name, param->name);
+	}
+	return FLO_OK;
+}
