@@ -96,6 +96,7 @@ static bool has_ended(struct flo__compiler *c, uint32_t found, uint32_t cur,
 				 "step \"%s\" may not have ended yet: \"%s\" "
 				 "does not need it",
 				 f->name, n->name);
+		problem->follows = flo__doubted(c, FLO__DOUBT_NEEDS, n->parent);
 		return false;
 	}
 	if (f->pos < n->pos)
@@ -124,6 +125,7 @@ static void unknown_step(struct flo__view *view, const char *name, size_t len,
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_STEP, 0, 0, hint,
 			 "there is no step \"%.*s\" in this scope",
 			 (int)(len < 64 ? len : 64), name);
+	problem->follows = flo__doubted_around(c, FLO__DOUBT_NAMES, view->node);
 }
 
 /* The step of that name in the nearest scope around the view. */
@@ -270,6 +272,7 @@ static flo_status unknown_var(struct flo__view *view, const char *name,
 		text = visible(view, hint, sizeof(hint));
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0, text,
 			 "there is no variable \"%.*s\" here", shown, name);
+	problem->follows = flo__doubted_around(c, FLO__DOUBT_AS, view->node);
 	return FLO_NOTFOUND;
 }
 
@@ -368,6 +371,7 @@ static flo_status find_param(struct flo__view *view, const char *name,
 			 flo__nearest_hint(&near, hint, sizeof(hint)),
 			 "there is no param \"%.*s\"",
 			 (int)(len < 64 ? len : 64), name);
+	problem->follows = params->doubtful;
 	return FLO_NOTFOUND;
 }
 
