@@ -161,25 +161,48 @@ static int wait_dot(pid_t pid)
 	return CLI_STORE;
 }
 
+/* What dot draws, to where it goes: dot itself says nothing of a full disk. */
+static void copy_drawing(int from, FILE *to)
+{
+	char bytes[16384];
+	ssize_t n;
+
+	while ((n = read(from, bytes, sizeof(bytes))) != 0) {
+		if (n > 0)
+			fwrite(bytes, 1, (size_t)n, to);
+		else if (errno != EINTR)
+			break;
+	}
+}
+
 int cli_draw_svg(struct cli_draw *draw,
 		 void (*write)(FILE *file, const void *arg), const void *arg)
 {
-	int ends[2], error;
+	int in[2], out[2], error;
 	FILE *file;
 	pid_t pid;
 
-	fflush(draw->file);
-	if (pipe2(ends, O_CLOEXEC) != 0)
+	if (pipe2(in, O_CLOEXEC) != 0)
 		return no_dot(errno);
-	error = spawn_dot(ends[0], fileno(draw->file), &pid);
-	close(ends[0]);
-	file = error ? NULL : fdopen(ends[1], "w");
-	if (!file) {
-		close(ends[1]);
-		return error ? no_dot(error) : wait_dot(pid);
+	if (pipe2(out, O_CLOEXEC) != 0) {
+		error = errno;
+		close(in[0]);
+		close(in[1]);
+		return no_dot(error);
 	}
-	write(file, arg);
-	/* That dot has gone away is told by its exit code. */
-	fclose(file);
-	return wait_dot(pid);
+	error = spawn_dot(in[0], out[1], &pid);
+	close(in[0]);
+	close(out[1]);
+	file = error ? NULL : fdopen(in[1], "w");
+	if (file) {
+		/* It draws when it has read all, so neither waits for the
+		 * other. That it has gone away is told by its exit code. */
+		write(file, arg);
+		fclose(file);
+		copy_drawing(out[0], draw->file);
+	} else {
+		close(in[1]);
+	}
+	close(out[0]);
+	return error ? no_dot(error) : wait_dot(pid);
 }

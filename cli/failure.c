@@ -4,11 +4,13 @@
 
 #include <flo/engine.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Looking a step up means reading the run's whole state. */
 #define LOOK_UP_MAX 200000
 #define OTHERS_MAX  10
+#define COMMAND_MAX 2000 /* bytes of it that are shown */
 
 static void put_store(const char *store_path)
 {
@@ -42,22 +44,43 @@ static void put_number(const char *name, const flo_value *step, const char *key)
 			(long long)flo_value_get_int(n));
 }
 
+/* As much of @word as @left has room for; how much is left then. */
+static size_t put_word(const char *word, size_t left)
+{
+	size_t len = strlen(word);
+	char *begin;
+
+	if (len <= left) {
+		cli_put_shell_word(stderr, word);
+		return left - len;
+	}
+	begin = strndup(word, cli_fit(word, len, left));
+	if (begin)
+		cli_put_shell_word(stderr, begin);
+	free(begin);
+	fprintf(stderr, "... (%zu bytes)", len);
+	return 0;
+}
+
 static void put_command(const flo_value *step)
 {
 	const flo_value *command = flo_value_map_get(step, "command");
+	size_t left = COMMAND_MAX;
 	size_t len;
 
 	if (!command || flo_value_typeof(command) != FLO_VALUE_LIST)
 		return;
 	len = flo_value_len(command);
 	fprintf(stderr, "  %-9s", "command");
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < len && left > 0; i++) {
 		const flo_value *word = flo_value_list_at(command, i);
 
 		if (flo_value_typeof(word) != FLO_VALUE_STRING)
 			continue;
 		putc(' ', stderr);
-		cli_put_shell_word(stderr, flo_value_get_string(word, NULL));
+		left = put_word(flo_value_get_string(word, NULL), left);
+		if (left == 0 && i + 1 < len)
+			fputs(" ...", stderr);
 	}
 	putc('\n', stderr);
 }

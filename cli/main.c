@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/print.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
@@ -82,8 +83,29 @@ static int dispatch(int argc, char **argv)
 		    : unknown_verb(argv[1]);
 }
 
+/*
+ * Put something in the place of standard streams that are closed. Otherwise
+ * the next file that is opened, the store's perhaps, would get that number, and
+ * what is printed would be written into it. /dev/null is opened the wrong way
+ * round, so that whoever reads or writes there is told that it cannot be.
+ */
+static bool open_std(void)
+{
+	static const int flags[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (open("/dev/null", flags[fd]) != fd)
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	if (!open_std())
+		return CLI_STORE; /* and nowhere to say why */
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	return cli_finish_stdout(dispatch(argc, argv));

@@ -151,6 +151,20 @@ void cli_put_shell_word(FILE *file, const char *word)
 	putc('\'', file);
 }
 
+/*
+ * Why a write of cli_put_text() failed, 0 if none did; the main thread's. A
+ * text that is larger than the buffer goes past it, and then nothing is left
+ * that cli_finish_stdout() could try to write once more to learn the reason.
+ */
+static int put_error;
+
+void cli_put_text(const char *text)
+{
+	errno = 0;
+	if (fputs(text, stdout) == EOF && !put_error)
+		put_error = errno;
+}
+
 void cli_print_json(const flo_value *value, bool pretty)
 {
 	char *text = pretty ? flo_value_to_json_pretty(value)
@@ -160,20 +174,24 @@ void cli_print_json(const flo_value *value, bool pretty)
 		cli_error("out of memory");
 		exit(CLI_STORE);
 	}
-	puts(text);
+	cli_put_text(text);
+	cli_put_text("\n");
 	flo_free(text);
 	cli_check_stdout();
 }
 
 int cli_finish_stdout(int code)
 {
+	int error;
+
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;
-	if (errno == EPIPE)
+	error = put_error ? put_error : errno;
+	if (error == EPIPE)
 		return code;
 	cli_error("cannot write to standard output: %s",
-		  errno ? strerror(errno) : "an earlier write failed");
+		  error ? strerror(error) : "an earlier write failed");
 	return code == CLI_OK ? CLI_STORE : code;
 }
 

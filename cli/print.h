@@ -52,6 +52,10 @@ struct cli_span cli_duration(double ms);
 /* @word as a shell would have to be given it. */
 void cli_put_shell_word(FILE *file, const char *word);
 
+/* Write @text, of any length, to stdout, so that cli_finish_stdout() knows why
+ * that failed. For the main thread. */
+void cli_put_text(const char *text);
+
 /* Print @value and a newline to stdout. */
 void cli_print_json(const flo_value *value, bool pretty);
 

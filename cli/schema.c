@@ -4,8 +4,6 @@
 
 #include <flo/engine.h>
 
-#include <stdio.h>
-
 static const struct cli_option options[] = {{0}};
 
 static int verb_run(const struct cli_verb *verb, int argc, char **argv)
@@ -24,7 +22,7 @@ static int verb_run(const struct cli_verb *verb, int argc, char **argv)
 		cli_error("out of memory");
 		return CLI_STORE;
 	}
-	fputs(text, stdout);
+	cli_put_text(text);
 	flo_free(text);
 	return CLI_OK;
 }

@@ -116,6 +116,15 @@ struct flo__name {
 	uint32_t node;
 };
 
+/* doubt.c: what a mistake that was reported leaves unknown. */
+enum flo__doubt {
+	FLO__DOUBT_NAMES, /* steps of the block: one has no good name */
+	FLO__DOUBT_NEEDS, /* what steps of the group need */
+	FLO__DOUBT_AS,	  /* what the item of the foreach is called */
+};
+
+#define FLO__DOUBTS_MAX 64
+
 struct flo__compiler {
 	const struct flo__dsl_options *options;
 	struct flo__doc doc;
@@ -163,6 +172,11 @@ struct flo__compiler {
 	struct flo__map env_names; /* its keys, once they were asked for */
 	struct flo__secret_mark *secrets; /* beside plan->secrets */
 	uint32_t secret_uses; /* expressions that named one, so far */
+	struct {
+		enum flo__doubt doubt;
+		uint32_t node;
+	} doubts[FLO__DOUBTS_MAX];
+	uint32_t doubts_len;
 	bool nomem;
 };
 
@@ -195,6 +209,17 @@ bool flo__compile_has_template(struct flo__compiler *c, uint32_t node,
 /* The same from *@at on, which becomes the place. */
 bool flo__compile_template_at(struct flo__compiler *c, uint32_t node,
 			      size_t *at);
+
+void flo__doubt(struct flo__compiler *c, enum flo__doubt doubt, uint32_t node);
+bool flo__doubted(const struct flo__compiler *c, enum flo__doubt doubt,
+		  uint32_t node);
+/* The same of @node or a block around it. */
+bool flo__doubted_around(const struct flo__compiler *c, enum flo__doubt doubt,
+			 uint32_t node);
+/* Take the unknown @key of @object for @meant, a literal, if there is none and
+ * more would follow from that. */
+bool flo__doubt_key(struct flo__compiler *c, uint32_t object, uint32_t key,
+		    const char *meant);
 
 /* keys.c */
 const char *flo__key_text(enum flo__key key);

@@ -55,6 +55,25 @@ uint32_t flo__doc_first(const struct flo__doc *doc, uint32_t node)
 	return doc->nodes[node].len != 0 ? node + 1 : FLO__DOC_NONE;
 }
 
+bool flo__doc_take(struct flo__doc *doc, uint32_t key, const char *meant)
+{
+	if (doc->taken_len == FLO__DOC_TAKEN_MAX)
+		return false;
+	doc->taken[doc->taken_len].key = key;
+	doc->taken[doc->taken_len++].meant = meant;
+	doc->nodes[key].taken = true;
+	return true;
+}
+
+static const char *meant(const struct flo__doc *doc, uint32_t key)
+{
+	uint32_t i = 0;
+
+	while (doc->taken[i].key != key)
+		i++;
+	return doc->taken[i].meant;
+}
+
 static bool is(struct flo__doc *doc, uint32_t node, const char *text,
 	       size_t want)
 {
@@ -62,6 +81,10 @@ static bool is(struct flo__doc *doc, uint32_t node, const char *text,
 	size_t len;
 	const char *have;
 
+	if (n->taken) {
+		have = meant(doc, node);
+		return strlen(have) == want && memcmp(have, text, want) == 0;
+	}
 	/* A byte takes six at most when it is escaped. */
 	if (n->escaped ? n->end - n->begin - 2 > want * 6
 		       : n->end - n->begin != want + 2)

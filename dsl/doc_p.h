@@ -29,6 +29,9 @@
 /* Nesting of JSON, as the parser of record has it. */
 #define FLO__DOC_DEPTH_MAX 2048
 
+/* Misspelt keys that are taken for what they were meant to be. */
+#define FLO__DOC_TAKEN_MAX 32
+
 enum flo__doc_type {
 	FLO__DOC_NULL,
 	FLO__DOC_FALSE,
@@ -49,6 +52,7 @@ struct flo__doc_node {
 	bool is_key : 1;
 	bool escaped : 1; /* a string with backslashes in it */
 	bool real : 1;	  /* a number with fraction or exponent */
+	bool taken : 1;	  /* a key that flo__doc_take() was called for */
 };
 
 /* A piece of the text, by offsets. */
@@ -70,7 +74,12 @@ struct flo__doc {
 	uint32_t lines_cap;
 	uint32_t depth;		   /* of the deepest array or object */
 	struct flo__arena decoded; /* strings that had escapes */
-	bool nomem;		   /* something is missing: give up */
+	struct {
+		uint32_t key;
+		const char *meant;   /* borrowed for ever: a literal */
+	} taken[FLO__DOC_TAKEN_MAX]; /* misspelt keys, see flo__doc_take() */
+	uint32_t taken_len;
+	bool nomem; /* something is missing: give up */
 };
 
 void flo__doc_init(struct flo__doc *doc, const char *text, size_t len);
@@ -104,6 +113,13 @@ static inline uint32_t flo__doc_value(uint32_t key)
 }
 
 /* The value under @name in the object @node, or NONE. */
+/*
+ * Take the misspelt @key for the key @meant from now on: flo__doc_get() and
+ * flo__doc_is() do. Its text stays what it is. @meant is a literal. False if
+ * there are too many already.
+ */
+bool flo__doc_take(struct flo__doc *doc, uint32_t key, const char *meant);
+
 uint32_t flo__doc_get(struct flo__doc *doc, uint32_t node, const char *name);
 uint32_t flo__doc_getn(struct flo__doc *doc, uint32_t node, const char *name,
 		       size_t len);

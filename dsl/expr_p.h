@@ -106,6 +106,7 @@ struct flo__expr_problem {
 	enum flo__problem_code code;
 	uint32_t at;
 	uint32_t len;
+	bool follows; /* from an error that was reported: say nothing */
 	char message[192];
 	char hint[160];
 };

@@ -26,6 +26,10 @@ static int find_key(struct flo__compiler *c, uint32_t node)
 	size_t len;
 	const char *text = flo__doc_string(&c->doc, node, &len);
 
+	for (int i = 0; c->doc.nodes[node].taken && i < FLO__KEYS; i++) {
+		if (flo__doc_is(&c->doc, node, keys[i].key))
+			return i;
+	}
 	for (int i = 0; i < FLO__KEYS; i++) {
 		if (keys[i].key[0] == (len > 0 ? text[0] : '\0') &&
 		    strlen(keys[i].key) == len &&
@@ -58,24 +62,89 @@ static bool makes_step(const char *name)
 	return false;
 }
 
+static void nearest_step_key(struct flo__compiler *c, uint32_t key,
+			     struct flo__nearest *near)
+{
+	size_t len;
+	const char *text = flo__doc_string(&c->doc, key, &len);
+
+	flo__nearest_init(near, text, len);
+	for (int i = 0; i < FLO__KEYS; i++)
+		flo__nearest_offer(near, keys[i].key, strlen(keys[i].key));
+}
+
 /* Returns whether a key that makes a step was probably meant. */
 static bool unknown_step_key(struct flo__compiler *c, uint32_t key)
 {
 	struct flo__nearest near;
-	size_t len;
-	const char *text = flo__doc_string(&c->doc, key, &len);
 
-	flo__nearest_init(&near, text, len);
-	for (int i = 0; i < FLO__KEYS; i++)
-		flo__nearest_offer(&near, keys[i].key, strlen(keys[i].key));
+	nearest_step_key(c, key, &near);
 	unknown_key(c, key, &near, "a step");
 	return makes_step(near.name);
+}
+
+/* The kinds of step that have one of the keys that say what it does. */
+static unsigned where_of(const struct flo__keys *found)
+{
+	unsigned where = 0;
+
+	for (int i = 0; i < FLO__BODIES; i++) {
+		if (found->at[flo__bodies[i].key] != FLO__DOC_NONE)
+			where |= flo__bodies[i].where;
+	}
+	for (int i = 0; i < FLO__LOOPS; i++) {
+		if (found->at[flo__loops[i].key] != FLO__DOC_NONE)
+			where |= flo__loops[i].where;
+	}
+	return where;
+}
+
+/* Whether the key @i would say a second time what the step does. */
+static bool says_twice(const struct flo__keys *found, int i)
+{
+	bool loop = i == FLO__KEY_FOREACH || i == FLO__KEY_MATRIX;
+
+	if (loop)
+		return (found->where & IN_FOREACH) != 0;
+	return makes_step(keys[i].key) && (found->where & ~IN_FOREACH) != 0;
+}
+
+/*
+ * Take misspelt keys for those they were meant to be, so that what follows from
+ * their absence is not told as well. @makes: those that make a step or repeat
+ * it, which come first, since they decide which others belong to it.
+ */
+static void take_misspelt(struct flo__compiler *c, uint32_t object, bool makes,
+			  struct flo__keys *found)
+{
+	const struct flo__doc_node *nodes = c->doc.nodes;
+
+	for (uint32_t key = flo__doc_first(&c->doc, object);
+	     key != FLO__DOC_NONE; key = nodes[key].next) {
+		struct flo__nearest near;
+		int i = 0;
+
+		if (find_key(c, key) >= 0)
+			continue;
+		nearest_step_key(c, key, &near);
+		while (i < FLO__KEYS && strcmp(keys[i].key, near.name) != 0)
+			i++;
+		if (i == FLO__KEYS || says_twice(found, i) ||
+		    makes != (makes_step(near.name) || i == FLO__KEY_FOREACH ||
+			      i == FLO__KEY_MATRIX) ||
+		    (!makes && (keys[i].where & found->where) == 0) ||
+		    !flo__doubt_key(c, object, key, keys[i].key))
+			continue;
+		found->at[i] = flo__doc_value(key);
+		found->where = where_of(found);
+	}
 }
 
 void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		    struct flo__keys *ret_keys)
 {
 	const struct flo__doc_node *nodes = c->doc.nodes;
+	bool unknown = false;
 
 	for (int i = 0; i < FLO__KEYS; i++)
 		ret_keys->at[i] = FLO__DOC_NONE;
@@ -89,14 +158,12 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 			ret_keys->at[i] = flo__doc_value(key);
 		else if (i < 0 && report)
 			ret_keys->misspelt |= unknown_step_key(c, key);
+		unknown |= i < 0;
 	}
-	for (int i = 0; i < FLO__BODIES; i++) {
-		if (ret_keys->at[flo__bodies[i].key] != FLO__DOC_NONE)
-			ret_keys->where |= flo__bodies[i].where;
-	}
-	for (int i = 0; i < FLO__LOOPS; i++) {
-		if (ret_keys->at[flo__loops[i].key] != FLO__DOC_NONE)
-			ret_keys->where |= flo__loops[i].where;
+	ret_keys->where = where_of(ret_keys);
+	if (report && unknown) {
+		take_misspelt(c, object, true, ret_keys);
+		take_misspelt(c, object, false, ret_keys);
 	}
 }
 
@@ -178,6 +245,11 @@ void flo__keys_only(struct flo__compiler *c, uint32_t object,
 			flo__nearest_offer(&near, grammar->fields[i].key,
 					   strlen(grammar->fields[i].key));
 		unknown_key(c, key, &near, grammar->what);
+		for (unsigned i = 0; i < grammar->len; i++) {
+			if (strcmp(grammar->fields[i].key, near.name) == 0)
+				flo__doubt_key(c, object, key,
+					       grammar->fields[i].key);
+		}
 	}
 }
 

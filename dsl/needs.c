@@ -41,11 +41,17 @@ static void read_need(struct flo__compiler *c, uint32_t node, uint32_t item,
 
 	if (!flo__compile_is(c, item, FLO__DOC_STRING, "an item of `needs`") ||
 	    (flo__compile_has_template(c, item, &at) &&
-	     flo__compile_plain(c, item, "an item of `needs`") == NULL))
+	     flo__compile_plain(c, item, "an item of `needs`") == NULL)) {
+		flo__doubt(c, FLO__DOUBT_NEEDS, parent);
 		return;
+	}
 	name = flo__doc_string(&c->doc, item, &len);
 	shown = (int)(len < 64 ? len : 64);
 	dep = flo__names_find(c, parent, name, len);
+	if (dep == FLO__NODE_NONE)
+		flo__doubt(c, FLO__DOUBT_NEEDS, parent);
+	if (dep == FLO__NODE_NONE && flo__doubted(c, FLO__DOUBT_NAMES, parent))
+		return;
 	if (dep == FLO__NODE_NONE) {
 		flo__compile_error(c, UNKNOWN_STEP, item,
 				   flo__names_hint(c, parent, name, len, hint,
@@ -82,8 +88,10 @@ static void read_needs(struct flo__compiler *c, uint32_t node)
 				   "`needs` is for the steps of a `group`");
 		return;
 	}
-	if (!flo__compile_is(c, needs, FLO__DOC_ARRAY, "`needs`"))
+	if (!flo__compile_is(c, needs, FLO__DOC_ARRAY, "`needs`")) {
+		flo__doubt(c, FLO__DOUBT_NEEDS, n->parent);
 		return;
+	}
 	for (uint32_t item = flo__doc_first(&c->doc, needs);
 	     item != FLO__DOC_NONE; item = c->doc.nodes[item].next)
 		read_need(c, node, item, c->doc.nodes[needs].len > 200);
@@ -156,6 +164,7 @@ static void report_cycle(struct flo__compiler *c, uint32_t first,
 	flo__strbuf_adds(&sb, c->nodes[first].name);
 	c->nomem |= sb.failed;
 	flo__unit_enter_of(c, first);
+	flo__doubt(c, FLO__DOUBT_NEEDS, c->nodes[first].parent);
 	flo__compile_error(c, CYCLE, need_item(c, first, next[first]),
 			   "one of these needs must go",
 			   "steps need each other in a cycle: %s", sb.data);

@@ -29,6 +29,7 @@ static flo_status no_child(const struct flo__compiler *c, uint32_t node,
 			 flo__names_hint(c, node, name, len, buf, sizeof(buf)),
 			 "there is no step \"%.*s\" in \"%s\"",
 			 (int)(len < 64 ? len : 64), name, c->nodes[node].name);
+	problem->follows = flo__doubted(c, FLO__DOUBT_NAMES, node);
 	return FLO_NOTFOUND;
 }
 

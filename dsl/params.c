@@ -3,6 +3,7 @@
 
 #include "base/value_p.h"
 
+#include <limits.h>
 #include <string.h>
 
 #define ITEMS_DEPTH_MAX 16
@@ -25,7 +26,7 @@ static void suits(struct flo__compiler *c, uint32_t value, bool fits,
 	size_t len;
 	const char *text;
 
-	if (value == FLO__DOC_NONE || fits)
+	if (value == FLO__DOC_NONE || fits || param->doubtful)
 		return;
 	text = flo__doc_string(&c->doc, value - 1, &len);
 	flo__compile_error(c, MISPLACED_KEY, value - 1, NULL,
@@ -208,19 +209,30 @@ static void read_enum(struct flo__compiler *c, uint32_t node,
 	param->one_of = one_of;
 }
 
+/* It may be anything: what it should be has been asked. */
+static void doubt_param(struct flo__param *param)
+{
+	param->type = FLO__PARAM_ANY;
+	param->doubtful = true;
+}
+
 /* The schema at @node, of a param or of the items of one. */
 static void declare(struct flo__compiler *c, uint32_t node,
 		    const struct flo__grammar *grammar, unsigned depth,
 		    struct flo__param *param)
 {
-	uint32_t type = flo__doc_get(&c->doc, node, "type");
-	uint32_t text = flo__doc_get(&c->doc, node, "description");
-	unsigned word = param->type;
+	uint32_t type, text;
+	unsigned word = UINT_MAX;
 
 	flo__keys_only(c, node, grammar);
+	type = flo__doc_get(&c->doc, node, "type");
+	text = flo__doc_get(&c->doc, node, "description");
 	param->max_len = UINT64_MAX;
 	flo__compile_word(c, type, "`type`", &flo__shape_param_type, &word);
-	param->type = (enum flo__param_type)word;
+	if (word != UINT_MAX)
+		param->type = (enum flo__param_type)word;
+	else if (type != FLO__DOC_NONE)
+		doubt_param(param);
 	if (text != FLO__DOC_NONE)
 		flo__compile_plain(c, text, "`description`");
 	read_numbers(c, node, param);
@@ -248,8 +260,11 @@ void flo__params_declare(struct flo__compiler *c, uint32_t node)
 {
 	struct flo__params *params = &c->out->params;
 
-	if (node == FLO__DOC_NONE ||
-	    !flo__compile_is(c, node, FLO__DOC_OBJECT, "`params`"))
+	if (node == FLO__DOC_NONE)
+		return;
+	params->doubtful =
+		!flo__compile_is(c, node, FLO__DOC_OBJECT, "`params`");
+	if (params->doubtful)
 		return;
 	params->list = flo__compile_alloc(c, c->doc.nodes[node].len,
 					  sizeof(*params->list));
@@ -259,8 +274,10 @@ void flo__params_declare(struct flo__compiler *c, uint32_t node)
 		struct flo__param *param = &params->list[params->len];
 		uint32_t value = flo__doc_value(key);
 
-		if (!flo__name_check(c, key, "a param"))
+		if (!flo__name_check(c, key, "a param")) {
+			params->doubtful = true;
 			continue;
+		}
 		param->name = flo__compile_string(c, key);
 		if (param->name == NULL)
 			return;
@@ -272,5 +289,7 @@ void flo__params_declare(struct flo__compiler *c, uint32_t node)
 		params->len++;
 		if (flo__compile_is(c, value, FLO__DOC_OBJECT, "a param"))
 			declare(c, value, &flo__grammar_param, 0, param);
+		else
+			doubt_param(param);
 	}
 }

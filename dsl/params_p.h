@@ -30,6 +30,7 @@ struct flo__param {
 	const char *name;
 	enum flo__param_type type;
 	bool required;
+	bool doubtful; /* its type, or what it is, was reported */
 	bool has_min;
 	bool has_max;
 	bool used;	/* by some expression; while compiling */
@@ -50,6 +51,7 @@ struct flo__params {
 	uint32_t len;
 	struct flo__map by_name; /* numbers in list; keys are the names */
 	bool all_used;		 /* `params` as a whole is; while compiling */
+	bool doubtful; /* more were meant than could be read: reported */
 };
 
 void flo__params_release(struct flo__params *params);

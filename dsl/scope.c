@@ -35,6 +35,8 @@ static void does_not_need(const struct flo__compiler *c, uint32_t found,
 			 "step \"%s\" may not have ended yet: \"%s\" does "
 			 "not need it",
 			 name, step);
+	problem->follows =
+		flo__doubted(c, FLO__DOUBT_NEEDS, c->nodes[cur].parent);
 }
 
 /* The same in a group; what is not known yet is let pass as a doubt. */
@@ -99,6 +101,7 @@ static void unknown_step(struct flo__view *view, const char *name, size_t len,
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_STEP, 0, 0, hint,
 			 "there is no step \"%.*s\" in this scope",
 			 (int)(len < 64 ? len : 64), name);
+	problem->follows = flo__doubted_around(c, FLO__DOUBT_NAMES, view->node);
 }
 
 /* The step of that name in the nearest scope around the view. */
@@ -245,6 +248,7 @@ static flo_status unknown_var(struct flo__view *view, const char *name,
 		text = visible(view, hint, sizeof(hint));
 	flo__problem_set(problem, FLO__CODE_UNKNOWN_NAME, 0, 0, text,
 			 "there is no variable \"%.*s\" here", shown, name);
+	problem->follows = flo__doubted_around(c, FLO__DOUBT_AS, view->node);
 	return FLO_NOTFOUND;
 }
 
@@ -339,6 +343,7 @@ static flo_status find_param(struct flo__view *view, const char *name,
 			 flo__nearest_hint(&near, hint, sizeof(hint)),
 			 "there is no param \"%.*s\"",
 			 (int)(len < 64 ? len : 64), name);
+	problem->follows = params->doubtful;
 	return FLO_NOTFOUND;
 }
 
@@ -504,6 +509,8 @@ static void report_order(struct flo__compiler *c,
 
 	flo__unit_enter(c, question->unit);
 	does_not_need(c, question->target, question->node, &problem);
+	if (problem.follows)
+		return;
 	flo__report_error(&c->report, problem.code,
 			  flo__doc_inside(&c->doc, question->place,
 					  question->at,

@@ -24,11 +24,13 @@ static void tell(const struct flo__expr_problem *problem, void *arg)
 	struct flo__compiler *c = place->c;
 	struct flo__span span;
 
+	place->failed = true;
+	if (problem->follows)
+		return;
 	span = flo__doc_inside(&c->doc, place->node, problem->at,
 			       problem->len != 0 ? problem->len : 1);
 	flo__report_error(&c->report, problem->code, span, place->node,
 			  problem->hint, "%s", problem->message);
-	place->failed = true;
 }
 
 /* The code since @first is no good: leave a null in its place. */

@@ -269,7 +269,8 @@ static void build_inside(struct flo__compiler *c, uint32_t node,
 }
 
 /* What the item of a foreach is called. */
-static const char *as_of(struct flo__compiler *c, const struct flo__keys *keys)
+static const char *as_of(struct flo__compiler *c, uint32_t node,
+			 const struct flo__keys *keys)
 {
 	const char *const *taken = flo__shape_item_name.words;
 	uint32_t at = keys->at[FLO__KEY_AS];
@@ -277,14 +278,17 @@ static const char *as_of(struct flo__compiler *c, const struct flo__keys *keys)
 	if (at == FLO__DOC_NONE)
 		return "item";
 	if (!flo__compile_is(c, at, FLO__DOC_STRING, "`as`") ||
-	    !flo__name_check(c, at, "an item"))
+	    !flo__name_check(c, at, "an item")) {
+		flo__doubt(c, FLO__DOUBT_AS, node);
 		return "item";
+	}
 	for (size_t i = 0; taken[i] != NULL; i++) {
-		if (flo__doc_is(&c->doc, at, taken[i]))
-			flo__compile_error(c, BAD_NAME, at,
-					   "call the item something else",
-					   "\"%s\" is a variable already",
-					   taken[i]);
+		if (!flo__doc_is(&c->doc, at, taken[i]))
+			continue;
+		flo__doubt(c, FLO__DOUBT_AS, node);
+		flo__compile_error(c, BAD_NAME, at,
+				   "call the item something else",
+				   "\"%s\" is a variable already", taken[i]);
 	}
 	return flo__compile_string(c, at);
 }
@@ -302,7 +306,7 @@ static uint32_t build_foreach(struct flo__compiler *c, uint32_t parent,
 	new_spec(c, node);
 	if (c->nomem)
 		return FLO__NODE_NONE;
-	c->blocks[c->nodes[node].spec].as = as_of(c, keys);
+	c->blocks[c->nodes[node].spec].as = as_of(c, node, keys);
 	c->nodes[node].first_child = c->children_len++;
 	c->nodes[node].children_len = 1;
 	return node;
@@ -345,10 +349,14 @@ static uint32_t build_step(struct flo__compiler *c, uint32_t parent,
 	uint32_t node;
 	bool foreach;
 
-	if (!flo__compile_is(c, object, FLO__DOC_OBJECT, "a step"))
+	if (!flo__compile_is(c, object, FLO__DOC_OBJECT, "a step")) {
+		flo__doubt(c, FLO__DOUBT_NAMES, parent);
 		return FLO__NODE_NONE;
+	}
 	flo__keys_read(c, object, true, &keys);
 	name = name_of(c, object, &keys);
+	if (name[0] == '\0')
+		flo__doubt(c, FLO__DOUBT_NAMES, parent);
 	body = body_of(c, object, &keys, &key);
 	if (body != FLO__DOC_NONE)
 		flo__keys_check(c, &keys);

@@ -58,6 +58,7 @@ static bool warn_after(struct flo__compiler *c, uint32_t node, uint32_t before)
 
 	if (!always_fails(c, before))
 		return false;
+	flo__unit_enter_of(c, node);
 	name = flo__doc_get(&c->doc, c->places[node], "name");
 	flo__report_warning(&c->report, FLO__CODE_UNREACHABLE,
 			    flo__doc_span(&c->doc, name), name,
@@ -85,4 +86,5 @@ void flo__warn_unreachable(struct flo__compiler *c)
 				break;
 		}
 	}
+	flo__unit_enter(c, 0);
 }

@@ -323,8 +323,10 @@ static void take_result(struct flo__attempt *attempt,
 {
 	attempt->pid = result->pid;
 	attempt->signal = result->signal;
-	attempt->exit_code =
-		result->signal != 0 ? FLO__EVENT_NO_CODE : result->exit_code;
+	/* It is below 0 where no program has run to its end. */
+	attempt->exit_code = result->signal != 0 || result->exit_code < 0
+				     ? FLO__EVENT_NO_CODE
+				     : result->exit_code;
 }
 
 /* Logs and work directories share the store's disk: when that is full the step
