@@ -7,13 +7,10 @@
 #include "engine/run/run_p.h"
 
 #include "engine/group_p.h"
-#include "engine/sched/sched_p.h"
 
 #include "base/contract.h"
-#include "base/id.h"
 #include "base/time.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,18 +45,6 @@ bool flo__leaf_needs_slot(const struct flo__run *run, uint32_t id)
 		    FLO_ISOLATION_PROCESS)
 		return run->slots_programs;
 	return run->slots_native;
-}
-
-/* Not 0: W3C forbids it. A simulation draws it from its seed. */
-static uint64_t random_id(void)
-{
-	uint64_t id;
-
-	do {
-		if (!flo__drive_random(&id))
-			flo__random_bytes(&id, sizeof(id));
-	} while (id == 0);
-	return id;
 }
 
 /* ---- recording ---- */
@@ -285,7 +270,7 @@ static flo_status begin_attempt(struct leaf_run *l,
 		attempt->span_id = l->admission->span_id;
 		attempt->start_seq = l->admission->start_seq;
 	} else {
-		attempt->span_id = random_id();
+		attempt->span_id = flo__run_random_id();
 		st = append_start(l, attempt->span_id, &attempt->start_seq);
 	}
 	l->announced = false;
@@ -325,7 +310,7 @@ void flo__leaf_announce(struct flo__frame *frame, uint32_t id, const char *path,
 		return;
 	if (!yes)
 		return;
-	admission->span_id = random_id();
+	admission->span_id = flo__run_random_id();
 	if (append_start(&l, admission->span_id, &seq) == FLO_OK)
 		admission->start_seq = seq;
 }
@@ -415,114 +400,16 @@ attempt_once(struct leaf_run *l, struct flo__attempt *attempt)
 
 /* ---- retries ---- */
 
-/* `step` as retry.when sees it. */
-static flo_value *attempt_value(const struct leaf_run *l)
+/* Whether a failed attempt is tried again. */
+static bool may_retry(struct leaf_run *l)
 {
-	const struct flo__result *r = l->ret;
-	flo_value *map = flo_value_map(5);
-	const flo_value *kind = flo_value_map_get(r->error, "kind");
-	const flo_value *tail = flo_value_map_get(r->error, "stderr_tail");
+	const struct flo__tries tries = {.frame = l->frame,
+					 .retry = l->leaf->retry,
+					 .ctx = l->ctx,
+					 .number = l->number,
+					 .counted = l->tries};
 
-	if (map == NULL)
-		return NULL;
-	if (flo_value_map_set(map, "exit_code",
-			      r->exit_code == FLO__EVENT_NO_CODE
-				      ? flo_value_null()
-				      : flo_value_int(r->exit_code)) ==
-		    FLO_OK &&
-	    flo_value_map_set(map, "signal",
-			      r->signal == 0
-				      ? flo_value_null()
-				      : flo_value_string(flo__signal_name(
-						r->signal))) == FLO_OK &&
-	    flo_value_map_set(map, "kind",
-			      kind != NULL ? flo_value_ref(kind)
-					   : flo_value_null()) == FLO_OK &&
-	    flo_value_map_set(map, "attempt", flo_value_int(l->number)) ==
-		    FLO_OK &&
-	    flo_value_map_set(map, "stderr_tail",
-			      tail != NULL ? flo_value_ref(tail)
-					   : flo_value_null()) == FLO_OK)
-		return map;
-	flo_value_unref(map);
-	return NULL;
-}
-
-/* The step's own error stays what it is, and tells why that was the end. */
-static __attribute__((noinline)) bool no_retry(struct leaf_run *l,
-					       const flo_error *why)
-{
-	flo_value *error =
-		flo__failure_add(l->ret->error, "not retried",
-				 why->text[0] != '\0' ? why->text
-						      : "out of memory");
-
-	if (error != NULL) {
-		flo_value_unref(l->ret->error);
-		l->ret->error = error;
-	}
-	return false;
-}
-
-static flo_status ask_retry(struct leaf_run *l, flo_error *err, bool *ret_yes)
-{
-	flo_value *step = attempt_value(l);
-	flo_status st = FLO_NOMEM;
-
-	if (step != NULL)
-		st = flo__scope_bool(l->frame, l->leaf->retry->when, step, err,
-				     ret_yes);
-	flo_value_unref(step);
-	if (st != FLO_OK)
-		flo_error_prefix(err, "retry.when");
-	return st;
-}
-
-/* Whether a failed attempt is tried again. An expression that fails says no
- * and stands beside the error it was asked about. */
-static __attribute__((noinline)) bool may_retry(struct leaf_run *l)
-{
-	const struct flo__retry *retry = l->leaf->retry;
-	flo_error err = FLO_ERROR_INIT;
-	uint64_t limit = 0;
-	bool yes = true;
-
-	if (retry == NULL || flo_context_status(l->ctx) != FLO_OK)
-		return false;
-	if (flo__scope_number(l->frame, &retry->limit, false, &err, &limit) !=
-	    FLO_OK) {
-		flo_error_prefix(&err, "retry.limit");
-		return no_retry(l, &err);
-	}
-	if (l->tries > limit)
-		return false;
-	if (retry->when != NULL && ask_retry(l, &err, &yes) != FLO_OK)
-		return no_retry(l, &err);
-	return yes;
-}
-
-static uint64_t delay_ns(const struct leaf_run *l)
-{
-	const struct flo__retry *retry = l->leaf->retry;
-	double ns = (double)retry->backoff_ns *
-		    pow(retry->factor, (double)(l->tries - 1));
-
-	/* The power of many tries is infinite, and 0 times that no number. */
-	if (retry->backoff_ns == 0)
-		return 0;
-	if (retry->max_ns != 0 && ns > (double)retry->max_ns)
-		ns = (double)retry->max_ns;
-	if (retry->jitter > 0) {
-		/* 53 random bits as a fraction in [-1, 1). */
-		double r = (double)(random_id() >> 11) /
-				   (double)(UINT64_C(1) << 52) -
-			   1.0;
-
-		ns += ns * retry->jitter * r;
-	}
-	if (ns > 1e18)
-		ns = 1e18;
-	return (uint64_t)ns;
+	return flo__retry_wanted(&tries, l->ret);
 }
 
 static void record_retrying(struct leaf_run *l,
@@ -548,7 +435,7 @@ static void record_retrying(struct leaf_run *l,
 /* Wait out the back-off without any slot. Returns false when cancelled. */
 static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 {
-	uint64_t wait_ns = delay_ns(l);
+	uint64_t wait_ns = flo__retry_delay_ns(l->leaf->retry, l->tries);
 
 	record_retrying(l, attempt, wait_ns);
 	if (wait_ns == 0) /* it comes before those that have not started */

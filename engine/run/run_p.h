@@ -6,6 +6,7 @@
  *	crew.c	  concurrent blocks: groups and foreach
  *	items.c	  what a foreach goes over: a list or a product
  *	leaf.c	  one leaf: attempts, retries, slots
+ *	retry.c	  whether what has failed is tried again, and when
  *	attempt.c what one attempt does: a program or native code
  *	block.c	  what a block records of itself, and the list of its errors
  *	tally.c	  failures against what a block tolerates
@@ -417,6 +418,26 @@ void flo__leaf_announce(struct flo__frame *frame, uint32_t id, const char *path,
 			flo_context *ctx, struct flo__admission *admission);
 /* Whether leaf @id takes one of the run's slots. */
 bool flo__leaf_needs_slot(const struct flo__run *run, uint32_t id);
+
+/* retry.c */
+
+/* Of what has just failed. All is borrowed. */
+struct flo__tries {
+	struct flo__frame *frame;	/* where its expressions are computed */
+	const struct flo__retry *retry; /* NULL: it is not tried again */
+	flo_context *ctx;		/* around all attempts */
+	uint32_t number;		/* of the attempt that failed */
+	uint32_t counted; /* attempts that count against `limit` */
+};
+
+/* Whether there is to be another attempt after that of @ret. An expression
+ * that fails says no and stands beside the error it was asked about. */
+bool flo__retry_wanted(const struct flo__tries *tries, struct flo__result *ret);
+/* How long to wait before it, after @tries attempts (not 0). */
+uint64_t flo__retry_delay_ns(const struct flo__retry *retry, uint32_t tries);
+/* Random bits, not all of them 0: W3C forbids that for spans. A simulation
+ * draws them from its seed. */
+uint64_t flo__run_random_id(void);
 
 /* attempt.c */
 
