@@ -30,6 +30,7 @@ struct leaf_run {
 	flo_group *group;		  /* whose slot we hold, or NULL */
 	bool slot;			  /* we hold those of our frame */
 	bool announced;	 /* our first start is recorded, and not yet used */
+	uint32_t base;	 /* attempts in earlier attempts of what is around */
 	uint32_t number; /* of the last attempt */
 	uint32_t tries;	 /* attempts that count against retry.limit */
 	uint32_t faults; /* attempts that a contained fault ended */
@@ -77,7 +78,7 @@ static void record_end(struct leaf_run *l, const struct flo__attempt *attempt,
 	l->ret->state = state;
 	l->ret->end_seq = event.seq;
 	l->ret->error_seq = event.seq;
-	flo__run_count(l->run, state, 1);
+	flo__run_count(l->frame, state, 1);
 }
 
 static void fail(struct leaf_run *l, const char *kind, const flo_error *err)
@@ -92,7 +93,7 @@ static void never_started(struct leaf_run *l)
 {
 	l->ret->state = FLO__STATE_CANCELLED;
 	l->ret->end_seq = l->need_seq;
-	flo__run_count(l->run, FLO__STATE_CANCELLED, 1);
+	flo__run_count(l->frame, FLO__STATE_CANCELLED, 1);
 }
 
 /* The engine is ending: it goes on from its record in another one. */
@@ -141,13 +142,13 @@ static void take_preset(struct leaf_run *l, const struct flo__preset *preset)
 	if (l->run->frozen && ret->state == FLO__STATE_FAILED &&
 	    l->leaf->argv_len > 0)
 		ret->command = command_of(l);
-	flo__run_count(l->run, ret->state, 1);
+	flo__run_count(l->frame, ret->state, 1);
 }
 
 /* Returns whether the record of an interrupted run settles the matter. */
 static bool settled(struct leaf_run *l)
 {
-	const struct flo__preset *preset = flo__preset_find(l->run, l->path);
+	const struct flo__preset *preset = flo__preset_find(l->frame, l->path);
 
 	if (preset != NULL &&
 	    (l->run->frozen || (preset->result.state != FLO__STATE_RUNNING &&
@@ -161,14 +162,16 @@ static bool settled(struct leaf_run *l)
 					flo_context_status(l->ctx) != FLO_OK
 				? FLO__STATE_CANCELLED
 				: FLO__STATE_PENDING;
-		flo__run_count(l->run, l->ret->state, 1);
+		flo__past_show(l->run, l->path, l->ret);
+		flo__run_count(l->frame, l->ret->state, 1);
 		return true;
 	}
 	if (preset != NULL) {
+		l->base = preset->base;
 		l->number = preset->result.attempts;
 		l->faults = preset->faults;
-		l->tries =
-			preset->result.attempts - preset->lost - preset->faults;
+		l->tries = preset->result.attempts - preset->base -
+			   preset->lost - preset->faults;
 	}
 	return false;
 }
@@ -183,7 +186,7 @@ static __attribute__((noinline)) bool wanted(struct leaf_run *l)
 	flo_error err = FLO_ERROR_INIT;
 	bool yes = true;
 
-	if (attrs->when == NULL || l->number > 0)
+	if (attrs->when == NULL || l->number > l->base)
 		return true;
 	if (flo__scope_bool(l->frame, attrs->when, NULL, &err, &yes) !=
 	    FLO_OK) {
@@ -196,7 +199,7 @@ static __attribute__((noinline)) bool wanted(struct leaf_run *l)
 	append(l, &event);
 	l->ret->state = FLO__STATE_SKIPPED;
 	l->ret->end_seq = event.seq;
-	flo__run_count(l->run, FLO__STATE_SKIPPED, 1);
+	flo__run_count(l->frame, FLO__STATE_SKIPPED, 1);
 	return false;
 }
 
@@ -261,15 +264,16 @@ static flo_status append_start(struct leaf_run *l, uint64_t span_id,
 static flo_status begin_attempt(struct leaf_run *l,
 				struct flo__attempt *attempt)
 {
-	flo_status st = FLO_OK;
+	flo_status st;
 
 	l->number++;
 	l->tries++;
 	attempt->number = l->number;
+	st = flo__past_note(l->frame, l->path, l->number);
 	if (l->announced) {
 		attempt->span_id = l->admission->span_id;
 		attempt->start_seq = l->admission->start_seq;
-	} else {
+	} else if (st == FLO_OK) {
 		attempt->span_id = flo__run_random_id();
 		st = append_start(l, attempt->span_id, &attempt->start_seq);
 	}
@@ -298,18 +302,19 @@ void flo__leaf_announce(struct flo__frame *frame, uint32_t id, const char *path,
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
 	const struct flo__attrs *attrs = &run->plan->attrs[node->attrs];
-	struct leaf_run l = {.run = run, .path = path, .number = 1};
+	struct leaf_run l = {.run = run, .path = path};
 	uint64_t seq;
 	bool yes = true;
 
 	if (run->frozen || flo_context_status(ctx) != FLO_OK ||
-	    flo__run_ending(run) || flo__preset_find(run, path) != NULL)
+	    flo__run_ending(run) || flo__preset_find(frame, path) != NULL)
 		return;
 	if (attrs->when != NULL &&
 	    flo__scope_bool(frame, attrs->when, NULL, NULL, &yes) != FLO_OK)
 		return;
 	if (!yes)
 		return;
+	l.number = flo__past_attempts(frame, path) + 1;
 	admission->span_id = flo__run_random_id();
 	if (append_start(&l, admission->span_id, &seq) == FLO_OK)
 		admission->start_seq = seq;
@@ -482,7 +487,7 @@ static void run_attempts(struct leaf_run *l)
 		    flo_context_status(l->ctx) != FLO_OK) {
 			if (l->announced)
 				begin_attempt(l, &attempt);
-			if (l->number == 0) {
+			if (l->number == l->base) {
 				never_started(l);
 				return;
 			}
@@ -525,11 +530,14 @@ void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
 		.announced = admission != NULL && admission->start_seq != 0,
 		.ret = ret};
 
+	l.base = l.number = flo__past_attempts(frame, path);
+	ret->attempts = l.base;
+
 	if (l.announced) {
 		run_attempts(&l);
 	} else if (settled(&l)) {
 		/* nothing to do */
-	} else if (flo_context_status(ctx) != FLO_OK && l.number == 0) {
+	} else if (flo_context_status(ctx) != FLO_OK && l.number == l.base) {
 		never_started(&l);
 	} else if (flo__run_ending(run) && flo_context_status(ctx) == FLO_OK) {
 		hold_back(&l);
