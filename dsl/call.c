@@ -221,9 +221,17 @@ void flo__compile_call(struct flo__compiler *c, uint32_t node,
 {
 	uint32_t outer = c->unit;
 	struct call *call = call_of(c, node);
+	struct flo__view view = flo__view_of(c, node, SEES_STEP);
+	bool idempotent = true;
 
 	compile_with(c, node, call, keys->at[FLO__KEY_WITH],
 		     keys->at[FLO__KEY_PIPELINE]);
+	if (keys->at[FLO__KEY_RETRY] != FLO__DOC_NONE)
+		call->call.retry =
+			flo__compile_retry(&view, keys->at[FLO__KEY_RETRY]);
+	flo__compile_bool(c, keys->at[FLO__KEY_IDEMPOTENT], "`idempotent`",
+			  &idempotent);
+	c->nodes[node].not_idempotent |= !idempotent;
 	if (!call->file->valid || c->nomem)
 		return;
 	flo__unit_enter(c, call->unit);

@@ -128,6 +128,10 @@ static void compile_node(struct flo__compiler *c, uint32_t node)
 {
 	struct flo__keys keys;
 
+	/* A pipeline's steps inherit it, whatever they say. What is around has
+	 * been compiled: its number is lower. */
+	c->nodes[node].not_idempotent =
+		c->nodes[c->nodes[node].parent].not_idempotent;
 	if (c->places[node] == FLO__DOC_NONE)
 		return;
 	flo__unit_enter_of(c, node);

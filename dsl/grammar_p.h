@@ -61,11 +61,11 @@ enum flo__where {
 	  "is killed; 10s unless said.")                                       \
 	X(ALLOW_FAILURE, "allow_failure", IN_ANY, boolean,                     \
 	  "true: its failure is shown, but does not count.")                   \
-	X(RETRY, "retry", IN_LEAF, retry,                                      \
+	X(RETRY, "retry", IN_LEAF | IN_PIPELINE, retry,                        \
 	  "Extra attempts after one that failed.")                             \
-	X(IDEMPOTENT, "idempotent", IN_LEAF, boolean,                          \
+	X(IDEMPOTENT, "idempotent", IN_LEAF | IN_PIPELINE, boolean,            \
 	  "false: never run a second time after a crash without being told "   \
-	  "to.")                                                               \
+	  "to; of a pipeline, none of its leaves is.")                         \
 	X(EXEC, "exec", IN_EXEC, argv,                                         \
 	  "A program and its arguments, run without a shell. One element is "  \
 	  "one argument, whatever its templates compute.")                     \

@@ -321,6 +321,6 @@ void flo__compile_leaf(struct flo__compiler *c, uint32_t node,
 			flo__compile_retry(&view, keys->at[FLO__KEY_RETRY]);
 	flo__compile_bool(c, keys->at[FLO__KEY_IDEMPOTENT], "`idempotent`",
 			  &idempotent);
-	c->nodes[node].not_idempotent = !idempotent;
+	c->nodes[node].not_idempotent |= !idempotent;
 	c->leaves[c->nodes[node].spec] = leaf;
 }

@@ -164,6 +164,9 @@ static void put_own(struct flo__outline *o, flo_value *map,
 		    const struct flo__node *node, uint32_t object,
 		    const struct flo__around *up, uint64_t *ret_ns)
 {
+	const struct flo__call *call =
+		flo__outline_call(o->plan, (uint32_t)(node - o->plan->nodes));
+
 	flo__outline_put_timeout(o, map, node, object, up, ret_ns);
 	flo__outline_put_names(o, map, "env",
 			       flo__outline_get(o, object, "env"));
@@ -172,6 +175,8 @@ static void put_own(struct flo__outline *o, flo_value *map,
 			     flo__outline_get(o, object, "grace"));
 	if (!flo__node_is_block(node))
 		flo__outline_put_leaf(o, map, node, object);
+	else if (call != NULL)
+		flo__outline_put_retry(o, map, call->retry, object);
 	if (node->not_idempotent)
 		flo__outline_put(o, map, "idempotent", flo_value_bool(false));
 }

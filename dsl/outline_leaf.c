@@ -65,8 +65,8 @@ static flo_value *delays(struct flo__outline *o, const struct flo__retry *retry,
 	return list;
 }
 
-static void put_retry(struct flo__outline *o, flo_value *map,
-		      const struct flo__retry *retry, uint32_t object)
+void flo__outline_put_retry(struct flo__outline *o, flo_value *map,
+			    const struct flo__retry *retry, uint32_t object)
 {
 	uint32_t written = flo__outline_get(o, object, "retry");
 	flo_value *entry;
@@ -112,6 +112,6 @@ void flo__outline_put_leaf(struct flo__outline *o, flo_value *map,
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		flo__outline_put_doc(o, map, keys[i],
 				     flo__outline_get(o, object, keys[i]));
-	put_retry(o, map, leaf->retry, object);
+	flo__outline_put_retry(o, map, leaf->retry, object);
 	o->native |= node->kind == FLO__NODE_USE;
 }

@@ -189,6 +189,9 @@ void flo__outline_put_errors(struct flo__outline *o, flo_value *map,
 /* outline_leaf.c: what the leaf does. */
 void flo__outline_put_leaf(struct flo__outline *o, flo_value *map,
 			   const struct flo__node *node, uint32_t object);
+/* Its retry (NULL: none), as it was written in @object or in `defaults`. */
+void flo__outline_put_retry(struct flo__outline *o, flo_value *map,
+			    const struct flo__retry *retry, uint32_t object);
 
 /* outline_limit.c */
 

@@ -218,6 +218,7 @@ struct flo__call {
 	struct flo__number limit; /* of its leaves; 0: none */
 	struct flo__number timeout;
 	const struct flo__expr *output; /* or NULL */
+	const struct flo__retry *retry; /* of the outside; or NULL */
 };
 
 /* What a block has beyond a node. */
@@ -251,7 +252,7 @@ struct flo__node {
 	uint32_t attrs; /* into plan->attrs */
 	uint8_t kind;	/* enum flo__node_kind */
 	bool allow_failure : 1;
-	bool not_idempotent : 1; /* "idempotent": false */
+	bool not_idempotent : 1; /* "idempotent": false, here or around */
 	bool is_body : 1;	 /* the body of a foreach: path NAME[i] */
 	bool is_finally : 1;	 /* the sequence of some block's finally */
 	uint32_t line;		 /* of its place in the file, from 1 */

@@ -12,18 +12,19 @@
 
 #include <string.h>
 
-bool flo__block_skipped(const struct flo__run *run, const char *path)
+bool flo__block_skipped(struct flo__frame *frame, const char *path)
 {
-	const struct flo__preset *preset = flo__preset_find(run, path);
+	const struct flo__preset *preset = flo__preset_find(frame, path);
 
 	return preset != NULL && preset->result.state == FLO__STATE_SKIPPED;
 }
 
-void flo__block_skip(struct flo__run *run, const char *path,
+void flo__block_skip(struct flo__frame *frame, const char *path,
 		     struct flo__result *ret)
 {
+	struct flo__run *run = frame->run;
 	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_SKIPPED);
-	const struct flo__preset *preset = flo__preset_find(run, path);
+	const struct flo__preset *preset = flo__preset_find(frame, path);
 
 	ret->state = FLO__STATE_SKIPPED;
 	if (preset != NULL) {
@@ -52,21 +53,24 @@ static uint64_t record_failure(struct flo__run *run, const char *path,
 	return flo__run_append(run, &event) == FLO_OK ? event.seq : 0;
 }
 
-void flo__block_fail(struct flo__run *run, const char *path,
+void flo__block_fail(struct flo__frame *frame, const char *path,
 		     const char *message, struct flo__admission *admission,
 		     struct flo__result *ret)
 {
-	const struct flo__preset *preset = flo__preset_find(run, path);
+	struct flo__run *run = frame->run;
+	const struct flo__preset *preset = flo__preset_find(frame, path);
 	flo_value *error;
-	uint64_t seq;
+	uint64_t seq = 0;
 
-	if (preset != NULL && preset->result.state == FLO__STATE_FAILED) {
+	if (!ret->tried && preset != NULL &&
+	    preset->result.state == FLO__STATE_FAILED) {
 		flo__result_fail(ret, preset->result.error,
 				 preset->result.error_seq);
 		return;
 	}
 	error = flo__failure("expression", path, message, NULL, NULL);
-	seq = record_failure(run, path, error, admission);
+	if (!ret->tried)
+		seq = record_failure(run, path, error, admission);
 	if (ret->end_seq < seq)
 		ret->end_seq = seq;
 	flo__result_fail(ret, error, seq != 0 ? seq : flo__run_seq(run));

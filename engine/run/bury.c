@@ -93,7 +93,8 @@ static flo_status end_attempt(struct flo__run *run, const struct open *open,
 	event.error = error;
 	st = error != NULL ? flo__run_append(run, &event) : FLO_NOMEM;
 	if (st == FLO_OK)
-		flo__run_count(run, FLO__STATE_FAILED, 1);
+		atomic_fetch_add_explicit(&run->counts[FLO__STATE_FAILED], 1,
+					  memory_order_relaxed);
 	flo_value_unref(error);
 	return st;
 }

@@ -646,7 +646,7 @@ static bool has_ended(const struct crew *crew, uint64_t index)
 	uint32_t id = member_node(crew, index);
 	char *path = member_path(crew, index);
 	const struct flo__preset *preset =
-		path != NULL ? flo__preset_find(crew->run, path) : NULL;
+		path != NULL ? flo__preset_find(crew->frame, path) : NULL;
 
 	flo__free(path);
 	return preset != NULL && preset->result.state != FLO__STATE_RUNNING &&
@@ -787,8 +787,8 @@ static void settle_rest(struct crew *crew)
 			crew->results[i].state = state;
 		path = member_path(crew, i);
 		if (path != NULL)
-			flo__tree_settle(run, member_node(crew, i), path,
-					 state);
+			flo__tree_settle(crew->frame, member_node(crew, i),
+					 path, state);
 		flo__free(path);
 	}
 }
@@ -846,7 +846,7 @@ evaluate(struct crew *crew, uint32_t id, flo_error *err, uint64_t *ret_limit)
 	TRY(flo__scope_limit(crew->frame, &crew->block->limit, err, ret_limit));
 	TRY(flo__tree_tolerance(crew->frame, id, crew->n, err,
 				&crew->tally.tolerance));
-	if (flo__preset_recorded(crew->run, id, crew->path, crew->n,
+	if (flo__preset_recorded(crew->frame, id, crew->path, crew->n,
 				 crew->passed, &crew->recorded) != FLO_OK)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 out:
@@ -873,7 +873,7 @@ begin(struct crew *crew, uint32_t id, const char *path, flo_context *ctx)
 							 : (uint32_t)limit);
 out:
 	if (st != FLO_OK)
-		flo__block_fail(crew->run, path, err.text, crew->admission,
+		flo__block_fail(crew->frame, path, err.text, crew->admission,
 				crew->ret);
 	return st;
 }
@@ -884,7 +884,7 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 {
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
-	const struct flo__poison *poison = flo__preset_poison(run, path);
+	const struct flo__poison *poison = flo__preset_poison(frame, path);
 	struct crew crew = {.frame = frame,
 			    .run = run,
 			    .block = &run->plan->blocks[node->spec],
@@ -899,7 +899,7 @@ void flo__crew_run(struct flo__frame *frame, uint32_t id, const char *path,
 			    .end_seq = need_seq};
 
 	if (begin(&crew, id, path, ctx) != FLO_OK) {
-		flo__tree_settle_body(run, id, path, FLO__STATE_CANCELLED);
+		flo__tree_settle_body(frame, id, path, FLO__STATE_CANCELLED);
 		goto out;
 	}
 	if (node->kind != FLO__NODE_FOREACH)

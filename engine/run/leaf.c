@@ -7,13 +7,10 @@
 #include "engine/run/run_p.h"
 
 #include "engine/group_p.h"
-#include "engine/sched/sched_p.h"
 
 #include "base/contract.h"
-#include "base/id.h"
 #include "base/time.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +30,7 @@ struct leaf_run {
 	flo_group *group;		  /* whose slot we hold, or NULL */
 	bool slot;			  /* we hold those of our frame */
 	bool announced;	 /* our first start is recorded, and not yet used */
+	uint32_t base;	 /* attempts in earlier attempts of what is around */
 	uint32_t number; /* of the last attempt */
 	uint32_t tries;	 /* attempts that count against retry.limit */
 	uint32_t faults; /* attempts that a contained fault ended */
@@ -48,18 +46,6 @@ bool flo__leaf_needs_slot(const struct flo__run *run, uint32_t id)
 		    FLO_ISOLATION_PROCESS)
 		return run->slots_programs;
 	return run->slots_native;
-}
-
-/* Not 0: W3C forbids it. A simulation draws it from its seed. */
-static uint64_t random_id(void)
-{
-	uint64_t id;
-
-	do {
-		if (!flo__drive_random(&id))
-			flo__random_bytes(&id, sizeof(id));
-	} while (id == 0);
-	return id;
 }
 
 /* ---- recording ---- */
@@ -92,7 +78,7 @@ static void record_end(struct leaf_run *l, const struct flo__attempt *attempt,
 	l->ret->state = state;
 	l->ret->end_seq = event.seq;
 	l->ret->error_seq = event.seq;
-	flo__run_count(l->run, state, 1);
+	flo__run_count(l->frame, state, 1);
 }
 
 static void fail(struct leaf_run *l, const char *kind, const flo_error *err)
@@ -107,7 +93,7 @@ static void never_started(struct leaf_run *l)
 {
 	l->ret->state = FLO__STATE_CANCELLED;
 	l->ret->end_seq = l->need_seq;
-	flo__run_count(l->run, FLO__STATE_CANCELLED, 1);
+	flo__run_count(l->frame, FLO__STATE_CANCELLED, 1);
 }
 
 /* The engine is ending: it goes on from its record in another one. */
@@ -156,13 +142,13 @@ static void take_preset(struct leaf_run *l, const struct flo__preset *preset)
 	if (l->run->frozen && ret->state == FLO__STATE_FAILED &&
 	    l->leaf->argv_len > 0)
 		ret->command = command_of(l);
-	flo__run_count(l->run, ret->state, 1);
+	flo__run_count(l->frame, ret->state, 1);
 }
 
 /* Returns whether the record of an interrupted run settles the matter. */
 static bool settled(struct leaf_run *l)
 {
-	const struct flo__preset *preset = flo__preset_find(l->run, l->path);
+	const struct flo__preset *preset = flo__preset_find(l->frame, l->path);
 
 	if (preset != NULL &&
 	    (l->run->frozen || (preset->result.state != FLO__STATE_RUNNING &&
@@ -176,14 +162,16 @@ static bool settled(struct leaf_run *l)
 					flo_context_status(l->ctx) != FLO_OK
 				? FLO__STATE_CANCELLED
 				: FLO__STATE_PENDING;
-		flo__run_count(l->run, l->ret->state, 1);
+		flo__past_show(l->run, l->path, l->ret);
+		flo__run_count(l->frame, l->ret->state, 1);
 		return true;
 	}
 	if (preset != NULL) {
+		l->base = preset->base;
 		l->number = preset->result.attempts;
 		l->faults = preset->faults;
-		l->tries =
-			preset->result.attempts - preset->lost - preset->faults;
+		l->tries = preset->result.attempts - preset->base -
+			   preset->lost - preset->faults;
 	}
 	return false;
 }
@@ -198,7 +186,7 @@ static __attribute__((noinline)) bool wanted(struct leaf_run *l)
 	flo_error err = FLO_ERROR_INIT;
 	bool yes = true;
 
-	if (attrs->when == NULL || l->number > 0)
+	if (attrs->when == NULL || l->number > l->base)
 		return true;
 	if (flo__scope_bool(l->frame, attrs->when, NULL, &err, &yes) !=
 	    FLO_OK) {
@@ -211,7 +199,7 @@ static __attribute__((noinline)) bool wanted(struct leaf_run *l)
 	append(l, &event);
 	l->ret->state = FLO__STATE_SKIPPED;
 	l->ret->end_seq = event.seq;
-	flo__run_count(l->run, FLO__STATE_SKIPPED, 1);
+	flo__run_count(l->frame, FLO__STATE_SKIPPED, 1);
 	return false;
 }
 
@@ -276,16 +264,17 @@ static flo_status append_start(struct leaf_run *l, uint64_t span_id,
 static flo_status begin_attempt(struct leaf_run *l,
 				struct flo__attempt *attempt)
 {
-	flo_status st = FLO_OK;
+	flo_status st;
 
 	l->number++;
 	l->tries++;
 	attempt->number = l->number;
+	st = flo__past_note(l->frame, l->path, l->number);
 	if (l->announced) {
 		attempt->span_id = l->admission->span_id;
 		attempt->start_seq = l->admission->start_seq;
-	} else {
-		attempt->span_id = random_id();
+	} else if (st == FLO_OK) {
+		attempt->span_id = flo__run_random_id();
 		st = append_start(l, attempt->span_id, &attempt->start_seq);
 	}
 	l->announced = false;
@@ -313,19 +302,20 @@ void flo__leaf_announce(struct flo__frame *frame, uint32_t id, const char *path,
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
 	const struct flo__attrs *attrs = &run->plan->attrs[node->attrs];
-	struct leaf_run l = {.run = run, .path = path, .number = 1};
+	struct leaf_run l = {.run = run, .path = path};
 	uint64_t seq;
 	bool yes = true;
 
 	if (run->frozen || flo_context_status(ctx) != FLO_OK ||
-	    flo__run_ending(run) || flo__preset_find(run, path) != NULL)
+	    flo__run_ending(run) || flo__preset_find(frame, path) != NULL)
 		return;
 	if (attrs->when != NULL &&
 	    flo__scope_bool(frame, attrs->when, NULL, NULL, &yes) != FLO_OK)
 		return;
 	if (!yes)
 		return;
-	admission->span_id = random_id();
+	l.number = flo__past_attempts(frame, path) + 1;
+	admission->span_id = flo__run_random_id();
 	if (append_start(&l, admission->span_id, &seq) == FLO_OK)
 		admission->start_seq = seq;
 }
@@ -415,114 +405,16 @@ attempt_once(struct leaf_run *l, struct flo__attempt *attempt)
 
 /* ---- retries ---- */
 
-/* `step` as retry.when sees it. */
-static flo_value *attempt_value(const struct leaf_run *l)
+/* Whether a failed attempt is tried again. */
+static bool may_retry(struct leaf_run *l)
 {
-	const struct flo__result *r = l->ret;
-	flo_value *map = flo_value_map(5);
-	const flo_value *kind = flo_value_map_get(r->error, "kind");
-	const flo_value *tail = flo_value_map_get(r->error, "stderr_tail");
+	const struct flo__tries tries = {.frame = l->frame,
+					 .retry = l->leaf->retry,
+					 .ctx = l->ctx,
+					 .number = l->number,
+					 .counted = l->tries};
 
-	if (map == NULL)
-		return NULL;
-	if (flo_value_map_set(map, "exit_code",
-			      r->exit_code == FLO__EVENT_NO_CODE
-				      ? flo_value_null()
-				      : flo_value_int(r->exit_code)) ==
-		    FLO_OK &&
-	    flo_value_map_set(map, "signal",
-			      r->signal == 0
-				      ? flo_value_null()
-				      : flo_value_string(flo__signal_name(
-						r->signal))) == FLO_OK &&
-	    flo_value_map_set(map, "kind",
-			      kind != NULL ? flo_value_ref(kind)
-					   : flo_value_null()) == FLO_OK &&
-	    flo_value_map_set(map, "attempt", flo_value_int(l->number)) ==
-		    FLO_OK &&
-	    flo_value_map_set(map, "stderr_tail",
-			      tail != NULL ? flo_value_ref(tail)
-					   : flo_value_null()) == FLO_OK)
-		return map;
-	flo_value_unref(map);
-	return NULL;
-}
-
-/* The step's own error stays what it is, and tells why that was the end. */
-static __attribute__((noinline)) bool no_retry(struct leaf_run *l,
-					       const flo_error *why)
-{
-	flo_value *error =
-		flo__failure_add(l->ret->error, "not retried",
-				 why->text[0] != '\0' ? why->text
-						      : "out of memory");
-
-	if (error != NULL) {
-		flo_value_unref(l->ret->error);
-		l->ret->error = error;
-	}
-	return false;
-}
-
-static flo_status ask_retry(struct leaf_run *l, flo_error *err, bool *ret_yes)
-{
-	flo_value *step = attempt_value(l);
-	flo_status st = FLO_NOMEM;
-
-	if (step != NULL)
-		st = flo__scope_bool(l->frame, l->leaf->retry->when, step, err,
-				     ret_yes);
-	flo_value_unref(step);
-	if (st != FLO_OK)
-		flo_error_prefix(err, "retry.when");
-	return st;
-}
-
-/* Whether a failed attempt is tried again. An expression that fails says no
- * and stands beside the error it was asked about. */
-static __attribute__((noinline)) bool may_retry(struct leaf_run *l)
-{
-	const struct flo__retry *retry = l->leaf->retry;
-	flo_error err = FLO_ERROR_INIT;
-	uint64_t limit = 0;
-	bool yes = true;
-
-	if (retry == NULL || flo_context_status(l->ctx) != FLO_OK)
-		return false;
-	if (flo__scope_number(l->frame, &retry->limit, false, &err, &limit) !=
-	    FLO_OK) {
-		flo_error_prefix(&err, "retry.limit");
-		return no_retry(l, &err);
-	}
-	if (l->tries > limit)
-		return false;
-	if (retry->when != NULL && ask_retry(l, &err, &yes) != FLO_OK)
-		return no_retry(l, &err);
-	return yes;
-}
-
-static uint64_t delay_ns(const struct leaf_run *l)
-{
-	const struct flo__retry *retry = l->leaf->retry;
-	double ns = (double)retry->backoff_ns *
-		    pow(retry->factor, (double)(l->tries - 1));
-
-	/* The power of many tries is infinite, and 0 times that no number. */
-	if (retry->backoff_ns == 0)
-		return 0;
-	if (retry->max_ns != 0 && ns > (double)retry->max_ns)
-		ns = (double)retry->max_ns;
-	if (retry->jitter > 0) {
-		/* 53 random bits as a fraction in [-1, 1). */
-		double r = (double)(random_id() >> 11) /
-				   (double)(UINT64_C(1) << 52) -
-			   1.0;
-
-		ns += ns * retry->jitter * r;
-	}
-	if (ns > 1e18)
-		ns = 1e18;
-	return (uint64_t)ns;
+	return flo__retry_wanted(&tries, l->ret);
 }
 
 static void record_retrying(struct leaf_run *l,
@@ -548,7 +440,7 @@ static void record_retrying(struct leaf_run *l,
 /* Wait out the back-off without any slot. Returns false when cancelled. */
 static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 {
-	uint64_t wait_ns = delay_ns(l);
+	uint64_t wait_ns = flo__retry_delay_ns(l->leaf->retry, l->tries);
 
 	record_retrying(l, attempt, wait_ns);
 	if (wait_ns == 0) /* it comes before those that have not started */
@@ -595,7 +487,7 @@ static void run_attempts(struct leaf_run *l)
 		    flo_context_status(l->ctx) != FLO_OK) {
 			if (l->announced)
 				begin_attempt(l, &attempt);
-			if (l->number == 0) {
+			if (l->number == l->base) {
 				never_started(l);
 				return;
 			}
@@ -638,11 +530,14 @@ void flo__leaf_run(struct flo__frame *frame, uint32_t id, const char *path,
 		.announced = admission != NULL && admission->start_seq != 0,
 		.ret = ret};
 
+	l.base = l.number = flo__past_attempts(frame, path);
+	ret->attempts = l.base;
+
 	if (l.announced) {
 		run_attempts(&l);
 	} else if (settled(&l)) {
 		/* nothing to do */
-	} else if (flo_context_status(ctx) != FLO_OK && l.number == 0) {
+	} else if (flo_context_status(ctx) != FLO_OK && l.number == l.base) {
 		never_started(&l);
 	} else if (flo__run_ending(run) && flo_context_status(ctx) == FLO_OK) {
 		hold_back(&l);

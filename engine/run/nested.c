@@ -102,9 +102,10 @@ out:
 __attribute__((noinline)) struct flo__nested *
 flo__nested_new(struct flo__frame *outer, uint32_t id, const char *path,
 		struct flo__admission *admission, uint64_t *timeout_ns,
-		struct flo__result *ret)
+		struct flo__tried *tried, struct flo__result *ret)
 {
 	struct flo__run *run = outer->run;
+	const struct flo__nested *around = flo__nested_of(outer);
 	struct flo__nested *nested = flo__calloc(1, sizeof(*nested));
 	flo_error err = FLO_ERROR_INIT;
 	flo_status st = FLO_NOMEM;
@@ -116,11 +117,16 @@ flo__nested_new(struct flo__frame *outer, uint32_t id, const char *path,
 						    .node = id};
 		nested->call =
 			run->plan->blocks[run->plan->nodes[id].spec].call;
+		nested->tried = tried != NULL	 ? tried
+				: around != NULL ? around->tried
+						 : NULL;
+		nested->anew = (tried != NULL && tried->anew) ||
+			       (around != NULL && around->anew);
 		st = begin(nested, timeout_ns, &err);
 	}
 	if (st == FLO_OK)
 		return nested;
-	flo__block_fail(run, path,
+	flo__block_fail(outer, path,
 			err.text[0] != '\0' ? err.text : flo_status_text(st),
 			admission, ret);
 	flo__nested_free(nested);
@@ -158,7 +164,7 @@ flo__nested_output(struct flo__frame *frame, uint32_t id, const char *path,
 	if (st == FLO_OK)
 		return;
 	flo_error_prefix(&err, "output");
-	flo__block_fail(run, path, err.text, admission, ret);
+	flo__block_fail(frame, path, err.text, admission, ret);
 }
 
 /* ---- slots of leaves ---- */

@@ -7,6 +7,15 @@
  * sequence number up and from the leaf outwards, because after a crash nothing
  * new may start in a block that had failed, not even while its other members
  * are still being replayed.
+ *
+ * Note: pipelines that are tried again
+ *
+ * What has ended in an attempt of a pipeline runs in the next one again, under
+ * the same path. The event between the two, step.retrying of the pipeline's
+ * step, takes back what was kept of all that is within: ends, failures, and
+ * that it had begun. What stays is the number of attempts, which count on. A
+ * failure within does not spread beyond such a step either, since it may be
+ * tried again; when it is not, a step.finished of the step itself says so.
  */
 #include "engine/run/run_p.h"
 
@@ -36,21 +45,57 @@ static flo_status insert(struct flo__map *map, const char *key, void *ptr)
 	return st;
 }
 
-const struct flo__preset *flo__preset_find(const struct flo__run *run,
+/* Whether what happens in @frame is new, whatever the record says. */
+static bool is_anew(struct flo__frame *frame)
+{
+	const struct flo__nested *nested = flo__nested_of(frame);
+
+	return nested != NULL && nested->anew;
+}
+
+const struct flo__preset *flo__preset_find(struct flo__frame *frame,
 					   const char *path)
 {
-	return lookup(&run->presets, path);
+	const struct flo__preset *preset;
+
+	if (frame->run->presets.len == 0 || is_anew(frame))
+		return NULL;
+	preset = lookup(&frame->run->presets, path);
+	return preset != NULL && preset->result.state != FLO__STATE_NONE
+		       ? preset
+		       : NULL;
 }
 
-bool flo__preset_begun(const struct flo__run *run, const char *path)
-{
-	return flo__map_get(&run->begun, path) != NULL;
-}
-
-const struct flo__poison *flo__preset_poison(const struct flo__run *run,
+const struct flo__poison *flo__preset_poison(struct flo__frame *frame,
 					     const char *path)
 {
-	return lookup(&run->poisons, path);
+	if (frame->run->poisons.len == 0 || is_anew(frame))
+		return NULL;
+	return lookup(&frame->run->poisons, path);
+}
+
+uint32_t flo__preset_attempts(const struct flo__run *run, const char *path)
+{
+	const struct flo__preset *preset = lookup(&run->presets, path);
+
+	return preset != NULL ? preset->result.attempts : 0;
+}
+
+void flo__past_show(const struct flo__run *run, const char *path,
+		    struct flo__result *ret)
+{
+	const struct flo__preset *preset = lookup(&run->presets, path);
+
+	if (preset == NULL || preset->result.state != FLO__STATE_NONE)
+		return;
+	ret->attempts = preset->result.attempts;
+	ret->log_seq = preset->result.log_seq;
+	ret->started_us = preset->result.started_us;
+}
+
+static bool has_begun(const struct flo__run *run, const char *path)
+{
+	return flo__map_get(&run->begun, path) != NULL;
 }
 
 /* ---- taking events in ---- */
@@ -70,11 +115,23 @@ static bool cut_last(char *path)
 	return true;
 }
 
-/* Mark @path and all that encloses it as begun. */
+/* Of an instance "a[2]" of a foreach its number from 1; else 0. */
+static uint64_t item_number(const char *path)
+{
+	const char *bracket = strrchr(path, '[');
+
+	if (bracket == NULL || path[strlen(path) - 1] != ']')
+		return 0;
+	return strtoull(bracket + 1, NULL, 10) + 1;
+}
+
+/* Mark @path and all that encloses it as begun; of a foreach, how many
+ * instances may have. */
 static flo_status mark_begun(struct flo__run *run, const char *path)
 {
 	char *p = flo__strdup(path);
 	flo_status st = FLO_NOMEM;
+	uint64_t items = 0;
 
 	if (p == NULL)
 		return st;
@@ -82,6 +139,9 @@ static flo_status mark_begun(struct flo__run *run, const char *path)
 		union flo__map_slot *slot;
 
 		st = flo__map_put(&run->begun, p, &slot);
+		if (st != FLO_NOMEM && slot->n < items)
+			slot->n = items;
+		items = item_number(p);
 	} while (st == FLO_OK && cut_last(p));
 	flo__free(p);
 	return st == FLO_EXISTS ? FLO_OK : st;
@@ -131,6 +191,9 @@ void flo__preset_ended(struct flo__preset *preset,
 
 	r->state = event->kind == FLO__EVENT_STEP_SKIPPED ? FLO__STATE_SKIPPED
 							  : event->status;
+	/* Pipelines that are tried again have no step.started. */
+	if (r->attempts < event->attempt)
+		r->attempts = event->attempt;
 	r->exit_code = event->exit_code;
 	r->signal = event->signal;
 	r->duration_ns = event->duration_ns;
@@ -174,6 +237,7 @@ static flo_status take_step(struct flo__run *run,
 		break;
 	case FLO__EVENT_STEP_RETRYING:
 		preset->result.state = FLO__STATE_RETRYING;
+		preset->result.attempts = event->attempt;
 		preset->open = false;
 		preset->faults += is_fault(event);
 		take_error(&preset->result, event->error);
@@ -198,7 +262,7 @@ static void take_run(struct flo__run *run, const struct flo__event *event)
 		run->preset_cancelling = true;
 }
 
-/* ---- what failures have done to the blocks around them ---- */
+/* ---- where paths lead ---- */
 
 /* The child of block @id that the next part of a path names; NONE. */
 static uint32_t child_named(const struct flo__plan *plan, uint32_t id,
@@ -244,6 +308,102 @@ uint32_t flo__preset_resolve(const struct flo__plan *plan, const char *path)
 	return id;
 }
 
+/* ---- another attempt of a pipeline ---- */
+
+static bool is_tried(const struct flo__plan *plan, uint32_t id)
+{
+	const struct flo__node *node = &plan->nodes[id];
+	const struct flo__call *call =
+		flo__node_is_block(node) ? plan->blocks[node->spec].call : NULL;
+
+	return call != NULL && call->retry != NULL;
+}
+
+static void forget_failures(struct flo__run *run, const char *path)
+{
+	flo__free(lookup(&run->poisons, path));
+	flo__map_del(&run->poisons, path);
+	flo__map_del(&run->failures, path);
+}
+
+/* Nothing has happened to the step at @path in this attempt. */
+static void forget_end(struct flo__run *run, const char *path)
+{
+	struct flo__preset *preset = lookup(&run->presets, path);
+	struct flo__result *r;
+
+	if (preset == NULL)
+		return;
+	r = &preset->result;
+	flo__result_fini(r);
+	*r = (struct flo__result){.state = FLO__STATE_NONE,
+				  .exit_code = FLO__EVENT_NO_CODE,
+				  .duration_ns = -1,
+				  .attempts = r->attempts,
+				  .started_us = r->started_us,
+				  .log_seq = r->log_seq};
+	preset->base = r->attempts;
+	preset->lost = preset->faults = 0;
+	preset->open = false;
+}
+
+static flo_status forget_inside(struct flo__run *run, uint32_t id,
+				const char *path);
+
+/* Forget node @id at @path (taken; NULL: there was no memory). */
+static flo_status forget(struct flo__run *run, uint32_t id, char *path)
+{
+	flo_status st = path != NULL ? FLO_OK : FLO_NOMEM;
+
+	if (st == FLO_OK && has_begun(run, path)) {
+		forget_failures(run, path);
+		forget_end(run, path);
+		if (flo__node_is_block(&run->plan->nodes[id]))
+			st = forget_inside(run, id, path);
+		flo__map_del(&run->begun, path);
+	}
+	flo__free(path);
+	return st;
+}
+
+/* Forget what is within block @id at @path. Recursion: FLO__PLAN_DEPTH_MAX. */
+static flo_status forget_inside(struct flo__run *run, uint32_t id,
+				const char *path)
+{
+	const struct flo__plan *plan = run->plan;
+	const struct flo__node *node = &plan->nodes[id];
+	const uint32_t *children = &plan->children[node->first_child];
+	const union flo__map_slot *begun = flo__map_get(&run->begun, path);
+	bool each = node->kind == FLO__NODE_FOREACH;
+	uint64_t n = each && begun != NULL ? begun->n : node->children_len;
+	uint32_t finally = plan->blocks[node->spec].finally;
+	flo_status st = FLO_OK;
+
+	for (uint64_t i = 0; st == FLO_OK && i < n; i++) {
+		uint32_t child = children[each ? 0 : i];
+		char *p = each ? flo__path_item(path, i)
+			       : flo__path_child(path, plan->nodes[child].name);
+
+		st = forget(run, child, p);
+	}
+	if (st == FLO_OK && finally != FLO__NODE_NONE)
+		st = forget(run, finally, flo__path_child(path, "finally"));
+	return st;
+}
+
+/* The step at @path is tried again. A leaf has nothing within. */
+static flo_status try_again(struct flo__run *run, const char *path)
+{
+	uint32_t id = flo__preset_resolve(run->plan, path);
+
+	if (id == FLO__NODE_NONE || !is_tried(run->plan, id))
+		return FLO_OK;
+	forget_failures(run, path);
+	return forget_inside(run, id, path);
+}
+
+/* ---- what failures have done to the blocks around them ---- */
+
 /* How many failures block instance @path has had, this one included. */
 static uint64_t count_failure(struct flo__run *run, const char *path)
 {
@@ -288,6 +448,7 @@ flo_status flo__preset_spread(struct flo__run *run, const char *path)
 	uint32_t id = flo__preset_resolve(plan, path);
 	char *p = flo__strdup(path);
 	flo_status st = FLO_OK;
+	bool within = false;
 
 	if (p == NULL)
 		return FLO_NOMEM;
@@ -296,8 +457,10 @@ flo_status flo__preset_spread(struct flo__run *run, const char *path)
 		const struct flo__block *block;
 
 		if (node->allow_failure || node->is_finally ||
-		    node->parent == FLO__NODE_NONE || !cut_last(p))
+		    node->parent == FLO__NODE_NONE ||
+		    (within && is_tried(plan, id)) || !cut_last(p))
 			break;
+		within = true;
 		id = node->parent;
 		block = &plan->blocks[plan->nodes[id].spec];
 		/* It fails once, however many fail in it. */
@@ -329,6 +492,9 @@ flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
 	    event.status == FLO__STATE_FAILED &&
 	    flo__preset_spread(run, event.path) != FLO_OK)
 		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (st == FLO_OK && event.kind == FLO__EVENT_STEP_RETRYING &&
+	    try_again(run, event.path) != FLO_OK)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (event.seq > run->last_seq)
 		run->last_seq = event.seq;
 	flo_value_unref(doc);
@@ -352,14 +518,14 @@ static char *child_path(const struct flo__run *run, uint32_t id,
 static flo_status mark_those_begun(const struct flo__run *run, uint32_t id,
 				   const char *path, uint64_t n, uint8_t *marks)
 {
-	if (!flo__preset_begun(run, path))
+	if (!has_begun(run, path))
 		return FLO_OK;
 	for (uint64_t i = 0; i < n; i++) {
 		char *p = child_path(run, id, path, i);
 
 		if (p == NULL)
 			return FLO_NOMEM;
-		if (flo__preset_begun(run, p))
+		if (has_begun(run, p))
 			marks[i] = FLO__RECORDED_BEGUN;
 		flo__free(p);
 	}
@@ -415,17 +581,38 @@ static flo_status mark_needs(const struct flo__run *run, uint32_t id,
 	return FLO_OK;
 }
 
-flo_status flo__preset_recorded(const struct flo__run *run, uint32_t id,
+flo_status flo__preset_inside(const struct flo__run *run, uint32_t id,
+			      const char *path, bool *ret_yes)
+{
+	const struct flo__node *node = &run->plan->nodes[id];
+	bool yes = false;
+
+	for (uint64_t i = 0; !yes && i <= node->children_len; i++) {
+		char *p = i < node->children_len
+				  ? child_path(run, id, path, i)
+				  : flo__path_child(path, "finally");
+
+		if (p == NULL)
+			return FLO_NOMEM;
+		yes = has_begun(run, p);
+		flo__free(p);
+	}
+	*ret_yes = yes;
+	return FLO_OK;
+}
+
+flo_status flo__preset_recorded(struct flo__frame *frame, uint32_t id,
 				const char *path, uint64_t n, bool passed,
 				uint8_t **ret)
 {
+	const struct flo__run *run = frame->run;
 	uint64_t before = 0; /* children that start in order were passed */
 	bool needs = false;
 	uint8_t *marks;
 	flo_status st;
 
 	*ret = NULL;
-	if (!run->resumed && !run->frozen)
+	if ((!run->resumed && !run->frozen) || is_anew(frame))
 		return FLO_OK;
 	marks = flo__calloc(n, 1);
 	if (marks == NULL)

@@ -198,11 +198,16 @@ void flo__run_hold(struct flo__run *run)
 	atomic_store_explicit(&run->held, true, memory_order_relaxed);
 }
 
+bool flo__run_held(const struct flo__run *run)
+{
+	return atomic_load_explicit(&run->held, memory_order_relaxed);
+}
+
 /* After the tree: what was held back can only be told by ending without an
  * end, as a store that failed would. */
 static void interrupt_if_held(struct flo__run *run)
 {
-	if (!atomic_load_explicit(&run->held, memory_order_relaxed))
+	if (!flo__run_held(run))
 		return;
 	lock(run);
 	if (run->shared.store == FLO_OK) {
@@ -267,12 +272,6 @@ flo_status flo__run_append(struct flo__run *run, struct flo__event *event)
 	event->error = error;
 	flo_value_unref(hidden);
 	return st;
-}
-
-void flo__run_count(struct flo__run *run, enum flo__state state, uint64_t n)
-{
-	/* relaxed: read after every coroutine of the run has been joined */
-	atomic_fetch_add_explicit(&run->counts[state], n, memory_order_relaxed);
 }
 
 void flo__run_visit(struct flo__run *run, const char *path, uint32_t id,
@@ -495,10 +494,11 @@ out:
  * It could not begin. A run that is new has failed, or was cancelled; one that
  * is resumed waits for another try, since what is missing may come back.
  */
-static __attribute__((noinline)) void not_begun(struct flo__run *run,
+static __attribute__((noinline)) void not_begun(struct flo__frame *root,
 						const flo_error *err,
 						struct flo__result *result)
 {
+	struct flo__run *run = root->run;
 	flo_status ctx = flo_context_status(run->ctx);
 
 	result->state = FLO__STATE_FAILED;
@@ -522,7 +522,7 @@ static __attribute__((noinline)) void not_begun(struct flo__run *run,
 					     "", sb.data, NULL, NULL);
 		flo__strbuf_fini(&sb);
 	}
-	flo__tree_settle_children(run, 0, "", FLO__STATE_CANCELLED);
+	flo__tree_settle_children(root, 0, "", FLO__STATE_CANCELLED);
 }
 
 static void record_kind(struct flo__run *run, enum flo__event_kind kind)
@@ -791,7 +791,7 @@ flo_status flo__run_main(struct flo__run *run, struct flo__journal *journal,
 		interrupt_if_held(run);
 		evaluate_output(run, &root, &result);
 	} else {
-		not_begun(run, &begin_err, &result);
+		not_begun(&root, &begin_err, &result);
 	}
 	lock(run);
 	run->shared.over = true;
@@ -833,7 +833,7 @@ flo_status flo__run_inspect(struct flo__run *run, bool ended,
 		flo__tree_run_root(&root, run->ctx, &result);
 	} else if (run->ctx != NULL && st != FLO_NOMEM) {
 		/* As flo__run_main(): it failed before its first step. */
-		flo__tree_settle_children(run, 0, "", FLO__STATE_CANCELLED);
+		flo__tree_settle_children(&root, 0, "", FLO__STATE_CANCELLED);
 		st = FLO_OK;
 	}
 	for (size_t i = 0; i < FLO__STATES; i++)

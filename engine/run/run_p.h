@@ -6,10 +6,12 @@
  *	crew.c	  concurrent blocks: groups and foreach
  *	items.c	  what a foreach goes over: a list or a product
  *	leaf.c	  one leaf: attempts, retries, slots
+ *	retry.c	  whether what has failed is tried again, and when
  *	attempt.c what one attempt does: a program or native code
  *	block.c	  what a block records of itself, and the list of its errors
  *	tally.c	  failures against what a block tolerates
  *	scope.c	  variables of expressions
+ *	again.c	  pipelines within the pipeline that are tried again
  *	nested.c  pipelines within the pipeline, and slots of leaves
  *	secret.c  values of secrets, and hiding them
  *	preset.c  what an earlier engine recorded
@@ -34,10 +36,13 @@
 /* Everything that walks a plan runs on stacks of this size. */
 #define FLO__RUN_STACK (256 * 1024)
 
+struct flo__tried;
+
 /* How a node ended, or how far it is. Owns its values. */
 struct flo__result {
 	enum flo__state state; /* NONE: not looked at yet */
 	bool begun;	       /* of a block: something in it has begun */
+	bool tried; /* of a block: whoever tries it again records its failure */
 	int32_t exit_code;
 	int32_t signal;
 	uint32_t attempts;
@@ -101,13 +106,15 @@ struct flo__frame {
 	const flo_value *body_error;
 };
 
-/* What the record of an interrupted run says about a leaf. */
+/* What the record of an interrupted run says about a leaf, or of itself a
+ * block. State NONE: nothing of the attempt that the pipeline around is in. */
 struct flo__preset {
 	struct flo__result result; /* state RUNNING or RETRYING: was alive */
 	uint32_t lost;		   /* attempts that a crash ended */
 	uint32_t faults;	   /* attempts that a contained fault ended */
-	bool open;		   /* an attempt had no end yet */
-	bool accepted;		   /* a person's word says what became of it: */
+	uint32_t base; /* attempts in earlier attempts of what is around */
+	bool open;     /* an attempt had no end yet */
+	bool accepted; /* a person's word says what became of it: */
 	enum flo__accept accept;
 	uint64_t span_id;
 };
@@ -197,6 +204,8 @@ void flo__run_broken(struct flo__run *run, const flo_error *err);
 bool flo__run_ending(const struct flo__run *run);
 /* Something was held back for that: the run is left resumable. */
 void flo__run_hold(struct flo__run *run);
+/* Whether anything was, so far. */
+bool flo__run_held(const struct flo__run *run);
 /* The run's own directory for steps, made at the first call. */
 flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
 			    flo_error *err);
@@ -208,8 +217,6 @@ void flo__run_visit(struct flo__run *run, const char *path, uint32_t node,
 flo_status flo__run_fail(struct flo__run *run, const char *kind,
 			 const char *why, flo_error *err,
 			 flo_value **ret_result);
-/* Count a leaf's end. */
-void flo__run_count(struct flo__run *run, enum flo__state state, uint64_t n);
 
 /* What a crew did for a member when it admitted it; the member's. */
 struct flo__admission {
@@ -238,20 +245,32 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 		   flo_context *ctx, uint64_t need_seq,
 		   struct flo__admission *admission, struct flo__result *ret);
 
+/*
+ * Run the pipeline that node @id is, once, in @frame, for @timeout_ns at most
+ * (0: that is not limited here). @passed: see FLO__RECORDED_PASSED; @tried:
+ * the attempts that this is one of, or NULL. Returns false where it cannot
+ * begin: then *@ret tells why, and nothing within has its state yet.
+ */
+bool flo__tree_call(struct flo__frame *frame, uint32_t id, const char *path,
+		    flo_context *ctx, uint64_t need_seq, uint64_t timeout_ns,
+		    bool passed, struct flo__tried *tried,
+		    struct flo__admission *admission, struct flo__result *ret);
+
 /* Run the whole plan, except for its output, in @root (which has results). */
 void flo__tree_run_root(struct flo__frame *root, flo_context *ctx,
 			struct flo__result *ret);
 
-/* Give node @id and all below it, none of which ran, the state @state. */
-void flo__tree_settle(struct flo__run *run, uint32_t id, const char *path,
+/* Give node @id and all below it, none of which ran, the state @state. @frame
+ * is the one that it would have run in, or one around. */
+void flo__tree_settle(struct flo__frame *frame, uint32_t id, const char *path,
 		      enum flo__state state);
 
 /* The same for what is in the body of a block that has begun, which has a
  * finally still to come. */
-void flo__tree_settle_body(struct flo__run *run, uint32_t id, const char *path,
-			   enum flo__state state);
+void flo__tree_settle_body(struct flo__frame *frame, uint32_t id,
+			   const char *path, enum flo__state state);
 /* The same for all there is in a block: body and finally. */
-void flo__tree_settle_children(struct flo__run *run, uint32_t id,
+void flo__tree_settle_children(struct flo__frame *frame, uint32_t id,
 			       const char *path, enum flo__state state);
 
 /* A path under @parent: "a.b"; the root's children are "a". */
@@ -306,11 +325,26 @@ flo_value *flo__items_at(const struct flo__items *items, uint64_t i);
 
 /* nested.c */
 
+/* A pipeline that is tried again, over all its attempts. */
+struct flo__tried {
+	struct flo__tried *outer; /* the next one around it; NULL: none */
+	/* The attempt began in this engine. Written between attempts. */
+	bool anew;
+	/* Leaves of this attempt; relaxed, read when it has ended. */
+	_Atomic(uint64_t) counts[FLO__STATES];
+	/* Of the outermost, by lock: attempts of steps within, by path. */
+	flo_mutex lock;
+	struct flo__arena keys;
+	struct flo__map past;
+};
+
 /* What a pipeline within the pipeline has of its own. Constant but for its
  * slots; outlives all that runs inside. */
 struct flo__nested {
 	struct flo__frame frame; /* first: the one is cast to the other */
 	const struct flo__call *call;
+	struct flo__tried *tried; /* that it is, or is within; NULL: none */
+	bool anew;	   /* what was recorded is of attempts that are over */
 	flo_value *params; /* owned */
 	flo_value *env;	   /* owned: a map of strings */
 	bool limited;
@@ -319,14 +353,13 @@ struct flo__nested {
 
 /*
  * Begin the pipeline that node @id is: compute what it is given in @outer.
- * *@timeout_ns (0: none) becomes its own limit where that is shorter. NULL
- * when it cannot begin, which *@ret tells of then.
+ * *@timeout_ns (0: none) becomes its own limit where that is shorter. @tried:
+ * the attempts that this is one of, or NULL. NULL when it cannot begin, which *@ret tells of then.
  */
-struct flo__nested *flo__nested_new(struct flo__frame *outer, uint32_t id,
-				    const char *path,
-				    struct flo__admission *admission,
-				    uint64_t *timeout_ns,
-				    struct flo__result *ret);
+struct flo__nested *
+flo__nested_new(struct flo__frame *outer, uint32_t id, const char *path,
+		struct flo__admission *admission, uint64_t *timeout_ns,
+		struct flo__tried *tried, struct flo__result *ret);
 void flo__nested_free(struct flo__nested *nested);
 /* Compute its output, in @frame, if it has succeeded. */
 void flo__nested_output(struct flo__frame *frame, uint32_t id, const char *path,
@@ -347,6 +380,27 @@ bool flo__slots_needed(struct flo__frame *frame, uint32_t id);
 flo_status flo__slots_take(struct flo__frame *frame, uint32_t id,
 			   flo_context *ctx, bool front);
 void flo__slots_give(struct flo__frame *frame, uint32_t id);
+
+/* again.c */
+
+/*
+ * Run the pipeline that node @id is, as flo__tree_call(), until an attempt is
+ * the last one by what its `retry` says. Parks between attempts.
+ */
+bool flo__again_run(struct flo__frame *frame, uint32_t id, const char *path,
+		    flo_context *ctx, uint64_t need_seq, uint64_t timeout_ns,
+		    bool passed, struct flo__admission *admission,
+		    struct flo__result *ret);
+/* How many attempts of @path, which is in @frame, there were in earlier
+ * attempts of a pipeline around; 0 where none is tried again. */
+uint32_t flo__past_attempts(struct flo__frame *frame, const char *path);
+/* The attempt @number of @path begins, or is over. FLO_NOMEM: the run is
+ * broken by that. */
+flo_status flo__past_note(struct flo__frame *frame, const char *path,
+			  uint32_t number);
+/* Count the end of a leaf in @frame. */
+void flo__run_count(struct flo__frame *frame, enum flo__state state,
+		    uint64_t n);
 
 /* tally.c */
 
@@ -387,16 +441,17 @@ void flo__tally_fini(struct flo__tally *tally);
 /* block.c */
 
 /* Whether the record says that the block at @path was skipped. */
-bool flo__block_skipped(const struct flo__run *run, const char *path);
+bool flo__block_skipped(struct flo__frame *frame, const char *path);
 /* Record that it is, unless that is recorded; fills *@ret. */
-void flo__block_skip(struct flo__run *run, const char *path,
+void flo__block_skip(struct flo__frame *frame, const char *path,
 		     struct flo__result *ret);
 /*
  * Record that the block at @path has failed of itself, because something in it
  * cannot be computed, unless that is recorded. @admission: of the member that
- * it is; NULL: of none. Makes that *@ret's error.
+ * it is; NULL: of none. Makes that *@ret's error. Records nothing of what is
+ * tried again (ret->tried).
  */
-void flo__block_fail(struct flo__run *run, const char *path,
+void flo__block_fail(struct flo__frame *frame, const char *path,
 		     const char *message, struct flo__admission *admission,
 		     struct flo__result *ret);
 /* Make @ret's error tell of the others, if there are any. */
@@ -419,6 +474,26 @@ void flo__leaf_announce(struct flo__frame *frame, uint32_t id, const char *path,
 			flo_context *ctx, struct flo__admission *admission);
 /* Whether leaf @id takes one of the run's slots. */
 bool flo__leaf_needs_slot(const struct flo__run *run, uint32_t id);
+
+/* retry.c */
+
+/* Of what has just failed. All is borrowed. */
+struct flo__tries {
+	struct flo__frame *frame;	/* where its expressions are computed */
+	const struct flo__retry *retry; /* NULL: it is not tried again */
+	flo_context *ctx;		/* around all attempts */
+	uint32_t number;		/* of the attempt that failed */
+	uint32_t counted; /* attempts that count against `limit` */
+};
+
+/* Whether there is to be another attempt after that of @ret. An expression
+ * that fails says no and stands beside the error it was asked about. */
+bool flo__retry_wanted(const struct flo__tries *tries, struct flo__result *ret);
+/* How long to wait before it, after @tries attempts (not 0). */
+uint64_t flo__retry_delay_ns(const struct flo__retry *retry, uint32_t tries);
+/* Random bits, not all of them 0: W3C forbids that for spans. A simulation
+ * draws them from its seed. */
+uint64_t flo__run_random_id(void);
 
 /* attempt.c */
 
@@ -497,17 +572,31 @@ void flo__run_wipe_map(flo_value *map);
 void flo__run_wipe(const struct flo__run *run, void *mem, size_t len);
 
 /* preset.c */
-const struct flo__preset *flo__preset_find(const struct flo__run *run,
+
+/*
+ * What the record says of @path, which is a child of @frame's or the block that
+ * it is of. Nothing (NULL), where @frame is in an attempt of a pipeline that
+ * began in this engine, and where only earlier attempts of it are recorded.
+ */
+const struct flo__preset *flo__preset_find(struct flo__frame *frame,
 					   const char *path);
-bool flo__preset_begun(const struct flo__run *run, const char *path);
-const struct flo__poison *flo__preset_poison(const struct flo__run *run,
+const struct flo__poison *flo__preset_poison(struct flo__frame *frame,
 					     const char *path);
+/* How many attempts of @path there are in the whole record. */
+uint32_t flo__preset_attempts(const struct flo__run *run, const char *path);
+/* Whether anything within the block @id at @path has an event. */
+flo_status flo__preset_inside(const struct flo__run *run, uint32_t id,
+			      const char *path, bool *ret_yes);
+/* For an inspection: what earlier attempts of what is around have left of the
+ * step at @path, which has not begun in this one. */
+void flo__past_show(const struct flo__run *run, const char *path,
+		    struct flo__result *ret);
 /*
  * What the record says of @n children of block @id at @path, or *@ret NULL if
  * there is no record. @passed: the block itself is FLO__RECORDED_PASSED.
  * The caller frees *@ret. FLO_NOMEM.
  */
-flo_status flo__preset_recorded(const struct flo__run *run, uint32_t id,
+flo_status flo__preset_recorded(struct flo__frame *frame, uint32_t id,
 				const char *path, uint64_t n, bool passed,
 				uint8_t **ret);
 /* The node that @path means; FLO__NODE_NONE if there is none. */
@@ -515,7 +604,7 @@ uint32_t flo__preset_resolve(const struct flo__plan *plan, const char *path);
 /* The last word on a step: @event. */
 void flo__preset_ended(struct flo__preset *preset,
 		       const struct flo__event *event);
-/* Carry the failure of the leaf at @path outwards as far as it counts. */
+/* Carry the failure of the step at @path outwards as far as it counts. */
 flo_status flo__preset_spread(struct flo__run *run, const char *path);
 void flo__preset_fini(struct flo__run *run);
 

@@ -115,9 +115,10 @@ static void fail_here(struct flo__run *run, const char *path, const char *kind,
 
 /* ---- nodes that never ran ---- */
 
-void flo__tree_settle_body(struct flo__run *run, uint32_t id, const char *path,
-			   enum flo__state state)
+void flo__tree_settle_body(struct flo__frame *frame, uint32_t id,
+			   const char *path, enum flo__state state)
 {
+	const struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
 
 	/* A foreach that never began has no instances to speak of. */
@@ -129,39 +130,42 @@ void flo__tree_settle_body(struct flo__run *run, uint32_t id, const char *path,
 			flo__path_child(path, run->plan->nodes[child].name);
 
 		if (child_path != NULL)
-			flo__tree_settle(run, child, child_path, state);
+			flo__tree_settle(frame, child, child_path, state);
 		flo__free(child_path);
 	}
 }
 
-void flo__tree_settle_children(struct flo__run *run, uint32_t id,
+void flo__tree_settle_children(struct flo__frame *frame, uint32_t id,
 			       const char *path, enum flo__state state)
 {
-	const struct flo__block *block =
-		&run->plan->blocks[run->plan->nodes[id].spec];
+	const struct flo__plan *plan = frame->run->plan;
+	const struct flo__block *block = &plan->blocks[plan->nodes[id].spec];
 
-	flo__tree_settle_body(run, id, path, state);
+	flo__tree_settle_body(frame, id, path, state);
 	if (block->finally != FLO__NODE_NONE) {
 		char *finally_path = flo__path_child(path, "finally");
 
 		if (finally_path != NULL)
-			flo__tree_settle(run, block->finally, finally_path,
+			flo__tree_settle(frame, block->finally, finally_path,
 					 state);
 		flo__free(finally_path);
 	}
 }
 
-void flo__tree_settle(struct flo__run *run, uint32_t id, const char *path,
+void flo__tree_settle(struct flo__frame *frame, uint32_t id, const char *path,
 		      enum flo__state state)
 {
+	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
 	struct flo__result result = FLO__RESULT_INIT;
 
+	if (run->frozen)
+		flo__past_show(run, path, &result);
 	result.state = state;
 	if (!flo__node_is_block(node))
-		flo__run_count(run, state, 1);
+		flo__run_count(frame, state, 1);
 	else
-		flo__tree_settle_children(run, id, path, state);
+		flo__tree_settle_children(frame, id, path, state);
 	flo__run_visit(run, path, id, &result);
 }
 
@@ -238,7 +242,7 @@ static void sequence_run(struct sequence *s)
 			go_on = sequence_took(s, child, result);
 		} else {
 			result->state = rest_state(s);
-			flo__tree_settle(run, child, path, result->state);
+			flo__tree_settle(s->frame, child, path, result->state);
 		}
 		flo__free(path);
 	}
@@ -258,9 +262,10 @@ static void sequence_begin(struct sequence *s, bool passed)
 
 	if (flo__tree_tolerance(s->frame, s->id, n, NULL,
 				&s->tally.tolerance) != FLO_OK) {
-		flo__block_fail(run, s->path, "max_failures is not a number",
-				s->admission, s->ret);
-	} else if (flo__preset_recorded(run, s->id, s->path, n, passed,
+		flo__block_fail(s->frame, s->path,
+				"max_failures is not a number", s->admission,
+				s->ret);
+	} else if (flo__preset_recorded(s->frame, s->id, s->path, n, passed,
 					&recorded) != FLO_OK) {
 		fail_here(run, s->path, "native", "out of memory", s->ret);
 	} else {
@@ -270,7 +275,7 @@ static void sequence_begin(struct sequence *s, bool passed)
 		flo__free(recorded);
 		return;
 	}
-	flo__tree_settle_body(run, s->id, s->path, FLO__STATE_CANCELLED);
+	flo__tree_settle_body(s->frame, s->id, s->path, FLO__STATE_CANCELLED);
 }
 
 /* ---- blocks ---- */
@@ -516,7 +521,8 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 	frame.results = flo__calloc(node->children_len, sizeof(*frame.results));
 	if (ctx == NULL || frame.results == NULL) {
 		fail_here(run, path, "native", "out of memory", ret);
-		flo__tree_settle_children(run, id, path, FLO__STATE_CANCELLED);
+		flo__tree_settle_children(outer, id, path,
+					  FLO__STATE_CANCELLED);
 		goto out;
 	}
 	for (uint32_t i = 0; i < node->children_len; i++)
@@ -560,50 +566,76 @@ block_may_run(struct flo__frame *frame, uint32_t id, const char *path,
 	const struct flo__node *node = &run->plan->nodes[id];
 	const struct flo__attrs *attrs = &run->plan->attrs[node->attrs];
 	flo_error err = FLO_ERROR_INIT;
-	bool yes = !flo__block_skipped(run, path);
+	bool yes = !flo__block_skipped(frame, path);
 
 	if (yes && attrs->when != NULL &&
 	    flo__scope_bool(frame, attrs->when, NULL, &err, &yes) != FLO_OK) {
 		flo_error_prefix(&err, "when");
-		flo__block_fail(run, path, err.text, admission, ret);
+		flo__block_fail(frame, path, err.text, admission, ret);
 		return false;
 	}
 	if (!yes) {
-		flo__block_skip(run, path, ret);
+		flo__block_skip(frame, path, ret);
 		return false;
 	}
 	if (flo__scope_number(frame, &attrs->timeout, true, &err,
 			      ret_timeout_ns) != FLO_OK) {
 		flo_error_prefix(&err, "timeout");
-		flo__block_fail(run, path, err.text, admission, ret);
+		flo__block_fail(frame, path, err.text, admission, ret);
 		return false;
 	}
 	return true;
 }
 
-/* Begin the pipeline that the block is, if it is one. */
-static bool may_nest(struct flo__frame *frame, uint32_t id, const char *path,
-		     struct flo__admission *admission, uint64_t *timeout_ns,
-		     struct flo__nested **ret_nested, struct flo__result *ret)
+bool flo__tree_call(struct flo__frame *frame, uint32_t id, const char *path,
+		    flo_context *ctx, uint64_t need_seq, uint64_t timeout_ns,
+		    bool passed, struct flo__tried *tried,
+		    struct flo__admission *admission, struct flo__result *ret)
+{
+	struct flo__nested *nested = flo__nested_new(frame, id, path, admission,
+						     &timeout_ns, tried, ret);
+
+	if (nested == NULL)
+		return false;
+	block_run(&nested->frame, id, path, ctx, need_seq, timeout_ns, passed,
+		  admission, ret);
+	flo__nested_free(nested);
+	return true;
+}
+
+/* Run a block that may run. Returns whether it began. */
+static bool block_begin(struct flo__frame *frame, uint32_t id, const char *path,
+			flo_context *ctx, uint64_t need_seq,
+			uint64_t timeout_ns, bool passed,
+			struct flo__admission *admission,
+			struct flo__result *ret)
 {
 	const struct flo__plan *plan = frame->run->plan;
+	const struct flo__call *call = plan->blocks[plan->nodes[id].spec].call;
 
-	if (plan->blocks[plan->nodes[id].spec].call == NULL)
-		return true;
-	*ret_nested =
-		flo__nested_new(frame, id, path, admission, timeout_ns, ret);
-	return *ret_nested != NULL;
+	if (call != NULL && call->retry != NULL)
+		return flo__again_run(frame, id, path, ctx, need_seq,
+				      timeout_ns, passed, admission, ret);
+	if (call != NULL)
+		return flo__tree_call(frame, id, path, ctx, need_seq,
+				      timeout_ns, passed, NULL, admission, ret);
+	block_run(frame, id, path, ctx, need_seq, timeout_ns, passed, admission,
+		  ret);
+	return true;
 }
 
 /* A block that does not begin: all of it takes the state it was given. */
-static void block_unrun(struct flo__run *run, uint32_t id, const char *path,
+static void block_unrun(struct flo__frame *frame, uint32_t id, const char *path,
 			struct flo__result *ret)
 {
 	enum flo__state below = ret->state;
 
 	if (below == FLO__STATE_FAILED)
 		below = FLO__STATE_CANCELLED;
-	flo__tree_settle_children(run, id, path, below);
+	/* It waits for an attempt to come. */
+	if (below == FLO__STATE_RETRYING)
+		below = FLO__STATE_PENDING;
+	flo__tree_settle_children(frame, id, path, below);
 }
 
 void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
@@ -617,7 +649,6 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 					      : FLO__RECORDED_NOT;
 	bool began = recorded != FLO__RECORDED_NOT;
 	uint64_t timeout_ns = 0;
-	struct flo__nested *nested = NULL;
 
 	*ret = (struct flo__result)FLO__RESULT_INIT;
 	if (!flo__node_is_block(node)) {
@@ -632,18 +663,15 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 		ret->state = FLO__STATE_PENDING;
 	} else if (block_may_run(frame, id, path, admission, &timeout_ns,
 				 ret) &&
-		   may_nest(frame, id, path, admission, &timeout_ns, &nested,
-			    ret)) {
-		block_run(nested != NULL ? &nested->frame : frame, id, path,
-			  ctx, need_seq, timeout_ns,
-			  recorded == FLO__RECORDED_PASSED, admission, ret);
+		   block_begin(frame, id, path, ctx, need_seq, timeout_ns,
+			       recorded == FLO__RECORDED_PASSED, admission,
+			       ret)) {
 		began = true;
 	} else {
 		began = false;
 	}
-	flo__nested_free(nested);
 	if (!began)
-		block_unrun(run, id, path, ret);
+		block_unrun(frame, id, path, ret);
 	if (ret->end_seq < need_seq)
 		ret->end_seq = need_seq;
 	flo__run_visit(run, path, id, ret);

@@ -24,11 +24,15 @@
 	}
 	if (what != "max" || (paths != "" && path !~ paths))
 		next
-	if (kind == "step.started")
+	# Blocks have ends without a start.
+	if (kind == "step.started") {
 		running++
-	else if (kind == "step.finished" || kind == "step.retrying" || \
-		 kind == "step.lost")
+		open[path] = 1
+	} else if (path in open && (kind == "step.finished" || \
+		   kind == "step.retrying" || kind == "step.lost")) {
 		running--
+		delete open[path]
+	}
 	if (running > max)
 		max = running
 }
