@@ -53,10 +53,10 @@ typedef struct flo_step_param {
 	size_t min_len;
 	size_t max_len; /* 0: no limit */
 	/* of numbers */
-	bool has_min;
-	bool has_max;
-	double min; /* if has_min */
-	double max; /* if has_max */
+	bool has_min; /* min counts */
+	bool has_max; /* max counts */
+	double min;   /* the least allowed */
+	double max;   /* the greatest allowed */
 } flo_step_param;
 
 /** The bit of a type of values: FLO_TYPES(INT) | FLO_TYPES(DOUBLE). */

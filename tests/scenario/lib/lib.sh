@@ -62,6 +62,14 @@ code_of() {
 	echo "exit $code"
 }
 
+# Wait for a line in a FIFO: await FIFO. A plain `read` may meet the one who
+# wrote the line before, who has not closed it yet, and then the end of file.
+await() {
+	until read -r x <"$1"; do
+		:
+	done
+}
+
 # Let other processes go on for a moment: a look every 10 ms, not a wait.
 breathe() {
 	local nothing
