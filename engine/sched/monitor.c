@@ -69,22 +69,24 @@ static bool look_at_turn(struct flo__p *p, uint64_t now)
 	return now - p->mon_turn_since >= FLO__HOG_NS;
 }
 
-/* Has it started nobody for as long? */
-static bool look_at_spawns(struct flo__p *p, uint64_t now)
+/* How many has it started since the last look? */
+static uint64_t look_at_spawns(struct flo__p *p, uint64_t now)
 {
 	uint64_t spawned =
 		atomic_load_explicit(&p->spawned, memory_order_relaxed);
+	uint64_t n = spawned - p->mon_spawned;
 
-	if (spawned != p->mon_spawned) {
+	if (n > 0) {
 		p->mon_spawned = spawned;
 		p->mon_spawned_since = now;
 	}
-	return now - p->mon_spawned_since >= FLO__HOG_NS;
+	return n;
 }
 
 /*
- * What is queued behind a G that runs for too long goes to those who schedule.
- * How many P's need relief? Starting others is progress.
+ * What is queued behind a G that runs for too long goes to those who schedule;
+ * where it fills the ring by itself, that runs over to them anyway. How many
+ * P's need relief? Starting others is progress.
  */
 static uint32_t look_at_hogs(flo_runtime *rt)
 {
@@ -93,12 +95,13 @@ static uint32_t look_at_hogs(flo_runtime *rt)
 
 	for (uint32_t i = 0; i < rt->np; i++) {
 		struct flo__p *p = &rt->ps[i];
-		bool barren = look_at_spawns(p, now);
+		uint64_t spawned = look_at_spawns(p, now);
 
 		if (!look_at_turn(p, now))
 			continue;
-		flo__relief_share(rt, p);
-		if (barren)
+		if (spawned < FLO__RING_LEN)
+			flo__relief_share(rt, p);
+		if (now - p->mon_spawned_since >= FLO__HOG_NS)
 			stuck++;
 	}
 	return stuck < FLO__RELIEF_MAX ? stuck : FLO__RELIEF_MAX;
