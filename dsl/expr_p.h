@@ -107,6 +107,7 @@ struct flo__expr_problem {
 	uint32_t at;
 	uint32_t len;
 	bool follows; /* from an error that was reported: say nothing */
+	bool warning; /* it can be compiled, and is probably not meant */
 	char message[192];
 	char hint[160];
 };
@@ -302,9 +303,9 @@ struct flo__names {
 		      struct flo__expr_problem *problem);
 };
 
-/* never.c: whether the comparison at instruction @i, ==, != or in, of checked
- * code is of a variable with a literal that it may be; else it is told. */
-bool flo__never_check(const struct flo__code *code, uint32_t i,
+/* never.c: warn where the comparison at instruction @i, ==, != or in, of checked
+ * code is of a variable with a literal that it never is. */
+void flo__never_check(const struct flo__code *code, uint32_t i,
 		      struct flo__names *names, flo__expr_problem_fn fn,
 		      void *arg);
 

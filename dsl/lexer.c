@@ -19,6 +19,7 @@ void flo__problem_set(struct flo__expr_problem *problem,
 	problem->at = (uint32_t)at;
 	problem->len = (uint32_t)len;
 	problem->follows = false;
+	problem->warning = false;
 	snprintf(problem->hint, sizeof(problem->hint), "%s",
 		 hint != NULL ? hint : "");
 	va_start(args, format);

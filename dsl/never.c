@@ -157,8 +157,8 @@ static bool find_known(const struct flo__code *code, uint32_t end,
 	return ret->ref->var != FLO__VAR_STEP;
 }
 
-/* Whether @known can be the constant that instruction @i pushes. */
-static bool check_const(const struct flo__code *code, uint32_t i,
+/* Warn if @known is never the constant that instruction @i pushes. */
+static void check_const(const struct flo__code *code, uint32_t i,
 			struct flo__names *names, const struct known *known,
 			flo__expr_problem_fn fn, void *arg)
 {
@@ -168,44 +168,50 @@ static bool check_const(const struct flo__code *code, uint32_t i,
 	if (ins->op != FLO__OP_CONST ||
 	    !names->never(names, known->ref, known->name, known->len,
 			  code->consts[ins->a], &problem))
-		return true;
+		return;
+	problem.warning = true;
 	problem.at = ins->at;
 	problem.len = ins->len;
 	fn(&problem, arg);
-	return false;
 }
 
-bool flo__never_check(const struct flo__code *code, uint32_t i,
+/* The same of each item of the list before instruction @i, if all are literal:
+ * x in ['a', 'b'] */
+static void check_list(const struct flo__code *code, uint32_t i,
+		       struct flo__names *names, flo__expr_problem_fn fn,
+		       void *arg)
+{
+	const struct flo__ins *ins = &code->ins[i];
+	struct known known = {.name = ""};
+	uint32_t n = ins[-1].a;
+
+	if (ins[-1].op != FLO__OP_LIST || n + 1 >= i)
+		return;
+	for (uint32_t k = 0; k < n; k++) {
+		if (ins[-2 - (int64_t)k].op != FLO__OP_CONST)
+			return;
+	}
+	if (!find_known(code, i - 1 - n, &known))
+		return;
+	for (uint32_t k = 0; k < n; k++)
+		check_const(code, i - 1 - n + k, names, &known, fn, arg);
+}
+
+void flo__never_check(const struct flo__code *code, uint32_t i,
 		      struct flo__names *names, flo__expr_problem_fn fn,
 		      void *arg)
 {
 	const struct flo__ins *ins = &code->ins[i];
 	struct known known = {.name = ""};
-	uint32_t n = 1;
-	bool ok = true;
 
 	if (names->never == NULL || i < 2)
-		return true;
-	if (ins->op == FLO__OP_IN) { /* x in ['a', 'b'] */
-		if (ins[-1].op != FLO__OP_LIST || ins[-1].a + 1 >= i)
-			return true;
-		n = ins[-1].a;
-		for (uint32_t k = 0; k < n; k++) {
-			if (ins[-2 - (int64_t)k].op != FLO__OP_CONST)
-				return true;
-		}
-		if (!find_known(code, i - 1 - n, &known))
-			return true;
-		for (uint32_t k = 0; k < n; k++)
-			ok &= check_const(code, i - 1 - n + k, names, &known,
-					  fn, arg);
-		return ok;
+		return;
+	if (ins->op == FLO__OP_IN) {
+		check_list(code, i, names, fn, arg);
+	} else if (ins[-1].op == FLO__OP_CONST) {
+		if (find_known(code, i - 1, &known))
+			check_const(code, i - 1, names, &known, fn, arg);
+	} else if (find_known(code, i, &known) && known.begin > 0) {
+		check_const(code, known.begin - 1, names, &known, fn, arg);
 	}
-	if (ins[-1].op == FLO__OP_CONST)
-		return !find_known(code, i - 1, &known) ||
-		       check_const(code, i - 1, names, &known, fn, arg);
-	if (find_known(code, i, &known) && known.begin > 0)
-		return check_const(code, known.begin - 1, names, &known, fn,
-				   arg);
-	return true;
 }

@@ -24,13 +24,18 @@ static void tell(const struct flo__expr_problem *problem, void *arg)
 	struct flo__compiler *c = place->c;
 	struct flo__span span;
 
-	place->failed = true;
+	place->failed |= !problem->warning;
 	if (problem->follows)
 		return;
 	span = flo__doc_inside(&c->doc, place->node, problem->at,
 			       problem->len != 0 ? problem->len : 1);
-	flo__report_error(&c->report, problem->code, span, place->node,
-			  problem->hint, "%s", problem->message);
+	if (problem->warning)
+		flo__report_warning(&c->report, problem->code, span,
+				    place->node, problem->hint, "%s",
+				    problem->message);
+	else
+		flo__report_error(&c->report, problem->code, span, place->node,
+				  problem->hint, "%s", problem->message);
 }
 
 /* The code since @first is no good: leave a null in its place. */

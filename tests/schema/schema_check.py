@@ -18,11 +18,11 @@ SEMANTIC = {
     "bad-expression", "unknown-name", "unknown-function", "type-mismatch",
     "bad-param", "missing-param", "bad-cron", "bad-pattern",
     "unknown-timezone", "unreadable-pipeline", "included-errors",
-    "unknown-secret", "secret-not-allowed", "never-true",
+    "unknown-secret", "secret-not-allowed",
 }
 # Not JSON, or not all of it: there is nothing for a validator to look at.
 SYNTAX = {"syntax"}
-WARNINGS = {"unused-param", "idle-limit", "constant-when",
+WARNINGS = {"never-true", "unused-param", "idle-limit", "constant-when",
             "no-zoneinfo", "idle-exclude", "unused-secret",
             "unreachable-step", "partial-include"}
 # After these the compiler does not look at the rest of a step.
