@@ -594,11 +594,14 @@ static bool may_replay(const struct crew *crew, uint64_t index)
 {
 	if (crew->states[index] != FLO__STATE_NONE)
 		return false;
-	/* Of those without an event it is not known that they had begun:
-	 * where nothing new may start, none of them does. */
+	/* Of those without an event it is not known that they had begun, but
+	 * where one that began needs them: where nothing new may start, none
+	 * of them does. */
 	return recorded(crew, index) == FLO__RECORDED_BEGUN ||
-	       (recorded(crew, index) == FLO__RECORDED_PASSED &&
-		(crew->pending != NULL || crew->stop != STOP_DRAIN));
+	       (recorded(crew, index) != FLO__RECORDED_NOT &&
+		(crew->stop != STOP_DRAIN ||
+		 (crew->pending != NULL &&
+		  recorded(crew, index) == FLO__RECORDED_PASSED)));
 }
 
 /* The next recorded member of a group with needs; by crew->lock. */

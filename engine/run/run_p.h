@@ -71,9 +71,12 @@ void flo__result_fini(struct flo__result *result);
 /* What the record of an interrupted run says of a child. */
 enum flo__recorded {
 	FLO__RECORDED_NOT,
-	FLO__RECORDED_BEGUN,  /* something in it has an event */
-	FLO__RECORDED_PASSED, /* a block: nothing in it has, and yet the run
+	FLO__RECORDED_BEGUN,	 /* something in it has an event */
+	FLO__RECORDED_PASSED,	 /* a block: nothing in it has, and yet the run
 				 had come by: it was skipped, or is empty */
+	FLO__RECORDED_PASSED_BY, /* the same, of a group with needs; but nobody
+				    who began needs it, so it may not have
+				    ended */
 };
 
 enum flo__frame_kind {

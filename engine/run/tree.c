@@ -664,8 +664,9 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 	} else if (block_may_run(frame, id, path, admission, &timeout_ns,
 				 ret) &&
 		   block_begin(frame, id, path, ctx, need_seq, timeout_ns,
-			       recorded == FLO__RECORDED_PASSED, admission,
-			       ret)) {
+			       recorded == FLO__RECORDED_PASSED ||
+				       recorded == FLO__RECORDED_PASSED_BY,
+			       admission, ret)) {
 		began = true;
 	} else {
 		began = false;
