@@ -123,7 +123,8 @@ static void compile_finally(struct flo__compiler *c, uint32_t value,
 	    c->doc.nodes[value].type != FLO__DOC_OBJECT)
 		return;
 	timeout = flo__doc_get(&c->doc, value, "timeout");
-	flo__compile_ns(c, timeout, "`timeout`", &block->finally_timeout_ns);
+	flo__compile_time_limit(c, timeout, "`timeout` of `finally`",
+				&block->finally_timeout_ns);
 }
 
 void flo__compile_block(struct flo__compiler *c, uint32_t node,

@@ -208,8 +208,9 @@ static void compile_own(struct flo__compiler *c, uint32_t node,
 			    false, &block);
 	if (finally != FLO__DOC_NONE &&
 	    c->doc.nodes[finally].type == FLO__DOC_OBJECT)
-		flo__compile_ns(c, flo__doc_get(&c->doc, finally, "timeout"),
-				"`timeout`", &block.finally_timeout_ns);
+		flo__compile_time_limit(
+			c, flo__doc_get(&c->doc, finally, "timeout"),
+			"`timeout` of `finally`", &block.finally_timeout_ns);
 	flo__compile_defaults(c, top[TOP_DEFAULTS], own->attrs);
 	if (top[TOP_OUTPUT] != FLO__DOC_NONE)
 		own->output = flo__compile_value(&output, top[TOP_OUTPUT]);

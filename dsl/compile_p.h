@@ -369,6 +369,9 @@ void flo__compile_count(struct flo__view *view, uint32_t node, const char *what,
 			uint64_t min, struct flo__number *ret);
 void flo__compile_duration(struct flo__view *view, uint32_t node,
 			   const char *what, struct flo__number *ret);
+/* The same without templates. */
+void flo__compile_time_limit(struct flo__compiler *c, uint32_t node,
+			     const char *what, uint64_t *ret_ns);
 /* Without templates. */
 bool flo__compile_ns(struct flo__compiler *c, uint32_t node, const char *what,
 		     uint64_t *ret_ns);
