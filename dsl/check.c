@@ -13,41 +13,82 @@
 	(NUMBERS | BIT(BOOL) | BIT(STRING) | BIT(BYTES) | BIT(TIMESTAMP) |     \
 	 BIT(DURATION))
 
+/* What is known of a value: the types it may have, and its items, if it is a
+ * list. */
+struct known {
+	unsigned types;
+	unsigned items;
+};
+
 struct check {
 	struct flo__code *code;
 	struct flo__names *names;
 	flo__expr_problem_fn fn;
 	void *arg;
-	unsigned *types; /* the stack */
+	struct known *known; /* the stack */
 	uint32_t len;
 	uint32_t cap;
-	unsigned member_types; /* of what instruction member_ins selects */
+	struct known member; /* what instruction member_ins selects */
 	uint32_t member_ins;
+	struct known ranges[FLO__EXPR_LOOPS_MAX]; /* of the macros around */
 	bool failed;
 	bool nomem;
 };
 
-static void push(struct check *c, unsigned types)
+static void push_known(struct check *c, struct known known)
 {
 	if (c->len == c->cap) {
 		uint32_t cap = c->cap != 0 ? c->cap * 2 : 32;
-		unsigned *grown;
+		struct known *grown;
 
-		grown = flo__reallocarray(c->types, cap, sizeof(*grown));
+		grown = flo__reallocarray(c->known, cap, sizeof(*grown));
 		if (grown == NULL) {
 			c->nomem = true;
 			return;
 		}
-		c->types = grown;
+		c->known = grown;
 		c->cap = cap;
 	}
-	c->types[c->len++] = types;
+	c->known[c->len++] = known;
+}
+
+/* Push a value of which no more is known than its types. */
+static void push(struct check *c, unsigned types)
+{
+	push_known(c, (struct known){.types = types, .items = ANY});
+}
+
+static void push_list(struct check *c, unsigned items)
+{
+	push_known(c, (struct known){.types = BIT(LIST), .items = items});
+}
+
+static struct known pop_known(struct check *c)
+{
+	INSIST(c->len > 0);
+	return c->known[--c->len];
 }
 
 static unsigned pop(struct check *c)
 {
-	INSIST(c->len > 0);
-	return c->types[--c->len];
+	return pop_known(c).types;
+}
+
+unsigned flo__types_of_items(const flo_value *list)
+{
+	unsigned types = 0;
+
+	if (flo_value_typeof(list) != FLO_VALUE_LIST)
+		return ANY;
+	for (size_t i = 0; i < flo_value_len(list); i++)
+		types |= 1u << flo_value_typeof(flo_value_list_at(list, i));
+	return types != 0 ? types : ANY;
+}
+
+/* Whether it is a list, if it is not null. */
+static bool is_list(const struct known *known)
+{
+	return (known->types & ~BIT(NULL)) == BIT(LIST);
 }
 
 static void tell(struct check *c, struct flo__expr_problem *problem,
@@ -228,11 +269,14 @@ static void check_never(struct check *c, const struct flo__ins *ins)
 		c->failed = true;
 }
 
-static unsigned check_binary(struct check *c, const struct flo__ins *ins)
+/* Replace the operands on the stack by what their operator makes of them. */
+static void check_binary(struct check *c, const struct flo__ins *ins)
 {
 	static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
-	unsigned b = pop(c);
-	unsigned a = pop(c);
+	struct known right = pop_known(c);
+	struct known left = pop_known(c);
+	unsigned b = right.types;
+	unsigned a = left.types;
 
 	switch ((enum flo__op)ins->op) {
 	case FLO__OP_EQ:
@@ -242,20 +286,26 @@ static unsigned check_binary(struct check *c, const struct flo__ins *ins)
 			check_pair(c, ins, a, b, signs[ins->op - FLO__OP_EQ]);
 		else
 			check_never(c, ins);
-		return BIT(BOOL);
+		push(c, BIT(BOOL));
+		return;
 	case FLO__OP_LT:
 	case FLO__OP_LE:
 	case FLO__OP_GT:
 	case FLO__OP_GE:
 		if ((comparable(a) & comparable(b) & ORDERED) == 0)
 			check_pair(c, ins, a, b, signs[ins->op - FLO__OP_EQ]);
-		return BIT(BOOL);
+		push(c, BIT(BOOL));
+		return;
 	case FLO__OP_IN:
 		want(c, ins, b, BIT(LIST) | BIT(MAP), "what `in` looks into");
 		check_never(c, ins);
-		return BIT(BOOL);
+		push(c, BIT(BOOL));
+		return;
 	default:
-		return check_arithmetic(c, ins, a, b);
+		push_known(c,
+			   (struct known){.types = check_arithmetic(c, ins, a,
+								    b),
+					  .items = left.items | right.items});
 	}
 }
 
@@ -380,7 +430,7 @@ static unsigned check_output(struct check *c, uint32_t i, uint32_t node)
 			break;
 		i += n;
 		c->member_ins = i - 1;
-		c->member_types = types;
+		c->member = (struct known){.types = types, .items = ANY};
 	}
 	return first;
 }
@@ -514,8 +564,24 @@ static void check_member(struct check *c, uint32_t i, struct flo__ref *ref)
 	if (c->names->member(c->names, name, len, ref, &types, &problem) !=
 	    FLO_OK)
 		tell(c, &problem, ins);
-	c->member_types = types;
+	c->member = (struct known){.types = types, .items = ANY};
+	if (name != NULL && c->names->items != NULL)
+		c->member.items = c->names->items(c->names, name, len, ref);
 	c->member_ins = i + n;
+}
+
+/* What the item is that the IDENT at @i names, be something selected from it
+ * or not. */
+static unsigned item_types(struct check *c, uint32_t i, struct flo__ref *ref)
+{
+	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_NAME};
+	unsigned types = ANY;
+
+	if (c->member_ins == i && c->names->member != NULL)
+		return c->member.types;
+	if (c->names->member != NULL)
+		c->names->member(c->names, NULL, 0, ref, &types, &problem);
+	return types;
 }
 
 /* A name becomes the reference that it means. */
@@ -558,8 +624,8 @@ static unsigned check_ident(struct check *c, uint32_t i)
 		return BIT(MAP);
 	case FLO__VAR_INDEX:
 		return BIT(INT);
-	case FLO__VAR_ITEM: /* what it is, if nothing is selected from it */
-		return c->member_ins == i ? c->member_types : ANY;
+	case FLO__VAR_ITEM:
+		return item_types(c, i, &ref);
 	default:
 		return ANY;
 	}
@@ -671,21 +737,65 @@ static unsigned check_call(struct check *c, uint32_t i)
 	return f->result != 0 ? f->result : ANY;
 }
 
-/* What a macro results in, once its body has computed @body. */
-static unsigned check_next(struct check *c, const struct flo__ins *ins,
-			   unsigned body)
+/* A macro begins: keep what it goes over for its variables. */
+static void check_iter(struct check *c, const struct flo__ins *ins)
 {
-	if (ins->a == FLO__MACRO_MAP)
-		return BIT(LIST);
-	if (ins->a == FLO__MACRO_MAP_VALUES)
-		return BIT(MAP);
-	want(c, ins, body, BIT(BOOL), "what the macro tests");
-	return ins->a == FLO__MACRO_FILTER ? BIT(LIST) : BIT(BOOL);
+	struct known range = pop_known(c);
+
+	want(c, ins, range.types, BIT(LIST) | BIT(MAP),
+	     "what a macro goes over");
+	INSIST(ins->n < FLO__EXPR_LOOPS_MAX);
+	c->ranges[ins->n] = range;
 }
 
-static unsigned type_of_const(const struct check *c, const struct flo__ins *ins)
+/* The variable of a macro: of a list the item, or its index. */
+static void check_local(struct check *c, const struct flo__ins *ins)
 {
-	return 1u << flo_value_typeof(c->code->consts[ins->a]);
+	const struct known *range = &c->ranges[ins->a];
+
+	if (c->code->dynamic || !is_list(range))
+		push(c, ANY);
+	else if (ins->n == FLO__PART_KEY)
+		push(c, BIT(INT));
+	else
+		push(c, range->items);
+}
+
+/* Push what a macro results in; on top is what its body has computed. */
+static void check_next(struct check *c, const struct flo__ins *ins)
+{
+	unsigned body = pop(c);
+
+	if (ins->a == FLO__MACRO_MAP) {
+		push_list(c, body);
+	} else if (ins->a == FLO__MACRO_MAP_VALUES) {
+		push(c, BIT(MAP));
+	} else {
+		want(c, ins, body, BIT(BOOL), "what the macro tests");
+		if (ins->a == FLO__MACRO_FILTER && is_list(&c->ranges[ins->n]))
+			push_list(c, c->ranges[ins->n].items);
+		else
+			push(c, ins->a == FLO__MACRO_FILTER ? BIT(LIST)
+							    : BIT(BOOL));
+	}
+}
+
+static void check_const(struct check *c, const struct flo__ins *ins)
+{
+	const flo_value *v = c->code->consts[ins->a];
+
+	push_known(c, (struct known){.types = 1u << flo_value_typeof(v),
+				     .items = flo__types_of_items(v)});
+}
+
+/* A list of the @n values on the stack. */
+static void check_list(struct check *c, uint32_t n)
+{
+	unsigned items = n == 0 ? ANY : 0;
+
+	while (n-- > 0)
+		items |= pop(c);
+	push_list(c, items);
 }
 
 static void pop_n(struct check *c, uint32_t n)
@@ -694,16 +804,21 @@ static void pop_n(struct check *c, uint32_t n)
 		pop(c);
 }
 
-/* The types that a selection by instruction @i can result in. */
-static unsigned selected(const struct check *c, uint32_t i)
+/* Push what a selection by instruction @i can result in. */
+static void push_selected(struct check *c, uint32_t i)
 {
-	return c->member_ins == i && i != 0 ? c->member_types : ANY;
+	if (c->member_ins == i && i != 0)
+		push_known(c, c->member);
+	else
+		push(c, ANY);
 }
 
-static void check_index(struct check *c, const struct flo__ins *ins)
+static void check_index(struct check *c, uint32_t i)
 {
+	const struct flo__ins *ins = &c->code->ins[i];
 	unsigned index = pop(c);
-	unsigned from = pop(c);
+	struct known known = pop_known(c);
+	unsigned from = known.types;
 	unsigned keys = 0;
 
 	want(c, ins, from, BIT(LIST) | BIT(MAP), "what is indexed");
@@ -715,11 +830,16 @@ static void check_index(struct check *c, const struct flo__ins *ins)
 		want(c, ins, index, keys,
 		     (from & BIT(MAP)) == 0 ? "the index of a list"
 					    : "the key of a map");
+	if (is_list(&known) && !c->code->dynamic)
+		push(c, known.items);
+	else
+		push_selected(c, i);
 }
 
 static void check_one(struct check *c, uint32_t i)
 {
 	const struct flo__ins *ins = &c->code->ins[i];
+	struct known known;
 	unsigned a;
 
 	switch ((enum flo__op)ins->op) {
@@ -727,23 +847,27 @@ static void check_one(struct check *c, uint32_t i)
 	case FLO__OP_JUMP: /* COND_END takes both branches off */
 		return;
 	case FLO__OP_CONST:
-		push(c, type_of_const(c, ins));
+		check_const(c, ins);
 		return;
 	case FLO__OP_IDENT:
 		push(c, check_ident(c, i));
 		return;
 	case FLO__OP_REF:
-	case FLO__OP_LOCAL:
 		push(c, ANY);
+		return;
+	case FLO__OP_LOCAL:
+		check_local(c, ins);
 		return;
 	case FLO__OP_FIELD:
 	case FLO__OP_HAS:
 		want(c, ins, pop(c), BIT(MAP), "what a field is selected from");
-		push(c, ins->op == FLO__OP_HAS ? BIT(BOOL) : selected(c, i));
+		if (ins->op == FLO__OP_HAS)
+			push(c, BIT(BOOL));
+		else
+			push_selected(c, i);
 		return;
 	case FLO__OP_INDEX:
-		check_index(c, ins);
-		push(c, selected(c, i));
+		check_index(c, i);
 		return;
 	case FLO__OP_NOT:
 		want(c, ins, pop(c), BIT(BOOL), "the operand of !");
@@ -756,7 +880,7 @@ static void check_one(struct check *c, uint32_t i)
 		return;
 	case FLO__OP_AND_TEST:
 	case FLO__OP_OR_TEST:
-		want(c, ins, c->types[c->len - 1], BIT(BOOL),
+		want(c, ins, c->known[c->len - 1].types, BIT(BOOL),
 		     ins->op == FLO__OP_AND_TEST ? "the left side of &&"
 						 : "the left side of ||");
 		return;
@@ -772,12 +896,14 @@ static void check_one(struct check *c, uint32_t i)
 		want(c, ins, pop(c), BIT(BOOL), "the condition of ?:");
 		return;
 	case FLO__OP_COND_END:
-		a = pop(c);
-		push(c, pop(c) | a);
+		known = pop_known(c);
+		known.types |= c->known[c->len - 1].types;
+		known.items |= c->known[c->len - 1].items;
+		pop(c);
+		push_known(c, known);
 		return;
 	case FLO__OP_LIST:
-		pop_n(c, ins->a);
-		push(c, BIT(LIST));
+		check_list(c, ins->a);
 		return;
 	case FLO__OP_MAP:
 		pop_n(c, 2 * ins->a);
@@ -795,23 +921,22 @@ static void check_one(struct check *c, uint32_t i)
 		push(c, ANY);
 		return;
 	case FLO__OP_ITER:
-		want(c, ins, pop(c), BIT(LIST) | BIT(MAP),
-		     "what a macro goes over");
+		check_iter(c, ins);
 		return;
 	case FLO__OP_KEEP:
 		want(c, ins, pop(c), BIT(BOOL), "what the macro tests");
 		return;
 	case FLO__OP_NEXT:
-		push(c, check_next(c, ins, pop(c)));
+		check_next(c, ins);
 		return;
 	default:
-		push(c, check_binary(c, ins));
+		check_binary(c, ins);
 	}
 }
 
 flo_status flo__expr_check(struct flo__code *code, uint32_t first,
 			   struct flo__names *names, flo__expr_problem_fn fn,
-			   void *arg, unsigned *ret_types)
+			   void *arg, unsigned *ret_types, unsigned *ret_items)
 {
 	struct check c = {.code = code, .names = names, .fn = fn, .arg = arg};
 
@@ -823,9 +948,10 @@ flo_status flo__expr_check(struct flo__code *code, uint32_t first,
 	c.nomem |= code->nomem;
 	if (!c.nomem) {
 		INSIST(c.len == 1);
-		*ret_types = c.types[0];
+		*ret_types = c.known[0].types;
+		*ret_items = c.known[0].items;
 	}
-	flo__free(c.types);
+	flo__free(c.known);
 	if (c.nomem)
 		return FLO_NOMEM;
 	return c.failed ? FLO_INVALID : FLO_OK;
