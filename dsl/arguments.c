@@ -213,7 +213,7 @@ static flo_status check_value(const flo_step_param *param,
 				     "with: \"%s\" must be %s, not %s",
 				     param->name, flo__argument_wanted(param),
 				     flo__value_json_type(value));
-	if (!flo__argument_fits(param, value, &why))
+	if (!flo__argument_fits(param, value, &why) && !why.text.failed)
 		st = flo_error_set(err, FLO_INVALID, "with: \"%s\" %s%s%s",
 				   param->name, why.text.data,
 				   why.hint[0] != '\0' ? "; " : "", why.hint);
