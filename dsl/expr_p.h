@@ -14,7 +14,7 @@
  *
  * lexer.c   text -> tokens
  * parser.c  tokens -> code; calls.c functions and macros
- * check.c   names, arguments, types, the depth of the stack
+ * check.c   names, arguments, types, with what check_p.h names
  * eval.c    code -> a value, with what eval_p.h names; functions_p.h the rest
  */
 #ifndef FLO_DSL_EXPR_P_H
