@@ -2,7 +2,8 @@
  * The runner's inside: what its files share.
  *
  *	run.c	  the life of a run: begin, body, finally, end
- *	tree.c	  one node: when, time limits, finally, and the sequence
+ *	tree.c	  one node: when, time limits, finally
+ *	sequence.c  one child after the other
  *	crew.c	  concurrent blocks: groups and foreach
  *	items.c	  what a foreach goes over: a list or a product
  *	leaf.c	  one leaf: attempts, retries, slots
@@ -299,6 +300,16 @@ void flo__result_fail(struct flo__result *ret, const flo_value *error,
  * the first to say why is the block's error, until judged). */
 void flo__result_unended(struct flo__result *ret,
 			 const struct flo__result *child);
+
+/* A failure of the block's own, not of a child: an expression, a limit, memory. */
+void flo__tree_fail(struct flo__run *run, const char *path, const char *kind,
+		    const char *message, struct flo__result *ret);
+
+/* sequence.c: a sequence in its own @frame. The rest as flo__crew_run(). */
+void flo__sequence_run(struct flo__frame *frame, uint32_t id, const char *path,
+		       flo_context *ctx, uint64_t need_seq, bool passed,
+		       struct flo__admission *admission,
+		       struct flo__result *ret);
 
 /* crew.c: a group or foreach; fills state, output and error of *@ret. @passed:
  * see FLO__RECORDED_PASSED. @admission: as flo__tree_run(). */
