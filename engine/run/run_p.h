@@ -3,18 +3,21 @@
  *
  *	run.c	  the life of a run: begin, body, finally, end
  *	tree.c	  one node: when, time limits, finally
- *	sequence.c  one child after the other
- *	crew.c	  concurrent blocks: groups and foreach
+ *	sequence.c one child after the other
+ *	crew.c	  concurrent blocks: groups and foreach; crew_member.c how
+ *		  their members start and end, crew_replay.c on resume
  *	items.c	  what a foreach goes over: a list or a product
  *	leaf.c	  one leaf: attempts, retries, slots
  *	retry.c	  whether what has failed is tried again, and when
- *	attempt.c what one attempt does: a program or native code
+ *	attempt.c what one attempt does: a program, or by native.c native
+ *		  code
  *	block.c	  what a block records of itself, and the list of its errors
  *	tally.c	  failures against what a block tolerates
  *	scope.c	  variables of expressions
  *	again.c	  pipelines within the pipeline that are tried again
  *	nested.c  pipelines within the pipeline, and slots of leaves
- *	secret.c  values of secrets, and hiding them
+ *	secret.c  values of secrets, and hiding them; secret_exec.c runs
+ *		  the programs that print some
  *	preset.c  what an earlier engine recorded
  *	failure.c error objects
  *	bury.c	  the end of a run that stands still

@@ -1,9 +1,9 @@
 /*
  * One node of the tree: its condition, its time limit, its body, its finally.
  *
- * The errgroup rules of the language live here and in crew.c. A function that
- * recurses over the tree is bounded by FLO__PLAN_DEPTH_MAX and keeps flo_error
- * (1.3 KiB) out of its own stack frame.
+ * The errgroup rules of the language live here, in sequence.c and in the crews.
+ * A function that recurses over the tree is bounded by FLO__PLAN_DEPTH_MAX and
+ * keeps flo_error (1.3 KiB) out of its own stack frame.
  */
 #include "engine/run/run_p.h"
 
