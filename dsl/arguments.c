@@ -81,6 +81,7 @@ static bool has_pattern(const flo_step_param *param, const char *text,
 {
 	char reason[FLO__REGEX_WHY];
 	struct flo__regex *regex = NULL;
+	uint64_t steps = FLO__REGEX_STEPS_ANY;
 	bool found = false;
 	flo_status st;
 
@@ -89,7 +90,7 @@ static bool has_pattern(const flo_step_param *param, const char *text,
 	st = flo__regex_new(param->pattern, strlen(param->pattern), reason,
 			    &regex);
 	if (st == FLO_OK)
-		st = flo__regex_find(regex, text, len, reason, &found);
+		st = flo__regex_find(regex, text, len, &steps, reason, &found);
 	flo__regex_free(regex);
 	why->text.failed |= st == FLO_NOMEM;
 	if (st == FLO_OK && found)
@@ -212,7 +213,7 @@ static flo_status check_value(const flo_step_param *param,
 				     "with: \"%s\" must be %s, not %s",
 				     param->name, flo__argument_wanted(param),
 				     flo__value_json_type(value));
-	if (!flo__argument_fits(param, value, &why))
+	if (!flo__argument_fits(param, value, &why) && !why.text.failed)
 		st = flo_error_set(err, FLO_INVALID, "with: \"%s\" %s%s%s",
 				   param->name, why.text.data,
 				   why.hint[0] != '\0' ? "; " : "", why.hint);

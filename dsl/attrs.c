@@ -163,12 +163,36 @@ void flo__compile_attrs(struct flo__compiler *c, uint32_t node,
 		compile_own(c, node, keys);
 }
 
+/* What the keys of a retry mean to each other. */
+static void check_retry(struct flo__compiler *c, uint32_t node,
+			const struct flo__retry *retry, bool has_max)
+{
+	uint32_t limit = flo__doc_get(&c->doc, node, "limit");
+	uint32_t max = flo__doc_get(&c->doc, node, "max");
+	uint32_t when = flo__doc_get(&c->doc, node, "when");
+
+	if (has_max && retry->max_ns < retry->backoff_ns)
+		flo__compile_error(c, BAD_VALUE, max,
+				   "`max` bounds what `backoff` has grown to",
+				   "`max` is less than `backoff`, the first "
+				   "pause");
+	if (retry->when != NULL && limit != FLO__DOC_NONE &&
+	    c->doc.nodes[limit].type == FLO__DOC_NUMBER &&
+	    retry->limit.fixed == 0)
+		flo__report_warning(&c->report, FLO__CODE_IDLE_RETRY,
+				    flo__doc_span(&c->doc, when), when,
+				    "raise `limit`, or leave this out",
+				    "`when` is never asked: `limit` allows no "
+				    "extra attempt");
+}
+
 const struct flo__retry *flo__compile_retry(struct flo__view *view,
 					    uint32_t node)
 {
 	struct flo__compiler *c = view->c;
 	struct flo__view when = *view;
 	struct flo__retry *retry;
+	bool has_max;
 	uint32_t limit;
 	uint32_t at;
 
@@ -189,8 +213,8 @@ const struct flo__retry *flo__compile_retry(struct flo__view *view,
 			&retry->backoff_ns);
 	flo__compile_real(c, flo__doc_get(&c->doc, node, "factor"), "`factor`",
 			  &flo__shape_factor, &retry->factor);
-	flo__compile_ns(c, flo__doc_get(&c->doc, node, "max"), "`max`",
-			&retry->max_ns);
+	has_max = flo__compile_ns(c, flo__doc_get(&c->doc, node, "max"),
+				  "`max`", &retry->max_ns);
 	flo__compile_real(c, flo__doc_get(&c->doc, node, "jitter"), "`jitter`",
 			  &flo__shape_fraction, &retry->jitter);
 	at = flo__doc_get(&c->doc, node, "when");
@@ -198,5 +222,6 @@ const struct flo__retry *flo__compile_retry(struct flo__view *view,
 	if (at != FLO__DOC_NONE)
 		retry->when =
 			flo__compile_expr(&when, at, FLO_TYPES(BOOL), "`when`");
+	check_retry(c, node, retry, has_max);
 	return retry;
 }

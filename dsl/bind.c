@@ -158,6 +158,7 @@ static bool pattern_fits(const struct flo__param *param, const flo_value *value,
 			 struct flo__strbuf *why)
 {
 	char reason[FLO__REGEX_WHY];
+	uint64_t steps = FLO__REGEX_STEPS_ANY;
 	bool found = false;
 	const char *text;
 	size_t len;
@@ -166,7 +167,7 @@ static bool pattern_fits(const struct flo__param *param, const flo_value *value,
 	if (param->regex == NULL || flo_value_typeof(value) != FLO_VALUE_STRING)
 		return true;
 	text = flo_value_get_string(value, &len);
-	st = flo__regex_find(param->regex, text, len, reason, &found);
+	st = flo__regex_find(param->regex, text, len, &steps, reason, &found);
 	why->failed |= st == FLO_NOMEM;
 	if (st == FLO_OK && found)
 		return true;

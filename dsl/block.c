@@ -71,10 +71,15 @@ static void compile_items(struct flo__compiler *c, uint32_t node,
 	switch ((enum flo__doc_type)c->doc.nodes[at].type) {
 	case FLO__DOC_ARRAY:
 		block->items = flo__compile_literal(c, at);
+		if (block->items != NULL && block->items->constant != NULL)
+			block->item_types =
+				flo__types_of_items(block->items->constant);
 		break;
 	case FLO__DOC_STRING:
 		block->items = flo__compile_expr(&view, at, FLO_TYPES(LIST),
 						 "`foreach`");
+		if (block->items != NULL)
+			block->item_types = view.items;
 		break;
 	default:
 		flo__compile_error(c, WRONG_TYPE, at, NULL,
@@ -123,7 +128,8 @@ static void compile_finally(struct flo__compiler *c, uint32_t value,
 	    c->doc.nodes[value].type != FLO__DOC_OBJECT)
 		return;
 	timeout = flo__doc_get(&c->doc, value, "timeout");
-	flo__compile_ns(c, timeout, "`timeout`", &block->finally_timeout_ns);
+	flo__compile_time_limit(c, timeout, "`timeout` of `finally`",
+				&block->finally_timeout_ns);
 }
 
 void flo__compile_block(struct flo__compiler *c, uint32_t node,
@@ -141,6 +147,7 @@ void flo__compile_block(struct flo__compiler *c, uint32_t node,
 		compile_items(c, node, keys, &block);
 	/* What is in it looks its item up there. */
 	c->blocks[c->nodes[node].spec].matrix = block.matrix;
+	c->blocks[c->nodes[node].spec].item_types = block.item_types;
 	flo__compile_count(&view, limit, "`limit`", 1, &block.limit);
 	flo__compile_errors(&view, keys->at[FLO__KEY_ON_ERROR],
 			    keys->at[FLO__KEY_MAX_FAILURES], foreach, &block);

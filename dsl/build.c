@@ -122,13 +122,29 @@ static uint32_t box_args(struct flo__eval *e, uint32_t n, bool shallow,
 	return n;
 }
 
+/* Search with @regex in @v, for what may still be spent. */
+static flo_value *search(struct flo__eval *e, const struct flo__regex *regex,
+			 const flo_value *v, struct flo__failure *failure)
+{
+	uint64_t max = (FLO__EXPR_COST_MAX - e->cost) * FLO__COST_STEPS;
+	uint64_t left = max;
+	flo_value *found = flo__fn_matches_with(regex, v, &left, failure);
+
+	e->cost += (max - left) / FLO__COST_STEPS;
+	if (left == 0 && found == NULL && failure->status == FLO_LIMIT)
+		flo__fail(failure, FLO_LIMIT,
+			  "the expression takes too many operations, most of "
+			  "them in matches()");
+	return found;
+}
+
 /* matches(): a literal is compiled already, what was computed is kept. */
 static flo_value *matches(struct flo__eval *e, const struct flo__ins *ins,
 			  flo_value *const *args, struct flo__failure *failure)
 {
 	if (ins->b != 0)
-		return flo__fn_matches_with(e->expr->patterns[ins->b - 1],
-					    args[0], failure);
+		return search(e, e->expr->patterns[ins->b - 1], args[0],
+			      failure);
 	if (e->pattern == NULL || !flo_value_equal(e->pattern, args[1])) {
 		flo__regex_free(e->regex);
 		flo_value_unref(e->pattern);
@@ -138,7 +154,7 @@ static flo_value *matches(struct flo__eval *e, const struct flo__ins *ins,
 			return NULL;
 		e->pattern = flo_value_ref(args[1]);
 	}
-	return flo__fn_matches_with(e->regex, args[0], failure);
+	return search(e, e->regex, args[0], failure);
 }
 
 /* Whether a call takes no longer the more a list or map has in it. */

@@ -118,6 +118,35 @@ static void unknown_param(struct flo__compiler *c, const struct call *call,
 			   (int)(len < 64 ? len : 64), name);
 }
 
+/* The values of a param, by the template that computes one. */
+struct giving {
+	struct flo__view view; /* first: found by its address */
+	const struct flo__param *param;
+};
+
+/* A param's value is one template: hold its types against the declaration. */
+static void check_typed(struct flo__view *view, uint32_t node, unsigned depth)
+{
+	static const unsigned types[] = {
+		FLO_TYPES(STRING),
+		FLO_TYPES(INT) | FLO_TYPES(UINT) | FLO_TYPES(DOUBLE),
+		FLO_TYPES(INT) | FLO_TYPES(UINT) | FLO_TYPES(DOUBLE),
+		FLO_TYPES(BOOL),
+		FLO_TYPES(LIST),
+		FLO_TYPES(MAP),
+		FLO__TYPES_ANY,
+	};
+	const struct flo__param *param = ((const struct giving *)view)->param;
+
+	if (depth != 0 || param == NULL || param->doubtful ||
+	    (view->types & types[param->type]) != 0)
+		return;
+	flo__compile_error(view->c, TYPE_MISMATCH, node, NULL,
+			   "param \"%s\" must be of type %s, but this is %s",
+			   param->name, flo__param_type_text(param->type),
+			   flo__types_text(view->types));
+}
+
 /* Check what is known of the value of a param. */
 static void check_value(struct flo__compiler *c, const struct flo__param *param,
 			const struct flo__expr *value, uint32_t at)
@@ -153,7 +182,7 @@ static void check_missing(struct flo__compiler *c, const struct call *call,
 static void compile_with(struct flo__compiler *c, uint32_t node,
 			 struct call *call, uint32_t with, uint32_t at)
 {
-	struct flo__view view = flo__view_of(c, node, SEES_STEP);
+	struct giving giving = {.view = flo__view_of(c, node, SEES_STEP)};
 	struct flo__env_entry *entries;
 	uint32_t n = 0;
 
@@ -172,9 +201,11 @@ static void compile_with(struct flo__compiler *c, uint32_t node,
 		const struct flo__param *param =
 			flo__params_find(call->call.params, name, len);
 
+		giving.param = param;
+		giving.view.typed = check_typed;
 		entries[n].name = flo__compile_string(c, key);
 		entries[n].value =
-			flo__compile_value(&view, flo__doc_value(key));
+			flo__compile_value(&giving.view, flo__doc_value(key));
 		if (param != NULL)
 			check_value(c, param, entries[n].value,
 				    flo__doc_value(key));
@@ -208,8 +239,9 @@ static void compile_own(struct flo__compiler *c, uint32_t node,
 			    false, &block);
 	if (finally != FLO__DOC_NONE &&
 	    c->doc.nodes[finally].type == FLO__DOC_OBJECT)
-		flo__compile_ns(c, flo__doc_get(&c->doc, finally, "timeout"),
-				"`timeout`", &block.finally_timeout_ns);
+		flo__compile_time_limit(
+			c, flo__doc_get(&c->doc, finally, "timeout"),
+			"`timeout` of `finally`", &block.finally_timeout_ns);
 	flo__compile_defaults(c, top[TOP_DEFAULTS], own->attrs);
 	if (top[TOP_OUTPUT] != FLO__DOC_NONE)
 		own->output = flo__compile_value(&output, top[TOP_OUTPUT]);

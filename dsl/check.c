@@ -1,4 +1,8 @@
-#include "dsl/functions_p.h"
+/*
+ * Going over the code of an expression: what each instruction needs, and what
+ * is known of what it leaves on the stack.
+ */
+#include "dsl/check_p.h"
 
 #include "base/alloc.h"
 #include "base/contract.h"
@@ -6,52 +10,65 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BIT	FLO_TYPES
-#define NUMBERS (BIT(INT) | BIT(UINT) | BIT(DOUBLE))
-#define ANY	FLO__TYPES_ANY
-#define ORDERED                                                                \
-	(NUMBERS | BIT(BOOL) | BIT(STRING) | BIT(BYTES) | BIT(TIMESTAMP) |     \
-	 BIT(DURATION))
-
-struct check {
-	struct flo__code *code;
-	struct flo__names *names;
-	flo__expr_problem_fn fn;
-	void *arg;
-	unsigned *types; /* the stack */
-	uint32_t len;
-	uint32_t cap;
-	unsigned member_types; /* of what instruction member_ins selects */
-	uint32_t member_ins;
-	bool failed;
-	bool nomem;
-};
-
-static void push(struct check *c, unsigned types)
+void flo__check_push_known(struct flo__check *c, struct flo__known known)
 {
 	if (c->len == c->cap) {
 		uint32_t cap = c->cap != 0 ? c->cap * 2 : 32;
-		unsigned *grown;
+		struct flo__known *grown;
 
-		grown = flo__reallocarray(c->types, cap, sizeof(*grown));
+		grown = flo__reallocarray(c->known, cap, sizeof(*grown));
 		if (grown == NULL) {
 			c->nomem = true;
 			return;
 		}
-		c->types = grown;
+		c->known = grown;
 		c->cap = cap;
 	}
-	c->types[c->len++] = types;
+	c->known[c->len++] = known;
 }
 
-static unsigned pop(struct check *c)
+void flo__check_push(struct flo__check *c, unsigned types)
+{
+	flo__check_push_known(c, (struct flo__known){.types = types,
+						     .items = ANY});
+}
+
+static void push_list(struct flo__check *c, unsigned items)
+{
+	flo__check_push_known(c, (struct flo__known){.types = BIT(LIST),
+						     .items = items});
+}
+
+struct flo__known flo__check_pop_known(struct flo__check *c)
 {
 	INSIST(c->len > 0);
-	return c->types[--c->len];
+	return c->known[--c->len];
 }
 
-static void tell(struct check *c, struct flo__expr_problem *problem,
-		 const struct flo__ins *ins)
+static unsigned pop(struct flo__check *c)
+{
+	return flo__check_pop_known(c).types;
+}
+
+unsigned flo__types_of_items(const flo_value *list)
+{
+	unsigned types = 0;
+
+	if (flo_value_typeof(list) != FLO_VALUE_LIST)
+		return ANY;
+	for (size_t i = 0; i < flo_value_len(list); i++)
+		types |= 1u << flo_value_typeof(flo_value_list_at(list, i));
+	return types != 0 ? types : ANY;
+}
+
+/* Whether it is a list, if it is not null. */
+static bool is_list(const struct flo__known *known)
+{
+	return (known->types & ~BIT(NULL)) == BIT(LIST);
+}
+
+void flo__check_tell(struct flo__check *c, struct flo__expr_problem *problem,
+		     const struct flo__ins *ins)
 {
 	problem->at = ins->at;
 	problem->len = ins->len;
@@ -59,11 +76,7 @@ static void tell(struct check *c, struct flo__expr_problem *problem,
 	c->fn(problem, c->arg);
 }
 
-/*
- * What a set of types is called: one type's name, or NULL for several. Where
- * a value may also be null, it is the other type that is worth a word.
- */
-static const char *name_of(unsigned types)
+const char *flo__check_name_of(unsigned types)
 {
 	if (types != BIT(NULL))
 		types &= ~BIT(NULL);
@@ -74,501 +87,30 @@ static const char *name_of(unsigned types)
 	return types != 0 && (types & ~NUMBERS) == 0 ? "number" : NULL;
 }
 
-static void mismatch(struct check *c, const struct flo__ins *ins,
+static void mismatch(struct flo__check *c, const struct flo__ins *ins,
 		     const char *what, unsigned types)
 {
 	struct flo__expr_problem problem;
-	const char *name = name_of(types);
+	const char *name = flo__check_name_of(types);
 
 	flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0, NULL,
 			 "%s cannot be %s", what,
 			 name != NULL ? name : "of this type");
-	tell(c, &problem, ins);
+	flo__check_tell(c, &problem, ins);
 }
 
-/* Report that an operand, of which @types are possible, fits none of @want. */
-static void want(struct check *c, const struct flo__ins *ins, unsigned types,
-		 unsigned fit, const char *what)
+void flo__check_want(struct flo__check *c, const struct flo__ins *ins,
+		     unsigned types, unsigned fit, const char *what)
 {
 	if ((types & fit) == 0 && !c->code->dynamic)
 		mismatch(c, ins, what, types);
 }
 
 /*
- * Numbers compare with each other. Everything may be asked whether it is null;
- * but that one side could be null does not make the other side its equal.
- */
-static unsigned comparable(unsigned types)
-{
-	if ((types & NUMBERS) != 0)
-		types |= NUMBERS;
-	return types;
-}
-
-/* What to do about operands of the types @a and @b that do not fit. */
-static const char *pair_hint(unsigned op, unsigned a, unsigned b)
-{
-	unsigned both = (a | b) & ~BIT(NULL);
-	unsigned time = both & ~(NUMBERS | BIT(STRING));
-	bool sum = op == FLO__OP_ADD || op == FLO__OP_SUB;
-
-	if (op == FLO__OP_MOD && (both & ~NUMBERS) == 0)
-		return "% is of whole numbers: int(x) cuts off the fraction";
-	if ((a & b & ~BIT(NULL)) != 0)
-		return NULL;
-	if (time == 0)
-		return "convert one side: string(), int(), double()";
-	if (op == FLO__OP_MUL || op == FLO__OP_DIV || op == FLO__OP_MOD)
-		return NULL;
-	if (time == BIT(DURATION) || (time == BIT(TIMESTAMP) && sum))
-		return "a duration is written duration(\"90s\")";
-	if (time == BIT(TIMESTAMP))
-		return "a time is written timestamp(\"2000-12-31T23:59:59Z\")";
-	return NULL;
-}
-
-/* Whether the operand whose code ends before instruction @i is a param. */
-static bool is_param(const struct check *c, uint32_t i)
-{
-	const struct flo__ins *ins = &c->code->ins[i];
-
-	return i >= 2 && ins[-1].op == FLO__OP_FIELD &&
-	       ins[-2].op == FLO__OP_REF &&
-	       c->code->refs[ins[-2].a].var == FLO__VAR_PARAMS;
-}
-
-/* The int that the operand whose code ends before instruction @i is. */
-static bool is_int(const struct check *c, uint32_t i, int64_t *ret)
-{
-	const flo_value *v;
-
-	if (i == 0 || c->code->ins[i - 1].op != FLO__OP_CONST)
-		return false;
-	v = c->code->consts[c->code->ins[i - 1].a];
-	if (flo_value_typeof(v) != FLO_VALUE_INT)
-		return false;
-	*ret = flo_value_get_int(v);
-	return true;
-}
-
-/*
- * Between an int and a double: if one is written out in the expression, how it
- * is written as the other's type. NULL: nothing is known of them.
- */
-static const char *literal_hint(const struct check *c,
-				const struct flo__ins *ins, unsigned a,
-				unsigned b, char *buf, size_t size)
-{
-	uint32_t i = (uint32_t)(ins - c->code->ins);
-	bool right_is_param = is_param(c, i);
-	bool left_is_param = i > 0 && is_param(c, i - 1);
-	int64_t n;
-
-	if (((a | b) & ~BIT(NULL)) != (BIT(INT) | BIT(DOUBLE)))
-		return NULL;
-	if (is_int(c, i, &n))
-		right_is_param = false;
-	else if (right_is_param && is_int(c, i - 2, &n))
-		left_is_param = false;
-	else
-		return NULL;
-	snprintf(buf, size, "write %lld.0%s", (long long)n,
-		 right_is_param || left_is_param
-			 ? ", or declare the param as an `integer`"
-			 : "");
-	return buf;
-}
-
-static void check_pair(struct check *c, const struct flo__ins *ins, unsigned a,
-		       unsigned b, const char *what)
-{
-	struct flo__expr_problem problem;
-	char literal[80];
-	const char *hint = literal_hint(c, ins, a, b, literal, sizeof(literal));
-	const char *a_name = name_of(a);
-	const char *b_name = name_of(b);
-
-	if (c->code->dynamic)
-		return;
-	flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0,
-			 hint != NULL ? hint : pair_hint(ins->op, a, b),
-			 "%s does not go between %s and %s", what,
-			 a_name != NULL ? a_name : "these",
-			 b_name != NULL ? b_name : "that");
-	tell(c, &problem, ins);
-}
-
-static unsigned check_arithmetic(struct check *c, const struct flo__ins *ins,
-				 unsigned a, unsigned b)
-{
-	static const char *const signs[] = {"+", "-", "*", "/", "%"};
-	unsigned time = BIT(TIMESTAMP) | BIT(DURATION);
-	unsigned fit = NUMBERS;
-	unsigned both;
-
-	if (ins->op == FLO__OP_MOD)
-		fit = BIT(INT) | BIT(UINT);
-	if (ins->op == FLO__OP_ADD)
-		fit |= BIT(STRING) | BIT(BYTES) | BIT(LIST);
-	both = a & b & fit;
-	if ((ins->op == FLO__OP_ADD || ins->op == FLO__OP_SUB) &&
-	    (a & time) != 0 && (b & time) != 0)
-		both |= time;
-	if (both != 0)
-		return both;
-	check_pair(c, ins, a, b, signs[ins->op - FLO__OP_ADD]);
-	return ANY;
-}
-
-/* Of operands that fit: whether one can ever be the other. */
-static void check_never(struct check *c, const struct flo__ins *ins)
-{
-	flo__never_check(c->code, (uint32_t)(ins - c->code->ins), c->names,
-			 c->fn, c->arg);
-}
-
-static unsigned check_binary(struct check *c, const struct flo__ins *ins)
-{
-	static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
-	unsigned b = pop(c);
-	unsigned a = pop(c);
-
-	switch ((enum flo__op)ins->op) {
-	case FLO__OP_EQ:
-	case FLO__OP_NE:
-		if ((comparable(a) & comparable(b)) == 0 && a != BIT(NULL) &&
-		    b != BIT(NULL))
-			check_pair(c, ins, a, b, signs[ins->op - FLO__OP_EQ]);
-		else
-			check_never(c, ins);
-		return BIT(BOOL);
-	case FLO__OP_LT:
-	case FLO__OP_LE:
-	case FLO__OP_GT:
-	case FLO__OP_GE:
-		if ((comparable(a) & comparable(b) & ORDERED) == 0)
-			check_pair(c, ins, a, b, signs[ins->op - FLO__OP_EQ]);
-		return BIT(BOOL);
-	case FLO__OP_IN:
-		want(c, ins, b, BIT(LIST) | BIT(MAP), "what `in` looks into");
-		check_never(c, ins);
-		return BIT(BOOL);
-	default:
-		return check_arithmetic(c, ins, a, b);
-	}
-}
-
-/* The text of the constant that @ins pushes or names. */
-static const char *const_text(const struct check *c, const struct flo__ins *ins,
-			      size_t *ret_len)
-{
-	return flo_value_get_string(c->code->consts[ins->a], ret_len);
-}
-
-/*
- * If instruction @i selects a member of what @i - 1 pushed, by a name known
- * now (`.x` or `["x"]`): how many instructions that takes, else 0.
- */
-static uint32_t member_at(const struct check *c, uint32_t i,
-			  const struct flo__ins **ret_name)
-{
-	const struct flo__code *code = c->code;
-
-	if (i >= code->ins_len)
-		return 0;
-	*ret_name = &code->ins[i];
-	if (code->ins[i].op == FLO__OP_FIELD || code->ins[i].op == FLO__OP_HAS)
-		return 1;
-	if (code->ins[i].op == FLO__OP_CONST && i + 1 < code->ins_len &&
-	    code->ins[i + 1].op == FLO__OP_INDEX &&
-	    flo_value_typeof(code->consts[code->ins[i].a]) == FLO_VALUE_STRING)
-		return 2;
-	return 0;
-}
-
-static int field_of(const char *name, size_t len)
-{
-	static const char *const fields[] = {"output",	 "status", "exit_code",
-					     "attempts", "error",  "duration"};
-
-	for (int i = 0; i < 6; i++) {
-		if (strlen(fields[i]) == len &&
-		    memcmp(fields[i], name, len) == 0)
-			return FLO__FIELD_OUTPUT + i;
-	}
-	return -1;
-}
-
-static unsigned field_types(enum flo__step_field field)
-{
-	switch (field) {
-	case FLO__FIELD_ALL:
-		return BIT(MAP);
-	case FLO__FIELD_STATUS:
-		return BIT(STRING);
-	case FLO__FIELD_EXIT_CODE:
-		return BIT(INT) | BIT(NULL);
-	case FLO__FIELD_ATTEMPTS:
-		return BIT(INT);
-	case FLO__FIELD_ERROR:
-		return BIT(MAP) | BIT(NULL);
-	case FLO__FIELD_DURATION:
-		return BIT(DURATION);
-	default:
-		return ANY;
-	}
-}
-
-static void unknown_field(struct check *c, const struct flo__ins *ins,
-			  const char *name, size_t len)
-{
-	static const char *const fields[] = {"output",	 "status", "exit_code",
-					     "attempts", "error",  "duration"};
-	struct flo__expr_problem problem;
-	struct flo__nearest near;
-	char hint[96];
-	const char *near_hint;
-
-	flo__nearest_init(&near, name, len);
-	for (int i = 0; i < 6; i++)
-		flo__nearest_offer(&near, fields[i], strlen(fields[i]));
-	near_hint = flo__nearest_hint(&near, hint, sizeof(hint));
-	flo__problem_set(&problem, FLO__CODE_UNKNOWN_NAME, 0, 0,
-			 near_hint != NULL
-				 ? near_hint
-				 : "a step has output, status, exit_code, "
-				   "attempts, error and duration",
-			 "a step has no \"%.*s\"", (int)(len < 64 ? len : 64),
-			 name);
-	tell(c, &problem, ins);
-}
-
-static void drop(struct check *c, uint32_t first, uint32_t n)
-{
-	for (uint32_t i = first; i < first + n; i++)
-		c->code->ins[i].op = FLO__OP_NOP;
-}
-
-/*
- * Follow what instructions @i and on select from the output of the step @node,
- * as far as it is known. The types of the output itself.
- */
-static unsigned check_output(struct check *c, uint32_t i, uint32_t node)
-{
-	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_STEP};
-	struct flo__names *names = c->names;
-	const struct flo__ins *ins;
-	unsigned types = ANY;
-	unsigned first;
-	uint32_t n;
-
-	if (names->output == NULL)
-		return ANY;
-	names->output(names, NULL, 0, &node, &types, &problem);
-	first = types;
-	while ((n = member_at(c, i, &ins)) != 0 && ins->op != FLO__OP_HAS) {
-		size_t len;
-		const char *name = const_text(c, ins, &len);
-
-		if (names->output(names, name, len, &node, &types, &problem) !=
-		    FLO_OK) {
-			tell(c, &problem, ins);
-			break;
-		}
-		if (node == FLO__NODE_NONE)
-			break;
-		i += n;
-		c->member_ins = i - 1;
-		c->member_types = types;
-	}
-	return first;
-}
-
-/* steps.NAME and the field after it, from the IDENT at @i. */
-static unsigned check_step(struct check *c, uint32_t i, struct flo__ref *ref)
-{
-	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_STEP};
-	const struct flo__ins *name_ins = &c->code->ins[i];
-	const struct flo__ins *field_ins = name_ins;
-	uint32_t n = member_at(c, i + 1, &name_ins);
-	uint32_t m = 0;
-	unsigned types = ANY;
-	const char *name;
-	size_t len;
-	int field;
-
-	if (n == 0) {
-		flo__problem_set(&problem, FLO__CODE_EXPRESSION, 0, 0,
-				 "write steps.NAME.output",
-				 "`steps` needs the name of a step");
-		tell(c, &problem, &c->code->ins[i]);
-		return ANY;
-	}
-	name = const_text(c, name_ins, &len);
-	if (c->names->member(c->names, name, len, ref, &types, &problem) !=
-	    FLO_OK) {
-		tell(c, &problem, name_ins);
-		return ANY;
-	}
-	if (c->names->named != NULL)
-		c->names->named(c->names, name_ins->at, name_ins->len);
-	if (name_ins->op == FLO__OP_HAS) {
-		c->code->ins[i].op = FLO__OP_CONST;
-		c->code->ins[i].a =
-			flo__code_const(c->code, flo_value_bool(true));
-		drop(c, i + 1, n);
-		return BIT(BOOL);
-	}
-	if (ref->var == FLO__VAR_STEP)
-		m = member_at(c, i + 1 + n, &field_ins);
-	if (m != 0 && field_ins->op != FLO__OP_HAS) {
-		name = const_text(c, field_ins, &len);
-		field = field_of(name, len);
-		if (field < 0) {
-			unknown_field(c, field_ins, name, len);
-			return ANY;
-		}
-		ref->field = (enum flo__step_field)field;
-		n += m;
-	}
-	c->code->ins[i].op = FLO__OP_REF;
-	c->code->ins[i].a = flo__code_ref(c->code, ref);
-	drop(c, i + 1, n);
-	if (ref->var == FLO__VAR_STEP && ref->field == FLO__FIELD_OUTPUT)
-		return check_output(c, i + 1 + n, ref->node);
-	return field_types(ref->field);
-}
-
-static bool is_type_name(const char *name, size_t len)
-{
-	static const char *const names[] = {"int",   "uint", "double",
-					    "bool",  "list", "string",
-					    "bytes", "map",  "null_type",
-					    "type"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Whether instruction @i selects the field @name. */
-static bool selects(const struct check *c, uint32_t i, const char *name)
-{
-	const struct flo__ins *ins = &c->code->ins[i];
-	const char *text;
-	size_t len;
-
-	if (i >= c->code->ins_len || ins->op != FLO__OP_FIELD)
-		return false;
-	text = const_text(c, ins, &len);
-	return strlen(name) == len && memcmp(text, name, len) == 0;
-}
-
-/*
- * google.protobuf.Timestamp and Duration, the types with a dot in their names,
- * from the IDENT at @i: make a constant of the three instructions.
- */
-static bool check_message_type(struct check *c, uint32_t i, const char *name,
-			       size_t len)
-{
-	const char *type = NULL;
-
-	if (len != 6 || memcmp(name, "google", 6) != 0 ||
-	    !selects(c, i + 1, "protobuf"))
-		return false;
-	if (selects(c, i + 2, "Timestamp"))
-		type = "google.protobuf.Timestamp";
-	else if (selects(c, i + 2, "Duration"))
-		type = "google.protobuf.Duration";
-	if (type == NULL)
-		return false;
-	c->code->ins[i].op = FLO__OP_CONST;
-	c->code->ins[i].a = flo__code_const(c->code, flo_value_typename(type));
-	drop(c, i + 1, 2);
-	return true;
-}
-
-/*
- * Ask whether the variable has the member that is selected from it, and of
- * which types that is.
- */
-static void check_member(struct check *c, uint32_t i, struct flo__ref *ref)
-{
-	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_NAME};
-	const struct flo__ins *ins = &c->code->ins[i];
-	const char *name = NULL;
-	unsigned types = ANY;
-	size_t len = 0;
-	uint32_t n;
-
-	if (c->names->member == NULL)
-		return;
-	n = member_at(c, i + 1, &ins);
-	if (n != 0)
-		name = const_text(c, ins, &len);
-	else
-		ins = &c->code->ins[i];
-	if (c->names->member(c->names, name, len, ref, &types, &problem) !=
-	    FLO_OK)
-		tell(c, &problem, ins);
-	c->member_types = types;
-	c->member_ins = i + n;
-}
-
-/* A name becomes the reference that it means. */
-static unsigned check_ident(struct check *c, uint32_t i)
-{
-	struct flo__expr_problem problem = {.code = FLO__CODE_UNKNOWN_NAME};
-	struct flo__ins *ins = &c->code->ins[i];
-	struct flo__ref ref = {.node = FLO__NODE_NONE};
-	size_t len;
-	const char *name = const_text(c, ins, &len);
-
-	if (c->names->var(c->names, name, len, &ref, &problem) != FLO_OK) {
-		if (is_type_name(name, len)) {
-			ins->op = FLO__OP_CONST;
-			ins->a = flo__code_const(c->code,
-						 flo_value_typename(name));
-			return BIT(TYPE);
-		}
-		if (check_message_type(c, i, name, len))
-			return BIT(TYPE);
-		if (c->code->dynamic) {
-			ins->op = FLO__OP_FAIL;
-			ins->a = flo__code_problem(c->code, &problem);
-		} else {
-			tell(c, &problem, ins);
-		}
-		return ANY;
-	}
-	if (ref.var == FLO__VAR_STEP)
-		return check_step(c, i, &ref);
-	check_member(c, i, &ref);
-	ins->op = FLO__OP_REF;
-	ins->a = flo__code_ref(c->code, &ref);
-	switch (ref.var) {
-	case FLO__VAR_PARAMS:
-	case FLO__VAR_ENV:
-	case FLO__VAR_SECRETS:
-	case FLO__VAR_RUN:
-	case FLO__VAR_ATTEMPT:
-		return BIT(MAP);
-	case FLO__VAR_INDEX:
-		return BIT(INT);
-	case FLO__VAR_ITEM: /* what it is, if nothing is selected from it */
-		return c->member_ins == i ? c->member_types : ANY;
-	default:
-		return ANY;
-	}
-}
-
-/*
  * Try a literal argument of the call at @i now: what cannot be read then never
  * can. The pattern of matches() is kept compiled.
  */
-static void try_literal(struct check *c, uint32_t i,
+static void try_literal(struct flo__check *c, uint32_t i,
 			const struct flo__function *f)
 {
 	struct flo__ins *ins = &c->code->ins[i];
@@ -593,7 +135,7 @@ static void try_literal(struct check *c, uint32_t i,
 	if (failure.text != NULL) {
 		flo__problem_set(&problem, FLO__CODE_EXPRESSION, 0, 0, NULL,
 				 "%s", failure.text);
-		tell(c, &problem, arg);
+		flo__check_tell(c, &problem, arg);
 	}
 	flo__free(failure.text);
 }
@@ -628,13 +170,13 @@ static void name_all(unsigned types, char *text, size_t size)
 }
 
 /* Report that argument @n of @f, one of @types, is none of @fit. */
-static void wrong_argument(struct check *c, const struct flo__ins *ins,
+static void wrong_argument(struct flo__check *c, const struct flo__ins *ins,
 			   const struct flo__function *f, unsigned n,
 			   unsigned types, unsigned fit)
 {
 	bool only = n == 1 && (!f->global || ins->n == 1);
 	struct flo__expr_problem problem;
-	const char *name = name_of(types);
+	const char *name = flo__check_name_of(types);
 	char fits[96];
 
 	name_all(fit, fits, sizeof(fits));
@@ -651,10 +193,10 @@ static void wrong_argument(struct check *c, const struct flo__ins *ins,
 		flo__problem_set(&problem, FLO__CODE_TYPE_MISMATCH, 0, 0, NULL,
 				 "an argument of %s() must be %s, not %s",
 				 f->name, fits, name);
-	tell(c, &problem, ins);
+	flo__check_tell(c, &problem, ins);
 }
 
-static unsigned check_call(struct check *c, uint32_t i)
+static unsigned check_call(struct flo__check *c, uint32_t i)
 {
 	const struct flo__ins *ins = &c->code->ins[i];
 	const struct flo__function *f = flo__function_at(ins->a);
@@ -670,55 +212,112 @@ static unsigned check_call(struct check *c, uint32_t i)
 	return f->result != 0 ? f->result : ANY;
 }
 
-/* What a macro results in, once its body has computed @body. */
-static unsigned check_next(struct check *c, const struct flo__ins *ins,
-			   unsigned body)
+/* A macro begins: keep what it goes over for its variables. */
+static void check_iter(struct flo__check *c, const struct flo__ins *ins)
 {
-	if (ins->a == FLO__MACRO_MAP)
-		return BIT(LIST);
-	if (ins->a == FLO__MACRO_MAP_VALUES)
-		return BIT(MAP);
-	want(c, ins, body, BIT(BOOL), "what the macro tests");
-	return ins->a == FLO__MACRO_FILTER ? BIT(LIST) : BIT(BOOL);
+	struct flo__known range = flo__check_pop_known(c);
+
+	flo__check_want(c, ins, range.types, BIT(LIST) | BIT(MAP),
+			"what a macro goes over");
+	INSIST(ins->n < FLO__EXPR_LOOPS_MAX);
+	c->ranges[ins->n] = range;
 }
 
-static unsigned type_of_const(const struct check *c, const struct flo__ins *ins)
+/* The variable of a macro: of a list the item, or its index. */
+static void check_local(struct flo__check *c, const struct flo__ins *ins)
 {
-	return 1u << flo_value_typeof(c->code->consts[ins->a]);
+	const struct flo__known *range = &c->ranges[ins->a];
+
+	if (c->code->dynamic || !is_list(range))
+		flo__check_push(c, ANY);
+	else if (ins->n == FLO__PART_KEY)
+		flo__check_push(c, BIT(INT));
+	else
+		flo__check_push(c, range->items);
 }
 
-static void pop_n(struct check *c, uint32_t n)
+/* Push what a macro results in; on top is what its body has computed. */
+static void check_next(struct flo__check *c, const struct flo__ins *ins)
+{
+	unsigned body = pop(c);
+
+	if (ins->a == FLO__MACRO_MAP) {
+		push_list(c, body);
+	} else if (ins->a == FLO__MACRO_MAP_VALUES) {
+		flo__check_push(c, BIT(MAP));
+	} else {
+		flo__check_want(c, ins, body, BIT(BOOL),
+				"what the macro tests");
+		if (ins->a == FLO__MACRO_FILTER && is_list(&c->ranges[ins->n]))
+			push_list(c, c->ranges[ins->n].items);
+		else
+			flo__check_push(c, ins->a == FLO__MACRO_FILTER
+						   ? BIT(LIST)
+						   : BIT(BOOL));
+	}
+}
+
+static void check_const(struct flo__check *c, const struct flo__ins *ins)
+{
+	const flo_value *v = c->code->consts[ins->a];
+
+	flo__check_push_known(
+		c, (struct flo__known){.types = 1u << flo_value_typeof(v),
+				       .items = flo__types_of_items(v)});
+}
+
+/* A list of the @n values on the stack. */
+static void check_list(struct flo__check *c, uint32_t n)
+{
+	unsigned items = n == 0 ? ANY : 0;
+
+	while (n-- > 0)
+		items |= pop(c);
+	push_list(c, items);
+}
+
+static void pop_n(struct flo__check *c, uint32_t n)
 {
 	while (n-- > 0)
 		pop(c);
 }
 
-/* The types that a selection by instruction @i can result in. */
-static unsigned selected(const struct check *c, uint32_t i)
+/* Push what a selection by instruction @i can result in. */
+static void push_selected(struct flo__check *c, uint32_t i)
 {
-	return c->member_ins == i && i != 0 ? c->member_types : ANY;
+	if (c->member_ins == i && i != 0)
+		flo__check_push_known(c, c->member);
+	else
+		flo__check_push(c, ANY);
 }
 
-static void check_index(struct check *c, const struct flo__ins *ins)
+static void check_index(struct flo__check *c, uint32_t i)
 {
+	const struct flo__ins *ins = &c->code->ins[i];
 	unsigned index = pop(c);
-	unsigned from = pop(c);
+	struct flo__known known = flo__check_pop_known(c);
+	unsigned from = known.types;
 	unsigned keys = 0;
 
-	want(c, ins, from, BIT(LIST) | BIT(MAP), "what is indexed");
+	flo__check_want(c, ins, from, BIT(LIST) | BIT(MAP), "what is indexed");
 	if ((from & BIT(LIST)) != 0)
 		keys |= NUMBERS;
 	if ((from & BIT(MAP)) != 0)
 		keys |= NUMBERS | BIT(BOOL) | BIT(STRING);
 	if (keys != 0)
-		want(c, ins, index, keys,
-		     (from & BIT(MAP)) == 0 ? "the index of a list"
-					    : "the key of a map");
+		flo__check_want(c, ins, index, keys,
+				(from & BIT(MAP)) == 0 ? "the index of a list"
+						       : "the key of a map");
+	if (is_list(&known) && !c->code->dynamic)
+		flo__check_push(c, known.items);
+	else
+		push_selected(c, i);
 }
 
-static void check_one(struct check *c, uint32_t i)
+static void check_one(struct flo__check *c, uint32_t i)
 {
 	const struct flo__ins *ins = &c->code->ins[i];
+	struct flo__known known;
 	unsigned a;
 
 	switch ((enum flo__op)ins->op) {
@@ -726,93 +325,107 @@ static void check_one(struct check *c, uint32_t i)
 	case FLO__OP_JUMP: /* COND_END takes both branches off */
 		return;
 	case FLO__OP_CONST:
-		push(c, type_of_const(c, ins));
+		check_const(c, ins);
 		return;
 	case FLO__OP_IDENT:
-		push(c, check_ident(c, i));
+		flo__check_push(c, flo__check_ident(c, i));
 		return;
 	case FLO__OP_REF:
+		flo__check_push(c, ANY);
+		return;
 	case FLO__OP_LOCAL:
-		push(c, ANY);
+		check_local(c, ins);
 		return;
 	case FLO__OP_FIELD:
 	case FLO__OP_HAS:
-		want(c, ins, pop(c), BIT(MAP), "what a field is selected from");
-		push(c, ins->op == FLO__OP_HAS ? BIT(BOOL) : selected(c, i));
+		flo__check_want(c, ins, pop(c), BIT(MAP),
+				"what a field is selected from");
+		if (ins->op == FLO__OP_HAS)
+			flo__check_push(c, BIT(BOOL));
+		else
+			push_selected(c, i);
 		return;
 	case FLO__OP_INDEX:
-		check_index(c, ins);
-		push(c, selected(c, i));
+		check_index(c, i);
 		return;
 	case FLO__OP_NOT:
-		want(c, ins, pop(c), BIT(BOOL), "the operand of !");
-		push(c, BIT(BOOL));
+		flo__check_want(c, ins, pop(c), BIT(BOOL), "the operand of !");
+		flo__check_push(c, BIT(BOOL));
 		return;
 	case FLO__OP_NEG:
 		a = pop(c);
-		want(c, ins, a, BIT(INT) | BIT(DOUBLE), "the operand of -");
-		push(c, a);
+		flo__check_want(c, ins, a, BIT(INT) | BIT(DOUBLE),
+				"the operand of -");
+		flo__check_push(c, a);
 		return;
 	case FLO__OP_AND_TEST:
 	case FLO__OP_OR_TEST:
-		want(c, ins, c->types[c->len - 1], BIT(BOOL),
-		     ins->op == FLO__OP_AND_TEST ? "the left side of &&"
-						 : "the left side of ||");
+		flo__check_want(c, ins, c->known[c->len - 1].types, BIT(BOOL),
+				ins->op == FLO__OP_AND_TEST
+					? "the left side of &&"
+					: "the left side of ||");
 		return;
 	case FLO__OP_AND:
 	case FLO__OP_OR:
-		want(c, ins, pop(c), BIT(BOOL),
-		     ins->op == FLO__OP_AND ? "the right side of &&"
-					    : "the right side of ||");
+		flo__check_want(c, ins, pop(c), BIT(BOOL),
+				ins->op == FLO__OP_AND
+					? "the right side of &&"
+					: "the right side of ||");
 		pop(c);
-		push(c, BIT(BOOL));
+		flo__check_push(c, BIT(BOOL));
 		return;
 	case FLO__OP_COND:
-		want(c, ins, pop(c), BIT(BOOL), "the condition of ?:");
+		flo__check_want(c, ins, pop(c), BIT(BOOL),
+				"the condition of ?:");
 		return;
 	case FLO__OP_COND_END:
-		a = pop(c);
-		push(c, pop(c) | a);
+		known = flo__check_pop_known(c);
+		known.types |= c->known[c->len - 1].types;
+		known.items |= c->known[c->len - 1].items;
+		pop(c);
+		flo__check_push_known(c, known);
 		return;
 	case FLO__OP_LIST:
-		pop_n(c, ins->a);
-		push(c, BIT(LIST));
+		check_list(c, ins->a);
 		return;
 	case FLO__OP_MAP:
 		pop_n(c, 2 * ins->a);
-		push(c, BIT(MAP));
+		flo__check_push(c, BIT(MAP));
 		return;
 	case FLO__OP_TEXT:
 		pop_n(c, ins->a);
-		push(c, BIT(STRING));
+		flo__check_push(c, BIT(STRING));
 		return;
 	case FLO__OP_CALL:
-		push(c, check_call(c, i));
+		flo__check_push(c, check_call(c, i));
 		return;
 	case FLO__OP_FAIL:
 		pop_n(c, ins->b);
-		push(c, ANY);
+		flo__check_push(c, ANY);
 		return;
 	case FLO__OP_ITER:
-		want(c, ins, pop(c), BIT(LIST) | BIT(MAP),
-		     "what a macro goes over");
+		check_iter(c, ins);
 		return;
 	case FLO__OP_KEEP:
-		want(c, ins, pop(c), BIT(BOOL), "what the macro tests");
+		flo__check_want(c, ins, pop(c), BIT(BOOL),
+				"what the macro tests");
 		return;
 	case FLO__OP_NEXT:
-		push(c, check_next(c, ins, pop(c)));
+		check_next(c, ins);
 		return;
 	default:
-		push(c, check_binary(c, ins));
+		flo__check_binary(c, ins);
 	}
 }
 
 flo_status flo__expr_check(struct flo__code *code, uint32_t first,
 			   struct flo__names *names, flo__expr_problem_fn fn,
-			   void *arg, unsigned *ret_types)
+			   void *arg, unsigned *ret_types, unsigned *ret_items)
 {
-	struct check c = {.code = code, .names = names, .fn = fn, .arg = arg};
+	struct flo__check c = {.code = code,
+			       .names = names,
+			       .fn = fn,
+			       .arg = arg};
 
 	for (uint32_t i = first; i < code->ins_len; i++) {
 		check_one(&c, i);
@@ -822,9 +435,10 @@ flo_status flo__expr_check(struct flo__code *code, uint32_t first,
 	c.nomem |= code->nomem;
 	if (!c.nomem) {
 		INSIST(c.len == 1);
-		*ret_types = c.types[0];
+		*ret_types = c.known[0].types;
+		*ret_items = c.known[0].items;
 	}
-	flo__free(c.types);
+	flo__free(c.known);
 	if (c.nomem)
 		return FLO_NOMEM;
 	return c.failed ? FLO_INVALID : FLO_OK;

@@ -117,7 +117,8 @@ const char *flo__compile_plain(struct flo__compiler *c, uint32_t node,
 		flo__report_error(&c->report, FLO__CODE_TEMPLATE_PLACE,
 				  flo__doc_inside(&c->doc, node, at, 3), node,
 				  "templates stand in exec, stdin, env, dir, "
-				  "with and the run's output",
+				  "with and the run's output; limit, timeout "
+				  "and retry.limit may be one",
 				  "%s cannot have templates in it", what);
 		return NULL;
 	}
@@ -258,10 +259,9 @@ static void compile_top(struct flo__compiler *c, const uint32_t *top)
 			    false, root);
 	if (top[TOP_FINALLY] != FLO__DOC_NONE &&
 	    c->doc.nodes[top[TOP_FINALLY]].type == FLO__DOC_OBJECT)
-		flo__compile_ns(c,
-				flo__doc_get(&c->doc, top[TOP_FINALLY],
-					     "timeout"),
-				"`timeout`", &root->finally_timeout_ns);
+		flo__compile_time_limit(
+			c, flo__doc_get(&c->doc, top[TOP_FINALLY], "timeout"),
+			"`timeout` of `finally`", &root->finally_timeout_ns);
 	flo__compile_defaults(c, top[TOP_DEFAULTS], 1);
 	for (uint32_t i = 1; i < c->nodes_len && !c->nomem; i++)
 		compile_node(c, i);

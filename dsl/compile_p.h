@@ -320,7 +320,13 @@ struct flo__view {
 	bool argv;	/* an argument of a program */
 	bool inside;	/* @node is a pipeline, and this stands in its file */
 	uint32_t place; /* the string that is compiled, in the document */
-	bool doubtful;	/* the step just named may be none that has ended: */
+	unsigned types; /* of the expression compiled last, and if it is a */
+	unsigned items; /* list, of its items; FLO__TYPES_ANY: not known */
+	bool whole;	/* the string compiled last was one template */
+	/* A value is one template, at @node, @depth levels inside of what is
+	 * compiled. NULL: nobody wants to know. */
+	void (*typed)(struct flo__view *view, uint32_t node, unsigned depth);
+	bool doubtful; /* the step just named may be none that has ended: */
 	struct flo__question doubt;
 };
 
@@ -347,6 +353,8 @@ const char *flo__hint_inside(const struct flo__view *view, const char *name,
 /* template.c. NULL after an error or without memory. */
 const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 					  unsigned types, const char *what);
+/* "a string"; of several types no word, but for null beside another. */
+const char *flo__types_text(unsigned types);
 /* A string that is one template, of a count (INT) or a duration. */
 const struct flo__expr *flo__compile_template(struct flo__view *view,
 					      uint32_t node, unsigned types,
@@ -369,6 +377,9 @@ void flo__compile_count(struct flo__view *view, uint32_t node, const char *what,
 			uint64_t min, struct flo__number *ret);
 void flo__compile_duration(struct flo__view *view, uint32_t node,
 			   const char *what, struct flo__number *ret);
+/* The same without templates. */
+void flo__compile_time_limit(struct flo__compiler *c, uint32_t node,
+			     const char *what, uint64_t *ret_ns);
 /* Without templates. */
 bool flo__compile_ns(struct flo__compiler *c, uint32_t node, const char *what,
 		     uint64_t *ret_ns);

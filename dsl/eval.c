@@ -16,7 +16,9 @@
  * Note: what an evaluation may spend.
  *
  * Each operation costs 1, and what reads or makes text, a list or a map costs
- * its size besides, 16 bytes of it being 1. That bounds the time, and the
+ * its size besides, 16 bytes of it being 1. A regular expression costs what its
+ * search took, 2 steps being 1: an ordinary one takes few, a bad one millions, and
+ * in a macro it searches in each item. That bounds the time, and the
  * memory too, since all that an operation makes it pays for. It does not bound
  * how large a value is that shares its parts (see base/value_measure.c), so
  * what is made is measured as well, before anything can be made of it.

@@ -17,6 +17,7 @@
 #include "base/value_p.h"
 
 #define FLO__COST_BYTES 16 /* of text, read or made, cost one operation */
+#define FLO__COST_STEPS 2  /* of a regular expression do */
 
 /* Scalars have the number of their flo_value_type. */
 enum flo__slot_kind {

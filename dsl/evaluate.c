@@ -98,6 +98,7 @@ static flo_status compile(const char *text, size_t len, struct given *given,
 			  struct first *first)
 {
 	unsigned types;
+	unsigned items;
 	flo_status st;
 
 	flo__code_source(code, text, len, NULL, arena);
@@ -105,7 +106,7 @@ static flo_status compile(const char *text, size_t len, struct given *given,
 	if (st != FLO_OK)
 		return st;
 	return flo__expr_check(code, 0, &given->names, keep_first, first,
-			       &types);
+			       &types, &items);
 }
 
 /* How many bytes of @text are UTF-8. */

@@ -14,7 +14,7 @@
  *
  * lexer.c   text -> tokens
  * parser.c  tokens -> code; calls.c functions and macros
- * check.c   names, arguments, types, the depth of the stack
+ * check.c   names, arguments, types, with what check_p.h names
  * eval.c    code -> a value, with what eval_p.h names; functions_p.h the rest
  */
 #ifndef FLO_DSL_EXPR_P_H
@@ -292,6 +292,10 @@ struct flo__names {
 	flo_status (*output)(struct flo__names *names, const char *name,
 			     size_t len, uint32_t *node, unsigned *types,
 			     struct flo__expr_problem *problem);
+	/* The types that the items of `variable.name` may have, if it is a
+	 * list; FLO__TYPES_ANY where nothing is known. NULL: never is. */
+	unsigned (*items)(struct flo__names *names, const char *name,
+			  size_t len, const struct flo__ref *ref);
 	/* The step that member() has just accepted is named in the source
 	 * bytes @at .. @at + @len. NULL: nobody wants to know. */
 	void (*named)(struct flo__names *names, uint32_t at, uint32_t len);
@@ -312,12 +316,16 @@ void flo__never_check(const struct flo__code *code, uint32_t i,
 /*
  * Resolve the names of @code from instruction @first on and check it; every
  * problem goes to @fn. *@ret_types gets the types that the result may have, as
- * bits 1u << FLO_VALUE_...; FLO__TYPES_ANY where nothing is known. FLO_INVALID
- * if there was a problem, FLO_NOMEM.
+ * bits 1u << FLO_VALUE_...; FLO__TYPES_ANY where nothing is known. *@ret_items
+ * gets those of its items, if it is a list. FLO_INVALID if there was a problem,
+ * FLO_NOMEM.
  */
 flo_status flo__expr_check(struct flo__code *code, uint32_t first,
 			   struct flo__names *names, flo__expr_problem_fn fn,
-			   void *arg, unsigned *ret_types);
+			   void *arg, unsigned *ret_types, unsigned *ret_items);
+
+/* The types of the items of @list; FLO__TYPES_ANY if it has none, or is none. */
+unsigned flo__types_of_items(const flo_value *list);
 
 #define FLO__TYPES_ANY (~0u)
 

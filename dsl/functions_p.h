@@ -59,11 +59,11 @@ FLO__FUNCTION(upper_ascii);
 FLO__FUNCTION(matches);
 
 /* matches() in two steps: the pattern @v compiled (NULL and a failure, or no
- * memory), and the search in @v with it. */
+ * memory), and the search in @v with it, which takes its steps off *@steps. */
 struct flo__regex *flo__fn_pattern(const flo_value *v,
 				   struct flo__failure *failure);
 flo_value *flo__fn_matches_with(const struct flo__regex *regex,
-				const flo_value *v,
+				const flo_value *v, uint64_t *steps,
 				struct flo__failure *failure);
 
 /* Fail because @name() does not take @v. Returns NULL. */

@@ -72,6 +72,16 @@ SHAPE(shape_timeout){
 	.template = true,
 };
 
+/* The same without a template. */
+SHAPE(shape_time_limit){
+	.def = "time_limit",
+	.text = "A duration of more than 0.",
+	.types = STRING,
+	.string = STRING_PATTERN,
+	.pattern = "^(?=.*[1-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?"
+		   "([0-9]+ms)?$",
+};
+
 const struct flo__shape flo__shape_size = {
 	.def = "size",
 	.text = "A size: 512B, 64KiB, 16MiB, 1GiB.",
@@ -183,7 +193,10 @@ SHAPE(shape_argv){
 	.items_min = 1,
 };
 
-SHAPE(shape_words){.types = ARRAY, .items = &shape_plain, .items_min = 1};
+SHAPE(shape_words){.types = ARRAY,
+		   .first = &shape_path,
+		   .items = &shape_plain,
+		   .items_min = 1};
 
 SHAPE(shape_script){.types = STRING | ARRAY,
 		    .string = STRING_PLAIN,
@@ -260,7 +273,7 @@ SHAPE(shape_sequence){
 SHAPE(shape_group){.types = ARRAY, .items = &shape_member};
 
 static const struct flo__field finally_fields[] = {
-	{"timeout", 0, &shape_duration,
+	{"timeout", 0, &shape_time_limit,
 	 "How long the steps may take together; 5m unless said."},
 	{"steps", IS_REQUIRED, &shape_sequence, "The steps."},
 };

@@ -172,7 +172,8 @@ void flo__files_free(struct flo__dsl_plan *out)
 	}
 }
 
-/* Why the regular file @path cannot be read, or NULL; its text is taken. */
+/* Why the regular file cannot be read, or NULL; then its text is @file's, or
+ * there is no memory for it. */
 static const char *read_text(int fd, size_t size, struct flo__file *file)
 {
 	size_t len = 0;
@@ -180,7 +181,7 @@ static const char *read_text(int fd, size_t size, struct flo__file *file)
 
 	file->text = flo__malloc(size + 1);
 	if (file->text == NULL)
-		return flo_status_text(FLO_NOMEM);
+		return NULL;
 	while (n != 0 && len < size) {
 		n = read(fd, file->text + len, size - len);
 		if (n < 0 && errno == EINTR)
@@ -436,6 +437,7 @@ static struct flo__file *load(struct flo__compiler *c, const char *key,
 				   (int)(len < 200 ? len : 200), path, why);
 		return NULL;
 	}
+	c->nomem |= made.text == NULL;
 	if (c->pinned == NULL) {
 		made.name = display_name(c, outer->name, path, len);
 		made.dir = directory_of(c, key);

@@ -194,8 +194,15 @@ static const struct flo__expr *const *shell_of(struct flo__compiler *c,
 	for (uint32_t item = flo__doc_first(&c->doc, node);
 	     shell != NULL && item != FLO__DOC_NONE;
 	     item = c->doc.nodes[item].next) {
-		if (flo__compile_plain(c, item, "an argument of `shell`"))
-			shell[n++] = flo__compile_literal(c, item);
+		const char *word =
+			flo__compile_plain(c, item, "an argument of `shell`");
+
+		if (word == NULL)
+			continue;
+		if (n == 0 && word[0] == '\0')
+			flo__compile_error(c, BAD_VALUE, item, NULL,
+					   "the name of the program is empty");
+		shell[n++] = flo__compile_literal(c, item);
 	}
 	*ret_len = n;
 	return shell;

@@ -63,19 +63,6 @@ static const struct flo__expr *axis_values(struct making *m, uint32_t at)
 	}
 }
 
-/* The types of the items of a list that is known; ANY of others. */
-static unsigned types_of_items(const struct flo__expr *list)
-{
-	unsigned types = 0;
-
-	if (list == NULL || list->constant == NULL)
-		return FLO__TYPES_ANY;
-	for (size_t i = 0; i < flo_value_len(list->constant); i++)
-		types |= 1U << flo_value_typeof(
-				 flo_value_list_at(list->constant, i));
-	return types != 0 ? types : FLO__TYPES_ANY;
-}
-
 static void add_axis(struct making *m, uint32_t key)
 {
 	struct known *known = m->known;
@@ -85,7 +72,12 @@ static void add_axis(struct making *m, uint32_t key)
 	axis->values = axis_values(m, flo__doc_value(key));
 	if (axis->name == NULL)
 		return;
-	known->types[known->matrix.axes_len] = types_of_items(axis->values);
+	known->types[known->matrix.axes_len] = FLO__TYPES_ANY;
+	if (axis->values != NULL)
+		known->types[known->matrix.axes_len] =
+			axis->values->constant != NULL
+				? flo__types_of_items(axis->values->constant)
+				: m->view.items;
 	known->matrix.axes_len++;
 }
 

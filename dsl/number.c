@@ -137,6 +137,14 @@ bool flo__compile_ns(struct flo__compiler *c, uint32_t node, const char *what,
 					      flo__duration_parse, ret_ns);
 }
 
+void flo__compile_time_limit(struct flo__compiler *c, uint32_t node,
+			     const char *what, uint64_t *ret_ns)
+{
+	if (flo__compile_ns(c, node, what, ret_ns) && *ret_ns == 0)
+		flo__compile_error(c, BAD_VALUE, node, NULL,
+				   "%s must be more than 0", what);
+}
+
 bool flo__compile_size(struct flo__compiler *c, uint32_t node, const char *what,
 		       uint64_t *ret_bytes)
 {
@@ -157,9 +165,7 @@ void flo__compile_duration(struct flo__view *view, uint32_t node,
 		template_number(view, node, FLO_TYPES(STRING), what, ret);
 		return;
 	}
-	if (flo__compile_ns(c, node, what, &ret->fixed) && ret->fixed == 0)
-		flo__compile_error(c, BAD_VALUE, node, NULL,
-				   "%s must be more than 0", what);
+	flo__compile_time_limit(c, node, what, &ret->fixed);
 }
 
 bool flo__compile_real(struct flo__compiler *c, uint32_t node, const char *what,

@@ -5,27 +5,33 @@
  *
  * PCRE2 goes back and tries again, and for some patterns the number of tries
  * grows exponentially with the text. It has a limit on them (match_limit), but
- * counts anew at each place of the text where a match may begin, so the limit
- * alone bounds nothing for a long text. STEPS_MAX is to bound all of them.
- *
- * First it is spread evenly: PCRE2 searches by itself, with all that it knows
- * about where a match can begin, and with a limit of STEPS_MAX over the number
- * of places, though at least STEPS_MIN. That settles nearly everything. Only if
- * a place takes more are the places tried one by one, each with a limit that
- * grows until it suffices, and what was granted is taken off the budget. The
- * sum is at most STEPS_MIN for each byte and about twice STEPS_MAX, whatever
- * the pattern; and it does not depend on the machine, so neither does what an
- * expression results in.
+ * counts anew at each place of the text where a match may begin, and does not
+ * say how many there were. So patterns are compiled with PCRE2_AUTO_CALLOUT:
+ * before each item of a pattern PCRE2 calls count_step(), which counts, and
+ * ends the search when the budget is used up. What was taken is known to the
+ * step, and so an expression pays for what its searches did and no more. It
+ * does not depend on the machine, so neither does what an expression results
+ * in. A search takes up to twice as long as without, mostly much less.
  *
  * A run of characters, as [a-z]+ takes it, is not counted when it is taken but
  * when it is given back, one by one. So PCRE2 may not make such runs possessive
- * by itself, patterns that do so are refused (regex_syntax.c), and a try that
- * ends at its limit, and has given back less than it took, is charged a part
- * of the text that was before it.
+ * by itself, and patterns that do so are refused (regex_syntax.c).
  *
- * Refused: asking the clock, which makes the result depend on the load; putting
- * ".*?" before the pattern, so that there is one place only, which loses what
- * PCRE2 knows about where matches begin; the DFA matcher, which is not bounded
+ * Where a match may begin PCRE2 looks for by itself, in time that grows with
+ * the text; but not if the first character may be of either case, since it then
+ * looks for both each time, and the one that is nowhere costs the whole text.
+ * So patterns with (?i) do without (NO_START_OPTIMIZE).
+ *
+ * The calls take room, 6 bytes an item. A pattern that repeats a group so often
+ * that it then has more than PCRE2's 64 KiB is compiled without them, and its
+ * searches are estimated: each gets a limit a place, small at first, and is
+ * charged that for all places; if it does not suffice, eight times as much.
+ *
+ * Refused: asking the clock, which makes the result depend on the load;
+ * estimating all searches, which for ordinary patterns is ten times what they
+ * take, so that lists are refused which are searched in no time; putting ".*?"
+ * before the pattern, so that there is one place only, which loses what PCRE2
+ * knows about where matches begin; the DFA matcher, which is not bounded
  * either; JIT, whose limit means something else and whose stack is not ours.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -41,14 +47,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STEPS_MAX UINT32_C(20000000) /* 0.3 to 0.6 s in all */
-#define STEPS_MIN UINT32_C(64)
-#define HEAP_MAX  (32 * 1024) /* KiB, for what is to be tried later */
-#define NEST_MAX  100	      /* parentheses; the compiler recurses */
+#define STEPS_MAX UINT64_C(20000000) /* of a search; 0.3 to 0.6 s */
+#define STEPS_MIN UINT64_C(64)	     /* a place, where they are estimated */
+#define HEAP_MAX  (32 * 1024)	     /* KiB, for what is to be tried later */
+#define NEST_MAX  100		     /* parentheses; the compiler recurses */
+#define TOO_LARGE 120		     /* PCRE2's error, which has no name */
 
 struct flo__regex {
 	pcre2_code *code;	       /* owned */
 	pcre2_general_context *memory; /* owned */
+	bool counted;		       /* it calls count_step() */
 };
 
 static void *take_memory(PCRE2_SIZE size, void *arg)
@@ -78,22 +86,46 @@ static void explain(int code, const char *pattern, size_t at,
 		 flo__utf8_count(pattern, at) + 1);
 }
 
+/* Whether a group of @pattern turns the case off: "(?i)", "(?s-i:". */
+static bool has_caseless(const char *pattern, size_t len)
+{
+	for (size_t at = 0; at + 2 < len; at++) {
+		size_t end = at + 2;
+
+		if (pattern[at] != '(' || pattern[at + 1] != '?')
+			continue;
+		while (end < len && strchr("imsU-", pattern[end]) != NULL &&
+		       pattern[end] != '\0') {
+			if (pattern[end++] == 'i')
+				return true;
+		}
+	}
+	return false;
+}
+
 /*
  * As near to RE2 as options go: ^ and $ without (?m) mean the ends of the text
  * (not also a last newline), . is anything but a newline, \d \w \s are ASCII,
  * \C and the settings that a pattern may begin with, "(*UCP)", are refused.
  */
-static pcre2_code *compile(const char *pattern, size_t len,
-			   pcre2_compile_context *context, int *ret_code,
-			   size_t *ret_at)
+static void compile(struct flo__regex *regex, const char *pattern, size_t len,
+		    pcre2_compile_context *context, int *ret_code,
+		    size_t *ret_at)
 {
 	uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY |
 			   PCRE2_NO_AUTO_POSSESS | PCRE2_NEVER_BACKSLASH_C;
 
+	if (has_caseless(pattern, len))
+		options |= PCRE2_NO_START_OPTIMIZE;
 	pcre2_set_newline(context, PCRE2_NEWLINE_LF);
 	pcre2_set_parens_nest_limit(context, NEST_MAX);
-	return pcre2_compile((PCRE2_SPTR)pattern, len, options, ret_code,
-			     ret_at, context);
+	regex->code = pcre2_compile((PCRE2_SPTR)pattern, len,
+				    options | PCRE2_AUTO_CALLOUT, ret_code,
+				    ret_at, context);
+	regex->counted = regex->code != NULL;
+	if (regex->code == NULL && *ret_code == TOO_LARGE)
+		regex->code = pcre2_compile((PCRE2_SPTR)pattern, len, options,
+					    ret_code, ret_at, context);
 }
 
 flo_status flo__regex_new(const char *pattern, size_t len,
@@ -129,7 +161,7 @@ flo_status flo__regex_new(const char *pattern, size_t len,
 		flo__regex_free(regex);
 		return FLO_NOMEM;
 	}
-	regex->code = compile(pattern, len, context, &code, &at);
+	compile(regex, pattern, len, context, &code, &at);
 	pcre2_compile_context_free(context);
 	if (regex->code != NULL) {
 		*ret_regex = regex;
@@ -159,15 +191,30 @@ struct search {
 	pcre2_match_data *data;	      /* owned */
 	const char *text;
 	size_t len;
+	uint64_t steps; /* taken */
+	uint64_t steps_max;
 };
 
-/* Try at @at, or with @options 0 from there on, in @steps a place. */
-static int attempt(const struct search *s, size_t at, uint32_t options,
-		   uint32_t steps)
+/* A pcre2 callout: see the note. */
+static int count_step(pcre2_callout_block *block, void *arg)
 {
-	pcre2_set_match_limit(s->context, steps);
-	return pcre2_match(s->regex->code, (PCRE2_SPTR)s->text, s->len, at,
-			   options | PCRE2_NO_UTF_CHECK, s->data, s->context);
+	struct search *s = arg;
+
+	(void)block;
+	if (s->steps >= s->steps_max)
+		return PCRE2_ERROR_MATCHLIMIT;
+	s->steps++;
+	return 0;
+}
+
+/* Search with at most @steps a place, which is a second fence where they are
+ * counted. */
+static int search(const struct search *s, uint64_t steps)
+{
+	pcre2_set_match_limit(s->context, steps < UINT32_MAX ? (uint32_t)steps
+							     : UINT32_MAX);
+	return pcre2_match(s->regex->code, (PCRE2_SPTR)s->text, s->len, 0,
+			   PCRE2_NO_UTF_CHECK, s->data, s->context);
 }
 
 /* Whether a match can only begin where the text does. */
@@ -179,52 +226,44 @@ static bool is_anchored(const struct flo__regex *regex)
 	return (options & PCRE2_ANCHORED) != 0;
 }
 
-/*
- * Try at the place @at with a limit that grows while *@left lasts: see the
- * note.
- */
-static int insist(const struct search *s, size_t at, uint64_t *left)
+/* Search with a pattern whose steps are not counted: see the note. */
+static int search_estimated(struct search *s)
 {
-	uint64_t passed = (s->len - at) / 16;
-	uint64_t steps = STEPS_MIN;
-	int code = attempt(s, at, PCRE2_ANCHORED, STEPS_MIN);
+	uint64_t places = is_anchored(s->regex) ? 1 : s->len + 1;
+	uint64_t steps = s->steps_max / places;
+	int code = PCRE2_ERROR_MATCHLIMIT;
 
-	while (code == PCRE2_ERROR_MATCHLIMIT && *left > passed) {
-		*left -= passed;
-		steps = steps * 8 < *left ? steps * 8 : *left;
-		*left -= steps;
-		code = attempt(s, at, PCRE2_ANCHORED, (uint32_t)steps);
+	if (steps > STEPS_MIN)
+		steps = STEPS_MIN;
+	while (code == PCRE2_ERROR_MATCHLIMIT && steps > 0 &&
+	       steps <= (s->steps_max - s->steps) / places) {
+		s->steps += steps * places;
+		code = search(s, steps);
+		steps *= 8;
 	}
+	if (code == PCRE2_ERROR_MATCHLIMIT)
+		s->steps = s->steps_max;
 	return code;
 }
 
-/* Place by place. */
-static int walk(const struct search *s)
+static int search_counted(struct search *s)
 {
-	bool anchored = is_anchored(s->regex);
-	uint64_t left = STEPS_MAX;
-	int code = PCRE2_ERROR_NOMATCH;
+	int code = search(s, s->steps_max);
 
-	for (size_t at = 0; at <= s->len && (at == 0 || !anchored); at++) {
-		if (at < s->len && ((unsigned char)s->text[at] & 0xc0) == 0x80)
-			continue;
-		code = insist(s, at, &left);
-		if (code != PCRE2_ERROR_NOMATCH)
-			break;
-	}
+	if (code == PCRE2_ERROR_MATCHLIMIT)
+		s->steps = s->steps_max;
 	return code;
 }
 
-static int search(struct search *s)
+static int search_within(struct search *s, uint64_t steps_max)
 {
-	uint64_t spread = STEPS_MAX / (s->len + 1);
-	int code;
-
+	s->steps_max = STEPS_MAX + s->len;
+	if (s->steps_max > steps_max)
+		s->steps_max = steps_max;
 	pcre2_set_heap_limit(s->context, HEAP_MAX);
-	pcre2_set_depth_limit(s->context, STEPS_MAX);
-	code = attempt(s, 0, 0,
-		       spread > STEPS_MIN ? (uint32_t)spread : STEPS_MIN);
-	return code == PCRE2_ERROR_MATCHLIMIT ? walk(s) : code;
+	pcre2_set_depth_limit(s->context, (uint32_t)STEPS_MAX);
+	pcre2_set_callout(s->context, count_step, s);
+	return s->regex->counted ? search_counted(s) : search_estimated(s);
 }
 
 static flo_status outcome(int code, char ret_why[FLO__REGEX_WHY],
@@ -261,8 +300,8 @@ static flo_status outcome(int code, char ret_why[FLO__REGEX_WHY],
 }
 
 flo_status flo__regex_find(const struct flo__regex *regex, const char *text,
-			   size_t len, char ret_why[FLO__REGEX_WHY],
-			   bool *ret_found)
+			   size_t len, uint64_t *steps,
+			   char ret_why[FLO__REGEX_WHY], bool *ret_found)
 {
 	struct search s = {.regex = regex, .text = text, .len = len};
 	flo_status st = FLO_NOMEM;
@@ -280,7 +319,8 @@ flo_status flo__regex_find(const struct flo__regex *regex, const char *text,
 	s.context = pcre2_match_context_create(regex->memory);
 	s.data = pcre2_match_data_create(1, regex->memory);
 	if (s.context != NULL && s.data != NULL)
-		st = outcome(search(&s), ret_why, ret_found);
+		st = outcome(search_within(&s, *steps), ret_why, ret_found);
+	*steps -= s.steps;
 	pcre2_match_data_free(s.data);
 	pcre2_match_context_free(s.context);
 	return st;
@@ -289,7 +329,7 @@ flo_status flo__regex_find(const struct flo__regex *regex, const char *text,
 /* ---- the function ---- */
 
 flo_value *flo__fn_matches_with(const struct flo__regex *regex,
-				const flo_value *v,
+				const flo_value *v, uint64_t *steps,
 				struct flo__failure *failure)
 {
 	char why[FLO__REGEX_WHY];
@@ -301,7 +341,7 @@ flo_value *flo__fn_matches_with(const struct flo__regex *regex,
 	if (flo_value_typeof(v) != FLO_VALUE_STRING)
 		return flo__fn_refuse("matches", v, failure);
 	text = flo_value_get_string(v, &len);
-	st = flo__regex_find(regex, text, len, why, &found);
+	st = flo__regex_find(regex, text, len, steps, why, &found);
 	if (st == FLO_NOMEM)
 		return NULL;
 	if (st != FLO_OK)
@@ -331,12 +371,13 @@ struct flo__regex *flo__fn_pattern(const flo_value *v,
 FLO__FUNCTION(matches)
 {
 	struct flo__regex *regex = flo__fn_pattern(args[1], failure);
+	uint64_t steps = FLO__REGEX_STEPS_ANY;
 	flo_value *value;
 
 	(void)n;
 	if (regex == NULL)
 		return NULL;
-	value = flo__fn_matches_with(regex, args[0], failure);
+	value = flo__fn_matches_with(regex, args[0], &steps, failure);
 	flo__regex_free(regex);
 	return value;
 }

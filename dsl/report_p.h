@@ -55,6 +55,7 @@
 	X(PARTIAL_INCLUDE, "partial-include")                                  \
 	X(IDLE_EXCLUDE, "idle-exclude")                                        \
 	X(CONSTANT_WHEN, "constant-when")                                      \
+	X(IDLE_RETRY, "idle-retry")                                            \
 	X(NO_ZONEINFO, "no-zoneinfo")                                          \
 	X(UNREACHABLE, "unreachable-step")
 

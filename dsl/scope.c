@@ -347,6 +347,20 @@ static flo_status find_param(struct flo__view *view, const char *name,
 	return FLO_NOTFOUND;
 }
 
+static unsigned view_items(struct flo__names *names, const char *name,
+			   size_t len, const struct flo__ref *ref)
+{
+	const struct flo__view *view = (const struct flo__view *)names;
+	const struct flo__param *param;
+
+	if (ref->var != FLO__VAR_PARAMS)
+		return FLO__TYPES_ANY;
+	param = flo__params_find(&view->c->out->params, name, len);
+	if (param == NULL || param->items == NULL)
+		return FLO__TYPES_ANY;
+	return param_types(param->items) & ~FLO_TYPES(NULL);
+}
+
 /* The keys of the pipeline's `env` in a map, made when one is asked for. */
 static bool has_env(struct flo__compiler *c, const char *name, size_t len)
 {
@@ -421,17 +435,20 @@ static flo_status find_field(const struct field *fields, size_t n,
 	return FLO_NOTFOUND;
 }
 
-/* A key of the item of the foreach @node, which is known for a matrix. */
+/* A key of the item of the foreach @node, which is known for a matrix; or what
+ * the item is. */
 static flo_status find_item_key(const struct flo__compiler *c, uint32_t node,
 				const char *name, size_t len, unsigned *types,
 				struct flo__expr_problem *problem)
 {
-	const struct flo__matrix *matrix =
-		c->blocks[c->nodes[node].spec].matrix;
+	const struct flo__block *block = &c->blocks[c->nodes[node].spec];
 
-	if (matrix == NULL)
-		return FLO_OK;
-	return flo__matrix_member(matrix, name, len, types, problem);
+	if (block->matrix != NULL)
+		return flo__matrix_member(block->matrix, name, len, types,
+					  problem);
+	if (name == NULL && block->item_types != 0)
+		*types = block->item_types;
+	return FLO_OK;
 }
 
 static flo_status view_member(struct flo__names *names, const char *name,
@@ -530,6 +547,7 @@ struct flo__view flo__view_of(struct flo__compiler *c, uint32_t node,
 	struct flo__view view = {
 		.names = {.var = view_var,
 			  .member = view_member,
+			  .items = view_items,
 			  .output = flo__view_output,
 			  .named = view_named,
 			  .never = flo__view_never},

@@ -76,7 +76,7 @@ static bool emit_expr(struct flo__view *view, uint32_t node, const char *text,
 	uint32_t first = c->code.ins_len;
 	flo_status st;
 
-	*ret_types = FLO__TYPES_ANY;
+	*ret_types = view->items = FLO__TYPES_ANY;
 	view->place = node;
 	set_source(c, node, text, at, len);
 	st = flo__expr_parse(text + at, len, at, &c->code, &problem);
@@ -84,7 +84,8 @@ static bool emit_expr(struct flo__view *view, uint32_t node, const char *text,
 		tell(&problem, &place);
 	if (st == FLO_OK)
 		st = flo__expr_check(&c->code, first, &view->names, tell,
-				     &place, ret_types);
+				     &place, ret_types, &view->items);
+	view->types = *ret_types;
 	if (st == FLO_NOMEM)
 		c->nomem = true;
 	return st == FLO_OK ? true : give_up(c, first);
@@ -199,6 +200,7 @@ static bool emit_string(struct flo__view *view, uint32_t node, bool keep)
 	else if (p.n > 1 || (p.whole && !keep))
 		flo__code_emit(&c->code, FLO__OP_TEXT, p.n, 0, 0);
 	flo__strbuf_fini(&p.text);
+	view->whole = p.whole;
 	return p.failed == 0;
 }
 
@@ -327,8 +329,13 @@ static bool emit_value(struct flo__view *view, uint32_t node, unsigned depth)
 	case FLO__DOC_OBJECT:
 		return emit_object(view, node, depth);
 	case FLO__DOC_STRING:
-		if (view->sees != 0)
-			return emit_string(view, node, true);
+		if (view->sees != 0) {
+			if (!emit_string(view, node, true))
+				return false;
+			if (view->whole && view->typed != NULL)
+				view->typed(view, node, depth);
+			return true;
+		}
 		flo__compile_plain(c, node, "this value");
 		break;
 	default:
@@ -394,8 +401,7 @@ static const struct flo__expr *finish(struct flo__compiler *c, bool ok)
 	return expr;
 }
 
-/* "a string"; of several types no word, but for null beside another. */
-static const char *types_text(unsigned types)
+const char *flo__types_text(unsigned types)
 {
 	static const struct {
 		unsigned types;
@@ -451,7 +457,7 @@ const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 					  "size(x) > 0",
 				   "%s must be %s, but this is %s", what,
 				   list ? "a list" : "true or false",
-				   types_text(got));
+				   flo__types_text(got));
 		ok = false;
 	}
 	return finish(c, ok);

@@ -183,6 +183,33 @@ static void check_arguments(struct flo__compiler *c, const flo_step_type *type,
 	}
 }
 
+/* The view of a `with`. */
+struct arguments {
+	struct flo__view view; /* first: found by its address */
+	const flo_step_type *type;
+};
+
+/* An argument is one template: hold its types against the declaration. */
+static void check_typed(struct flo__view *view, uint32_t node, unsigned depth)
+{
+	const struct arguments *a = (const struct arguments *)view;
+	struct flo__compiler *c = view->c;
+	const flo_step_param *param;
+	const char *name;
+	size_t len;
+
+	if (depth != 1)
+		return;
+	name = flo__doc_string(&c->doc, node - 1, &len);
+	param = find_param(a->type, name, len);
+	if (param == NULL || (view->types & flo__argument_types(param)) != 0)
+		return;
+	flo__compile_error(c, TYPE_MISMATCH, node, NULL,
+			   "`%s` of %s must be %s, but this is %s", param->name,
+			   a->type->name, flo__argument_wanted(param),
+			   flo__types_text(view->types));
+}
+
 void flo__compile_use(struct flo__view *view, const struct flo__keys *keys,
 		      struct flo__leaf *leaf)
 {
@@ -198,9 +225,11 @@ void flo__compile_use(struct flo__view *view, const struct flo__keys *keys,
 	if (leaf->type != NULL)
 		check_arguments(c, leaf->type, keys->at[FLO__KEY_USE], with);
 	if (with != FLO__DOC_NONE) {
-		struct flo__view own = *view;
+		struct arguments own = {.view = *view, .type = leaf->type};
 
-		own.sees |= SEES_SECRETS;
-		leaf->with = flo__compile_value(&own, with);
+		own.view.sees |= SEES_SECRETS;
+		if (leaf->type != NULL && leaf->type->params != NULL)
+			own.view.typed = check_typed;
+		leaf->with = flo__compile_value(&own.view, with);
 	}
 }

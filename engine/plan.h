@@ -230,9 +230,11 @@ struct flo__block {
 	const struct flo__expr *items;	  /* foreach: a list, or NULL: */
 	const struct flo__matrix *matrix; /* instead of items, or NULL */
 	const char *as;			  /* foreach: for people */
-	const struct flo__call *call;	  /* a sequence: what it is, or NULL */
-	uint32_t finally;	     /* a sequence node, or FLO__NODE_NONE */
-	uint64_t finally_timeout_ns; /* 5 min by default */
+	unsigned item_types; /* foreach: FLO_TYPES() of its items, 0: not
+				known; while compiling */
+	const struct flo__call *call; /* a sequence: what it is, or NULL */
+	uint32_t finally;	      /* a sequence node, or FLO__NODE_NONE */
+	uint64_t finally_timeout_ns;  /* 5 min by default */
 };
 
 struct flo__node {

@@ -1,5 +1,6 @@
 /*
- * What one attempt does: a program under the executor, or native code.
+ * What one attempt does: a program under the executor, or native code
+ * (native.c).
  *
  * Its output goes to the attempt's log, and to memory as far as the step asks
  * for it; its failure becomes an error object.
@@ -12,12 +13,9 @@
 #include "base/utf8.h"
 #include "base/value_p.h"
 
-#include <flo/panic.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,9 +39,8 @@ flo_status flo__work_fail(struct flo__work *w, flo_status st, const char *kind,
 	return st;
 }
 
-/* Without memory not even @err may tell of it: @st counts. */
-static flo_status fail_err(struct flo__work *w, flo_status st, const char *kind,
-			   const flo_error *err)
+flo_status flo__work_fail_err(struct flo__work *w, flo_status st,
+			      const char *kind, const flo_error *err)
 {
 	return flo__work_fail(w, st, kind,
 			      err->text[0] != '\0' ? err->text
@@ -286,7 +283,8 @@ static flo_status collect_output(struct flo__work *w)
 	if (st == FLO_OK && w->attempt->output == NULL &&
 	    w->leaf->output != FLO__OUTPUT_NONE)
 		st = output_value(w, &err, &w->attempt->output);
-	return st == FLO_OK ? FLO_OK : fail_err(w, st, "output", &err);
+	return st == FLO_OK ? FLO_OK
+			    : flo__work_fail_err(w, st, "output", &err);
 }
 
 /* ---- programs ---- */
@@ -355,7 +353,7 @@ static flo_status run_program(struct flo__work *w)
 	if (st == FLO_OK)
 		st = build_input(w, &err);
 	if (st != FLO_OK)
-		return fail_err(w, st, "expression", &err);
+		return flo__work_fail_err(w, st, "expression", &err);
 	request.argv = (const char *const *)w->argv;
 	request.env = (const char *const *)w->env;
 	request.dir = w->dir.data;
@@ -364,161 +362,15 @@ static flo_status run_program(struct flo__work *w)
 	st = run->deps.executor->ops->run(run->deps.executor, &request,
 					  w->attempt->ctx, &err, &result);
 	if (st == FLO_SPAWN)
-		return fail_err(w, st, "spawn", &err);
+		return flo__work_fail_err(w, st, "spawn", &err);
 	take_result(w->attempt, &result);
 	if (st == FLO_OK)
 		return judge_program(w, &result);
 	if (st == FLO_CANCELED || st == FLO_TIMEOUT)
 		return flo__work_fail(w, st, flo__failure_kind(st), err.text);
 	blame_disk(w, st, &err);
-	return fail_err(w, st, w->over_limit ? "output" : "native", &err);
-}
-
-/* ---- native steps ---- */
-
-static struct flo__work *work_of(struct flo_step_call *call)
-{
-	return (struct flo__work *)((char *)call -
-				    offsetof(struct flo__work, call));
-}
-
-static flo_status call_write(struct flo_step_call *call, int stream,
-			     const char *bytes, size_t len, flo_error *err)
-{
-	return flo__steplog_write(work_of(call)->log, stream, bytes, len, err);
-}
-
-static flo_status call_furnish(struct flo_step_call *call, flo_error *err)
-{
-	struct flo__work *w = work_of(call);
-	flo_status st = flo__work_env(w, err);
-
-	if (st == FLO_OK)
-		call->env = (const char *const *)w->env;
-	return st;
-}
-
-static void call_init(struct flo__work *w)
-{
-	static const struct flo__call_ops ops = {call_write, call_furnish};
-	const struct flo__run *run = w->attempt->frame->run;
-
-	w->call = (struct flo_step_call){.ops = &ops,
-					 .context = w->attempt->ctx,
-					 .dir = w->dir.data,
-					 .run_id = run->record.id,
-					 .trace_id = run->record.trace_id,
-					 .path = w->attempt->path,
-					 .key = w->key.data,
-					 .attempt = w->attempt->number,
-					 .user = w->leaf->type->user,
-					 .executor = run->deps.executor,
-					 .stop_signal = w->leaf->stop_signal,
-					 .grace_ns = w->grace_ns};
-}
-
-struct native {
-	struct flo__work *w;
-	const flo_value *with;
-	flo_value *output;
-	flo_error err;
-	flo_status st;
-};
-
-static void call_native(void *arg)
-{
-	struct native *n = arg;
-
-	n->st = n->w->leaf->type->run(&n->w->call, n->with, &n->err,
-				      &n->output);
-}
-
-/* Where it panicked, to the attempt's log; so its end shows it, too. */
-static void log_frames(struct flo__work *w, const flo_panic_info *info)
-{
-	struct flo__strbuf sb = FLO__STRBUF_INIT;
-	char text[256];
-
-	for (size_t i = 0; i < info->frames_len; i++) {
-		flo_panic_frame_text(info->frames[i], text, sizeof(text));
-		flo__strbuf_addf(&sb, "#%zu %s\n", i, text);
-	}
-	/* As flo_step_log(): not being able to tell changes nothing. */
-	if (sb.len > 0 && flo__strbuf_status(&sb) == FLO_OK)
-		flo__steplog_write(w->log, 2, sb.data, sb.len, NULL);
-	flo__strbuf_fini(&sb);
-}
-
-static flo_status panicked(struct flo__work *w, const flo_error *panic,
-			   const flo_panic_info *info)
-{
-	w->attempt->signal = info->signal;
-	w->attempt->fault = info->signal != 0;
-	log_frames(w, info);
-	return flo__work_fail(w, FLO_PANIC, "panic", panic->text);
-}
-
-/* On its own: the frames of a panic are large. */
-static __attribute__((noinline)) flo_status try_native(struct flo__work *w,
-						       struct native *n)
-{
-	char what[256];
-	flo_panic_info info = {.what = what};
-	flo_error panic = FLO_ERROR_INIT;
-
-	snprintf(what, sizeof(what), "step %s of run %s", w->attempt->path,
-		 w->attempt->frame->run->record.id);
-	if (flo_try_info(call_native, n, &panic, &info) == FLO_PANIC)
-		return panicked(w, &panic, &info);
-	if (n->st == FLO_OK) {
-		w->attempt->output = n->output;
-		return FLO_OK;
-	}
-	flo_value_unref(n->output);
-	return flo__work_fail(w, n->st, flo__failure_kind(n->st),
-			      n->err.text[0] != '\0' ? n->err.text
-						     : flo_status_text(n->st));
-}
-
-static flo_status run_in_worker(struct flo__work *w, const flo_value *with)
-{
-	flo_error err = FLO_ERROR_INIT;
-	const char *kind = NULL;
-	flo_status st =
-		flo__worker_attempt(w, with, &err, &kind, &w->attempt->output);
-
-	return st == FLO_OK ? FLO_OK : fail_err(w, st, kind, &err);
-}
-
-static flo_status run_native(struct flo__work *w)
-{
-	struct native n = {.w = w, .err = FLO_ERROR_INIT};
-	flo_value *with = NULL;
-	flo_status st = FLO_OK;
-
-	if (w->leaf->with != NULL)
-		st = flo__scope_eval(w->attempt->frame, w->leaf->with, NULL,
-				     &n.err, &with);
-	else if ((with = flo_value_map(0)) == NULL)
-		st = flo_error_set(&n.err, FLO_NOMEM, "out of memory");
-	/* What the compiler could not check because it came from templates. */
-	if (st == FLO_OK)
-		st = w->attempt->frame->run->plan->language->check(
-			w->leaf->type, w->leaf->with, with, &n.err);
-	if (st != FLO_OK) {
-		flo_value_unref(with);
-		return fail_err(w, st, "expression", &n.err);
-	}
-	n.with = with;
-	if (w->leaf->type->isolation == FLO_ISOLATION_PROCESS) {
-		st = run_in_worker(w, with);
-		flo_value_unref(with);
-		return st;
-	}
-	call_init(w);
-	st = try_native(w, &n);
-	flo_value_unref(with);
-	return st;
+	return flo__work_fail_err(w, st, w->over_limit ? "output" : "native",
+				  &err);
 }
 
 /* ---- both ---- */
@@ -602,9 +454,9 @@ flo_status flo__attempt_run(struct flo__attempt *attempt)
 
 	if (st != FLO_OK) {
 		blame_disk(&w, st, &err);
-		fail_err(&w, st, "expression", &err);
+		flo__work_fail_err(&w, st, "expression", &err);
 	} else if (node->kind == FLO__NODE_USE) {
-		st = run_native(&w);
+		st = flo__native_run(&w);
 	} else {
 		st = run_program(&w);
 	}

@@ -1,6 +1,6 @@
 /*
- * One attempt's working state: attempt.c runs it, work.c furnishes it (its
- * directory and environment).
+ * One attempt's working state: attempt.c runs it, native.c calls native code,
+ * work.c furnishes it (its directory and environment).
  */
 #ifndef FLO_ENGINE_RUN_ATTEMPT_P_H
 #define FLO_ENGINE_RUN_ATTEMPT_P_H
@@ -33,6 +33,13 @@ struct flo__work {
 /* Make the attempt's error object, with the tail of stderr; returns @st. */
 flo_status flo__work_fail(struct flo__work *w, flo_status st, const char *kind,
 			  const char *message);
+/* The same with the words of @err. Without memory not even they may tell of it:
+ * @st counts. */
+flo_status flo__work_fail_err(struct flo__work *w, flo_status st,
+			      const char *kind, const flo_error *err);
+
+/* native.c: call the step's type, here or in a worker process. */
+flo_status flo__native_run(struct flo__work *w);
 
 /*
  * worker.c: run a native attempt in a process of its own. Its status, and the

@@ -533,7 +533,7 @@ static flo_status mark_those_begun(const struct flo__run *run, uint32_t id,
 }
 
 static void mark_passed(const struct flo__run *run, uint32_t id, uint64_t i,
-			uint8_t *marks)
+			enum flo__recorded how, uint8_t *marks)
 {
 	const struct flo__plan *plan = run->plan;
 	const struct flo__node *node = &plan->nodes[id];
@@ -543,7 +543,7 @@ static void mark_passed(const struct flo__run *run, uint32_t id, uint64_t i,
 	/* A leaf that the run came by has an event. */
 	if (marks[i] == FLO__RECORDED_NOT &&
 	    flo__node_is_block(&plan->nodes[child]))
-		marks[i] = FLO__RECORDED_PASSED;
+		marks[i] = (uint8_t)how;
 }
 
 /* What a member that began needs has ended. Returns whether there are needs.
@@ -572,13 +572,39 @@ static flo_status mark_needs(const struct flo__run *run, uint32_t id,
 			uint32_t pos = plan->nodes[dep].pos;
 			bool new = marks[pos] == FLO__RECORDED_NOT;
 
-			mark_passed(run, id, pos, marks);
+			mark_passed(run, id, pos, FLO__RECORDED_PASSED, marks);
 			if (new &&marks[pos] != FLO__RECORDED_NOT)
 				todo[len++] = pos;
 		}
 	}
 	flo__free(todo);
 	return FLO_OK;
+}
+
+/*
+ * Members without needs are admitted in written order, and before those that
+ * have to wait. So those before one that began were come by, and where one
+ * with needs began, all of them.
+ */
+static void mark_free(const struct flo__run *run, uint32_t id, uint64_t n,
+		      uint8_t *marks)
+{
+	const struct flo__plan *plan = run->plan;
+	const uint32_t *children = &plan->children[plan->nodes[id].first_child];
+	uint64_t before = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		if (marks[i] != FLO__RECORDED_BEGUN)
+			continue;
+		if (plan->nodes[children[i]].deps_len > 0)
+			before = n;
+		else if (before < i)
+			before = i;
+	}
+	for (uint64_t i = 0; i < before; i++) {
+		if (plan->nodes[children[i]].deps_len == 0)
+			mark_passed(run, id, i, FLO__RECORDED_PASSED_BY, marks);
+	}
 }
 
 flo_status flo__preset_inside(const struct flo__run *run, uint32_t id,
@@ -625,7 +651,9 @@ flo_status flo__preset_recorded(struct flo__frame *frame, uint32_t id,
 			before = i;
 	}
 	for (uint64_t i = 0; i < (passed ? n : before); i++)
-		mark_passed(run, id, i, marks);
+		mark_passed(run, id, i, FLO__RECORDED_PASSED, marks);
+	if (needs)
+		mark_free(run, id, n, marks);
 	*ret = marks;
 	marks = NULL;
 out:

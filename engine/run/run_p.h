@@ -2,18 +2,22 @@
  * The runner's inside: what its files share.
  *
  *	run.c	  the life of a run: begin, body, finally, end
- *	tree.c	  one node: when, time limits, finally, and the sequence
- *	crew.c	  concurrent blocks: groups and foreach
+ *	tree.c	  one node: when, time limits, finally
+ *	sequence.c one child after the other
+ *	crew.c	  concurrent blocks: groups and foreach; crew_member.c how
+ *		  their members start and end, crew_replay.c on resume
  *	items.c	  what a foreach goes over: a list or a product
  *	leaf.c	  one leaf: attempts, retries, slots
  *	retry.c	  whether what has failed is tried again, and when
- *	attempt.c what one attempt does: a program or native code
+ *	attempt.c what one attempt does: a program, or by native.c native
+ *		  code
  *	block.c	  what a block records of itself, and the list of its errors
  *	tally.c	  failures against what a block tolerates
  *	scope.c	  variables of expressions
  *	again.c	  pipelines within the pipeline that are tried again
  *	nested.c  pipelines within the pipeline, and slots of leaves
- *	secret.c  values of secrets, and hiding them
+ *	secret.c  values of secrets, and hiding them; secret_exec.c runs
+ *		  the programs that print some
  *	preset.c  what an earlier engine recorded
  *	failure.c error objects
  *	bury.c	  the end of a run that stands still
@@ -71,9 +75,12 @@ void flo__result_fini(struct flo__result *result);
 /* What the record of an interrupted run says of a child. */
 enum flo__recorded {
 	FLO__RECORDED_NOT,
-	FLO__RECORDED_BEGUN,  /* something in it has an event */
-	FLO__RECORDED_PASSED, /* a block: nothing in it has, and yet the run
+	FLO__RECORDED_BEGUN,	 /* something in it has an event */
+	FLO__RECORDED_PASSED,	 /* a block: nothing in it has, and yet the run
 				 had come by: it was skipped, or is empty */
+	FLO__RECORDED_PASSED_BY, /* the same, of a group with needs; but nobody
+				    who began needs it, so it may not have
+				    ended */
 };
 
 enum flo__frame_kind {
@@ -296,6 +303,16 @@ void flo__result_fail(struct flo__result *ret, const flo_value *error,
  * the first to say why is the block's error, until judged). */
 void flo__result_unended(struct flo__result *ret,
 			 const struct flo__result *child);
+
+/* A failure of the block's own, not of a child: an expression, a limit, memory. */
+void flo__tree_fail(struct flo__run *run, const char *path, const char *kind,
+		    const char *message, struct flo__result *ret);
+
+/* sequence.c: a sequence in its own @frame. The rest as flo__crew_run(). */
+void flo__sequence_run(struct flo__frame *frame, uint32_t id, const char *path,
+		       flo_context *ctx, uint64_t need_seq, bool passed,
+		       struct flo__admission *admission,
+		       struct flo__result *ret);
 
 /* crew.c: a group or foreach; fills state, output and error of *@ret. @passed:
  * see FLO__RECORDED_PASSED. @admission: as flo__tree_run(). */

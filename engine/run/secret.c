@@ -16,44 +16,36 @@
  * What expressions make of a value lies in memory until it is used again; the
  * value itself, the mask, and a step's environment and input are overwritten.
  */
-#include "engine/run/run_p.h"
+#include "engine/run/secret_p.h"
 
 #include "base/alloc.h"
-#include "base/contract.h"
-#include "base/signal_name.h"
 #include "base/utf8.h"
 #include "base/value_p.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VALUE_MAX    (64u << 10)
-#define EXEC_TIMEOUT UINT64_C(30000000000)
-#define EXEC_GRACE   UINT64_C(2000000000)
-#define STDERR_KEEP  (64u << 10)
-#define STDERR_SHOWN 400
 #define QUOTED_MIN   16	 /* bytes of a value that a message quotes in part */
 #define CUT_TEXT_MIN 500 /* shorter texts are not cut by anybody */
 
-static void wipe(struct flo__strbuf *sb)
+void flo__secret_wipe(struct flo__strbuf *sb)
 {
 	if (sb->cap != 0)
 		explicit_bzero(sb->data, sb->cap);
 	flo__strbuf_fini(sb);
 }
 
-static flo_status too_large(const char *what, flo_error *err)
+flo_status flo__secret_too_large(const char *what, flo_error *err)
 {
 	return flo_error_set(err, FLO_LIMIT,
 			     "%s is larger than %u bytes, too much for a "
 			     "secret",
-			     what, VALUE_MAX);
+			     what, FLO__SECRET_VALUE_MAX);
 }
 
 /* ---- what is probably not meant ---- */
@@ -142,11 +134,11 @@ static flo_status read_all(int fd, const char *path, flo_error *err,
 {
 	ssize_t n = 1;
 
-	if (!flo__strbuf_reserve(value, VALUE_MAX + 2))
+	if (!flo__strbuf_reserve(value, FLO__SECRET_VALUE_MAX + 2))
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	while (n > 0 && value->len < VALUE_MAX + 2) {
+	while (n > 0 && value->len < FLO__SECRET_VALUE_MAX + 2) {
 		n = read(fd, value->data + value->len,
-			 VALUE_MAX + 2 - value->len);
+			 FLO__SECRET_VALUE_MAX + 2 - value->len);
 		if (n < 0 && errno == EINTR)
 			n = 1;
 		else if (n < 0)
@@ -193,8 +185,8 @@ static flo_status read_path(const char *path, flo_error *err,
 }
 
 /* Where relative paths start. */
-static const char *dir_of(const struct flo__run *run,
-			  const struct flo__secret *secret)
+const char *flo__secret_dir(const struct flo__run *run,
+			    const struct flo__secret *secret)
 {
 	return secret->dir != NULL ? secret->dir : run->record.dir;
 }
@@ -209,7 +201,7 @@ static flo_status read_file(const struct flo__run *run,
 	flo_status st;
 
 	if (name[0] != '/')
-		flo__strbuf_addf(&path, "%s/", dir_of(run, secret));
+		flo__strbuf_addf(&path, "%s/", flo__secret_dir(run, secret));
 	flo__strbuf_adds(&path, name);
 	st = flo__strbuf_status(&path);
 	flo_blocking_begin();
@@ -222,34 +214,7 @@ static flo_status read_file(const struct flo__run *run,
 	return st == FLO_NOMEM ? flo_error_set(err, st, "out of memory") : st;
 }
 
-/* ---- from a program ---- */
-
-struct output {
-	struct flo__exec_sink sink; /* first: the executor gives it back */
-	struct flo__strbuf *value;  /* room is made before */
-	struct flo__strbuf errors;  /* the last of stderr */
-};
-
-static flo_status output_write(struct flo__exec_sink *sink, int stream,
-			       const char *bytes, size_t len, flo_error *err)
-{
-	struct output *o = (struct output *)sink;
-	struct flo__strbuf *errors = &o->errors;
-
-	if (stream == 1) {
-		if (o->value->len + len > VALUE_MAX + 1)
-			return too_large("its output", err);
-		flo__strbuf_add(o->value, bytes, len);
-		return FLO_OK;
-	}
-	if (errors->len > STDERR_KEEP) {
-		memmove(errors->data, errors->data + errors->len / 2,
-			errors->len - errors->len / 2);
-		flo__strbuf_cut(errors, errors->len - errors->len / 2);
-	}
-	flo__strbuf_add(errors, bytes, len);
-	return FLO_OK;
-}
+/* ---- all of them ---- */
 
 static flo_status add_set(struct flo__mask *mask, const flo_value *set)
 {
@@ -266,10 +231,8 @@ static flo_status add_set(struct flo__mask *mask, const flo_value *set)
 	return st;
 }
 
-/* What is hidden in what a program says that failed: all that is known, and
- * what it has printed of its own. */
-static struct flo__mask *mask_so_far(const struct flo__run *run,
-				     const struct flo__strbuf *value)
+struct flo__mask *flo__secret_mask_so_far(const struct flo__run *run,
+					  const struct flo__strbuf *value)
 {
 	struct flo__mask *mask = flo__mask_new();
 	flo_status st = mask != NULL ? FLO_OK : FLO_NOMEM;
@@ -288,117 +251,6 @@ static struct flo__mask *mask_so_far(const struct flo__run *run,
 	flo__mask_free(mask);
 	return NULL;
 }
-
-/* The end of its stderr, for an error, hidden and on one line. */
-static void last_words(const struct flo__run *run, const struct output *o,
-		       struct flo__strbuf *sb)
-{
-	struct flo__mask *mask = mask_so_far(run, o->value);
-	struct flo__strbuf text = FLO__STRBUF_INIT;
-	size_t begin = 0, end;
-
-	if (mask != NULL)
-		flo__mask_text(mask, o->errors.data, o->errors.len, &text);
-	end = text.failed ? 0 : text.len;
-	while (end > 0 && text.data[end - 1] == '\n')
-		end--;
-	if (end > STDERR_SHOWN)
-		begin = end - STDERR_SHOWN;
-	/* Not in the middle of a character. */
-	while (begin < end && (text.data[begin] & 0xc0) == 0x80)
-		begin++;
-	if (begin < end)
-		flo__strbuf_adds(sb, begin > 0 ? ": ..." : ": ");
-	flo__strbuf_add(sb, text.data + begin, end - begin);
-	for (size_t i = 0; i < sb->len; i++) {
-		if (sb->data[i] == '\n' || sb->data[i] == '\0')
-			sb->data[i] = ' ';
-	}
-	flo__strbuf_fini(&text);
-	flo__mask_free(mask);
-}
-
-static flo_status exec_failed(const struct flo__run *run,
-			      const struct flo__secret *secret,
-			      const struct output *o,
-			      const struct flo__exec_result *result,
-			      flo_error *err)
-{
-	struct flo__strbuf words = FLO__STRBUF_INIT;
-	flo_status st;
-
-	last_words(run, o, &words);
-	if (result->signal != 0)
-		st = flo_error_set(err, FLO_SIGNAL, "%s: ended by %s%s",
-				   secret->argv[0],
-				   flo__signal_name(result->signal),
-				   words.data);
-	else
-		st = flo_error_set(err, FLO_EXIT, "%s: exit code %" PRId32 "%s",
-				   secret->argv[0], result->exit_code,
-				   words.data);
-	flo__strbuf_fini(&words);
-	return st;
-}
-
-static flo_status run_exec(const struct flo__run *run,
-			   const struct flo__secret *secret, flo_context *ctx,
-			   struct output *o, flo_error *err)
-{
-	static const char *const nothing[] = {NULL};
-	struct flo__exec_result result = {.exit_code = -1};
-	struct flo__exec_request request = {
-		.id = run->record.id,
-		.argv = secret->argv,
-		.env = run->deps.environ_ != NULL ? run->deps.environ_
-						  : nothing,
-		.dir = dir_of(run, secret),
-		.input = "",
-		.stdout_fd = -1,
-		.stop_signal = SIGTERM,
-		.grace_ns = EXEC_GRACE,
-		.sink = &o->sink,
-	};
-	struct flo__executor *executor = run->deps.executor;
-	flo_status st =
-		executor->ops->run(executor, &request, ctx, err, &result);
-
-	if (st == FLO_OK && (result.signal != 0 || result.exit_code != 0))
-		return exec_failed(run, secret, o, &result, err);
-	return st;
-}
-
-static flo_status read_exec(const struct flo__run *run,
-			    const struct flo__secret *secret, flo_context *ctx,
-			    flo_error *err, struct flo__strbuf *value)
-{
-	struct output o = {.sink = {output_write},
-			   .value = value,
-			   .errors = FLO__STRBUF_INIT};
-	flo_context *limited =
-		flo_context_timeout(ctx, EXEC_TIMEOUT, "it takes too long");
-	flo_error why = FLO_ERROR_INIT;
-	flo_status st = FLO_NOMEM;
-
-	if (limited != NULL && flo__strbuf_reserve(value, VALUE_MAX + 2))
-		st = run_exec(run, secret, limited, &o, &why);
-	flo_context_unref(limited);
-	wipe(&o.errors);
-	if (st == FLO_OK)
-		return FLO_OK;
-	/* What ends the run is not this secret's failure. */
-	if (flo_context_status(ctx) != FLO_OK)
-		return flo_context_cause(ctx, err);
-	if (st == FLO_TIMEOUT || st == FLO_CANCELED)
-		return flo_error_set(err, FLO_FAILED,
-				     "%s has not ended within 30 s",
-				     secret->argv[0]);
-	return flo_error_set(err, st, "%s",
-			     why.text[0] != '\0' ? why.text
-						 : flo_status_text(st));
-}
-
-/* ---- all of them ---- */
 
 /* "the environment variable X", for what is wrong with its value. */
 static const char *source_of(const struct flo__secret *secret, char *buf,
@@ -425,8 +277,8 @@ static flo_status check_value(const struct flo__secret *secret,
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (value->len == 0)
 		return flo_error_set(err, FLO_INVALID, "%s is empty", source);
-	if (value->len > VALUE_MAX)
-		return too_large(source, err);
+	if (value->len > FLO__SECRET_VALUE_MAX)
+		return flo__secret_too_large(source, err);
 	if (memchr(value->data, '\0', value->len) != NULL)
 		return flo_error_set(err, FLO_INVALID,
 				     "%s has a NUL byte in it", source);
@@ -451,7 +303,7 @@ static flo_status read_value(const struct flo__run *run,
 		st = read_file(run, secret, err, value);
 		break;
 	default:
-		st = read_exec(run, secret, ctx, err, value);
+		st = flo__secret_read_exec(run, secret, ctx, err, value);
 	}
 	if (st != FLO_OK)
 		return st;
@@ -479,7 +331,7 @@ static flo_status read_one(struct flo__run *run,
 		st = flo_value_map_set(set, secret->name,
 				       flo_value_stringn(value.data,
 							 value.len));
-	wipe(&value);
+	flo__secret_wipe(&value);
 	if (st != FLO_OK && flo_context_status(ctx) == FLO_OK) {
 		flo_error_set(err, st, "out of memory");
 		flo_error_prefix(err, "secret \"%s\"", secret->name);
@@ -509,7 +361,7 @@ static void wipe_sets(flo_value *sets)
 }
 
 /* The secrets from number *@i on that are of set @set. What has been read is
- * in run->secrets at once: mask_so_far() looks there. */
+ * in run->secrets at once: flo__secret_mask_so_far() looks there. */
 static flo_status read_set(struct flo__run *run, uint32_t set, uint32_t *i,
 			   flo_context *ctx, flo_error *err)
 {
@@ -556,7 +408,7 @@ flo_status flo__run_secrets(struct flo__run *run, flo_error *err)
 	}
 	if (st != FLO_OK || run->frozen)
 		return st;
-	run->mask = mask_so_far(run, NULL);
+	run->mask = flo__secret_mask_so_far(run, NULL);
 	return run->mask != NULL
 		       ? FLO_OK
 		       : flo_error_set(err, FLO_NOMEM, "out of memory");

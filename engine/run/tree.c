@@ -1,9 +1,9 @@
 /*
  * One node of the tree: its condition, its time limit, its body, its finally.
  *
- * The errgroup rules of the language live here and in crew.c. A function that
- * recurses over the tree is bounded by FLO__PLAN_DEPTH_MAX and keeps flo_error
- * (1.3 KiB) out of its own stack frame.
+ * The errgroup rules of the language live here, in sequence.c and in the crews.
+ * A function that recurses over the tree is bounded by FLO__PLAN_DEPTH_MAX and
+ * keeps flo_error (1.3 KiB) out of its own stack frame.
  */
 #include "engine/run/run_p.h"
 
@@ -103,9 +103,8 @@ flo_status flo__tree_tolerance(struct flo__frame *frame, uint32_t id,
 	return flo__scope_number(frame, &block->max_failures, false, err, ret);
 }
 
-/* A failure of ours, not of a child: an expression, a limit, memory. */
-static void fail_here(struct flo__run *run, const char *path, const char *kind,
-		      const char *message, struct flo__result *ret)
+void flo__tree_fail(struct flo__run *run, const char *path, const char *kind,
+		    const char *message, struct flo__result *ret)
 {
 	flo_value *error = flo__failure(kind, path, message, NULL, NULL);
 
@@ -169,115 +168,6 @@ void flo__tree_settle(struct flo__frame *frame, uint32_t id, const char *path,
 	flo__run_visit(run, path, id, &result);
 }
 
-/* ---- sequences ---- */
-
-struct sequence {
-	struct flo__frame *frame; /* the block's own */
-	uint32_t id;
-	const char *path;
-	flo_context *ctx;
-	uint64_t need_seq;
-	struct flo__admission *admission;
-	struct flo__tally tally;
-	struct flo__result *ret;
-};
-
-/* What the children that come after a failure or the end of @ctx become. */
-static enum flo__state rest_state(const struct sequence *s)
-{
-	const struct flo__run *run = s->frame->run;
-	const struct flo__block *block =
-		&run->plan->blocks[run->plan->nodes[s->id].spec];
-
-	if (run->frozen && s->ret->state != FLO__STATE_FAILED &&
-	    s->ret->state != FLO__STATE_CANCELLED)
-		return FLO__STATE_PENDING;
-	/* Whether @ctx has ended by now does not matter, or it would depend on
-	 * when one looks. */
-	if (s->ret->state == FLO__STATE_FAILED &&
-	    block->on_error == FLO__ON_ERROR_CONTINUE)
-		return FLO__STATE_BLOCKED;
-	return FLO__STATE_CANCELLED;
-}
-
-/* Take in how child @id ended. Returns whether the next one may start. */
-static bool sequence_took(struct sequence *s, uint32_t id,
-			  const struct flo__result *result)
-{
-	if (s->need_seq < result->end_seq)
-		s->need_seq = result->end_seq;
-	if (flo__tree_fails(s->frame->run, id, result))
-		return !flo__tally_add(&s->tally, result, s->ret);
-	switch (result->state) {
-	case FLO__STATE_SUCCEEDED:
-	case FLO__STATE_SKIPPED:
-	case FLO__STATE_FAILED: /* allowed to */
-		return true;
-	default:
-		flo__result_unended(s->ret, result);
-		flo__tally_beside(&s->tally, result);
-		return false;
-	}
-}
-
-static void sequence_run(struct sequence *s)
-{
-	struct flo__run *run = s->frame->run;
-	const struct flo__node *node = &run->plan->nodes[s->id];
-	bool go_on = true;
-
-	for (uint32_t i = 0; i < node->children_len; i++) {
-		uint32_t child = run->plan->children[node->first_child + i];
-		struct flo__result *result = &s->frame->results[i];
-		char *path =
-			flo__path_child(s->path, run->plan->nodes[child].name);
-
-		if (path == NULL) {
-			fail_here(run, s->path, "native", "out of memory",
-				  s->ret);
-			go_on = false;
-		} else if (go_on) {
-			flo__tree_run(s->frame, child, path, s->ctx,
-				      s->need_seq, NULL, result);
-			go_on = sequence_took(s, child, result);
-		} else {
-			result->state = rest_state(s);
-			flo__tree_settle(s->frame, child, path, result->state);
-		}
-		flo__free(path);
-	}
-	if (s->ret->state == FLO__STATE_NONE)
-		s->ret->state = FLO__STATE_SUCCEEDED;
-	s->ret->end_seq = s->need_seq;
-	flo__tally_finish(&s->tally, s->ret);
-	flo__tally_fini(&s->tally);
-}
-
-/* Begin a sequence and run it. @passed: see FLO__RECORDED_PASSED. */
-static void sequence_begin(struct sequence *s, bool passed)
-{
-	struct flo__run *run = s->frame->run;
-	uint32_t n = run->plan->nodes[s->id].children_len;
-	uint8_t *recorded = NULL;
-
-	if (flo__tree_tolerance(s->frame, s->id, n, NULL,
-				&s->tally.tolerance) != FLO_OK) {
-		flo__block_fail(s->frame, s->path,
-				"max_failures is not a number", s->admission,
-				s->ret);
-	} else if (flo__preset_recorded(s->frame, s->id, s->path, n, passed,
-					&recorded) != FLO_OK) {
-		fail_here(run, s->path, "native", "out of memory", s->ret);
-	} else {
-		s->frame->recorded = recorded;
-		sequence_run(s);
-		s->frame->recorded = NULL;
-		flo__free(recorded);
-		return;
-	}
-	flo__tree_settle_body(s->frame, s->id, s->path, FLO__STATE_CANCELLED);
-}
-
 /* ---- blocks ---- */
 
 /* {"a": output of a, ...}; NULL when out of memory. */
@@ -308,16 +198,10 @@ static void body_run(struct flo__frame *frame, uint32_t id, const char *path,
 {
 	struct flo__run *run = frame->run;
 	const struct flo__node *node = &run->plan->nodes[id];
-	struct sequence s = {.frame = frame,
-			     .id = id,
-			     .path = path,
-			     .ctx = ctx,
-			     .need_seq = need_seq,
-			     .admission = admission,
-			     .ret = ret};
 
 	if (node->kind == FLO__NODE_SEQUENCE)
-		sequence_begin(&s, passed);
+		flo__sequence_run(frame, id, path, ctx, need_seq, passed,
+				  admission, ret);
 	else
 		flo__crew_run(frame, id, path, ctx, need_seq, passed, admission,
 			      ret);
@@ -326,7 +210,8 @@ static void body_run(struct flo__frame *frame, uint32_t id, const char *path,
 	    run->plan->blocks[node->spec].call == NULL) {
 		ret->output = outputs_of(run, node, frame->results);
 		if (ret->output == NULL)
-			fail_here(run, path, "native", "out of memory", ret);
+			flo__tree_fail(run, path, "native", "out of memory",
+				       ret);
 	}
 }
 
@@ -478,7 +363,7 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 		flo__result_unended(ret, &result);
 	goto out;
 nomem:
-	fail_here(run, path, "native", "out of memory", ret);
+	flo__tree_fail(run, path, "native", "out of memory", ret);
 out:
 	for (uint32_t i = 0;
 	     results != NULL && i < run->plan->nodes[body].children_len; i++)
@@ -520,7 +405,7 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 
 	frame.results = flo__calloc(node->children_len, sizeof(*frame.results));
 	if (ctx == NULL || frame.results == NULL) {
-		fail_here(run, path, "native", "out of memory", ret);
+		flo__tree_fail(run, path, "native", "out of memory", ret);
 		flo__tree_settle_children(outer, id, path,
 					  FLO__STATE_CANCELLED);
 		goto out;
@@ -664,8 +549,9 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 	} else if (block_may_run(frame, id, path, admission, &timeout_ns,
 				 ret) &&
 		   block_begin(frame, id, path, ctx, need_seq, timeout_ns,
-			       recorded == FLO__RECORDED_PASSED, admission,
-			       ret)) {
+			       recorded == FLO__RECORDED_PASSED ||
+				       recorded == FLO__RECORDED_PASSED_BY,
+			       admission, ret)) {
 		began = true;
 	} else {
 		began = false;

@@ -24,7 +24,7 @@ SEMANTIC = {
 SYNTAX = {"syntax"}
 WARNINGS = {"never-true", "unused-param", "idle-limit", "constant-when",
             "no-zoneinfo", "idle-exclude", "unused-secret",
-            "unreachable-step", "partial-include"}
+            "unreachable-step", "partial-include", "idle-retry"}
 # After these the compiler does not look at the rest of a step.
 HIDES = {"too-deep"}
 
@@ -93,6 +93,8 @@ BLIND = [
     ("bad-value", r"/matrix "),
     # Two keys of a param against each other, and values that are equal.
     ("bad-value", r"so no value can fit|in `enum` already"),
+    # Two pauses against each other.
+    ("bad-value", r"`max` is less than `backoff`"),
     # How much a duration comes to.
     ("bad-value", r"which is too large$"),
     # Another pipeline's params are in another file.

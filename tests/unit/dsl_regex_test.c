@@ -2,6 +2,8 @@
 
 #include "dsl/regex_p.h"
 
+#include <flo/runtime.h>
+
 static void patterns_match_anywhere(void **state)
 {
 	static const struct row rows[] = {
@@ -165,6 +167,7 @@ static flo_status find_in(const char *pattern, const char *unit, size_t n,
 {
 	struct flo__regex *regex = NULL;
 	char why[FLO__REGEX_WHY] = "";
+	uint64_t steps = FLO__REGEX_STEPS_ANY;
 	size_t len;
 	char *text = text_of(unit, n, &len);
 	flo_status st;
@@ -172,7 +175,7 @@ static flo_status find_in(const char *pattern, const char *unit, size_t n,
 	assert_int_equal(flo__regex_new(pattern, strlen(pattern), why, &regex),
 			 FLO_OK);
 	*ret_found = false;
-	st = flo__regex_find(regex, text, len, why, ret_found);
+	st = flo__regex_find(regex, text, len, &steps, why, ret_found);
 	assert_true(st == FLO_OK || why[0] != '\0');
 	flo__regex_free(regex);
 	flo__free(text);
@@ -210,6 +213,102 @@ static void steps_are_counted_over_all_places(void **state)
 			 FLO_LIMIT);
 }
 
+/* A hostile search in each item must not cost more than one alone. */
+static void the_searches_of_a_macro_are_counted_together(void **state)
+{
+	static const char *const patterns[] = {
+		"(a+)+$",
+		"^(a|aa)+$",
+		"(?i)(a+)+$",
+		/* Without room for being counted: estimated. */
+		"(aaa|aa|a){1,1000}$",
+	};
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(patterns); i++) {
+		uint64_t start = flo_now();
+		char *got;
+
+		flo__strbuf_reset(&sb);
+		flo__strbuf_addf(
+			&sb,
+			"'%010000d'.split('').map(x, "
+			"'aaaaaaaaaaaaaaaa!').exists(x, x.matches('%s'))",
+			0, patterns[i]);
+		got = outcome(sb.data, NULL);
+		if (strstr(got, "too many operations, most of them in "
+				"matches()") == NULL)
+			fail_msg("%s: %s", patterns[i], got);
+		flo__free(got);
+		/* A second or so; without the limit, twenty minutes. */
+		assert_true(flo_now() - start < UINT64_C(30000000000));
+	}
+	flo__strbuf_fini(&sb);
+}
+
+/* What people ask of large lists. */
+static void ordinary_searches_in_large_lists_are_affordable(void **state)
+{
+	static const char *const patterns[] = {
+		"^[a-z]+-[0-9]+$",
+		"prod|staging|dev",
+		"(?i)\\\\.EXAMPLE\\\\.com$",
+		"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\\\.[a-z0-9]([-a-z0-9]*"
+		"[a-z0-9])?)*$",
+		"[a-z]+@[a-z]+",
+	};
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(patterns); i++) {
+		char *got;
+
+		flo__strbuf_reset(&sb);
+		flo__strbuf_addf(&sb,
+				 "'%0100000d'.split('').map(x, "
+				 "'host-1234.rack-12.example.org')"
+				 ".filter(x, x.matches('%s')).size() >= 0",
+				 0, patterns[i]);
+		got = outcome(sb.data, NULL);
+		if (strcmp(got, "true") != 0)
+			fail_msg("%s: %s", patterns[i], got);
+		flo__free(got);
+	}
+	flo__strbuf_fini(&sb);
+}
+
+/* PCRE2 would look for each case to the end of the text at each place. */
+static void a_long_text_is_searched_in_either_case(void **state)
+{
+	bool found;
+
+	(void)state;
+	assert_int_equal(find_in("(?i)error", "the fox ", 500000, &found),
+			 FLO_OK);
+	assert_false(found);
+}
+
+static void a_search_takes_off_its_steps(void **state)
+{
+	struct flo__regex *regex = NULL;
+	char why[FLO__REGEX_WHY] = "";
+	uint64_t steps = 1000;
+	bool found = false;
+
+	(void)state;
+	assert_int_equal(flo__regex_new("a+b", 3, why, &regex), FLO_OK);
+	assert_int_equal(flo__regex_find(regex, "aab", 3, &steps, why, &found),
+			 FLO_OK);
+	assert_true(found);
+	assert_in_range(steps, 990, 998);
+	steps = 2;
+	assert_int_equal(flo__regex_find(regex, "aab", 3, &steps, why, &found),
+			 FLO_LIMIT);
+	assert_int_equal(steps, 0);
+	flo__regex_free(regex);
+}
+
 static void memory_is_bounded(void **state)
 {
 	bool found;
@@ -242,11 +341,13 @@ static void what_is_not_utf_8_is_refused(void **state)
 {
 	struct flo__regex *regex = NULL;
 	char why[FLO__REGEX_WHY] = "";
+	uint64_t steps = 100;
 	bool found = true;
 
 	(void)state;
 	assert_int_equal(flo__regex_new("a", 1, why, &regex), FLO_OK);
-	assert_int_equal(flo__regex_find(regex, "a\xff", 2, why, &found),
+	assert_int_equal(flo__regex_find(regex, "a\xff", 2, &steps, why,
+					 &found),
 			 FLO_INVALID);
 	assert_string_equal(why, "the text is not UTF-8");
 	flo__regex_free(regex);
@@ -272,6 +373,11 @@ int main(void)
 		cmocka_unit_test(endless_matching_is_stopped),
 		cmocka_unit_test(long_texts_are_searched),
 		cmocka_unit_test(steps_are_counted_over_all_places),
+		cmocka_unit_test(the_searches_of_a_macro_are_counted_together),
+		cmocka_unit_test(
+			ordinary_searches_in_large_lists_are_affordable),
+		cmocka_unit_test(a_long_text_is_searched_in_either_case),
+		cmocka_unit_test(a_search_takes_off_its_steps),
 		cmocka_unit_test(memory_is_bounded),
 		cmocka_unit_test(patterns_have_a_length),
 		cmocka_unit_test(what_is_not_utf_8_is_refused),

@@ -152,6 +152,28 @@ static void shows_failures_cancelled_and_blocked(void **state)
 			 FLO__STATE_SUCCEEDED);
 }
 
+/* Nothing in them has an event, and nobody needs them. */
+static void shows_empty_blocks_of_a_failed_group(void **state)
+{
+	struct fake_shown shown;
+
+	(void)state;
+	look_everywhere("{'name':'p','steps':[{'name':'g','limit':1,'group':["
+			"{'name':'e','foreach':[],'exec':['ok']},"
+			"{'name':'s','exec':['ok']},"
+			"{'name':'f','needs':['s'],'exec':['exit','1']},"
+			"{'name':'l','steps':[{'name':'x','foreach':[],"
+			"'exec':['ok']}]},"
+			"{'name':'n','needs':['f'],'exec':['ok']}]}]}",
+			NULL, &shown);
+	assert_int_equal(fake_shown_state(&shown, "g"), FLO__STATE_FAILED);
+	assert_int_equal(fake_shown_state(&shown, "g.e"), FLO__STATE_SUCCEEDED);
+	assert_int_equal(fake_shown_state(&shown, "g.l"), FLO__STATE_SUCCEEDED);
+	assert_int_equal(fake_shown_state(&shown, "g.l.x"),
+			 FLO__STATE_SUCCEEDED);
+	assert_int_equal(fake_shown_state(&shown, "g.n"), FLO__STATE_CANCELLED);
+}
+
 static void shows_a_time_limit_that_was_tolerated(void **state)
 {
 	struct fake_shown shown;
@@ -277,6 +299,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(shows_all_kinds_of_steps),
 		CASE(shows_failures_cancelled_and_blocked),
+		CASE(shows_empty_blocks_of_a_failed_group),
 		CASE(shows_a_time_limit_that_was_tolerated),
 		CASE(shows_the_runs_time_limit),
 		CASE(shows_a_cancelled_run),

@@ -350,6 +350,35 @@ static void resume_goes_in_the_order_of_needs(void **state)
 		"succeeded");
 }
 
+/* What left no event and nobody needs was come by all the same. */
+static void resume_knows_what_came_before_those_with_needs(void **state)
+{
+	static const char text[] =
+		"{'name':'p','steps':[{'name':'g','limit':1,'group':["
+		"{'name':'e','foreach':[],'exec':['ok']},"
+		"{'name':'s','exec':['ok']},"
+		"{'name':'f','needs':['s'],'exec':['exit','1']},"
+		"{'name':'l','foreach':[],'exec':['ok']}],"
+		"'finally':[{'name':'y','exec':['ok']},{'name':'z',"
+		"'when':'steps.e.status == \\\"succeeded\\\" && "
+		"steps.l.status == \\\"succeeded\\\"','exec':['ok']}]}]}";
+	size_t total;
+
+	(void)state;
+	run(text);
+	total = fake.events_len;
+	for (size_t keep = 1; keep < total; keep++) {
+		start_over();
+		run(text);
+		fake_result_fini(&result);
+		result = fake_run(&fake, text, keep, NULL);
+		assert_int_equal(result.st, FLO_OK);
+		assert_string_equal(fake_error(&result, "path"), "g.f");
+		assert_int_equal(fake_state(&fake, "g.finally.z"),
+				 FLO__STATE_SUCCEEDED);
+	}
+}
+
 static void resume_names_the_time_limit(void **state)
 {
 	(void)state;
@@ -478,6 +507,7 @@ int main(void)
 		CASE(resume_of_nested_foreachs_ends_alike),
 		CASE(resume_runs_a_blocks_finally_once),
 		CASE(resume_goes_in_the_order_of_needs),
+		CASE(resume_knows_what_came_before_those_with_needs),
 		CASE(resume_names_the_time_limit),
 		CASE(resume_names_the_runs_time_limit),
 		CASE(resume_of_a_cancelled_run_keeps_what_had_ended),
