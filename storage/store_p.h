@@ -329,4 +329,27 @@ struct flo__walk {
 flo_status flo__reader_walk(struct flo__reader *reader, struct flo__walk *walk,
 			    flo_error *err);
 
+/* --- sweep.c --- */
+
+/* Directories below PATH.d that belong to no run. */
+struct flo__sweep {
+	struct flo__reader *reader;
+	struct flo__store *store; /* NULL: only look */
+
+	/* out */
+	uint64_t dirs; /* found, and removed if there is a store */
+	uint64_t left; /* what could not be looked at or removed */
+	flo_error why; /* of the first of them */
+};
+
+flo_status flo__sweep_files(struct flo__sweep *sweep, flo_error *err);
+/*
+ * Give each row number that has events and no run to @fn; it may delete them.
+ * FLO_CORRUPT if the table of runs is damaged, so that nobody can say.
+ */
+flo_status flo__sweep_events(struct flo__reader *reader,
+			     flo_status (*fn)(void *arg, int64_t row,
+					      flo_error *err),
+			     void *arg, flo_error *err);
+
 #endif
