@@ -66,7 +66,7 @@ flo_status flo__reader_events(struct flo__reader *reader, const char *id,
 			      void *arg, flo_error *err);
 /*
  * Check a run's hash chain, and that one that has ended does so with its
- * run.finished. FLO_CORRUPT names the first event that is wrong. The id is
+ * run.finished, which its row repeats. FLO_CORRUPT names the first event that is wrong. The id is
  * exact.
  */
 flo_status flo__reader_verify(struct flo__reader *reader, const char *id,

@@ -390,14 +390,14 @@ FLO_EXTERN flo_status flo_store_events(flo_store *store, const char *run_id,
 
 /** How good or bad it is what a check has found. */
 typedef enum flo_check_level {
-	FLO_CHECK_OK,
+	FLO_CHECK_OK,	   /* as it should be */
 	FLO_CHECK_NOTE,	   /* worth knowing; nothing has to be done */
 	FLO_CHECK_PROBLEM, /* runs fail by it, or something is lost */
 } flo_check_level;
 
 /** What a check has found. All of it is borrowed for the call. */
 typedef struct flo_check {
-	flo_check_level level;
+	flo_check_level level; /* how bad it is */
 	const char *name;   /* of the check: "integrity", "chain", "minder" */
 	const char *run;    /* the run that it is about, or NULL */
 	const char *text;   /* a sentence without its full stop */

@@ -155,6 +155,19 @@ static void a_row_that_was_changed_names_its_run(void **state)
 	assert_string_equal(found.runs, "a c ");
 }
 
+static void an_end_that_was_changed_names_its_run(void **state)
+{
+	three_ended(*state);
+	do_sql(*state, "UPDATE runs SET status ="
+		       " (SELECT status FROM runs WHERE id = 'b')"
+		       " WHERE id = 'a'");
+	assert_string_equal(look(*state).runs, "a ");
+	do_sql(*state, "UPDATE runs SET finished_json ="
+		       " replace(finished_json, '\"run\":', '\"ran\":')"
+		       " WHERE id = 'c'");
+	assert_string_equal(look(*state).runs, "a c ");
+}
+
 static void permissions_for_others_are_a_problem(void **state)
 {
 	struct fixture *f = *state;
@@ -331,6 +344,7 @@ int main(void)
 		STORE_TEST(an_event_that_was_changed_names_its_run),
 		STORE_TEST(an_event_that_is_gone_names_its_run),
 		STORE_TEST(a_row_that_was_changed_names_its_run),
+		STORE_TEST(an_end_that_was_changed_names_its_run),
 		STORE_TEST(permissions_for_others_are_a_problem),
 		STORE_TEST(garbage_in_any_page_is_told),
 		STORE_TEST(a_byte_in_a_body_is_told_with_its_run),
