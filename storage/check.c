@@ -325,11 +325,13 @@ out:
 				    : tell_error(l, "requests", NULL, st, &why);
 }
 
-static flo_status count_row(void *arg, int64_t row, flo_error *err)
+static flo_status note_events(void *arg, int64_t first, int64_t last,
+			      flo_error *err)
 {
-	(void)row;
+	(void)first;
+	(void)last;
 	(void)err;
-	++*(uint64_t *)arg;
+	*(bool *)arg = true;
 	return FLO_OK;
 }
 
@@ -337,22 +339,21 @@ static flo_status check_leftovers(struct looked *l)
 {
 	struct flo__sweep files = {.reader = l->reader, .why = FLO_ERROR_INIT};
 	flo_error why = FLO_ERROR_INIT;
-	uint64_t rows = 0;
+	bool events = false;
 	flo_status st;
 
-	TRY(flo__sweep_events(l->reader, count_row, &rows, &why));
+	TRY(flo__sweep_events(l->reader, note_events, &events, &why));
 	TRY(flo__sweep_files(&files, &why));
 	if (files.left != 0)
 		TRY(TELL(&l->check, PROBLEM, "leftovers", NULL,
 			 "check its permissions, and that it is no link", "%s",
 			 files.why.text));
-	if (rows != 0 || files.dirs != 0)
+	if (events || files.dirs != 0)
 		st = TELL(&l->check, NOTE, "leftovers", NULL,
 			  "flowctl prune --sweep",
-			  "%llu directories and the events of %llu runs belong "
-			  "to no run any more",
+			  "%llu directories%s belong to no run any more",
 			  (unsigned long long)files.dirs,
-			  (unsigned long long)rows);
+			  events ? ", and events," : "");
 	else if (files.left == 0)
 		st = TELL(&l->check, OK, "leftovers", NULL, NULL,
 			  "nothing belongs to no run");

@@ -197,8 +197,8 @@ out:
 struct leftover {
 	struct flo__store *store;
 	struct flo__prune *prune;
-	int64_t row;
-	int changes; /* of the last batch */
+	int64_t first, last; /* row numbers */
+	int changes;	     /* of the last batch */
 };
 
 static flo_status delete_events(struct flo__store *store, void *arg,
@@ -210,9 +210,9 @@ static flo_status delete_events(struct flo__store *store, void *arg,
 
 	TRY(flo__store_begin(store, err));
 	TRY(flo__conn_get(&store->db, FLO__SQL_EVENT_DELETE, err, &stmt));
-	sqlite3_bind_int64(stmt, 1, FLO__EVENT_ID(left->row, 0));
+	sqlite3_bind_int64(stmt, 1, FLO__EVENT_ID(left->first, 0));
 	sqlite3_bind_int64(stmt, 2,
-			   FLO__EVENT_ID(left->row, FLO__EVENT_SEQ_MAX));
+			   FLO__EVENT_ID(left->last, FLO__EVENT_SEQ_MAX));
 	sqlite3_bind_int(stmt, 3, BATCH_EVENTS);
 	TRY(flo__conn_run(&store->db, stmt, err));
 	left->changes = sqlite3_changes(store->db.sqlite);
@@ -223,14 +223,16 @@ out:
 	return st;
 }
 
-static flo_status drop_events(void *arg, int64_t row, flo_error *err)
+static flo_status drop_events(void *arg, int64_t first, int64_t last,
+			      flo_error *err)
 {
 	struct leftover *left = arg;
 	flo_status st = FLO_OK;
 
 	if (left->store == NULL)
 		return FLO_OK;
-	left->row = row;
+	left->first = first;
+	left->last = last;
 	do {
 		TRY(flo__writer_call(left->store, delete_events, left, err));
 		left->prune->events += (uint64_t)left->changes;

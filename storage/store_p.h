@@ -344,12 +344,19 @@ struct flo__sweep {
 
 flo_status flo__sweep_files(struct flo__sweep *sweep, flo_error *err);
 /*
- * Give each row number that has events and no run to @fn; it may delete them.
- * FLO_CORRUPT if the table of runs is damaged, so that nobody can say.
+ * Writer only, in the transaction that creates run @id: what an earlier run of
+ * that name has left is not the new one's.
+ */
+flo_status flo__sweep_before(struct flo__store *store, const char *id,
+			     flo_error *err);
+/*
+ * Give each range of row numbers that have events (at least the first) and no
+ * run to @fn; it may delete them. FLO_CORRUPT if the table of runs is damaged,
+ * so that nobody can say.
  */
 flo_status flo__sweep_events(struct flo__reader *reader,
-			     flo_status (*fn)(void *arg, int64_t row,
-					      flo_error *err),
+			     flo_status (*fn)(void *arg, int64_t first,
+					      int64_t last, flo_error *err),
 			     void *arg, flo_error *err);
 
 #endif

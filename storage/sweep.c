@@ -13,7 +13,8 @@
  * look into the table and the last unlink() a new run could own the name. So
  * the look and a rename() into PATH.d/trash are one under the right to write,
  * without which nobody creates a run; what is in the trash is nobody's for
- * ever, and is removed at leisure. Refused: holding the right to write while
+ * ever, and is removed at leisure. Who creates a run moves away, in the same
+ * way, what an earlier one of that name has left. Refused: holding the right to write while
  * files are removed, which may take minutes.
  *
  * Note: why no path is followed
@@ -191,7 +192,7 @@ static size_t empty_round(struct flo__sweep *sweep, int trash, bool last)
 		errnum = drop_one(trash, entry->d_name);
 		if (errnum == 0)
 			gone++;
-		else if (last)
+		else if (last && errnum != ENOTEMPTY) /* another prune's */
 			note_left(sweep, errnum, TRASH, entry->d_name);
 	}
 	closedir(dir);
@@ -389,6 +390,53 @@ out:
 	return st;
 }
 
+/* --- a new run --- */
+
+/* PATH.d/@kind/@id, if there is one, goes into the trash. */
+static flo_status clear_one(struct flo__store *store, const char *kind,
+			    const char *id, flo_error *err)
+{
+	char name[17], path[128];
+	int files, dir = -1, trash = -1;
+	flo_status st = FLO_OK;
+
+	files = open(store->files, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/%.64s", kind, id);
+	if (files < 0 || faccessat(files, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		goto out;
+	dir = open_dir(files, kind);
+	if (mkdirat(files, TRASH, 0700) == 0 || errno == EEXIST)
+		trash = open_dir(files, TRASH);
+	random_name(name);
+	if (dir < 0 || trash < 0 || renameat(dir, id, trash, name) != 0)
+		st = flo_error_sys(err, errno,
+				   "%s/%s is left of a run that was deleted, "
+				   "and cannot be moved away",
+				   store->files, path);
+out:
+	if (trash >= 0)
+		close(trash);
+	if (dir >= 0)
+		close(dir);
+	if (files >= 0)
+		close(files);
+	return st;
+}
+
+flo_status flo__sweep_before(struct flo__store *store, const char *id,
+			     flo_error *err)
+{
+	flo_status st;
+
+	REQUIRE(store->writing);
+	if (!is_run_id(id))
+		return FLO_OK;
+	TRY(clear_one(store, "logs", id, err));
+	TRY(clear_one(store, "work", id, err));
+out:
+	return st;
+}
+
 /* --- events --- */
 
 /*
@@ -414,59 +462,58 @@ out:
 	return st;
 }
 
-/* The first row number from @from on that has events; 0: none. */
-static flo_status next_row(struct flo__conn *db, int64_t from, flo_error *err,
-			   int64_t *ret_row)
+/* A number that a statement with one parameter gives; 0 for none. */
+static flo_status ask(struct flo__conn *db, enum flo__sql which, int64_t with,
+		      flo_error *err, int64_t *ret)
 {
 	sqlite3_stmt *stmt = NULL;
 	bool row = false;
 	flo_status st;
 
-	TRY(flo__conn_get(db, FLO__SQL_EVENT_NEXT, err, &stmt));
-	sqlite3_bind_int64(stmt, 1, FLO__EVENT_ID(from, 0));
+	TRY(flo__conn_get(db, which, err, &stmt));
+	sqlite3_bind_int64(stmt, 1, with);
 	TRY(flo__conn_step(db, stmt, err, &row));
-	*ret_row = row ? sqlite3_column_int64(stmt, 0) : 0;
-out:
-	flo__conn_done(stmt);
-	return st;
-}
-
-static flo_status has_run(struct flo__conn *db, int64_t row, flo_error *err,
-			  bool *ret)
-{
-	sqlite3_stmt *stmt = NULL;
-	flo_status st;
-
-	TRY(flo__conn_get(db, FLO__SQL_RUN_ENDED, err, &stmt));
-	sqlite3_bind_int64(stmt, 1, row);
-	TRY(flo__conn_step(db, stmt, err, ret));
+	*ret = row ? sqlite3_column_int64(stmt, 0) : 0;
 out:
 	flo__conn_done(stmt);
 	return st;
 }
 
 /*
- * The order of the two looks matters: a run's row is there before its first
- * event, and its number never comes again. So events that are seen, and then
- * no row, are of a run that was deleted.
+ * Note: why the events of no run are nobody's for ever
+ *
+ * A run's row is committed before its first event, and its number is never
+ * given twice. `end` is the highest number that had events at first; so each
+ * number up to it has been given. Whichever of them has no row when that is
+ * asked, afterwards, was deleted and stays so, however long it takes until its
+ * events are. Above `end` nothing is known, and nothing is touched.
  */
 flo_status flo__sweep_events(struct flo__reader *reader,
-			     flo_status (*fn)(void *arg, int64_t row,
-					      flo_error *err),
+			     flo_status (*fn)(void *arg, int64_t first,
+					      int64_t last, flo_error *err),
 			     void *arg, flo_error *err)
 {
-	int64_t row = 0;
-	bool has = false;
+	int64_t row = 0, end = 0, run = 0;
 	flo_status st;
 
 	TRY(check_counts(&reader->db, err));
-	while (row < FLO__RUN_ROW_MAX) {
-		TRY(next_row(&reader->db, row + 1, err, &row));
-		if (row == 0)
+	TRY(ask(&reader->db, FLO__SQL_EVENT_LAST, 0, err, &end));
+	if (end > FLO__RUN_ROW_MAX)
+		end = FLO__RUN_ROW_MAX;
+	for (;;) {
+		int64_t last = end;
+
+		TRY(ask(&reader->db, FLO__SQL_EVENT_NEXT,
+			FLO__EVENT_ID(row + 1, 0), err, &row));
+		if (row < 1 || row > end)
 			break;
-		TRY(has_run(&reader->db, row, err, &has));
-		if (!has)
-			TRY(fn(arg, row, err));
+		TRY(ask(&reader->db, FLO__SQL_RUN_FROM, row, err, &run));
+		if (run == row)
+			continue;
+		if (run != 0 && run <= end)
+			last = run - 1;
+		TRY(fn(arg, row, last, err));
+		row = last;
 	}
 out:
 	return st;

@@ -79,10 +79,11 @@ static void only_what_has_ended_goes(void **state)
 	alive = create_run(j, "r");
 	OK(append(j, alive, FLO__EVENT_RUN_STARTED));
 	OK(wait_durable(j, alive, 1));
+	make_ended(j, "d", 0, FLO__STATE_CANCELLED);
 	p.arg = &named;
 	must_prune(*state, &p);
-	assert_string_equal(named.text, "c b a ");
-	assert_int_equal(p.events, 12);
+	assert_string_equal(named.text, "d c b a ");
+	assert_int_equal(p.events, 14);
 	assert_int_equal(p.owned, 0);
 	assert_int_equal(ask_sql(*state, "SELECT count(*) FROM runs"), 2);
 	assert_int_equal(ask_sql(*state, "SELECT count(*) FROM events"), 2);
@@ -234,6 +235,22 @@ static void directories_of_nobody_are_removed(void **state)
 	assert_false(is_there(*state, "trash/0123"));
 }
 
+static void a_name_that_comes_back_has_no_old_files(void **state)
+{
+	struct flo__journal *j;
+
+	three_ended(*state);
+	make_dir(*state, "logs");
+	make_dir(*state, "logs/a");
+	make_dir(*state, "logs/gone");
+	make_file(*state, "logs/gone/3.log");
+	j = open_store(*state, FLO__STORE_NONE);
+	make_ended(j, "gone", 1, FLO__STATE_SUCCEEDED);
+	assert_false(is_there(*state, "logs/gone"));
+	assert_true(is_there(*state, "logs/a"));
+	flo__store_close(j);
+}
+
 /* --- what steps leave --- */
 
 static void links_are_not_followed(void **state)
@@ -371,6 +388,7 @@ int main(void)
 		STORE_TEST(events_without_a_run_are_swept),
 		STORE_TEST(a_damaged_list_of_runs_costs_no_events),
 		STORE_TEST(directories_of_nobody_are_removed),
+		STORE_TEST(a_name_that_comes_back_has_no_old_files),
 		STORE_TEST(links_are_not_followed),
 		STORE_TEST(deep_and_closed_directories_are_removed),
 		STORE_TEST(an_engine_goes_on_meanwhile),
