@@ -124,6 +124,29 @@ static flo_status make_result(const struct flo__prune *prune, bool dry_run,
 	return st;
 }
 
+static flo_status open_for_writing(const char *path, flo_error *err,
+				   struct flo__journal **ret_journal)
+{
+	struct flo__reader *reader = NULL;
+	flo_error first = FLO_ERROR_INIT;
+	flo_status st;
+
+	/* Opened for writing it would be made. The reader does not stay: where
+	 * there is no room it may be one that must not see changes. */
+	st = flo__reader_open(path, &first, &reader);
+	flo__reader_close(reader);
+	if (st == FLO_OK) {
+		flo_error_clear(&first);
+		st = flo__store_open(path, FLO__STORE_POWER, &first,
+				     ret_journal);
+	}
+	if (st == FLO_FULL)
+		return flo__store_open_lean(path, err, ret_journal);
+	if (st != FLO_OK && err != NULL)
+		*err = first;
+	return st;
+}
+
 static flo_status prune_at(const char *path,
 			   const struct flo_prune_options *options,
 			   flo_error *err, flo_value **ret_result)
@@ -139,10 +162,9 @@ static flo_status prune_at(const char *path,
 	if (runs == NULL)
 		goto out;
 	TRY(read_options(options, &prune, err));
-	/* opened for writing it would be made */
-	TRY(flo__reader_open(path, err, &reader));
 	if (!options->dry_run)
-		TRY(flo__store_open(path, FLO__STORE_POWER, err, &journal));
+		TRY(open_for_writing(path, err, &journal));
+	TRY(flo__reader_open(path, err, &reader));
 	TRY(flo__store_prune(reader, journal, &prune, err));
 	st = make_result(&prune, options->dry_run, runs, ret_result);
 	runs = NULL;

@@ -89,6 +89,45 @@ static flo_status consider(void *arg, const struct flo__run_row *row)
 	return add_pick(picks, row);
 }
 
+/* --- on a full disk --- */
+
+/*
+ * Note: deleting takes room
+ *
+ * Every change goes to the WAL first, and a full disk is when people prune.
+ * So the ballast pays here too, once: for the rows, which are small. If it does
+ * not reach for the events, files are removed before them and not after; what
+ * they give back, the second attempt has.
+ */
+struct attempt {
+	flo_status (*fn)(struct flo__store *store, void *arg, flo_error *err);
+	void *arg;
+};
+
+static flo_status do_attempt(struct flo__store *store, void *arg,
+			     flo_error *err)
+{
+	const struct attempt *attempt = arg;
+	flo_error first = FLO_ERROR_INIT;
+	flo_status st = attempt->fn(store, attempt->arg, &first);
+
+	if (st == FLO_FULL && flo__ballast_give_up(store))
+		return attempt->fn(store, attempt->arg, err);
+	if (st != FLO_OK && err != NULL)
+		*err = first;
+	return st;
+}
+
+static flo_status call(struct flo__store *store,
+		       flo_status (*fn)(struct flo__store *store, void *arg,
+					flo_error *err),
+		       void *arg, flo_error *err)
+{
+	struct attempt attempt = {fn, arg};
+
+	return flo__writer_call(store, do_attempt, &attempt, err);
+}
+
 /* --- rows --- */
 
 struct batch {
@@ -108,6 +147,7 @@ static flo_status delete_row(struct flo__store *store, struct pick *pick,
 	int64_t row = 0;
 	flo_status st;
 
+	pick->row = 0; /* of an attempt before */
 	TRY(flo__conn_get(&store->db, FLO__SQL_RUN_BRIEF, err, &stmt));
 	sqlite3_bind_text(stmt, 1, pick->id, -1, SQLITE_STATIC);
 	TRY(flo__conn_step(&store->db, stmt, err, &found));
@@ -181,7 +221,7 @@ static flo_status delete_picks(struct flo__store *store, struct picks *picks,
 		batch.at = picks->at + i;
 		batch.len = left < BATCH_RUNS ? left : BATCH_RUNS;
 		if (store != NULL)
-			TRY(flo__writer_call(store, delete_rows, &batch, err));
+			TRY(call(store, delete_rows, &batch, err));
 		for (size_t j = i; j < i + batch.len; j++) {
 			picks->prune->owned += picks->at[j].owned;
 			if (store == NULL || picks->at[j].deleted)
@@ -234,7 +274,7 @@ static flo_status drop_events(void *arg, int64_t first, int64_t last,
 	left->first = first;
 	left->last = last;
 	do {
-		TRY(flo__writer_call(left->store, delete_events, left, err));
+		TRY(call(left->store, delete_events, left, err));
 		left->prune->events += (uint64_t)left->changes;
 	} while (left->changes == BATCH_EVENTS);
 out:
@@ -261,22 +301,50 @@ out:
 	return st;
 }
 
-static flo_status sweep(struct flo__reader *reader, struct flo__store *store,
-			struct flo__prune *prune, flo_error *err)
+static flo_status sweep_rows(struct flo__reader *reader,
+			     struct flo__store *store, struct flo__prune *prune,
+			     flo_error *err)
 {
 	struct leftover left = {.store = store, .prune = prune};
-	struct flo__sweep files = {.reader = reader,
-				   .store = store,
-				   .why = FLO_ERROR_INIT};
 	flo_status st;
 
 	TRY(flo__sweep_events(reader, drop_events, &left, err));
 	if (store != NULL)
-		TRY(flo__writer_call(store, drop_stale, NULL, err));
-	TRY(flo__sweep_files(&files, err));
+		TRY(call(store, drop_stale, NULL, err));
+out:
+	return st;
+}
+
+static flo_status sweep_dirs(struct flo__reader *reader,
+			     struct flo__store *store, struct flo__prune *prune,
+			     flo_error *err)
+{
+	struct flo__sweep files = {.reader = reader,
+				   .store = store,
+				   .why = FLO_ERROR_INIT};
+	flo_status st = flo__sweep_files(&files, err);
+
 	prune->dirs = files.dirs;
 	prune->left = files.left;
 	prune->why = files.why;
+	return st;
+}
+
+static flo_status sweep(struct flo__reader *reader, struct flo__store *store,
+			struct flo__prune *prune, flo_error *err)
+{
+	flo_error first = FLO_ERROR_INIT;
+	flo_status rows = sweep_rows(reader, store, prune, &first);
+	flo_status st;
+
+	if (rows != FLO_OK && rows != FLO_FULL) {
+		if (err != NULL)
+			*err = first;
+		return rows;
+	}
+	TRY(sweep_dirs(reader, store, prune, err));
+	if (rows == FLO_FULL)
+		st = sweep_rows(reader, store, prune, err);
 out:
 	return st;
 }

@@ -23,6 +23,12 @@ enum flo__store_durability {
 flo_status flo__store_open(const char *path,
 			   enum flo__store_durability durability,
 			   flo_error *err, struct flo__journal **ret_journal);
+/*
+ * The same for who is about to make room on a full disk: gives the ballast up
+ * first and does not make it again. At FLO__STORE_POWER.
+ */
+flo_status flo__store_open_lean(const char *path, flo_error *err,
+				struct flo__journal **ret_journal);
 /* Requires: every run journal is closed. NULL is allowed. */
 void flo__store_close(struct flo__journal *journal);
 

@@ -127,6 +127,7 @@ struct flo__store {
 	enum flo__store_durability durability;
 	int lock_fd; /* PATH.lock: see lease_p.h */
 	struct flo__owner owner;
+	bool lean; /* opened on a full disk: without the ballast */
 
 	/* writer only, once it runs */
 	struct flo__conn db;
