@@ -67,6 +67,8 @@ extern const struct cli_verb cli_verb_events;
 extern const struct cli_verb cli_verb_logs;
 extern const struct cli_verb cli_verb_resume;
 extern const struct cli_verb cli_verb_cancel;
+extern const struct cli_verb cli_verb_prune;
+extern const struct cli_verb cli_verb_doctor;
 extern const struct cli_verb cli_verb_version;
 extern const struct cli_verb cli_verb_help;
 

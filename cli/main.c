@@ -25,6 +25,8 @@ const struct cli_verb *const cli_verbs[] = {
 	&cli_verb_show,
 	&cli_verb_events,
 	&cli_verb_logs,
+	&cli_verb_prune,
+	&cli_verb_doctor,
 	&cli_verb_version,
 	&cli_verb_help,
 	NULL,

@@ -59,6 +59,37 @@ static const char *const texts[] = {
 	[FLO__SQL_EVENT_WALK] =
 		"SELECT id & 4294967295, kind, body, hash FROM events"
 		" WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+	[FLO__SQL_INTEGRITY] = "PRAGMA integrity_check(20)",
+	[FLO__SQL_VERSION] = "PRAGMA user_version",
+	/* the same twice, from the table and from its index: where one of the
+	   two is damaged, the other still has the names */
+	[FLO__SQL_RUN_IDS] = "SELECT run, id FROM runs NOT INDEXED",
+	[FLO__SQL_RUN_IDS_INDEXED] =
+		"SELECT run, id FROM runs INDEXED BY sqlite_autoindex_runs_1",
+	[FLO__SQL_RUN_COUNTS] =
+		"SELECT (SELECT count(*) FROM runs NOT INDEXED),"
+		" (SELECT count(*) FROM runs"
+		" INDEXED BY sqlite_autoindex_runs_1)",
+	[FLO__SQL_RUN_BRIEF] =
+		"SELECT run, status, finished_us FROM runs WHERE id = ?1",
+	[FLO__SQL_RUN_DELETE] = "DELETE FROM runs WHERE run = ?1",
+	[FLO__SQL_REQUEST_STALE] =
+		"SELECT count(*) FROM requests WHERE run NOT IN"
+		" (SELECT run FROM runs WHERE finished_us = 0)",
+	[FLO__SQL_REQUEST_SWEEP] =
+		"DELETE FROM requests WHERE run NOT IN"
+		" (SELECT run FROM runs WHERE finished_us = 0)",
+	[FLO__SQL_LEASE_SWEEP] = "DELETE FROM leases WHERE run NOT IN"
+				 " (SELECT run FROM runs)",
+	[FLO__SQL_EVENT_NEXT] = "SELECT id >> 32 FROM events WHERE id >= ?1"
+				" ORDER BY id LIMIT 1",
+	[FLO__SQL_EVENT_LAST] = "SELECT max(id) >> 32 FROM events WHERE ?1 = 0",
+	[FLO__SQL_RUN_FROM] = "SELECT min(run) FROM runs WHERE run >= ?1",
+	[FLO__SQL_EVENT_DELETE] =
+		"DELETE FROM events WHERE id IN (SELECT id FROM events"
+		" WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3)",
+	[FLO__SQL_FREE_BYTES] = "SELECT freelist_count * page_size"
+				" FROM pragma_freelist_count, pragma_page_size",
 };
 
 _Static_assert(sizeof(texts) / sizeof(texts[0]) == FLO__SQL_COUNT,

@@ -64,6 +64,16 @@ void flo__owner_init(struct flo__owner *owner)
 	owner->starttime = process_starttime("/proc/self/stat");
 }
 
+bool flo__owner_is_alive(const struct flo__owner *owner)
+{
+	char boot_id[sizeof(owner->boot_id)], path[64];
+
+	read_boot_id(boot_id, sizeof(boot_id));
+	snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)owner->pid);
+	return strcmp(owner->boot_id, boot_id) == 0 &&
+	       process_starttime(path) == owner->starttime;
+}
+
 /* Whether the owner that the lease of @row names has ended. */
 static bool owner_is_gone(struct flo__conn *db, int64_t row)
 {

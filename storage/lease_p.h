@@ -32,6 +32,8 @@ struct flo__owner {
 };
 
 void flo__owner_init(struct flo__owner *owner);
+/* Whether that very process is here and has not ended. */
+bool flo__owner_is_alive(const struct flo__owner *owner);
 
 /*
  * Open PATH.lock for reading; with @create make it, 0600, and open it for

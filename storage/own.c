@@ -186,6 +186,7 @@ static flo_status do_create(struct flo__store *store, void *arg, flo_error *err)
 
 	TRY(flo__store_begin(store, err));
 	TRY(insert_run(store, &run->record, err));
+	TRY(flo__sweep_before(store, run->record.id, err));
 	pthread_mutex_lock(&store->lock); /* enlist() compares it */
 	run->row = sqlite3_last_insert_rowid(store->db.sqlite);
 	pthread_mutex_unlock(&store->lock);

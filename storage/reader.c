@@ -67,7 +67,7 @@ out:
 
 /*
  * SQLite's WAL wants to write a little even for readers (PATH-shm). Where it
- * may not, the database alone is all there is, if no WAL goes with it.
+ * may not, or cannot on a full disk, the database alone is all there is, if no WAL goes with it.
  */
 static flo_status connect_immutable(struct flo__reader *reader, flo_error *err,
 				    int *ret_version)
@@ -98,8 +98,9 @@ static flo_status connect_any(struct flo__reader *reader, flo_error *err)
 
 	st = connect(reader, reader->path, SQLITE_OPEN_NOFOLLOW, &why,
 		     &version);
-	if ((st == FLO_SYSTEM || st == FLO_READONLY) &&
-	    access(reader->path, R_OK) == 0)
+	if (((st == FLO_SYSTEM || st == FLO_READONLY) &&
+	     access(reader->path, R_OK) == 0) ||
+	    (st == FLO_FULL && !has_wal(reader->path)))
 		st = connect_immutable(reader, err, &version);
 	else if (st != FLO_OK)
 		flo_error_set(err, st, "%s", why.text);

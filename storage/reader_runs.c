@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 
+#include <string.h>
+
 #define PAGE_RUNS 128
 
 struct listed {
@@ -151,9 +153,54 @@ out:
 	return st;
 }
 
+/* Whether an event is the one that the row of an ended run repeats. */
+struct repeated {
+	const char *json;
+	size_t len;
+	bool is_last; /* of the event that was seen last */
+};
+
+static flo_status compare(void *arg, const char *json, size_t len,
+			  flo_error *err)
+{
+	struct repeated *repeated = arg;
+
+	(void)err;
+	repeated->is_last =
+		len == repeated->len && memcmp(json, repeated->json, len) == 0;
+	return FLO_OK;
+}
+
+/* A row that has changed makes `runs` and `resume` tell another end. */
+static flo_status check_row(const struct flo__run_row *run,
+			    const struct flo__walk *walk,
+			    const struct repeated *repeated, flo_error *err)
+{
+	struct flo__strbuf status = FLO__STRBUF_INIT;
+	flo_status st;
+
+	if (walk->kind != FLO__EVENT_RUN_FINISHED)
+		return flo_error_set(
+			err, FLO_CORRUPT,
+			"run %s has ended, but its events after %llu "
+			"are missing",
+			run->record.id, (unsigned long long)walk->seq);
+	flo__strbuf_addf(&status, "\"status\":\"%s\"",
+			 flo__state_text(run->status));
+	st = flo__strbuf_status(&status);
+	if (st == FLO_OK && (!repeated->is_last ||
+			     strstr(run->finished_json, status.data) == NULL))
+		st = flo_error_set(err, FLO_CORRUPT,
+				   "its row tells another end than its last "
+				   "event");
+	flo__strbuf_fini(&status);
+	return st;
+}
+
 flo_status flo__reader_verify(struct flo__reader *reader, const char *id,
 			      flo_error *err)
 {
+	struct repeated repeated = {.json = NULL};
 	struct flo__walk walk = {.row = 0};
 	struct flo__run_row run;
 	void *mem = NULL;
@@ -161,13 +208,15 @@ flo_status flo__reader_verify(struct flo__reader *reader, const char *id,
 
 	TRY(flo__reader_row(reader, id, err, &walk.row, &run, &mem));
 	walk.record = &run.record;
+	if (run.finished_json != NULL) {
+		repeated.json = run.finished_json;
+		repeated.len = strlen(run.finished_json);
+		walk.fn = compare;
+		walk.arg = &repeated;
+	}
 	TRY(flo__reader_walk(reader, &walk, err));
-	if (run.finished_us != 0 && walk.kind != FLO__EVENT_RUN_FINISHED)
-		st = flo_error_set(
-			err, FLO_CORRUPT,
-			"run %s has ended, but its events after %llu "
-			"are missing",
-			id, (unsigned long long)walk.seq);
+	if (run.finished_us != 0)
+		st = check_row(&run, &walk, &repeated, err);
 out:
 	flo__free(mem);
 	return st;

@@ -11,6 +11,7 @@
  *                 (lease_p.h). Never deleted, not even when unused: whoever
  *                 deletes a lock file locks nobody out of the next one
  *   PATH.d/       0700; logs and other files of runs
+ *   PATH.d/trash  what is being removed (sweep.c)
  *   PATH.d/ballast  1 MiB that is given back when the disk is full
  *
  * TABLES

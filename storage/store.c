@@ -46,6 +46,8 @@ static flo_status open_database(struct flo__store *store, flo_error *err)
 {
 	flo_status st;
 
+	store->ballast = store->lean;
+	flo__ballast_give_up(store);
 	TRY(flo__store_create(store->path, err));
 	TRY(flo__conn_open(&store->db, store->path,
 			   SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, err));
@@ -55,6 +57,8 @@ static flo_status open_database(struct flo__store *store, flo_error *err)
 	/* the file remembers it, unless somebody has changed it by hand */
 	TRY(flo__conn_exec(&store->db, "PRAGMA journal_mode = WAL", err));
 	TRY(flo__path_mkdir(store->files, err));
+	if (store->lean)
+		goto out;
 	st = flo__ballast_make(store, err);
 	if (st != FLO_FULL) {
 		/* without a ballast a full disk costs the last events: no
@@ -108,9 +112,9 @@ static void free_store(struct flo__store *store)
 	flo__free(store);
 }
 
-flo_status flo__store_open(const char *path,
-			   enum flo__store_durability durability,
-			   flo_error *err, struct flo__journal **ret_journal)
+static flo_status open_store(const char *path,
+			     enum flo__store_durability durability, bool lean,
+			     flo_error *err, struct flo__journal **ret_journal)
 {
 	struct flo__store *store = flo__calloc(1, sizeof(*store));
 	flo_status st = FLO_NOMEM;
@@ -119,6 +123,7 @@ flo_status flo__store_open(const char *path,
 	if (store == NULL)
 		return flo_error_set(err, st, "%s", flo_status_text(st));
 	init(store, durability);
+	store->lean = lean;
 	TRY(flo__path_resolve(path, true, err, &store->path));
 	store->db.path = store->path;
 	store->files = flo__path_with(store->path, ".d");
@@ -141,6 +146,19 @@ out:
 	if (store != NULL)
 		free_store(store);
 	return st;
+}
+
+flo_status flo__store_open(const char *path,
+			   enum flo__store_durability durability,
+			   flo_error *err, struct flo__journal **ret_journal)
+{
+	return open_store(path, durability, false, err, ret_journal);
+}
+
+flo_status flo__store_open_lean(const char *path, flo_error *err,
+				struct flo__journal **ret_journal)
+{
+	return open_store(path, FLO__STORE_POWER, true, err, ret_journal);
 }
 
 void flo__store_close(struct flo__journal *journal)

@@ -4,6 +4,8 @@
 #ifndef FLO_STORAGE_STORE_H
 #define FLO_STORAGE_STORE_H
 
+#include <flo/engine.h>
+
 #include "engine/journal.h"
 
 enum flo__store_durability {
@@ -21,6 +23,12 @@ enum flo__store_durability {
 flo_status flo__store_open(const char *path,
 			   enum flo__store_durability durability,
 			   flo_error *err, struct flo__journal **ret_journal);
+/*
+ * The same for who is about to make room on a full disk: gives the ballast up
+ * first and does not make it again. At FLO__STORE_POWER.
+ */
+flo_status flo__store_open_lean(const char *path, flo_error *err,
+				struct flo__journal **ret_journal);
 /* Requires: every run journal is closed. NULL is allowed. */
 void flo__store_close(struct flo__journal *journal);
 
@@ -64,10 +72,54 @@ flo_status flo__reader_events(struct flo__reader *reader, const char *id,
 			      void *arg, flo_error *err);
 /*
  * Check a run's hash chain, and that one that has ended does so with its
- * run.finished. FLO_CORRUPT names the first event that is wrong. The id is
+ * run.finished, which its row repeats. FLO_CORRUPT names the first event that is wrong. The id is
  * exact.
  */
 flo_status flo__reader_verify(struct flo__reader *reader, const char *id,
 			      flo_error *err);
+
+/* --- check.c --- */
+
+/*
+ * Tell @fn all that can be told of the store at @path, as flo_store_check()
+ * promises. Writes nothing. FLO_NOMEM; damage is no failure.
+ */
+flo_status flo__store_check(const char *path, flo_check_fn fn, void *arg,
+			    flo_error *err);
+/* Tell one thing; the text is formatted. @run and @remedy may be NULL. */
+flo_status flo__check_tell(flo_check_fn fn, void *arg, flo_check_level level,
+			   const char *name, const char *run,
+			   const char *remedy, const char *format, ...)
+	FLO_PRINTF(7, 8);
+
+/* --- prune.c --- */
+
+/* Which runs are to go, and what became of it. */
+struct flo__prune {
+	int64_t before_us; /* ended earlier than that; INT64_MAX: whenever */
+	uint64_t keep;	   /* but for the newest so many */
+	unsigned states;   /* a bit for each enum flo__state */
+	bool runs;	   /* false: delete no run, only sweep */
+	/* Of each run that is deleted (or would be); @row lasts for the call. */
+	flo_status (*fn)(void *arg, const struct flo__run_row *row);
+	void *arg;
+
+	/* out */
+	uint64_t owned;	 /* ended runs that an engine still tidies up */
+	uint64_t events; /* deleted; of deleted runs, not by a dry run */
+	uint64_t dirs;	 /* of files: removed, or that belong to nobody */
+	uint64_t left;	 /* files and directories that could not be removed */
+	flo_error why;	 /* of the first of them */
+	int64_t free;	 /* bytes in the file for later runs */
+};
+
+/*
+ * Delete runs that have ended, and what belongs to no run. With @journal NULL
+ * only look. Blocks, and lets others write in between. FLO_NOTFOUND: there is
+ * no store; FLO_CORRUPT: nothing more was deleted; and others.
+ */
+flo_status flo__store_prune(struct flo__reader *reader,
+			    struct flo__journal *journal,
+			    struct flo__prune *prune, flo_error *err);
 
 #endif

@@ -127,6 +127,7 @@ struct flo__store {
 	enum flo__store_durability durability;
 	int lock_fd; /* PATH.lock: see lease_p.h */
 	struct flo__owner owner;
+	bool lean; /* opened on a full disk: without the ballast */
 
 	/* writer only, once it runs */
 	struct flo__conn db;
@@ -328,5 +329,35 @@ struct flo__walk {
 /* No transaction is open while @walk->fn runs, however long it takes. */
 flo_status flo__reader_walk(struct flo__reader *reader, struct flo__walk *walk,
 			    flo_error *err);
+
+/* --- sweep.c --- */
+
+/* Directories below PATH.d that belong to no run. */
+struct flo__sweep {
+	struct flo__reader *reader;
+	struct flo__store *store; /* NULL: only look */
+
+	/* out */
+	uint64_t dirs; /* found, and removed if there is a store */
+	uint64_t left; /* what could not be looked at or removed */
+	flo_error why; /* of the first of them */
+};
+
+flo_status flo__sweep_files(struct flo__sweep *sweep, flo_error *err);
+/*
+ * Writer only, in the transaction that creates run @id: what an earlier run of
+ * that name has left is not the new one's.
+ */
+flo_status flo__sweep_before(struct flo__store *store, const char *id,
+			     flo_error *err);
+/*
+ * Give each range of row numbers that have events (at least the first) and no
+ * run to @fn; it may delete them. FLO_CORRUPT if the table of runs is damaged,
+ * so that nobody can say.
+ */
+flo_status flo__sweep_events(struct flo__reader *reader,
+			     flo_status (*fn)(void *arg, int64_t first,
+					      int64_t last, flo_error *err),
+			     void *arg, flo_error *err);
 
 #endif

@@ -386,6 +386,90 @@ FLO_EXTERN flo_status flo_store_events(flo_store *store, const char *run_id,
 				       flo_event_fn fn, void *arg,
 				       flo_error *err);
 
+/* Looking after a store. */
+
+/** How good or bad it is what a check has found. */
+typedef enum flo_check_level {
+	FLO_CHECK_OK,	   /* as it should be */
+	FLO_CHECK_NOTE,	   /* worth knowing; nothing has to be done */
+	FLO_CHECK_PROBLEM, /* runs fail by it, or something is lost */
+} flo_check_level;
+
+/** What a check has found. All of it is borrowed for the call. */
+typedef struct flo_check {
+	flo_check_level level; /* how bad it is */
+	const char *name;   /* of the check: "integrity", "chain", "minder" */
+	const char *run;    /* the run that it is about, or NULL */
+	const char *text;   /* a sentence without its full stop */
+	const char *remedy; /* what a person can do, or NULL */
+} flo_check;
+
+/** Get a finding, in the thread of who asked. It must not use the store. */
+typedef void (*flo_check_fn)(const flo_check *check, void *arg);
+
+/**
+ * Look the store at @path (NULL: the default) over and give each finding to
+ * @fn with @arg: files, format, SQLite's own check, the hash chain of every
+ * run, owners, requests, what crashes left behind, disk and file system. Works
+ * where there is no store, where it cannot be written, and while engines write.
+ * Nothing is changed. Reads all of the store.
+ *
+ * Returns FLO_OK when all was looked at, whatever was found; FLO_NOMEM.
+ */
+FLO_EXTERN flo_status flo_store_check(const char *path, flo_check_fn fn,
+				      void *arg, flo_error *err);
+
+/**
+ * Find out whether this machine has what runs need: flo-minder (@minder NULL:
+ * found as flo_engine_options says), of which one is started to run a program,
+ * and what the kernel and its limits offer. Findings go to @fn with @arg.
+ *
+ * Requires: called from an ordinary thread, which blocks.
+ * Returns FLO_OK when all was looked at, whatever was found; FLO_NOMEM.
+ */
+FLO_EXTERN flo_status flo_machine_check(const char *minder, flo_check_fn fn,
+					void *arg, flo_error *err);
+
+/**
+ * Which runs flo_store_prune() deletes: those that fit all that is given, of
+ * older_than, status and keep at least one, or else `sweep`.
+ */
+struct flo_prune_options {
+	/* Ended longer ago than that: "12h", "30d", as in pipelines. NULL:
+	 * whenever. */
+	const char *older_than;
+	/* Names of end states, NULL at the end: "succeeded", "failed",
+	 * "cancelled". NULL: all three. */
+	const char *const *status;
+	bool keeps;    /* whether `keep` is given */
+	uint64_t keep; /* not the newest so many of those with such a status */
+	bool sweep;    /* delete no run, only what crashes have left behind */
+	bool dry_run;  /* change nothing, say what would be deleted */
+};
+
+/**
+ * Delete runs that have ended from the store at @path (NULL: the default), with
+ * their events, logs and work directories; and what earlier crashes have left
+ * behind. Never a run that has not ended, or that an engine still has in its
+ * hands. The rows go first, durably, in small transactions between which others
+ * write; who is killed meanwhile leaves what the next call removes. Space is
+ * free for later runs in the same file, which does not shrink.
+ *
+ * *@ret_result gets a map: "runs", a list of maps {"run", "pipeline", "status",
+ * "finished_at"}; "owned", how many ended runs were left to their engine;
+ * "events" (0 in a dry run) and "directories" that were removed without a run
+ * or with it; "left", how many files could not be removed, and "why", a text or
+ * null; "free_bytes" within the file; "dry_run".
+ *
+ * Returns FLO_OK and a value the caller owns; FLO_INVALID: @options make no
+ * sense; FLO_NOTFOUND: no such store; FLO_CORRUPT; FLO_SYSTEM, FLO_READONLY:
+ * it cannot be written; FLO_NOMEM and others. What was deleted before a failure
+ * stays deleted.
+ */
+FLO_EXTERN flo_status flo_store_prune(const char *path,
+				      const struct flo_prune_options *options,
+				      flo_error *err, flo_value **ret_result);
+
 #ifdef __cplusplus
 }
 #endif

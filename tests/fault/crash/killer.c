@@ -176,6 +176,24 @@ int rename(const char *from, const char *to)
 	return rc;
 }
 
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+	enum how how = enter(false);
+	int rc = REAL(renameat)(from_dir, from, to_dir, to);
+
+	leave(how);
+	return rc;
+}
+
+int mkdirat(int dir, const char *path, mode_t mode)
+{
+	enum how how = enter(false);
+	int rc = REAL(mkdirat)(dir, path, mode);
+
+	leave(how);
+	return rc;
+}
+
 int mkdir(const char *path, mode_t mode)
 {
 	enum how how = enter(false);
