@@ -134,7 +134,8 @@ static void store_file(struct cut *cut, const struct file *file,
 	if (is_shared_memory(path))
 		for (size_t i = 0; i < file->size; i++)
 			file->bytes[i] = (char)draw(cut);
-	if (fwrite(file->bytes, 1, file->size, stream) != file->size ||
+	if ((file->size > 0 &&
+	     fwrite(file->bytes, 1, file->size, stream) != file->size) ||
 	    fclose(stream) != 0)
 		power__die("cannot write", path);
 }
