@@ -224,8 +224,14 @@ WRAP(int, -1, pipe2, (int fds[2], int flags), (fds, flags))
 WRAP(int, -1, socketpair, (int domain, int type, int protocol, int fds[2]),
      (domain, type, protocol, fds))
 WRAP(int, -1, epoll_create1, (int flags), (flags))
-WRAP(int, -1, epoll_ctl, (int epfd, int op, int fd, struct epoll_event *event),
-     (epfd, op, fd, event))
+/* Taking a descriptor off does not fail. */
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	if (op != EPOLL_CTL_DEL && fails(CALL_epoll_ctl))
+		return -1;
+	return REAL(epoll_ctl)(epfd, op, fd, event);
+}
+
 WRAP(int, -1, epoll_wait,
      (int epfd, struct epoll_event *events, int max, int timeout),
      (epfd, events, max, timeout))

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Let calls into the kernel fail, and see that flowctl says so and loses nothing.
+"""Let calls into the kernel fail: flowctl must say so and lose nothing.
 
 Usage: run.py --cases N [--seed SEED] [--engines N] [--dir DIR]
        run.py --all [--call NAME] [--engines N] [--dir DIR]
        run.py --case CALL:N:HOW:ERRNO [--dir DIR]
 
 One pipeline (programs with output, input, logs, files and daemons, native
-steps, a foreach) is run undisturbed, for reference; then again in a store of its
-own for each case, with one call failing: failer.c, which $CALL_FAILER names
-built, has the calls, FAILURES below with what they fail. With --all each call of
-the undisturbed run fails once, and from the first and from one in the middle on
-all later ones; --cases draws some of these from a seed, every kind of call
+steps, a foreach) is run undisturbed, for reference; then again in a store of
+its own for each case, with one call failing: failer.c, which $CALL_FAILER names
+built, has the calls, FAILURES below what they fail with. With --all each call
+of the undisturbed run fails once, and from the first and from one in the middle
+on all later ones; --cases draws some of these from a seed, every kind of call
 first.
 
 After each case
@@ -98,6 +98,7 @@ class Case(crash.Round):
     def __init__(self, name, directory):
         super().__init__(0, name, directory,
                          os.path.join(directory, name, "state", "flow.db"))
+        self.run = f"{name}.{os.getpid()}"  # also the mark of its processes
         self.counts = {}
 
     def write_files(self):
@@ -131,19 +132,19 @@ class Case(crash.Round):
 
     def calm(self):
         self.write_files()
-        code = self.wait(self.start("run", "run", "main.json", "--run-id",
-                                    "run", FAIL_CALL=""), "run")
+        code = self.wait(self.start(self.run, "run", "main.json", "--run-id",
+                                    self.run, FAIL_CALL=""), self.run)
         if code != SUCCEEDED:
-            raise crash.Fault(f"undisturbed: {code}, {self.said('run')}")
-        self.check_nobody("run")
-        self.check("run", f"--told={self.told[-1]}")
+            raise crash.Fault(f"undisturbed: {code}, {self.said(self.run)}")
+        self.check_nobody(self.run)
+        self.check(self.run, f"--told={self.told[-1]}")
         self.counts = {n: c for n, (c, _) in self.read_counts().items()}
 
     def is_there(self, run):
         return os.path.exists(self.store) and super().is_there(run)
 
     def check_said(self, code, there):
-        said = self.said("run")
+        said = self.said(self.run)
         may = [SUCCEEDED, FAILED, STORE, INTERRUPTED] + \
             ([] if there else [USAGE])
         if code not in may or "Sanitizer" in said:
@@ -153,7 +154,7 @@ class Case(crash.Round):
 
     def was_changed(self):
         """Whether a step failed, as none does in the reference."""
-        done = self.ask("events", "run", "--json")
+        done = self.ask("events", self.run, "--json")
         events = map(json.loads, done.stdout.splitlines())
         return any(e.get("status") in ("failed", "cancelled") or
                    e["kind"] in ("step.retrying", "run.cancelling")
@@ -161,44 +162,44 @@ class Case(crash.Round):
 
     def go_on(self, there, reference):
         """Without failures. Returns whether it came to the reference's end."""
-        status = self.show("run")["status"] if there else None
+        status = self.show(self.run)["status"] if there else None
         changed = there and self.was_changed()
-        words = ["run", "main.json", "--run-id", "run"]
+        words = ["run", "main.json", "--run-id", self.run]
         if there:
-            words = ["resume", "run"]
+            words = ["resume", self.run]
             self.check_interrupted()
-        code = self.wait(self.start("run", *words), "run")
+        code = self.wait(self.start(self.run, *words), self.run)
         ends = {"succeeded": [SUCCEEDED], "failed": [FAILED]}
         want = ends.get(status, [SUCCEEDED, FAILED] if changed
                         else [SUCCEEDED])
         if code not in want:
             raise crash.Fault(f"{status} before; then {words[0]} ended with "
-                              f"{code}: {self.said('run')}")
-        self.check_nobody("run")
-        self.check("run", *([] if changed else
-                            ["--reference", reference.store, "run"]))
+                              f"{code}: {self.said(self.run)}")
+        self.check_nobody(self.run)
+        self.check(self.run, *([] if changed else
+                            ["--reference", reference.store, reference.run]))
         return not changed
 
     def check_interrupted(self):
         """The record so far; for the checker the engine has crashed."""
-        with open(os.path.join(self.dir, "effects.run"), "a") as file:
+        with open(os.path.join(self.dir, f"effects.{self.run}"), "a") as file:
             file.write(f"K {time.time_ns() // 1000}\n")
-        self.check("run", *(f"--told={name}" for name in self.told))
+        self.check(self.run, *(f"--told={name}" for name in self.told))
 
     def play(self, reference, plan):
         """Returns the exit code, whether the call came, and the end."""
         self.write_files()
         call, n, how, number = plan
         code = self.wait(
-            self.start("run", "run", "main.json", "--run-id", "run",
-                       FAIL_CALL=f"{call}:{n}:{how}:{number}"), "run")
-        self.check_nobody("run")
-        there = self.is_there("run")
+            self.start(self.run, "run", "main.json", "--run-id", self.run,
+                       FAIL_CALL=f"{call}:{n}:{how}:{number}"), self.run)
+        self.check_nobody(self.run)
+        there = self.is_there(self.run)
         self.check_said(code, there)
         came = self.read_counts().get(call, (0, 0))[1] > 0 \
             if os.path.exists(os.path.join(self.dir, "counts")) else True
         if code == SUCCEEDED:
-            self.check("run", "--reference", reference.store, "run")
+            self.check(self.run, "--reference", reference.store, reference.run)
         return code, came, self.go_on(there, reference)
 
 
