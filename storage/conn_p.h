@@ -125,6 +125,8 @@ flo_status flo__path_resolve(const char *path, bool make_dirs, flo_error *err,
 char *flo__path_with(const char *path, const char *suffix);
 /* Make a directory, 0700, if it is not there. */
 flo_status flo__path_mkdir(const char *path, flo_error *err);
+/* Make the name @path durable: sync the directory it stands in. Blocks. */
+flo_status flo__path_sync(const char *path, flo_error *err);
 
 /* --- chain.c --- */
 

@@ -50,25 +50,6 @@ out:
 	return st;
 }
 
-/* Make the names in the directory of @path durable. */
-static flo_status sync_directory(const char *path, flo_error *err)
-{
-	size_t len = (size_t)(strrchr(path, '/') - path);
-	char *dir = flo__strndup(path, len > 0 ? len : 1);
-	flo_status st = FLO_OK;
-	int fd;
-
-	if (dir == NULL)
-		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-		st = flo_error_sys(err, errno, "cannot write to %s", dir);
-	if (fd >= 0)
-		close(fd);
-	flo__free(dir);
-	return st;
-}
-
 static flo_status make(const char *made, const char *path, flo_error *err)
 {
 	int fd = open(made, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
@@ -83,7 +64,7 @@ static flo_status make(const char *made, const char *path, flo_error *err)
 		st = flo_error_sys(err, errno, "cannot make the store %s",
 				   path);
 	else
-		st = sync_directory(path, err);
+		st = flo__path_sync(path, err);
 out:
 	close(fd);
 	if (st != FLO_OK)

@@ -5,6 +5,7 @@
 #include "base/contract.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,40 @@ flo_status flo__path_mkdir(const char *path, flo_error *err)
 			     "cannot make the directory %s of the store", path);
 }
 
+flo_status flo__path_sync(const char *path, flo_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash != NULL ? (size_t)(slash - path) : 0;
+	char *dir = slash == NULL ? flo__strdup(".")
+				  : flo__strndup(path, len > 0 ? len : 1);
+	flo_status st = FLO_OK;
+	int fd;
+
+	if (dir == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0)
+		st = flo_error_sys(err, errno, "cannot write to %s", dir);
+	if (fd >= 0)
+		close(fd);
+	flo__free(dir);
+	return st;
+}
+
+/*
+ * As flo__path_mkdir(), durably: a store is no safer than the names of the
+ * directories above it.
+ */
+static flo_status make_parent(const char *path, flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__path_mkdir(path, err));
+	TRY(flo__path_sync(path, err));
+out:
+	return st;
+}
+
 /* Make every directory above the last component of @path. */
 static flo_status make_parents(char *path, flo_error *err)
 {
@@ -50,7 +85,7 @@ static flo_status make_parents(char *path, flo_error *err)
 
 		*at = '\0';
 		if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
-			st = flo__path_mkdir(path, err);
+			st = make_parent(path, err);
 		*at = '/';
 		if (st != FLO_OK)
 			return st;

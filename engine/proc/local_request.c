@@ -48,11 +48,12 @@ static int input_file(const char *bytes, size_t len, int *ret_fd)
 			errnum = errno;
 		}
 	}
-	if (errnum == 0 && lseek(fd, 0, SEEK_SET) == 0) {
+	if (errnum == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		errnum = errno;
+	if (errnum == 0)
 		*ret_fd = fd;
-		return 0;
-	}
-	close(fd);
+	else
+		close(fd);
 	return errnum;
 }
 

@@ -205,6 +205,19 @@ static void stop(struct run *run, flo_status why)
 		command(run, FLO__MINDER_STOP);
 }
 
+/* What is missing must not pass for the end of it. */
+static void output_lost(struct run *run, int errnum)
+{
+	flo_status st;
+
+	if (run->deaf)
+		return;
+	st = flo__local_sys_error(run->stopped == FLO_OK ? run->err : NULL,
+				  errnum, "cannot read what the program wrote");
+	run->deaf = true;
+	stop(run, st);
+}
+
 /*
  * Read once and hand it on; returns how much came. What a program says while
  * it is being stopped is heard too.
@@ -219,6 +232,8 @@ static size_t output_read(struct run *run, int i)
 	n = read(run->outputs[i].fd, buf, sizeof(run->minder->buf));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
+	if (n < 0)
+		output_lost(run, errno);
 	if (n <= 0) {
 		close_fd(&run->outputs[i].fd);
 		return 0;

@@ -240,8 +240,10 @@ static flo_status output_file(struct flo__work *w, flo_error *err,
 	int fd = open(w->output_path.data,
 		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0 && errno == ENOENT)
 		return FLO_OK;
+	if (fd < 0)
+		return flo_error_sys(err, errno, "cannot open $FLOW_OUTPUT");
 	while (st == FLO_OK && (n = read(fd, buf, sizeof(buf))) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
