@@ -22,10 +22,27 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#ifdef __has_feature
+#define FLO__HAS_ASAN __has_feature(address_sanitizer)
+#else
+#define FLO__HAS_ASAN 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || FLO__HAS_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 #if FLO__MINDER_CLONES_INTO_CGROUP
 
 /* For a path in PATH and little else. One child at a time is on it. */
 static _Alignas(16) char stack[128 * 1024];
+
+/* Who became a program left the marks of its frames behind, in our memory. */
+static void stack_forget(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || FLO__HAS_ASAN
+	__asan_unpoison_memory_region(stack, sizeof(stack));
+#endif
+}
 
 static long clone3(struct clone_args *args, void (*fn)(void *arg), void *arg)
 {
@@ -57,8 +74,10 @@ pid_t minder_clone(int cgroup, void (*fn)(void *arg), void *arg)
 		.stack_size = sizeof(stack),
 		.cgroup = (uint64_t)cgroup,
 	};
-	long pid = clone3(&args, fn, arg);
+	long pid;
 
+	stack_forget();
+	pid = clone3(&args, fn, arg);
 	if (pid < 0)
 		errno = (int)-pid;
 	return pid < 0 ? -1 : (pid_t)pid;
