@@ -56,8 +56,11 @@ struct flo__executor_ops {
 	 * FLO_OK: it ended by itself; the result says how. FLO_SPAWN: it never
 	 * ran (@err names program, directory and reason). FLO_CANCELED or
 	 * FLO_TIMEOUT: @context ended first and the tree has been ended; the
-	 * result says how the program itself went. A sink's own status. FLO_LIMIT, FLO_NOMEM,
-	 * FLO_SYSTEM: our own trouble; nothing is left alive.
+	 * result says how the program itself went. FLO_SIGNAL: what watches
+	 * over the program was killed, and the program with it; @err says so,
+	 * and whether it is certain that nothing of it is alive. A sink's own
+	 * status. FLO_LIMIT, FLO_NOMEM, FLO_SYSTEM: our own trouble; nothing
+	 * is left alive.
 	 *
 	 * *@ret_result is set in every case but FLO_SPAWN.
 	 */

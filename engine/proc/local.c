@@ -6,7 +6,9 @@
  * minders and waits for no pid but theirs, so a host program's own children,
  * its SIGCHLD and its sub-reaper setting are as it left them.
  *
- * When the engine dies its sockets close, and every minder ends its tree.
+ * When the engine dies its sockets close, and every minder ends its tree. When
+ * a minder dies the engine ends its tree: all of it if the step was in a cgroup
+ * of its own (cgroup.h), else as much as can be recognised (orphans.c).
  */
 #include "engine/proc/local.h"
 
@@ -33,6 +35,8 @@ static void local_free(struct flo__executor *executor)
 	if (local == NULL)
 		return;
 	flo__minders_fini(local);
+	flo__cgroup_close(&local->cgroup);
+	pthread_mutex_destroy(&local->cgroup_lock);
 	pthread_mutex_destroy(&local->lock);
 	flo__free(local->path);
 	flo__free(local);
@@ -62,6 +66,7 @@ flo_status flo__local_new(const char *path, flo_error *err,
 		goto nomem;
 	local->executor.ops = &local_ops;
 	pthread_mutex_init(&local->lock, NULL);
+	pthread_mutex_init(&local->cgroup_lock, NULL);
 	*ret_executor = &local->executor;
 	return FLO_OK;
 nomem:

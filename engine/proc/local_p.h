@@ -7,6 +7,7 @@
 #define FLO_ENGINE_PROC_LOCAL_P_H
 
 #include "engine/executor.h"
+#include "engine/proc/cgroup.h"
 #include "engine/proc/minder_p.h"
 
 #include <pthread.h>
@@ -24,10 +25,11 @@
 struct flo__minder {
 	struct flo__minder *next, *prev; /* by lock: of the list it is in */
 	pid_t pid;
-	int sock;    /* non-blocking */
-	bool fresh;  /* has not run anything yet */
-	bool spent;  /* its run has shut it down */
-	bool killed; /* by lock: kill_all() has shut it down */
+	int sock;	 /* non-blocking */
+	unsigned cgroup; /* of what it runs; 0: there is none */
+	bool fresh;	 /* has not run anything yet */
+	bool spent;	 /* its run has shut it down */
+	bool killed;	 /* by lock: kill_all() has shut it down */
 	struct flo__minder_reply reply;	   /* the last one, whole */
 	struct flo__minder_reply incoming; /* the next, so far */
 	size_t got;			   /* bytes of it */
@@ -44,6 +46,12 @@ struct flo__local {
 	pthread_mutex_t lock; /* held for a few instructions only */
 	struct flo__minder_list idle,
 		busy; /* by lock; idle: last in first out */
+	/* Held while cgroups are made, which blocks. Never with the other. */
+	pthread_mutex_t cgroup_lock;
+	bool cgroup_tried; /* by cgroup_lock */
+	/* Opened by cgroup_lock, with the first minder. Its numbers are given
+	 * out by that lock; its name is read by who has been given one. */
+	struct flo__cgroup cgroup;
 };
 
 /* Take an idle minder, the last one used, or start one. */
@@ -55,10 +63,13 @@ void flo__minders_give(struct flo__local *local, struct flo__minder *minder);
 
 /*
  * Give a minder up: it ends (at once if it has no step, else when it has
- * killed its tree), is reaped and freed. Returns how it ended, as waitpid()
- * says it; -1 if the host program was faster to reap it.
+ * killed its tree), is reaped and freed; what is left in its cgroup is ended.
+ * Returns how it ended, as waitpid() says it; -1 if the host program was
+ * faster to reap it. *@ret_empty, unless it is NULL: it had a cgroup, and
+ * nothing in there is alive.
  */
-int flo__minders_drop(struct flo__local *local, struct flo__minder *minder);
+int flo__minders_drop(struct flo__local *local, struct flo__minder *minder,
+		      bool *ret_empty);
 
 /* Whether kill_all() ended what @minder runs. */
 bool flo__minders_killed(struct flo__local *local, struct flo__minder *minder);
@@ -71,7 +82,9 @@ void flo__minders_fini(struct flo__local *local);
 /*
  * After a minder's death: end what is left of @program, as far as that can be
  * seen from outside: its session, and what has all FLOW_ variables of @env (an
- * attempt's are its own). Blocks. @program 0: the minder had not named it yet.
+ * attempt's are its own); and wait until it has ended. Blocks: some
+ * milliseconds, or 2 s if something cannot be killed. @program 0: the minder
+ * had not named it yet.
  */
 void flo__orphans_kill(pid_t program, const char *const *env);
 

@@ -28,6 +28,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -129,7 +131,7 @@ static flo_status refused(struct run *run, flo_status st)
 	else if (st == FLO_CLOSED && minder->fresh)
 		st = flo_error_set(run->err, FLO_SYSTEM,
 				   "flo-minder ended right after its start");
-	flo__minders_drop(run->local, minder);
+	flo__minders_drop(run->local, minder, NULL);
 	run->minder = NULL;
 	return st;
 }
@@ -391,26 +393,55 @@ static void result_set(const struct flo__minder_reply *reply,
 	ret_result->max_rss_kib = reply->max_rss_kib;
 }
 
-/* Nobody answers for the tree any more: do what can be done without. */
-static flo_status bury_lost(struct run *run)
+/*
+ * Say what happened to a program whose minder was killed. Its death has sent
+ * the program SIGKILL.
+ */
+static flo_status lost_error(struct run *run, pid_t minder, int status,
+			     bool empty)
+{
+	char how[64];
+
+	if (status != -1 && WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "was ended by signal %d",
+			 WTERMSIG(status));
+	else
+		snprintf(how, sizeof(how), "ended");
+	/* Whatever it was to be blamed for before, this is worse. */
+	flo_error_clear(run->err);
+	return flo_error_set(
+		run->err, FLO_SIGNAL,
+		"flo-minder (process %d), which ran \"%s\", %s, and %s was "
+		"killed with it%s",
+		minder, run->request->argv[0], how,
+		run->exited ? "what the program left behind" : "the program",
+		empty ? ""
+		      : "; what left its session and emptied its environment "
+			"may be alive");
+}
+
+/*
+ * Nobody answers for the tree any more: do what can be done without. Who was
+ * being stopped has been, if it is certain that nothing is alive.
+ */
+static flo_status bury_lost(struct run *run, struct flo__exec_result *result)
 {
 	struct flo__minder *minder = run->minder;
 	pid_t program = minder->reply.pid, pid = minder->pid;
-	int status = flo__minders_drop(run->local, minder);
+	bool killed = flo__minders_killed(run->local, minder), empty;
+	int status = flo__minders_drop(run->local, minder, &empty);
 
 	run->minder = NULL;
+	if (!run->exited)
+		result->signal = SIGKILL;
+	/* With a cgroup too: root may leave one. */
 	flo__orphans_kill(program, run->request->env);
-	if (status != -1 && WIFSIGNALED(status))
-		return flo_error_set(
-			run->err, FLO_SYSTEM,
-			"flo-minder (process %d) was ended by signal %d while "
-			"it ran \"%s\"; what left the program's session and "
-			"emptied its environment may be alive",
-			pid, WTERMSIG(status), run->request->argv[0]);
-	return flo_error_set(run->err, FLO_SYSTEM,
-			     "flo-minder (process %d) ended while it ran "
-			     "\"%s\"",
-			     pid, run->request->argv[0]);
+	if (empty && run->stopped != FLO_OK)
+		return run->stopped;
+	if (empty && killed)
+		return flo_error_set(run->err, FLO_CANCELED,
+				     "ended together with all programs");
+	return lost_error(run, pid, status, empty);
 }
 
 static flo_status start_error(struct run *run)
@@ -438,7 +469,7 @@ static flo_status conclude(struct run *run, struct flo__exec_result *ret_result)
 		st = run->stopped;
 	}
 	if (run->lost)
-		return bury_lost(run);
+		return bury_lost(run, ret_result);
 	if (st == FLO_OK && flo__minders_killed(run->local, minder))
 		st = flo_error_set(run->err, FLO_CANCELED,
 				   "ended together with all programs");

@@ -9,6 +9,12 @@
  * more than a step; killpg() leaves what made a session; a parent-death signal
  * in the engine's children fires when the spawning thread ends.)
  *
+ * Where the engine could make it a cgroup, a step runs in there: then whatever
+ * comes of it is killed at one instant, is found if it should leave the tree
+ * (by entering a process namespace that exists: its orphans go to that one's
+ * init), and is still found by the engine when the minder has been killed. It
+ * is gone when both say so.
+ *
  * Life of a step: RUN -> spawn -> wait. The program ended and nothing else is
  * left: GONE. Something is left: EXITED, and the engine decides how long it
  * wants to listen to it before KILL. STOP: the signal to all, SIGKILL when the
@@ -18,6 +24,7 @@
  * ppoll() with SIGCHLD let in while it has one, so no wake-up is lost and no
  * time is spent polling.
  */
+#include "engine/proc/minder_cgroup.h"
 #include "engine/proc/minder_inbox.h"
 #include "engine/proc/minder_p.h"
 #include "engine/proc/minder_spawn.h"
@@ -53,13 +60,14 @@ struct step {
 	int64_t sweep_ns; /* between sweeps */
 	int stop_signal;  /* 0: nobody asked it to stop */
 	struct minder_pids told; /* who had that signal */
-	bool exited, gone;
+	bool exited, childless, gone;
 };
 
 struct minder {
 	struct minder_inbox inbox;
 	int engine; /* pidfd of the engine, -1: none, only the socket tells */
 	int null;
+	struct minder_cgroup cgroup;
 	bool orphan; /* the engine is gone: end everything, then ourselves */
 	sigset_t waiting; /* the mask while in ppoll(): SIGCHLD comes in */
 };
@@ -104,8 +112,9 @@ static void count_usage(struct step *step, const struct rusage *used)
 		step->reply.max_rss_kib = (uint64_t)used->ru_maxrss;
 }
 
-/* Collect the dead. ECHILD is the proof that nothing of the step is left. */
-static void step_reap(struct step *step)
+/* Collect the dead. ECHILD is the proof that nothing of the step is left, but
+ * for what left the tree inside the cgroup. */
+static void step_reap(const struct minder *m, struct step *step)
 {
 	struct rusage used;
 	int status;
@@ -121,11 +130,13 @@ static void step_reap(struct step *step)
 		else
 			step->reply.exit_code = WEXITSTATUS(status);
 	}
-	step->gone = pid < 0 && errno == ECHILD;
+	step->childless = pid < 0 && errno == ECHILD;
+	step->gone = step->childless && !minder_cgroup_populated(&m->cgroup);
 }
 
-static void step_sweep(struct step *step)
+static void step_sweep(const struct minder *m, struct step *step)
 {
+	minder_cgroup_kill(&m->cgroup);
 	minder_tree_kill();
 	/* What forks faster than that, or is stuck in the kernel, is swept
 	 * again, at first soon, then without making a load of it. */
@@ -134,26 +145,27 @@ static void step_sweep(struct step *step)
 		step->sweep_ns *= 2;
 }
 
-static void step_kill(struct step *step)
+static void step_kill(const struct minder *m, struct step *step)
 {
 	step->kill_at = NEVER;
 	if (step->sweep_at == NEVER)
-		step_sweep(step);
+		step_sweep(m, step);
 }
 
-static void step_stop(struct step *step, int signal, uint64_t grace_ns)
+static void step_stop(const struct minder *m, struct step *step, int signal,
+		      uint64_t grace_ns)
 {
 	if (grace_ns == 0) {
-		step_kill(step);
+		step_kill(m, step);
 		return;
 	}
 	step->stop_signal = signal;
-	minder_tree_stop(signal, &step->told);
+	minder_tree_stop(signal, m->cgroup.dir, &step->told);
 	if (grace_ns < GRACE_MAX_NS)
 		step->kill_at = now_ns() + (int64_t)grace_ns;
 }
 
-static void step_timers(struct step *step)
+static void step_timers(const struct minder *m, struct step *step)
 {
 	int64_t now = now_ns();
 
@@ -162,9 +174,9 @@ static void step_timers(struct step *step)
 		step_tell(step, FLO__MINDER_STARTED);
 	}
 	if (step->kill_at <= now)
-		step_kill(step);
+		step_kill(m, step);
 	else if (step->sweep_at <= now)
-		step_sweep(step);
+		step_sweep(m, step);
 }
 
 static void step_command(struct minder *m, struct step *step)
@@ -173,9 +185,9 @@ static void step_command(struct minder *m, struct step *step)
 
 	while (minder_inbox_command(&m->inbox, &command)) {
 		if (command.op == FLO__MINDER_STOP)
-			step_stop(step, command.signal, command.grace_ns);
+			step_stop(m, step, command.signal, command.grace_ns);
 		else if (command.op == FLO__MINDER_KILL)
-			step_kill(step);
+			step_kill(m, step);
 		else
 			m->orphan = true; /* not our engine's language */
 	}
@@ -205,12 +217,14 @@ static void step_sleep(struct minder *m, struct step *step)
 	struct pollfd fds[] = {
 		{m->orphan ? -1 : FLO__MINDER_SOCKET, POLLIN, 0},
 		{m->orphan ? -1 : m->engine, POLLIN, 0},
+		/* With children SIGCHLD comes in any case. */
+		{step->childless ? m->cgroup.events : -1, POLLPRI, 0},
 	};
 	struct timespec ts;
-	int n = ppoll(fds, 2, step_timeout(step, &ts), &m->waiting);
+	int n = ppoll(fds, 3, step_timeout(step, &ts), &m->waiting);
 
 	if (n == 0)
-		step_timers(step);
+		step_timers(m, step);
 	if (n <= 0)
 		return;
 	if (fds[0].revents != 0 && !minder_inbox_fill(&m->inbox, MSG_DONTWAIT))
@@ -219,11 +233,12 @@ static void step_sleep(struct minder *m, struct step *step)
 		m->orphan = true;
 	step_command(m, step);
 	if (m->orphan)
-		step_kill(step);
+		step_kill(m, step);
 }
 
 /* The program has ended, and not all that came of it. */
-static void step_exited(struct step *step, int fds[FLO__MINDER_STREAMS])
+static void step_exited(const struct minder *m, struct step *step,
+			int fds[FLO__MINDER_STREAMS])
 {
 	/* Let end of file through once the others close. */
 	fds_close(fds);
@@ -231,7 +246,7 @@ static void step_exited(struct step *step, int fds[FLO__MINDER_STREAMS])
 	step_tell(step, FLO__MINDER_EXITED);
 	/* Who was born while the others were told to stop learns it now. */
 	if (step->stop_signal != 0)
-		minder_tree_stop(step->stop_signal, &step->told);
+		minder_tree_stop(step->stop_signal, m->cgroup.dir, &step->told);
 }
 
 static void step_wait(struct minder *m, struct step *step,
@@ -241,9 +256,9 @@ static void step_wait(struct minder *m, struct step *step,
 
 	while (!step->gone) {
 		step_sleep(m, step);
-		step_reap(step);
+		step_reap(m, step);
 		if (step->exited && !step->gone && !told) {
-			step_exited(step, fds);
+			step_exited(m, step, fds);
 			told = true;
 		}
 	}
@@ -265,7 +280,8 @@ static bool step_start(struct minder *m, const struct minder_request *request,
 {
 	struct minder_spawn spawn = {.dir = request->dir,
 				     .argv = request->argv,
-				     .env = request->env};
+				     .env = request->env,
+				     .cgroup = m->cgroup.dir};
 
 	if (request->errnum != 0)
 		return step_failed(step, FLO__MINDER_AT_REQUEST,
@@ -273,6 +289,8 @@ static bool step_start(struct minder *m, const struct minder_request *request,
 	for (int i = 0; i < FLO__MINDER_STREAMS; i++)
 		spawn.fds[i] = request->fds[i] >= 0 ? request->fds[i] : m->null;
 	step->pid = minder_spawn(&spawn);
+	if (spawn.cgroup < 0)
+		minder_cgroup_close(&m->cgroup);
 	if (step->pid < 0)
 		return step_failed(step, spawn.stage, spawn.errnum);
 	step->reply.pid = step->pid;
@@ -356,7 +374,7 @@ static bool setup_descriptors(struct minder *m, pid_t engine)
 int main(int argc, char **argv)
 {
 	struct minder m = {.engine = -1};
-	pid_t engine = argc == 2 ? (pid_t)strtol(argv[1], NULL, 10) : 0;
+	pid_t engine = argc > 1 ? (pid_t)strtol(argv[1], NULL, 10) : 0;
 	struct minder_request request;
 
 	if (engine <= 0) {
@@ -369,6 +387,7 @@ int main(int argc, char **argv)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ||
 	    !setup_descriptors(&m, engine))
 		_exit(3);
+	minder_cgroup_open(&m.cgroup, argc > 2 ? argv[2] : NULL);
 	/* What passes through here may hold secrets: no core, no ptrace. */
 	prctl(PR_SET_DUMPABLE, 0);
 	minder_inbox_init(&m.inbox, FLO__MINDER_SOCKET);

@@ -22,7 +22,10 @@
 
 #include <stdint.h>
 
-/* Where a minder finds its socket; its only argument is the engine's pid. */
+/*
+ * Where a minder finds its socket. Its arguments are the engine's pid and, if
+ * there is one for it, the directory of the cgroup for its steps.
+ */
 #define FLO__MINDER_SOCKET 3
 
 /* Most bytes that follow a RUN; the kernel's own limit is at most 6 MiB. */
@@ -32,6 +35,13 @@
 #define FLO__MINDER_QUICK_NS INT64_C(3000000)
 
 #define FLO__MINDER_STREAMS 3
+
+/* Whether a program can be started inside a cgroup (minder_clone.c). */
+#ifdef __x86_64__
+#define FLO__MINDER_CLONES_INTO_CGROUP 1
+#else
+#define FLO__MINDER_CLONES_INTO_CGROUP 0
+#endif
 
 enum flo__minder_op {
 	FLO__MINDER_RUN = 1,

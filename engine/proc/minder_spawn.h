@@ -11,6 +11,8 @@ struct minder_spawn {
 	char **argv; /* argv[-1] is ours to use */
 	char **env;
 	int fds[FLO__MINDER_STREAMS]; /* above 2, close-on-exec */
+	int cgroup; /* open directory of the cgroup to start it in; -1: ours;
+		       set to -1 if that is not possible here */
 	int stage;  /* out, on failure: enum flo__minder_stage */
 	int errnum; /* out, on failure */
 };

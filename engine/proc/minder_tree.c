@@ -163,11 +163,25 @@ void minder_pids_fini(struct minder_pids *pids)
 	*pids = (struct minder_pids){NULL, 0, 0};
 }
 
-void minder_tree_stop(int signal, struct minder_pids *told)
+/* What is in a cgroup and may have left our tree; 0 stands for who is in no
+ * process namespace of ours. */
+static void add_members(int cgroup, struct minder_pids *pids)
+{
+	int fd = openat(cgroup, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	add_numbers(fd, pids);
+	close(fd);
+}
+
+void minder_tree_stop(int signal, int cgroup, struct minder_pids *told)
 {
 	struct minder_pids pids = {NULL, 0, 0};
 
 	tree_collect(&pids);
+	if (cgroup >= 0)
+		add_members(cgroup, &pids);
 	for (size_t i = 0; i < pids.len; i++) {
 		if (pids_have(told, pids.at[i]))
 			continue;

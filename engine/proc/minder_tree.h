@@ -15,11 +15,12 @@ void minder_pids_fini(struct minder_pids *pids);
 
 /*
  * Send @signal to every descendant that is not in @told, parents first, and
- * add it there: many programs take a second SIGTERM as "do not tidy up".
+ * add it there: many programs take a second SIGTERM as "do not tidy up". So to
+ * what is in the cgroup whose directory is open as @cgroup (-1: none).
  *
  * A process born while we look may be missed; the caller looks again later.
  */
-void minder_tree_stop(int signal, struct minder_pids *told);
+void minder_tree_stop(int signal, int cgroup, struct minder_pids *told);
 
 /*
  * Send SIGKILL to every descendant. To get them all, call it again until none

@@ -14,6 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What cannot be killed for so long is not waited for: a minder was. */
+#define CGROUP_END_MS 2000
+
 static void list_add(struct flo__minder_list *list, struct flo__minder *minder)
 {
 	minder->prev = NULL;
@@ -33,11 +36,40 @@ static void list_del(struct flo__minder_list *list, struct flo__minder *minder)
 		minder->next->prev = minder->prev;
 }
 
-/* Start the process with @sock as its socket. Blocks. Returns an errno. */
-static int spawn(const char *path, int sock, pid_t *ret_pid)
+/*
+ * Make the cgroup of a new minder's steps, the engine's own directory first.
+ * Blocks. Where that is not possible the minder does without, as it must on
+ * most systems; `flo__cgroup_probe()` says why.
+ */
+static unsigned cgroup_add(struct flo__local *local)
+{
+	unsigned number;
+
+	pthread_mutex_lock(&local->cgroup_lock);
+	if (!local->cgroup_tried)
+		flo__cgroup_open(&local->cgroup, "/proc/self", NULL);
+	local->cgroup_tried = true;
+	number = flo__cgroup_add(&local->cgroup);
+	pthread_mutex_unlock(&local->cgroup_lock);
+	return number;
+}
+
+/* Returns whether there was a cgroup, and nothing in there is alive. Blocks. */
+static bool cgroup_end(struct flo__local *local, struct flo__minder *minder)
+{
+	return minder->cgroup != 0 &&
+	       flo__cgroup_end(&local->cgroup, minder->cgroup, CGROUP_END_MS);
+}
+
+/*
+ * Start the process with @sock as its socket, and @cgroup as the directory of
+ * its steps' cgroup, if it is not NULL. Blocks. Returns an errno.
+ */
+static int spawn(const char *path, int sock, const char *cgroup, pid_t *ret_pid)
 {
 	char engine[16];
-	char *argv[] = {(char *)(uintptr_t) "flo-minder", engine, NULL};
+	char *argv[] = {(char *)(uintptr_t) "flo-minder", engine,
+			(char *)(uintptr_t)cgroup, NULL};
 	char *env[] = {NULL}; /* what it runs gets its own */
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -56,6 +88,23 @@ static int spawn(const char *path, int sock, pid_t *ret_pid)
 		errnum = posix_spawn(ret_pid, path, &actions, &attr, argv, env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
+	return errnum;
+}
+
+/* Start @minder with @sock as its end, in which it has it. Blocks. */
+static int minder_spawn(struct flo__local *local, struct flo__minder *minder,
+			int sock)
+{
+	char path[FLO__CGROUP_PATH_MAX];
+	int errnum;
+
+	minder->cgroup = cgroup_add(local);
+	if (minder->cgroup != 0)
+		flo__cgroup_path(&local->cgroup, minder->cgroup, path);
+	errnum = spawn(local->path, sock, minder->cgroup != 0 ? path : NULL,
+		       &minder->pid);
+	if (errnum != 0)
+		cgroup_end(local, minder);
 	return errnum;
 }
 
@@ -88,7 +137,7 @@ static flo_status minder_start(struct flo__local *local, flo_error *err,
 	}
 	fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	flo_blocking_begin();
-	errnum = spawn(local->path, sv[1], &minder->pid);
+	errnum = minder_spawn(local, minder, sv[1]);
 	flo_blocking_end();
 	close(sv[1]);
 	if (errnum != 0) {
@@ -143,24 +192,33 @@ void flo__minders_give(struct flo__local *local, struct flo__minder *minder)
 	}
 	pthread_mutex_unlock(&local->lock);
 	if (spent)
-		flo__minders_drop(local, minder);
+		flo__minders_drop(local, minder, NULL);
 }
 
-/* Wait for the end of a minder that was told to end. Blocks. */
-static int reap(struct flo__minder *minder)
+/*
+ * Wait for the end of a minder that was told to end, or was killed; in the
+ * latter case end what it could not. Blocks.
+ */
+static int reap(struct flo__local *local, struct flo__minder *minder,
+		bool *ret_empty)
 {
 	int status = -1;
+	bool empty;
 	pid_t pid;
 
 	flo_blocking_begin();
 	do
 		pid = waitpid(minder->pid, &status, 0);
 	while (pid < 0 && errno == EINTR);
+	empty = cgroup_end(local, minder);
 	flo_blocking_end();
+	if (ret_empty != NULL)
+		*ret_empty = empty;
 	return pid == minder->pid ? status : -1;
 }
 
-int flo__minders_drop(struct flo__local *local, struct flo__minder *minder)
+int flo__minders_drop(struct flo__local *local, struct flo__minder *minder,
+		      bool *ret_empty)
 {
 	int status;
 
@@ -170,7 +228,7 @@ int flo__minders_drop(struct flo__local *local, struct flo__minder *minder)
 	/* Not only closed: the host may have forked copies of it. */
 	shutdown(minder->sock, SHUT_RDWR);
 	close(minder->sock);
-	status = reap(minder);
+	status = reap(local, minder, ret_empty);
 	flo__free(minder);
 	return status;
 }
@@ -210,7 +268,7 @@ void flo__minders_fini(struct flo__local *local)
 	}
 	for (minder = local->idle.head; minder != NULL; minder = next) {
 		next = minder->next;
-		reap(minder);
+		reap(local, minder, NULL);
 		flo__free(minder);
 	}
 	local->idle.head = NULL;

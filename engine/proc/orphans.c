@@ -1,24 +1,34 @@
-/* What to do when a minder was killed and its step's processes were not. */
+/*
+ * What to do when a minder was killed and its step's processes were not: end
+ * what can be recognised from outside.
+ */
 #include "engine/proc/local_p.h"
 
 #include "base/strbuf.h"
+#include "base/time.h"
 
 #include <flo/runtime.h>
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#define SWEEPS 3
+#define SWEEPS_MAX 100
+#define WAIT_NS	   (UINT64_C(2000) * FLO__NS_PER_MS)
 
-/* The session of @pid, or 0. Its name may hold anything, so from its end. */
+/*
+ * The session of @pid; 0 if it is dead, reaped or not. Its name may hold
+ * anything, so from its end.
+ */
 static pid_t session_of(pid_t pid)
 {
-	char path[64], buf[512];
+	char path[64], buf[512], state;
 	const char *end;
 	int fd, session;
 	ssize_t n;
@@ -31,9 +41,10 @@ static pid_t session_of(pid_t pid)
 	close(fd);
 	buf[n > 0 ? n : 0] = '\0';
 	end = strrchr(buf, ')');
-	if (end == NULL || sscanf(end + 1, " %*c %*d %*d %d", &session) != 1)
+	if (end == NULL ||
+	    sscanf(end + 1, " %c %*d %*d %d", &state, &session) != 2)
 		return 0;
-	return session;
+	return state == 'Z' || state == 'X' ? 0 : session;
 }
 
 /* Append the environment that @pid began with, if we may see it. */
@@ -81,8 +92,31 @@ static bool is_marked(pid_t pid, const char *const *env)
 	return marked && all;
 }
 
+/*
+ * Kill @pid, if it is still what was looked at, and wait for its end until
+ * @until. A zombie has ended: whoever inherits it reaps it.
+ */
+static void end_one(pid_t pid, pid_t session, const char *const *env,
+		    uint64_t until)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd ended = {fd, POLLIN, 0};
+	uint64_t now;
+
+	if (fd < 0)
+		return;
+	/* The number may have been given to another before we had the fd. */
+	if ((session_of(pid) == session || is_marked(pid, env)) &&
+	    syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0) {
+		now = flo_now();
+		poll(&ended, 1,
+		     now < until ? (int)((until - now) / FLO__NS_PER_MS) : 0);
+	}
+	close(fd);
+}
+
 /* Returns how many were found. */
-static int sweep(pid_t session, const char *const *env)
+static int sweep(pid_t session, const char *const *env, uint64_t until)
 {
 	struct dirent *entry;
 	DIR *proc = opendir("/proc");
@@ -92,11 +126,14 @@ static int sweep(pid_t session, const char *const *env)
 		return 0;
 	while ((entry = readdir(proc)) != NULL) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		pid_t theirs = pid > 1 ? session_of(pid) : 0;
 
-		if (pid <= 1 || pid == getpid())
+		if (theirs == 0 || pid == getpid())
 			continue;
-		if (session_of(pid) == session || is_marked(pid, env))
-			found += kill(pid, SIGKILL) == 0;
+		if (theirs != session && !is_marked(pid, env))
+			continue;
+		found++;
+		end_one(pid, session, env, until);
 	}
 	closedir(proc);
 	return found;
@@ -104,13 +141,17 @@ static int sweep(pid_t session, const char *const *env)
 
 void flo__orphans_kill(pid_t program, const char *const *env)
 {
+	uint64_t until = flo_now() + WAIT_NS;
+
 	flo_blocking_begin();
 	if (program > 1)
 		kill(-program, SIGKILL);
 	else
 		program = -1; /* no session has that number */
-	/* Again, for what was born meanwhile; the dying may be seen again. */
-	for (int i = 0; i < SWEEPS && sweep(program, env) > 0; i++)
-		;
+	/* Until none is found: some were born meanwhile. */
+	for (int i = 0; i < SWEEPS_MAX && flo_now() < until; i++) {
+		if (sweep(program, env, until) == 0)
+			break;
+	}
 	flo_blocking_end();
 }

@@ -370,6 +370,8 @@ static flo_status run_program(struct flo__work *w)
 		return judge_program(w, &result);
 	if (st == FLO_CANCELED || st == FLO_TIMEOUT)
 		return flo__work_fail(w, st, flo__failure_kind(st), err.text);
+	if (st == FLO_SIGNAL)
+		return fail_err(w, st, "signal", &err);
 	blame_disk(w, st, &err);
 	return flo__work_fail_err(w, st, w->over_limit ? "output" : "native",
 				  &err);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/strbuf.h"
+#include "engine/proc/cgroup.h"
 #include "engine/proc/local.h"
 #include "proc_util.h"
 
@@ -577,6 +578,12 @@ static void kill_minder(struct job *job)
 	kill((pid_t)atoi(job->out.data), SIGKILL);
 }
 
+static void cancel_and_kill_minder(struct job *job)
+{
+	cancel(job);
+	kill_minder(job);
+}
+
 static void a_lost_minder_is_reported(void **state)
 {
 	const char *mark = fresh_mark();
@@ -586,14 +593,13 @@ static void a_lost_minder_is_reported(void **state)
 	job.until = "\n";
 	job.then = kill_minder;
 	run(&job);
-	assert_int_equal(job.status, FLO_SYSTEM);
-	assert_non_null(strstr(job.err.text, "was ended by signal 9"));
+	assert_int_equal(job.status, FLO_SIGNAL);
+	assert_non_null(strstr(job.err.text, "was ended by signal 9, and the "
+					     "program was killed with it"));
 	assert_true(job.result.pid > 0);
-	/* SIGKILL was sent to all; some may be on their way out */
-	assert_true(ends_in_time(job.result.pid, DEADLINE_MS));
-	assert_non_null(strchr(job.out.data, ' '));
-	assert_true(ends_in_time((pid_t)atoi(strchr(job.out.data, ' ')),
-				 DEADLINE_MS));
+	assert_int_equal(job.result.signal, SIGKILL);
+	assert_int_equal(job.result.exit_code, -1);
+	assert_int_equal(alive_with(mark), 0);
 	job_fini(&job);
 	job = job_sh("exit 4", NULL);
 	run_ok(&job);
@@ -622,14 +628,77 @@ static void a_lost_minder_takes_daemons_with_it(void **state)
 	job.until = "\n";
 	job.then = kill_minder;
 	run(&job);
-	assert_int_equal(job.status, FLO_SYSTEM);
-	assert_non_null(strchr(job.out.data, ' '));
-	assert_true(ends_in_time((pid_t)atoi(strchr(job.out.data, ' ')),
-				 DEADLINE_MS));
+	assert_int_equal(job.status, FLO_SIGNAL);
+	assert_int_equal(alive_with(job.argv[3]), 0);
 	/* another attempt's is not touched */
 	assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
 	kill(other, SIGKILL);
 	assert_int_equal(waitpid(other, NULL, 0), other);
+	job_fini(&job);
+}
+
+/* Run @job, whose minder is killed, by an executor with cgroups or without. */
+static void run_lost(struct job *job, const char *cgroup)
+{
+	struct flo__executor *kept = executor;
+
+	job->until = TREE_IS_UP;
+	job->then = kill_minder;
+	setenv("FLO_CGROUP", cgroup, 1);
+	assert_int_equal(flo__local_new(FLO__TEST_MINDER, NULL, &executor),
+			 FLO_OK);
+	run(job);
+	unsetenv("FLO_CGROUP");
+	executor->ops->free(executor);
+	executor = kept;
+	assert_int_equal(job->status, FLO_SIGNAL);
+	assert_int_equal(job->result.signal, SIGKILL);
+}
+
+/* The tree has a daemon that emptied its environment, but no cgroup of ours. */
+static void a_cgroup_outlives_its_minder(void **state)
+{
+	struct job job = job_sh("echo $PPID;" TREE_OF_SEVEN, fresh_mark());
+
+	(void)state;
+	if (flo__cgroup_probe("/proc/self", NULL) != FLO_OK)
+		skip();
+	run_lost(&job, "");
+	assert_int_equal(alive_with(job.argv[3]), 0);
+	assert_null(strstr(job.err.text, "may be alive"));
+	job_fini(&job);
+}
+
+static void without_a_cgroup_a_lost_minder_leaves_one_at_most(void **state)
+{
+	const char *env[] = {plain_env[0], "FLOW_RUN_ID=local_test",
+			     "FLOW_ATTEMPT=8", NULL};
+	struct job job = job_sh("echo $PPID; "
+				"setsid env -i sleep $0.5 & " TREE_OF_SEVEN,
+				fresh_mark());
+
+	(void)state;
+	job.request.env = env;
+	run_lost(&job, "off");
+	assert_non_null(strstr(job.err.text, "may be alive"));
+	assert_true(alive_with(job.argv[3]) <= 1);
+	kill_with(job.argv[3]);
+	job_fini(&job);
+}
+
+/* It was to end and it has: how, is not its fault. */
+static void a_cancelled_program_may_lose_its_minder(void **state)
+{
+	struct job job = job_sh("echo $PPID;" TREE_OF_SEVEN, fresh_mark());
+
+	(void)state;
+	if (flo__cgroup_probe("/proc/self", NULL) != FLO_OK)
+		skip();
+	job.until = TREE_IS_UP;
+	job.then = cancel_and_kill_minder;
+	run(&job);
+	assert_int_equal(job.status, FLO_CANCELED);
+	assert_int_equal(alive_with(job.argv[3]), 0);
 	job_fini(&job);
 }
 
@@ -902,6 +971,9 @@ int main(void)
 		TEST(kill_all_ends_programs_and_not_the_executor),
 		TEST(a_lost_minder_is_reported),
 		TEST(a_lost_minder_takes_daemons_with_it),
+		TEST(a_cgroup_outlives_its_minder),
+		TEST(without_a_cgroup_a_lost_minder_leaves_one_at_most),
+		TEST(a_cancelled_program_may_lose_its_minder),
 		TEST(a_minder_that_died_idle_is_replaced),
 		TEST(without_a_minder_the_error_says_so),
 		TEST(programs_of_the_host_are_not_reaped),

@@ -104,10 +104,10 @@ static void who_was_told_is_not_told_again(void **state)
 		_exit(read(p[0], &byte, 1) != 0);
 	}
 	/* Signal 0 only looks, so the first time nothing happens either. */
-	minder_tree_stop(0, &told);
+	minder_tree_stop(0, -1, &told);
 	assert_int_equal(told.len, 1);
 	assert_int_equal(told.at[0], pid);
-	minder_tree_stop(SIGKILL, &told);
+	minder_tree_stop(SIGKILL, -1, &told);
 	close(p[0]);
 	close(p[1]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);

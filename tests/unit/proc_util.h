@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,19 @@ static inline int alive_with(const char *mark)
 			count += has_mark(entry->d_name, mark);
 	closedir(proc);
 	return count;
+}
+
+/* Kill what has @mark in its arguments, after a test that leaves it alive. */
+static inline void kill_with(const char *mark)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	while ((entry = readdir(proc)) != NULL)
+		if (isdigit((unsigned char)entry->d_name[0]) &&
+		    has_mark(entry->d_name, mark))
+			kill((pid_t)atoi(entry->d_name), SIGKILL);
+	closedir(proc);
 }
 
 static inline int open_fds(void)
