@@ -5,6 +5,7 @@
 #include <flo/engine.h>
 #include <flo/runtime.h>
 
+#include "base/id.h"
 #include "dsl/dsl.h"
 #include "engine/executor.h"
 #include "engine/run/run.h"
@@ -70,6 +71,47 @@ void flo__api_deadlocked(flo_runtime *rt, const char *report, void *arg);
 /* engine.c: the run has ended. Takes @result. */
 void flo__api_run_done(flo_run *run, flo_status status, const flo_error *err,
 		       flo_value *result);
+
+/* The handle of a run that is about to be; NULL without memory. */
+flo_run *flo__api_run_new(flo_engine *engine,
+			  const struct flo_run_options *options);
+/* Requires: its coroutine has ended, or was never started. */
+void flo__api_run_free(flo_run *run);
+struct flo__run_deps flo__api_deps(const flo_engine *engine,
+				   const struct flo_run_options *options);
+/* FLO_INTERRUPTED: the engine is to start nothing any more. */
+flo_status flo__api_check_tainted(const flo_engine *engine, flo_error *err);
+/* FLO_RANGE: @id cannot be a run's. */
+flo_status flo__api_check_id(const char *id, flo_error *err);
+/* Compile what the store pinned, which was valid once: run->plan. FLO_VERSION */
+flo_status flo__api_recompile(flo_run *run,
+			      const struct flo__run_record *record,
+			      flo_error *err, flo_value **ret_params);
+
+/* Where the names of a new run lie. */
+struct flo__api_names {
+	char id[FLO__ID_RUN_SIZE];
+	char trace[FLO__ID_TRACE_SIZE];
+	char parent[FLO__ID_SPAN_SIZE];
+};
+
+/* Give @record its id, its trace and its date; borrowed from @names and
+ * @options. */
+void flo__api_name(const flo_engine *engine,
+		   const struct flo_run_options *options,
+		   struct flo__api_names *names,
+		   struct flo__run_record *record);
+/* Record the run and set it going; run->run may be made already. */
+flo_status flo__api_create(flo_run *run, const struct flo__run_deps *deps,
+			   const struct flo__plan *plan,
+			   const struct flo__run_record *record,
+			   const flo_value *params, flo_error *err);
+
+/* rerun.c: if @run is to take over steps of another one and its record does not
+ * have them yet, read them from the store. */
+flo_status flo__api_take_over(flo_engine *engine, const struct flo__plan *plan,
+			      const flo_value *params, struct flo__run *run,
+			      flo_error *err);
 
 struct flo_pipeline {
 	struct flo__plan *plan;

@@ -217,8 +217,8 @@ static void run_coroutine(void *arg)
 	flo__api_run_done(run, st, &err, result);
 }
 
-static flo_run *handle_new(flo_engine *engine,
-			   const struct flo_run_options *options)
+flo_run *flo__api_run_new(flo_engine *engine,
+			  const struct flo_run_options *options)
 {
 	flo_run *run = flo__calloc(1, sizeof(*run));
 
@@ -232,7 +232,7 @@ static flo_run *handle_new(flo_engine *engine,
 	return run;
 }
 
-static void handle_free(flo_run *run)
+void flo__api_run_free(flo_run *run)
 {
 	/* Its stuck coroutines know all of it. */
 	if (run->buried)
@@ -281,8 +281,8 @@ static flo_status launch(flo_run *run, const struct flo__run_deps *deps,
 	return st;
 }
 
-static struct flo__run_deps deps_of(const flo_engine *engine,
-				    const struct flo_run_options *options)
+struct flo__run_deps flo__api_deps(const flo_engine *engine,
+				   const struct flo_run_options *options)
 {
 	struct flo__run_deps deps = {
 		.runtime = engine->runtime,
@@ -301,7 +301,7 @@ static struct flo__run_deps deps_of(const flo_engine *engine,
 
 /* ---- starting ---- */
 
-static flo_status check_tainted(const flo_engine *engine, flo_error *err)
+flo_status flo__api_check_tainted(const flo_engine *engine, flo_error *err)
 {
 	if (!engine->end_when_tainted || flo_fault_tainted() == 0)
 		return FLO_OK;
@@ -338,7 +338,7 @@ static void choose_trace(const flo_engine *engine,
 }
 
 /* A run's id becomes a file's name: letters, digits and "-_." only. */
-static flo_status check_id(const char *id, flo_error *err)
+flo_status flo__api_check_id(const char *id, flo_error *err)
 {
 	size_t ok = strspn(id, "abcdefghijklmnopqrstuvwxyz"
 			       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
@@ -352,19 +352,48 @@ static flo_status check_id(const char *id, flo_error *err)
 	return FLO_OK;
 }
 
+void flo__api_name(const flo_engine *engine,
+		   const struct flo_run_options *options,
+		   struct flo__api_names *names, struct flo__run_record *record)
+{
+	flo__id_run(names->id);
+	choose_trace(engine, names->trace, names->parent);
+	record->id = options->run_id != NULL ? options->run_id : names->id;
+	record->trace_id = names->trace;
+	record->parent_span = names->parent;
+	record->created_us = flo__time_now_us();
+}
+
+flo_status flo__api_create(flo_run *run, const struct flo__run_deps *deps,
+			   const struct flo__plan *plan,
+			   const struct flo__run_record *record,
+			   const flo_value *params, flo_error *err)
+{
+	struct flo__journal *journal = run->engine->journal;
+	flo_status st;
+
+	run->id = flo__strdup(record->id);
+	if (run->id == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	TRY(journal->ops->create(journal, record, on_event, run, err,
+				 &run->run_journal));
+	st = launch(run, deps, plan, record, params, err);
+	if (st != FLO_OK) {
+		journal->ops->close(run->run_journal, NULL);
+		run->run_journal = NULL;
+	}
+out:
+	return st;
+}
+
 static flo_status create(flo_run *run, const flo_pipeline *pipeline,
 			 const struct flo_run_options *options,
 			 const flo_value *params, flo_error *err)
 {
-	flo_engine *engine = run->engine;
-	struct flo__run_deps deps = deps_of(engine, options);
-	char id[FLO__ID_RUN_SIZE], trace[FLO__ID_TRACE_SIZE];
-	char parent[FLO__ID_SPAN_SIZE];
+	struct flo__run_deps deps = flo__api_deps(run->engine, options);
 	char *params_json = flo_value_to_json(params);
+	struct flo__api_names names;
 	struct flo__run_record record = {
-		.id = options->run_id != NULL ? options->run_id : id,
-		.trace_id = trace,
-		.parent_span = parent,
 		.pipeline = pipeline->plan->name,
 		.file = pipeline->plan->file,
 		.dir = pipeline->plan->dir,
@@ -372,23 +401,13 @@ static flo_status create(flo_run *run, const flo_pipeline *pipeline,
 		.text_len = pipeline->len,
 		.params = params_json,
 		.limit = options->limit,
-		.created_us = flo__time_now_us(),
 	};
-	flo_status st = FLO_NOMEM;
+	flo_status st;
 
-	flo__id_run(id);
-	choose_trace(engine, trace, parent);
-	run->id = flo__strdup(record.id);
-	if (params_json == NULL || run->id == NULL) {
-		flo_error_set(err, st, "out of memory");
-		goto out;
-	}
-	TRY(engine->journal->ops->create(engine->journal, &record, on_event,
-					 run, err, &run->run_journal));
-	st = launch(run, &deps, pipeline->plan, &record, params, err);
-	if (st != FLO_OK)
-		engine->journal->ops->close(run->run_journal, NULL);
-out:
+	if (params_json == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	flo__api_name(run->engine, options, &names, &record);
+	st = flo__api_create(run, &deps, pipeline->plan, &record, params, err);
 	flo_free(params_json);
 	return st;
 }
@@ -404,11 +423,11 @@ flo_status flo_run_start(flo_engine *engine, const flo_pipeline *pipeline,
 
 	if (options == NULL)
 		options = &defaults;
-	TRY(check_tainted(engine, err));
+	TRY(flo__api_check_tainted(engine, err));
 	TRY(flo__dsl_bind(pipeline->plan, options->params, err, &params));
 	if (options->run_id != NULL)
-		TRY(check_id(options->run_id, err));
-	run = handle_new(engine, options);
+		TRY(flo__api_check_id(options->run_id, err));
+	run = flo__api_run_new(engine, options);
 	if (run == NULL) {
 		st = flo_error_set(err, FLO_NOMEM, "out of memory");
 		goto out;
@@ -418,7 +437,7 @@ flo_status flo_run_start(flo_engine *engine, const flo_pipeline *pipeline,
 	run = NULL;
 out:
 	if (run != NULL)
-		handle_free(run);
+		flo__api_run_free(run);
 	flo_value_unref(params);
 	return st;
 }
@@ -432,8 +451,9 @@ static flo_status replay_one(void *arg, const char *json, size_t len,
 }
 
 /* Compile what the store pinned: it was valid once. */
-static flo_status recompile(flo_run *run, const struct flo__run_record *record,
-			    flo_error *err, flo_value **ret_params)
+flo_status flo__api_recompile(flo_run *run,
+			      const struct flo__run_record *record,
+			      flo_error *err, flo_value **ret_params)
 {
 	struct flo__dsl_options options = {.file = record->file,
 					   .dir = record->dir,
@@ -478,22 +498,22 @@ flo_status flo_run_resume(flo_engine *engine, const char *run_id,
 			  flo_run **ret_run)
 {
 	static const struct flo_run_options defaults;
-	struct flo__run_deps deps = deps_of(engine, options);
+	struct flo__run_deps deps = flo__api_deps(engine, options);
 	const struct flo__run_record *record = NULL;
 	struct flo__run_record limited;
 	flo_value *params = NULL;
 	flo_run *run =
-		handle_new(engine, options != NULL ? options : &defaults);
+		flo__api_run_new(engine, options != NULL ? options : &defaults);
 	flo_status st = FLO_NOMEM;
 
 	if (run == NULL || (run->id = flo__strdup(run_id)) == NULL) {
 		flo_error_set(err, FLO_NOMEM, "out of memory");
 		goto out;
 	}
-	TRY(check_tainted(engine, err));
+	TRY(flo__api_check_tainted(engine, err));
 	TRY(engine->journal->ops->open(engine->journal, run_id, on_event, run,
 				       err, &run->run_journal, &record));
-	TRY(recompile(run, record, err, &params));
+	TRY(flo__api_recompile(run, record, err, &params));
 	limited = *record;
 	if (options != NULL && options->limit != 0 &&
 	    (limited.limit == 0 || options->limit < limited.limit))
@@ -501,6 +521,7 @@ flo_status flo_run_resume(flo_engine *engine, const char *run_id,
 	TRY(flo__run_new(&deps, run->plan, &limited, params, err, &run->run));
 	TRY(engine->journal->ops->replay(run->run_journal, replay_one, run->run,
 					 err));
+	TRY(flo__api_take_over(engine, run->plan, params, run->run, err));
 	if (options != NULL && options->cancel != NULL)
 		flo__run_cancel(run->run, false, options->cancel);
 	if (options != NULL)
@@ -513,7 +534,7 @@ out:
 	if (run != NULL) {
 		if (run->run_journal != NULL)
 			engine->journal->ops->close(run->run_journal, NULL);
-		handle_free(run);
+		flo__api_run_free(run);
 	}
 	flo_value_unref(params);
 	return st;
@@ -556,5 +577,5 @@ void flo_run_free(flo_run *run)
 	if (run == NULL)
 		return;
 	flo_run_wait(run, NULL, NULL);
-	handle_free(run);
+	flo__api_run_free(run);
 }

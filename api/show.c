@@ -105,6 +105,8 @@ static flo_value *step_value(const struct show *show,
 	flo__api_put(map, "error", flo__api_ref(step->error), &st);
 	flo__api_put(map, "output", flo__api_ref(step->output), &st);
 	flo__api_put(map, "log", log_value(show, step), &st);
+	if (step->reused)
+		flo__api_put(map, "reused", flo_value_bool(true), &st);
 	if (step->command != NULL)
 		flo__api_put(map, "command", flo_value_ref(step->command), &st);
 	if (st == FLO_OK)
@@ -346,8 +348,11 @@ out:
 static flo_status put_rest(struct show *show, flo_value *map,
 			   const flo_value *finished)
 {
+	struct flo__rerun rerun = flo__run_rerun_of(show->run);
 	flo_status st = FLO_OK;
 
+	if (rerun.of != NULL)
+		flo__api_put(map, "rerun_of", flo_value_string(rerun.of), &st);
 	flo__api_put(map, "output",
 		     flo__api_ref(flo_value_map_get(finished, "output")), &st);
 	flo__api_put(map, "counts", summary_value(show, finished), &st);

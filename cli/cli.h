@@ -66,6 +66,7 @@ extern const struct cli_verb cli_verb_show;
 extern const struct cli_verb cli_verb_events;
 extern const struct cli_verb cli_verb_logs;
 extern const struct cli_verb cli_verb_resume;
+extern const struct cli_verb cli_verb_rerun;
 extern const struct cli_verb cli_verb_cancel;
 extern const struct cli_verb cli_verb_prune;
 extern const struct cli_verb cli_verb_doctor;

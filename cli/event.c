@@ -92,7 +92,7 @@ static const struct field {
 	FIELD(seq),	 FIELD(run),	     FIELD(kind),      FIELD(path),
 	FIELD(attempt),	 FIELD(status),	     FIELD(error),     FIELD(output),
 	FIELD(counts),	 FIELD(duration_ms), FIELD(exit_code), FIELD(signal),
-	FIELD(delay_ms),
+	FIELD(delay_ms), FIELD(rerun_of),
 };
 
 static void put(struct cli_event *event, struct cli_slice key,

@@ -18,6 +18,7 @@ struct cli_slice {
 struct cli_event {
 	struct cli_slice seq, run, kind, path, attempt, status, duration_ms,
 		delay_ms, exit_code, signal, error, output, counts;
+	struct cli_slice rerun_of;
 };
 
 /* False if the line is no JSON object. */

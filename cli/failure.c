@@ -28,6 +28,16 @@ void cli_print_resume(const char *store_path, const char *run_id)
 	putc('\n', stderr);
 }
 
+/* What is over cannot go on, but what failed in it can be run again. */
+static void put_rerun(const char *store_path, const char *run_id)
+{
+	fputs("  run what failed again: flowctl rerun ", stderr);
+	cli_put_shell_word(stderr, run_id);
+	fputs(" --failed", stderr);
+	put_store(store_path);
+	putc('\n', stderr);
+}
+
 static void put_field(const char *name, const char *value)
 {
 	fprintf(stderr, "  %-10s", name);
@@ -251,4 +261,6 @@ void cli_print_failure(const char *store_path, const char *run_id,
 		flo_value_unref(run);
 	}
 	put_others(error, path);
+	if (!strcmp(status, "failed"))
+		put_rerun(store_path, run_id);
 }

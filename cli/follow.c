@@ -80,6 +80,7 @@ static int start_error(const struct cli_follow *f, flo_status st,
 	case FLO_NOTFOUND:
 	case FLO_BUSY:
 	case FLO_CLOSED:
+	case FLO_RANGE: /* a run's id */
 		return CLI_USAGE;
 	case FLO_BLOCKED: /* waits for a person's word */
 	case FLO_INTERRUPTED:
@@ -87,7 +88,7 @@ static int start_error(const struct cli_follow *f, flo_status st,
 	default:
 		break;
 	}
-	if (!f->pipeline)
+	if (!f->pipeline && !f->rerun_of)
 		cli_print_resume(f->options->store, f->run_id);
 	return CLI_STORE;
 }
@@ -113,10 +114,15 @@ static flo_status start(const struct cli_follow *f, flo_engine *engine,
 		.cancel = f->cancel,
 		.accept = f->accept,
 		.accept_len = f->accept_len,
+		.rerun_failed = f->failed,
+		.rerun_from = f->from,
 	};
 
 	if (f->pipeline)
 		return flo_run_start(engine, f->pipeline, &options, err,
+				     ret_run);
+	if (f->rerun_of)
+		return flo_run_rerun(engine, f->rerun_of, &options, err,
 				     ret_run);
 	return flo_run_resume(engine, f->run_id, &options, err, ret_run);
 }

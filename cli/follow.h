@@ -1,5 +1,5 @@
 /*
- * From a run's start to its exit code: what `run` and `resume` share.
+ * From a run's start to its exit code: what `run`, `resume` and `rerun` share.
  */
 #ifndef CLI_FOLLOW_H
 #define CLI_FOLLOW_H
@@ -42,13 +42,16 @@ struct cli_follow_options {
 
 struct cli_follow {
 	const struct cli_follow_options *options;
-	const flo_pipeline *pipeline; /* NULL: resume @run_id */
+	const flo_pipeline *pipeline; /* NULL: resume @run_id, or rerun */
 	const flo_value *params;
 	const char *run_id; /* NULL: a new one */
 	const char *name;   /* of the pipeline */
 	const char *cancel; /* why to resume it only to end it, or NULL */
 	const flo_accepted *accept; /* for a resume: what became of steps */
 	size_t accept_len;
+	const char *rerun_of; /* the run to run again as @run_id, or NULL */
+	const char *from;     /* a step, or NULL; both of a rerun */
+	bool failed;
 };
 
 /* Check the options. CLI_GO_ON, or the exit code. */

@@ -15,6 +15,7 @@
 const struct cli_verb *const cli_verbs[] = {
 	&cli_verb_run,
 	&cli_verb_resume,
+	&cli_verb_rerun,
 	&cli_verb_cancel,
 	&cli_verb_validate,
 	&cli_verb_plan,

@@ -18,6 +18,7 @@ static const struct mark mark_failed = {"FAILED", "\033[31m"};
 static const struct mark mark_cancelled = {"cancelled", "\033[33m"};
 static const struct mark mark_skipped = {"skipped", "\033[2m"};
 static const struct mark mark_retry = {"retry", "\033[33m"};
+static const struct mark mark_reused = {"reused", "\033[2m"};
 static const struct mark mark_lost = {"lost", "\033[33m"};
 
 static bool wants_colour(void)
@@ -157,6 +158,14 @@ static void run_line(struct cli_progress *p, const struct cli_event *event,
 			event->run.at, verb, p->pipeline);
 }
 
+static void rerun_line(struct cli_progress *p, const struct cli_event *event)
+{
+	cli_sink_printf(p->sink, "run %.*s started, a rerun of %.*s: %s\n",
+			(int)event->run.len, event->run.at,
+			(int)event->rerun_of.len, event->rerun_of.at,
+			p->pipeline);
+}
+
 void cli_progress_event(const char *json, size_t len, void *arg)
 {
 	struct cli_progress *p = arg;
@@ -174,12 +183,21 @@ void cli_progress_event(const char *json, size_t len, void *arg)
 	} else if (cli_slice_is(event.kind, "step.skipped")) {
 		p->ended++;
 		chatter(p, &event, &mark_skipped);
+	} else if (cli_slice_is(event.kind, "step.reused")) {
+		p->ended++;
+		chatter(p, &event, &mark_reused);
 	} else if (cli_slice_is(event.kind, "step.retrying")) {
 		chatter(p, &event, &mark_retry);
 	} else if (cli_slice_is(event.kind, "step.lost")) {
 		step_line(p, &event, &mark_lost);
+	} else if (cli_slice_is(event.kind, "run.queued")) {
+		/* What it takes over comes before its start. */
+		p->is_rerun = event.rerun_of.len > 0;
+		if (p->is_rerun)
+			rerun_line(p, &event);
 	} else if (cli_slice_is(event.kind, "run.started")) {
-		run_line(p, &event, "started");
+		if (!p->is_rerun)
+			run_line(p, &event, "started");
 	} else if (cli_slice_is(event.kind, "run.resumed")) {
 		run_line(p, &event, "resumed");
 	}

@@ -28,6 +28,7 @@ struct cli_progress {
 	struct cli_sink *sink; /* borrowed */
 	enum cli_progress_mode mode;
 	const char *pipeline; /* its name, borrowed */
+	bool is_rerun;
 	bool is_coloured;
 	unsigned long lines;  /* printed for steps */
 	unsigned long ended;  /* steps */

@@ -52,6 +52,12 @@ static void put_error(const flo_value *error, int indent)
 	putchar('\n');
 }
 
+static bool is_true(const flo_value *value)
+{
+	return value && flo_value_typeof(value) == FLO_VALUE_BOOL &&
+	       flo_value_get_bool(value);
+}
+
 static void print_step(const flo_value *step)
 {
 	int depth;
@@ -71,6 +77,8 @@ static void print_step(const flo_value *step)
 	    flo_value_get_int(attempts) > 1)
 		printf(" (%lld attempts)",
 		       (long long)flo_value_get_int(attempts));
+	if (is_true(flo_value_map_get(step, "reused")))
+		fputs(" (reused)", stdout);
 	putchar('\n');
 	put_error(flo_value_map_get(step, "error"), 26 + depth * 2);
 	cli_check_stdout();
@@ -102,6 +110,8 @@ static void put_head(const flo_value *run)
 	printf("run       %s\npipeline  ", cli_map_text(run, "run"));
 	cli_put_escaped(stdout, cli_map_text(run, "pipeline"),
 			strlen(cli_map_text(run, "pipeline")), CLI_ONE_LINE);
+	if (*cli_map_text(run, "rerun_of"))
+		printf("\nrerun of  %s", cli_map_text(run, "rerun_of"));
 	printf("\nstatus    %s\n", cli_map_text(run, "status"));
 	printf("started   %s UTC\n", cli_when_short(started).text);
 	if (*finished)

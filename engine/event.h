@@ -26,7 +26,8 @@
 	X(STEP_FINISHED, "step.finished")                                      \
 	X(STEP_RETRYING, "step.retrying")                                      \
 	X(STEP_SKIPPED, "step.skipped")                                        \
-	X(STEP_LOST, "step.lost")
+	X(STEP_LOST, "step.lost")                                              \
+	X(STEP_REUSED, "step.reused")
 
 /* The order is the store's format: append only. */
 enum flo__event_kind {
@@ -65,6 +66,13 @@ enum flo__event_kind flo__event_kind_parse(const char *text);
 
 #define FLO__EVENT_NO_CODE INT32_MIN
 
+/* What a run repeats that is a rerun. All is borrowed. */
+struct flo__rerun {
+	const char *of;	  /* the id of the run; NULL: it repeats none */
+	const char *from; /* the path of a step to begin with, or NULL */
+	bool failed;	  /* what has ended well is taken over */
+};
+
 struct flo__event {
 	uint64_t seq;  /* dense from 1 in a run; set by the journal */
 	int64_t ts_us; /* wall clock */
@@ -83,6 +91,7 @@ struct flo__event {
 				    or NULL */
 	const flo_value *output; /* or NULL */
 	const flo_value *counts; /* or NULL */
+	struct flo__rerun rerun; /* of run.queued */
 };
 
 /* An event with nothing set. */

@@ -31,6 +31,9 @@ struct flo__run_record {
 	const char *params; /* the bound params as JSON */
 	uint32_t limit;	    /* --limit; 0: none */
 	int64_t created_us;
+	/* Of a rerun, when it is made; nothing where a record is read back:
+	 * there it is in the run.queued. */
+	struct flo__rerun rerun;
 };
 
 /*
@@ -59,7 +62,8 @@ typedef void (*flo__journal_heed_fn)(void *arg, enum flo__request kind,
 
 struct flo__journal_ops {
 	/*
-	 * Record a new run and own it; durable on return. Blocks.
+	 * Record a new run and own it; durable on return. Blocks. A rerun has
+	 * its run.queued then, so that nobody can take it for another run.
 	 * FLO_EXISTS if the id is taken.
 	 */
 	flo_status (*create)(struct flo__journal *journal,

@@ -87,8 +87,8 @@ static flo_status insert_event(struct flo__store *store, sqlite3_stmt *stmt,
 	return flo__conn_run(&store->db, stmt, err);
 }
 
-static flo_status write_run(struct flo__store *store,
-			    struct flo__run_journal *run, flo_error *err)
+flo_status flo__batch_write_run(struct flo__store *store,
+				struct flo__run_journal *run, flo_error *err)
 {
 	struct flo__queued_event event;
 	sqlite3_stmt *stmt = NULL;
@@ -117,7 +117,7 @@ flo_status flo__batch_write(struct flo__store *store,
 	TRY(flo__store_begin(store, err));
 	for (struct flo__run_journal *run = runs; run != NULL;
 	     run = run->batch_next)
-		TRY(write_run(store, run, err));
+		TRY(flo__batch_write_run(store, run, err));
 	TRY(flo__store_commit(store, err));
 out:
 	if (st != FLO_OK)

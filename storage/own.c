@@ -133,6 +133,7 @@ static flo_status keep_record(struct flo__run_journal *run,
 	char *at;
 
 	*to = *record;
+	to->rerun = (struct flo__rerun){0};
 	for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)
 		size += strlen(*slots[i]) + 1;
 	run->record_mem = at = flo__malloc(size);
@@ -178,6 +179,24 @@ out:
 	return st;
 }
 
+/* Queue the run.queued of a rerun, which is written with the run's row. */
+static flo_status queue_rerun(struct flo__run_journal *run,
+			      const struct flo__rerun *rerun)
+{
+	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_RUN_QUEUED);
+	flo_status st;
+
+	if (rerun->of == NULL)
+		return FLO_OK;
+	event.seq = 1;
+	event.ts_us = run->record.created_us;
+	event.rerun = *rerun;
+	st = flo__queue_put(&run->drain, &run->record, &event, run->hash);
+	if (st == FLO_OK)
+		run->seq = run->taken = run->durable = event.seq;
+	return st;
+}
+
 static flo_status do_create(struct flo__store *store, void *arg, flo_error *err)
 {
 	struct flo__run_journal *run = arg;
@@ -200,7 +219,11 @@ static flo_status do_create(struct flo__store *store, void *arg, flo_error *err)
 	TRY(flo__lock_run(store->lock_fd, run->row, err));
 	locked = true;
 	TRY(take_lease(store, run, err));
+	if (run->drain.count > 0)
+		TRY(flo__batch_write_run(store, run, err));
 	TRY(flo__store_commit(store, err));
+	flo__writer_show(run);
+	flo__queue_reset(&run->drain);
 out:
 	if (st != FLO_OK) {
 		flo__store_rollback(store);
@@ -235,6 +258,7 @@ flo_status flo__store_run_create(struct flo__journal *journal,
 		goto out;
 	TRY(keep_record(run, record));
 	TRY(flo__chain_begin(&run->record, run->hash));
+	TRY(queue_rerun(run, &record->rerun));
 	TRY(enlist(run, err));
 	listed = true;
 	TRY(flo__writer_call(store, do_create, run, err));

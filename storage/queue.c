@@ -34,6 +34,7 @@ static enum flo__state state_after(const struct flo__event *event)
 		return FLO__STATE_QUEUED;
 	case FLO__EVENT_RUN_FINISHED:
 	case FLO__EVENT_STEP_FINISHED:
+	case FLO__EVENT_STEP_REUSED:
 		return event->status;
 	case FLO__EVENT_STEP_RETRYING:
 		return FLO__STATE_RETRYING;

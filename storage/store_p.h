@@ -171,6 +171,8 @@ flo_status flo__writer_start(struct flo__store *store, flo_error *err);
 void flo__writer_stop(struct flo__store *store);
 /* Wait until everything that is queued now is committed, or has failed. */
 void flo__writer_flush(struct flo__store *store);
+/* Tell @run's observer of what is in its drain, which is durable. Writer only. */
+void flo__writer_show(const struct flo__run_journal *run);
 /*
  * Have @fn(@arg) run on the writer thread after everything that is queued now,
  * and wait for it. After a failure of the store @fn does not run.
@@ -188,6 +190,9 @@ flo_status flo__store_begin(struct flo__store *store, flo_error *err);
 flo_status flo__store_commit(struct flo__store *store, flo_error *err);
 /* Safe without a transaction. */
 void flo__store_rollback(struct flo__store *store);
+/* Write the batch that @run has in drain, in the transaction that is open. */
+flo_status flo__batch_write_run(struct flo__store *store,
+				struct flo__run_journal *run, flo_error *err);
 /* One transaction with the batches that @runs have in drain (batch.c). */
 flo_status flo__batch_write(struct flo__store *store,
 			    struct flo__run_journal *runs, flo_error *err);

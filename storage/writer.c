@@ -45,7 +45,7 @@ static void take(struct flo__run_journal *run)
 	pthread_mutex_unlock(&run->lock);
 }
 
-static void show_observer(const struct flo__run_journal *run)
+void flo__writer_show(const struct flo__run_journal *run)
 {
 	struct flo__queued_event event;
 	size_t at = 0;
@@ -66,7 +66,7 @@ static void publish(struct flo__run_journal *run)
 			      run->record.id);
 		flo__waiters_tell(flo__store_run_fail(run, &lost), lost.status);
 	} else {
-		show_observer(run);
+		flo__writer_show(run);
 		flo__waiters_tell(flo__store_run_advance(run, run->drain.last),
 				  FLO_OK);
 	}

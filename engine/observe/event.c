@@ -224,6 +224,22 @@ static void add_outcome(struct flo__strbuf *sb, const struct flo__event *event)
 	}
 }
 
+static void add_rerun(struct flo__strbuf *sb, const struct flo__rerun *rerun)
+{
+	if (rerun->of == NULL)
+		return;
+	ADD_KEY(sb, "rerun_of");
+	add_text(sb, rerun->of);
+	if (rerun->from != NULL) {
+		ADD_KEY(sb, "rerun_from");
+		add_text(sb, rerun->from);
+	}
+	if (rerun->failed) {
+		ADD_KEY(sb, "rerun_failed");
+		flo__strbuf_add(sb, "true", 4);
+	}
+}
+
 static void add_value(struct flo__strbuf *sb, const flo_value *value)
 {
 	if (value != NULL)
@@ -244,6 +260,7 @@ void flo__event_json(const struct flo__event *event, const char *run_id,
 
 	add_head(sb, event, run_id, trace_id);
 	add_outcome(sb, event);
+	add_rerun(sb, &event->rerun);
 	if (all || event->error != NULL) {
 		ADD_KEY(sb, "error");
 		add_value(sb, event->error);
@@ -448,7 +465,8 @@ static bool read_outcome(const flo_value *doc, struct flo__event *e,
 	if (status != NULL)
 		e->status = flo__state_parse(status);
 	if ((status != NULL || e->kind == FLO__EVENT_RUN_FINISHED ||
-	     e->kind == FLO__EVENT_STEP_FINISHED) &&
+	     e->kind == FLO__EVENT_STEP_FINISHED ||
+	     e->kind == FLO__EVENT_STEP_REUSED) &&
 	    e->status == FLO__STATE_NONE)
 		return corrupt(err, "status");
 	if (signal != NULL) {
@@ -460,6 +478,20 @@ static bool read_outcome(const flo_value *doc, struct flo__event *e,
 	}
 	e->pid = (int32_t)pid;
 	e->exit_code = (int32_t)code;
+	return true;
+}
+
+static bool read_rerun(const flo_value *doc, struct flo__rerun *rerun,
+		       flo_error *err)
+{
+	const flo_value *failed = flo_value_map_get(doc, "rerun_failed");
+
+	if (!get_text(doc, "rerun_of", &rerun->of, err) ||
+	    !get_text(doc, "rerun_from", &rerun->from, err))
+		return false;
+	if (failed != NULL && flo_value_typeof(failed) != FLO_VALUE_BOOL)
+		return corrupt(err, "rerun_failed");
+	rerun->failed = failed != NULL && flo_value_get_bool(failed);
 	return true;
 }
 
@@ -505,6 +537,7 @@ flo_status flo__event_parse(const char *json, size_t len, flo_error *err,
 		goto out;
 	}
 	if (!read_head(doc, &event, err) || !read_outcome(doc, &event, err) ||
+	    !read_rerun(doc, &event.rerun, err) ||
 	    !read_values(doc, &event, err)) {
 		st = FLO_CORRUPT;
 		goto out;

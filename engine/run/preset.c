@@ -98,6 +98,24 @@ static bool has_begun(const struct flo__run *run, const char *path)
 	return flo__map_get(&run->begun, path) != NULL;
 }
 
+/* In a slot of `begun`, above the number of items: it began in this very run,
+ * and not only in the one that it repeats. */
+#define BEGUN_HERE (UINT64_C(1) << 63)
+
+static bool has_begun_here(const struct flo__run *run, const char *path)
+{
+	const union flo__map_slot *slot = flo__map_get(&run->begun, path);
+
+	return slot != NULL && (slot->n & BEGUN_HERE) != 0;
+}
+
+uint64_t flo__preset_items(const struct flo__run *run, const char *path)
+{
+	const union flo__map_slot *slot = flo__map_get(&run->begun, path);
+
+	return slot != NULL ? slot->n & ~BEGUN_HERE : 0;
+}
+
 /* ---- taking events in ---- */
 
 /* Cut the last part off @path: "a[2].b" -> "a[2]" -> "a" -> "". */
@@ -125,13 +143,15 @@ static uint64_t item_number(const char *path)
 	return strtoull(bracket + 1, NULL, 10) + 1;
 }
 
-/* Mark @path and all that encloses it as begun; of a foreach, how many
- * instances may have. */
-static flo_status mark_begun(struct flo__run *run, const char *path)
+/* Mark @path and all that encloses it as begun (@here: in this very run); of a
+ * foreach, how many instances may have. */
+static flo_status mark_begun(struct flo__run *run, const char *path, bool here)
 {
+	uint64_t flag = here ? BEGUN_HERE : 0;
 	char *p = flo__strdup(path);
 	flo_status st = FLO_NOMEM;
 	uint64_t items = 0;
+	bool new;
 
 	if (p == NULL)
 		return st;
@@ -139,10 +159,14 @@ static flo_status mark_begun(struct flo__run *run, const char *path)
 		union flo__map_slot *slot;
 
 		st = flo__map_put(&run->begun, p, &slot);
-		if (st != FLO_NOMEM && slot->n < items)
-			slot->n = items;
+		if (st == FLO_NOMEM)
+			break;
+		new = st == FLO_OK || (slot->n & flag) != flag;
+		slot->n |= flag;
+		if ((slot->n & ~BEGUN_HERE) < items)
+			slot->n = items | (slot->n & BEGUN_HERE);
 		items = item_number(p);
-	} while (st == FLO_OK && cut_last(p));
+	} while (new &&cut_last(p));
 	flo__free(p);
 	return st == FLO_EXISTS ? FLO_OK : st;
 }
@@ -202,6 +226,7 @@ void flo__preset_ended(struct flo__preset *preset,
 	take_error(r, event->error);
 	if (event->output != NULL)
 		r->output = flo_value_ref(event->output);
+	r->reused = event->kind == FLO__EVENT_STEP_REUSED;
 	preset->open = false;
 }
 
@@ -222,7 +247,9 @@ static flo_status take_step(struct flo__run *run,
 {
 	struct flo__preset *preset = preset_of(run, event->path);
 
-	if (preset == NULL || mark_begun(run, event->path) != FLO_OK)
+	if (preset == NULL ||
+	    mark_begun(run, event->path,
+		       event->kind != FLO__EVENT_STEP_REUSED) != FLO_OK)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (preset->result.state != FLO__STATE_NONE &&
 	    preset->result.state != FLO__STATE_RUNNING &&
@@ -252,14 +279,20 @@ static flo_status take_step(struct flo__run *run,
 	return FLO_OK;
 }
 
-static void take_run(struct flo__run *run, const struct flo__event *event)
+static flo_status take_run(struct flo__run *run, const struct flo__event *event,
+			   flo_error *err)
 {
-	if (event->kind == FLO__EVENT_RUN_QUEUED)
+	if (event->kind == FLO__EVENT_RUN_QUEUED) {
 		run->preset_queued = true;
-	else if (event->kind == FLO__EVENT_RUN_STARTED)
+		return flo__run_rerun(run, &event->rerun, err);
+	}
+	if (event->kind == FLO__EVENT_RUN_STARTED)
 		run->started_us = event->ts_us;
 	else if (event->kind == FLO__EVENT_RUN_CANCELLING)
 		run->preset_cancelling = true;
+	else if (event->kind == FLO__EVENT_RUN_FINISHED)
+		run->preset_finished = event->status;
+	return FLO_OK;
 }
 
 /* ---- where paths lead ---- */
@@ -373,9 +406,8 @@ static flo_status forget_inside(struct flo__run *run, uint32_t id,
 	const struct flo__plan *plan = run->plan;
 	const struct flo__node *node = &plan->nodes[id];
 	const uint32_t *children = &plan->children[node->first_child];
-	const union flo__map_slot *begun = flo__map_get(&run->begun, path);
 	bool each = node->kind == FLO__NODE_FOREACH;
-	uint64_t n = each && begun != NULL ? begun->n : node->children_len;
+	uint64_t n = each ? flo__preset_items(run, path) : node->children_len;
 	uint32_t finally = plan->blocks[node->spec].finally;
 	flo_status st = FLO_OK;
 
@@ -475,6 +507,25 @@ flo_status flo__preset_spread(struct flo__run *run, const char *path)
 	return st;
 }
 
+flo_status flo__preset_take(struct flo__run *run,
+			    const struct flo__event *event, flo_error *err)
+{
+	bool ends = event->kind == FLO__EVENT_STEP_FINISHED ||
+		    event->kind == FLO__EVENT_STEP_REUSED;
+	flo_status st;
+
+	if (event->path == NULL)
+		return take_run(run, event, err);
+	st = take_step(run, event, err);
+	if (st == FLO_OK && ends && event->status == FLO__STATE_FAILED &&
+	    flo__preset_spread(run, event->path) != FLO_OK)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (st == FLO_OK && event->kind == FLO__EVENT_STEP_RETRYING &&
+	    try_again(run, event->path) != FLO_OK)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+	return st;
+}
+
 flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
 			   flo_error *err)
 {
@@ -484,17 +535,7 @@ flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
 
 	if (st != FLO_OK)
 		return st;
-	if (event.path == NULL)
-		take_run(run, &event);
-	else
-		st = take_step(run, &event, err);
-	if (st == FLO_OK && event.kind == FLO__EVENT_STEP_FINISHED &&
-	    event.status == FLO__STATE_FAILED &&
-	    flo__preset_spread(run, event.path) != FLO_OK)
-		st = flo_error_set(err, FLO_NOMEM, "out of memory");
-	if (st == FLO_OK && event.kind == FLO__EVENT_STEP_RETRYING &&
-	    try_again(run, event.path) != FLO_OK)
-		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+	st = flo__preset_take(run, &event, err);
 	if (event.seq > run->last_seq)
 		run->last_seq = event.seq;
 	flo_value_unref(doc);
@@ -582,19 +623,45 @@ static flo_status mark_needs(const struct flo__run *run, uint32_t id,
 }
 
 /*
+ * Whether child @i has begun, and so says something of those before it. Members
+ * of a concurrent block that were taken over do not: those before them did not
+ * end well perhaps, and are to run now.
+ */
+static flo_status is_telling(const struct flo__run *run, uint32_t id,
+			     const char *path, uint64_t i, const uint8_t *marks,
+			     bool *ret)
+{
+	char *p;
+
+	*ret = marks[i] == FLO__RECORDED_BEGUN;
+	if (!*ret || run->rerun.of == NULL ||
+	    run->plan->nodes[id].kind == FLO__NODE_SEQUENCE)
+		return FLO_OK;
+	p = child_path(run, id, path, i);
+	if (p == NULL)
+		return FLO_NOMEM;
+	*ret = has_begun_here(run, p);
+	flo__free(p);
+	return FLO_OK;
+}
+
+/*
  * Members without needs are admitted in written order, and before those that
  * have to wait. So those before one that began were come by, and where one
  * with needs began, all of them.
  */
-static void mark_free(const struct flo__run *run, uint32_t id, uint64_t n,
-		      uint8_t *marks)
+static flo_status mark_free(const struct flo__run *run, uint32_t id,
+			    const char *path, uint64_t n, uint8_t *marks)
 {
 	const struct flo__plan *plan = run->plan;
 	const uint32_t *children = &plan->children[plan->nodes[id].first_child];
 	uint64_t before = 0;
+	bool telling;
 
 	for (uint64_t i = 0; i < n; i++) {
-		if (marks[i] != FLO__RECORDED_BEGUN)
+		if (is_telling(run, id, path, i, marks, &telling) != FLO_OK)
+			return FLO_NOMEM;
+		if (!telling)
 			continue;
 		if (plan->nodes[children[i]].deps_len > 0)
 			before = n;
@@ -605,6 +672,23 @@ static void mark_free(const struct flo__run *run, uint32_t id, uint64_t n,
 		if (plan->nodes[children[i]].deps_len == 0)
 			mark_passed(run, id, i, FLO__RECORDED_PASSED_BY, marks);
 	}
+	return FLO_OK;
+}
+
+/* The last child that has begun: those before it were passed. */
+static flo_status last_begun(const struct flo__run *run, uint32_t id,
+			     const char *path, uint64_t n, const uint8_t *marks,
+			     uint64_t *ret)
+{
+	bool telling;
+
+	for (uint64_t i = 0; i < n; i++) {
+		if (is_telling(run, id, path, i, marks, &telling) != FLO_OK)
+			return FLO_NOMEM;
+		if (telling)
+			*ret = i;
+	}
+	return FLO_OK;
 }
 
 flo_status flo__preset_inside(const struct flo__run *run, uint32_t id,
@@ -638,7 +722,7 @@ flo_status flo__preset_recorded(struct flo__frame *frame, uint32_t id,
 	flo_status st;
 
 	*ret = NULL;
-	if ((!run->resumed && !run->frozen) || is_anew(frame))
+	if (!flo__run_replays(run) || is_anew(frame))
 		return FLO_OK;
 	marks = flo__calloc(n, 1);
 	if (marks == NULL)
@@ -646,14 +730,12 @@ flo_status flo__preset_recorded(struct flo__frame *frame, uint32_t id,
 	TRY(mark_those_begun(run, id, path, n, marks));
 	if (run->plan->nodes[id].kind == FLO__NODE_GROUP)
 		TRY(mark_needs(run, id, n, marks, &needs));
-	for (uint64_t i = 0; i < n && !needs; i++) {
-		if (marks[i] == FLO__RECORDED_BEGUN)
-			before = i;
-	}
+	if (!needs)
+		TRY(last_begun(run, id, path, n, marks, &before));
 	for (uint64_t i = 0; i < (passed ? n : before); i++)
 		mark_passed(run, id, i, FLO__RECORDED_PASSED, marks);
 	if (needs)
-		mark_free(run, id, n, marks);
+		TRY(mark_free(run, id, path, n, marks));
 	*ret = marks;
 	marks = NULL;
 out:

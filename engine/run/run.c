@@ -59,6 +59,7 @@ flo_status flo__run_new(const struct flo__run_deps *deps,
 	run->params = flo_value_ref(params);
 	run->record = *record;
 	run->record.text = NULL;
+	run->record.rerun = (struct flo__rerun){0};
 	run->record.params = NULL;
 	run->record.id = copy(record->id);
 	run->record.trace_id = copy(record->trace_id);
@@ -86,6 +87,7 @@ void flo__run_free(struct flo__run *run)
 	if (run == NULL)
 		return;
 	flo__preset_fini(run);
+	flo__reuse_fini(run);
 	flo__arena_fini(&run->paths);
 	flo_value_unref(run->params);
 	flo__run_secrets_fini(run);
@@ -286,6 +288,7 @@ void flo__run_visit(struct flo__run *run, const char *path, uint32_t id,
 					   .exit_code = result->exit_code,
 					   .signal = result->signal,
 					   .log_seq = result->log_seq,
+					   .reused = result->reused,
 					   .error = result->error,
 					   .output = result->output,
 					   .command = result->command};
@@ -529,6 +532,8 @@ static void record_kind(struct flo__run *run, enum flo__event_kind kind)
 {
 	struct flo__event event = FLO__EVENT_INIT(kind);
 
+	if (kind == FLO__EVENT_RUN_QUEUED)
+		event.rerun = run->rerun;
 	flo__run_append(run, &event);
 	if (kind == FLO__EVENT_RUN_STARTED)
 		run->started_us = event.ts_us;
@@ -540,6 +545,9 @@ static void record_begin(struct flo__run *run)
 
 	if (!run->preset_queued && run->started_us == 0)
 		record_kind(run, FLO__EVENT_RUN_QUEUED);
+	/* Before the start, which says by that that all of them are there. */
+	if (run->started_us == 0)
+		flo__run_record_reused(run);
 	if (run->started_us == 0)
 		record_kind(run, FLO__EVENT_RUN_STARTED);
 	if (run->resumed) {
@@ -612,7 +620,8 @@ static enum flo__state end_state(struct flo__run *run,
 	if (result->state == FLO__STATE_SUCCEEDED ||
 	    result->state == FLO__STATE_SKIPPED)
 		return FLO__STATE_SUCCEEDED;
-	INSIST(cancelled || run->resumed || run->shared.store != FLO_OK);
+	INSIST(cancelled || flo__run_replays(run) ||
+	       run->shared.store != FLO_OK);
 	return FLO__STATE_CANCELLED;
 }
 

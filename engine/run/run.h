@@ -80,6 +80,30 @@ flo_status flo__run_accept(struct flo__run *run, const char *path,
 flo_status flo__run_preset_done(struct flo__run *run, flo_error *err);
 
 /*
+ * Make @run, which has not begun, a rerun: @what is copied (of NULL: it is
+ * none). flo__run_preset() does so by itself. FLO_NOMEM.
+ */
+flo_status flo__run_rerun(struct flo__run *run, const struct flo__rerun *what,
+			  flo_error *err);
+/* Its run.queued is in the record: it is not recorded again. */
+void flo__run_queued(struct flo__run *run);
+/* What @run repeats; its strings are borrowed from @run. */
+struct flo__rerun flo__run_rerun_of(const struct flo__run *run);
+/*
+ * The run to take steps over from, or NULL: it is no rerun, or all that it takes
+ * over is recorded.
+ */
+const char *flo__run_owes(const struct flo__run *run);
+/*
+ * Take over from @old, which has ended and whose events were all given to
+ * flo__run_preset(), what the words of flo__run_rerun() say, when @run begins.
+ * In a coroutine; @old is of no other use after that, and may be freed.
+ * FLO_NOTFOUND: there is no step to begin with of that path; FLO_NOMEM.
+ */
+flo_status flo__run_reuse(struct flo__run *run, struct flo__run *old,
+			  flo_error *err);
+
+/*
  * Everything stands still (@why, borrowed until flo__run_free()): cancel the
  * run, which then ends as failed. From any thread, at any time before the end.
  */
@@ -121,6 +145,7 @@ struct flo__run_step {
 	int32_t exit_code;		 /* FLO__EVENT_NO_CODE: none */
 	int32_t signal;
 	uint64_t log_seq; /* of the last attempt's step.started; 0: none */
+	bool reused;	  /* its end was taken over from another run */
 	const flo_value *error;	  /* or NULL */
 	const flo_value *output;  /* or NULL */
 	const flo_value *command; /* the argv of a failed program, or NULL */

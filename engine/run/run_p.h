@@ -19,6 +19,8 @@
  *	secret.c  values of secrets, and hiding them; secret_exec.c runs
  *		  the programs that print some
  *	preset.c  what an earlier engine recorded
+ *	rerun.c	  what a rerun takes over from another run
+ *	choose.c  which of its steps those are
  *	failure.c error objects
  *	bury.c	  the end of a run that stands still
  */
@@ -46,6 +48,7 @@ struct flo__tried;
 struct flo__result {
 	enum flo__state state; /* NONE: not looked at yet */
 	bool begun;	       /* of a block: something in it has begun */
+	bool reused;	       /* it was taken over from another run */
 	bool tried; /* of a block: whoever tries it again records its failure */
 	int32_t exit_code;
 	int32_t signal;
@@ -131,6 +134,12 @@ struct flo__poison {
 	enum flo__on_error mode; /* CANCEL or DRAIN */
 };
 
+/* The end of a step that a rerun takes over. Owns both. */
+struct flo__reused {
+	char *path;
+	struct flo__result result;
+};
+
 struct flo__run {
 	struct flo__run_deps deps;
 	const struct flo__plan *plan;
@@ -178,13 +187,20 @@ struct flo__run {
 	/* From the record of an interrupted run; read-only once it runs. */
 	bool resumed;
 	bool preset_cancelling;
-	bool preset_queued; /* run.queued is in the record */
+	bool preset_queued;		 /* run.queued is in the record */
+	enum flo__state preset_finished; /* how it ended; NONE */
 	int64_t started_us;
 	struct flo__arena paths;  /* the keys of these maps */
 	struct flo__map presets;  /* path -> struct flo__preset, owned */
 	struct flo__map begun;	  /* paths of nodes in which something began */
 	struct flo__map poisons;  /* path -> struct flo__poison, owned */
 	struct flo__map failures; /* block path -> count of failures */
+
+	/* Of a rerun: what it repeats (strings are owned), and what it takes
+	 * over, until that is recorded. Owned. */
+	struct flo__rerun rerun;
+	struct flo__reused *reused;
+	size_t reused_len;
 
 	/* Inspection: nothing starts, everything is told. */
 	bool frozen;
@@ -616,6 +632,11 @@ void flo__past_show(const struct flo__run *run, const char *path,
 flo_status flo__preset_recorded(struct flo__frame *frame, uint32_t id,
 				const char *path, uint64_t n, bool passed,
 				uint8_t **ret);
+/* Take in @event as if it had been read back. FLO_CORRUPT, FLO_NOMEM. */
+flo_status flo__preset_take(struct flo__run *run,
+			    const struct flo__event *event, flo_error *err);
+/* How many instances of the foreach at @path may have begun. */
+uint64_t flo__preset_items(const struct flo__run *run, const char *path);
 /* The node that @path means; FLO__NODE_NONE if there is none. */
 uint32_t flo__preset_resolve(const struct flo__plan *plan, const char *path);
 /* The last word on a step: @event. */
@@ -624,6 +645,32 @@ void flo__preset_ended(struct flo__preset *preset,
 /* Carry the failure of the step at @path outwards as far as it counts. */
 flo_status flo__preset_spread(struct flo__run *run, const char *path);
 void flo__preset_fini(struct flo__run *run);
+
+/* rerun.c */
+
+/* Whether the walk goes over what is recorded: of a run that was resumed, that
+ * takes steps over from another one, or is only looked at. */
+bool flo__run_replays(const struct flo__run *run);
+/* Record what is to be taken over and is not recorded yet. */
+void flo__run_record_reused(struct flo__run *run);
+void flo__reuse_fini(struct flo__run *run);
+
+/* choose.c */
+
+/* The steps whose ends a rerun takes over: paths of @old's presets, in the
+ * order in which they ended. */
+struct flo__chosen {
+	const char **paths; /* owned, of borrowed strings of @old's */
+	size_t len, cap;
+};
+
+/*
+ * Choose what of @old, which has ended, is taken over by a rerun as @what says.
+ * Walks over all of @old, which is an inspection after that. In a coroutine.
+ * FLO_NOTFOUND: there is no step @what->from, but perhaps one like it.
+ */
+flo_status flo__run_choose(struct flo__run *old, const struct flo__rerun *what,
+			   flo_error *err, struct flo__chosen *ret);
 
 /* lost.c */
 /* Record what became of the attempts that a crash ended, in the order of their

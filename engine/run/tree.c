@@ -255,7 +255,7 @@ recorded_limit(const struct flo__run *run, const char *path,
 {
 	char text[LIMIT_TEXT_SIZE];
 
-	if ((!run->resumed && !run->frozen) || timeout_ns == 0)
+	if (!flo__run_replays(run) || timeout_ns == 0)
 		return false;
 	limit_text(timeout_ns, path, text);
 	return strcmp(message_of(ret->error), text) == 0;

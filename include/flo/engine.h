@@ -236,6 +236,14 @@ struct flo_run_options {
 	 * when their engine died. Borrowed for the call. */
 	const flo_accepted *accept;
 	size_t accept_len; /* how many */
+	/* Of flo_run_rerun(): take over what has succeeded or was skipped, with
+	 * its output, and run the rest and all that comes after it. */
+	bool rerun_failed;
+	/* Of flo_run_rerun(): run the step of this path ("each[2].pay", copied)
+	 * and all that comes after it, and take over what else has succeeded,
+	 * was skipped, or failed without being an error of its block. A block
+	 * means all that is in it. NULL: no step is named. */
+	const char *rerun_from;
 };
 
 /**
@@ -267,6 +275,27 @@ FLO_EXTERN flo_status flo_run_start(flo_engine *engine,
 FLO_EXTERN flo_status flo_run_resume(flo_engine *engine, const char *run_id,
 				     const struct flo_run_options *options,
 				     flo_error *err, flo_run **ret_run);
+
+/**
+ * Run once more what run @run_id of the engine's store was, as a new run: with
+ * the pipeline, params and directory that are pinned there, and with its limit
+ * unless @options have one. The environment is today's, and secrets are read
+ * again. Without rerun_failed and rerun_from all of it runs; with both, what
+ * each alone would run. docs/cli.md, `rerun`, says what is taken over.
+ *
+ * Of @options (may be NULL) run_id, limit, on_event, on_warning and those two are
+ * used. The run is in the store, and will be finished or resumable whatever
+ * happens, when this returns FLO_OK. Blocks for reading the old run. Any thread.
+ *
+ * Requires: a prefix is no id here; @run_id is whole.
+ * Returns FLO_OK and a run the caller frees; FLO_NOTFOUND: no such run, or no
+ * step rerun_from in it; FLO_BUSY: it has not ended; FLO_RANGE, FLO_EXISTS,
+ * FLO_INTERRUPTED as flo_run_start(); FLO_VERSION as flo_run_resume();
+ * FLO_STORE and others.
+ */
+FLO_EXTERN flo_status flo_run_rerun(flo_engine *engine, const char *run_id,
+				    const struct flo_run_options *options,
+				    flo_error *err, flo_run **ret_run);
 
 /** Give the id of @run; borrowed while that lives. */
 FLO_EXTERN const char *flo_run_id(const flo_run *run);

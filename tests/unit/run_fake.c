@@ -565,6 +565,52 @@ struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
 	return job.result;
 }
 
+struct repeat {
+	struct job job;
+	struct flo__run *old;
+};
+
+static void forget_events(struct fake *fake)
+{
+	for (size_t i = 0; i < fake->events_len; i++)
+		flo__free(fake->events[i].json);
+	fake->events_len = 0;
+	fake->durable = 0;
+}
+
+static void repeat_job(void *arg)
+{
+	struct repeat *repeat = arg;
+	struct job *job = &repeat->job;
+
+	job->result.st =
+		flo__run_reuse(job->run, repeat->old, &job->result.err);
+	if (job->result.st != FLO_OK)
+		return;
+	forget_events(job->fake);
+	run_job(job);
+}
+
+struct fake_result fake_rerun(struct fake *fake, const char *text,
+			      const struct flo__rerun *what)
+{
+	struct repeat repeat = {.job = {.fake = fake}};
+	struct world old, world;
+
+	world_init(fake, text, &old);
+	world_init(fake, text, &world);
+	for (size_t i = 0; i < fake->events_len; i++)
+		INSIST(flo__run_preset(old.run, fake->events[i].json,
+				       fake->events[i].len, NULL) == FLO_OK);
+	INSIST(flo__run_rerun(world.run, what, NULL) == FLO_OK);
+	repeat.job.run = world.run;
+	repeat.old = old.run;
+	flo_runtime_run(fake->rt, repeat_job, &repeat);
+	world_fini(&world);
+	world_fini(&old);
+	return repeat.job.result;
+}
+
 /* ---- inspections ---- */
 
 struct look {

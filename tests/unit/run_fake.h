@@ -89,6 +89,12 @@ void fake_reset(struct fake *fake);
  */
 struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
 			    void (*hook)(struct flo__run *run));
+/*
+ * Run @text again as a rerun of what is recorded, which is forgotten then, but
+ * not what was executed. A failure to choose is its result.
+ */
+struct fake_result fake_rerun(struct fake *fake, const char *text,
+			      const struct flo__rerun *what);
 void fake_result_fini(struct fake_result *result);
 
 /* What the world's clock says when the runtime's is at 0; both go alike. */

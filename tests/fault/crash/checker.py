@@ -57,7 +57,7 @@ import time
 
 KINDS = ["run.queued", "run.started", "run.resumed", "run.cancelling",
          "run.finished", "step.started", "step.finished", "step.retrying",
-         "step.skipped", "step.lost"]
+         "step.skipped", "step.lost", "step.reused"]
 STATES = ["", "queued", "pending", "running", "retrying", "succeeded",
           "failed", "skipped", "cancelled", "blocked", "interrupted"]
 SEPARATOR = "\x1e"  # between a pipeline's text and those of its files
@@ -138,7 +138,8 @@ class Run:
         """path -> how the step ended."""
         return {e["path"]: "skipped" if e["kind"] == "step.skipped"
                 else e["status"] for e in self.steps
-                if e["kind"] in ("step.finished", "step.skipped")}
+                if e["kind"] in ("step.finished", "step.skipped",
+                                 "step.reused")}
 
 
 def connect(store):
@@ -293,7 +294,12 @@ def check_attempts(run):
         if path in ended:
             complain("once", f"{path}: {kind} (event {e['seq']}) after its "
                      f"end (event {ended[path]})")
-        if kind == "step.started":
+        if kind == "step.reused":  # ended in another run, with its numbers
+            if attempts.get(path, 0) or open_now.get(path):
+                complain("attempts", f"{path}: taken over (event {e['seq']}) "
+                         "after it had begun here")
+            attempts[path] = n
+        elif kind == "step.started":
             if n != attempts.get(path, 0) + 1:
                 complain("attempts", f"{path}: attempt {n} follows "
                          f"{attempts.get(path, 0)}")
@@ -306,7 +312,7 @@ def check_attempts(run):
             # (one in back-off, or lost in a crash, is cancelled as it is)
             complain("attempts", f"{path}: {kind} of attempt {n}, which is "
                      "not open")
-        if kind in ("step.finished", "step.skipped"):
+        if kind in ("step.finished", "step.skipped", "step.reused"):
             ended[path] = e["seq"]
     if run.end is not None and open_now:
         complain("final", f"open at the end of the run: {sorted(open_now)}")
@@ -381,7 +387,7 @@ def spans(run, root):
             for (key, _), span in blocks.items():
                 found.setdefault(key, []).append(span)
             leaf_open, blocks = {}, {}
-        if "path" not in e or e["kind"] == "step.lost":
+        if "path" not in e or e["kind"] in ("step.lost", "step.reused"):
             continue
         for block, prefix, member, inner in walk(root, e["path"]):
             limit = block.spec.get("limit") if block.parent else None
@@ -518,7 +524,8 @@ def check_repeated(run, root, deeds):
 def check_executed(run, root, deeds):
     done = {(d[2], d[3]) for d in deeds.all if d[1] == "E"}
     for e in run.steps:
-        if e.get("status") != "succeeded" or "attempt" not in e:
+        if e.get("status") != "succeeded" or "attempt" not in e or \
+                e["kind"] == "step.reused":
             continue
         spec = list(walk(root, e["path"]))[-1][2].spec
         if ("exec" in spec or "sh" in spec) and \
