@@ -41,6 +41,12 @@ int cli_follow_check(const struct cli_verb *verb,
 				      "--durability is power, process or none, "
 				      "not \"%s\"",
 				      options->durability);
+	if (options->on_sigterm && strcmp(options->on_sigterm, "cancel") &&
+	    strcmp(options->on_sigterm, "interrupt"))
+		return cli_args_usage(verb,
+				      "--on-sigterm is cancel or interrupt, "
+				      "not \"%s\"",
+				      options->on_sigterm);
 	if (options->store && !*options->store)
 		return cli_args_usage(verb, "--store wants a path");
 	return CLI_GO_ON;
@@ -218,7 +224,8 @@ int cli_follow_run(const struct cli_follow *f)
 	struct cli_progress progress;
 	struct cli_sink *sink = NULL;
 
-	if (cli_signals_start())
+	if (cli_signals_start(f->options->on_sigterm &&
+			      !strcmp(f->options->on_sigterm, "interrupt")))
 		sink = cli_sink_open(STDOUT_FILENO);
 	if (!sink) {
 		cli_error("cannot start a thread: out of memory or processes");

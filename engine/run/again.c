@@ -205,7 +205,8 @@ static void record_end(struct again *a)
 			ret->end_seq = a->preset->result.end_seq;
 		return;
 	}
-	if (ret->state == FLO__STATE_CANCELLED && flo__run_held(a->run))
+	if (flo__run_leaving(a->run) ||
+	    (ret->state == FLO__STATE_CANCELLED && flo__run_held(a->run)))
 		return;
 	event.status = ret->state;
 	if (ret->state == FLO__STATE_FAILED && a->admission != NULL)

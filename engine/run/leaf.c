@@ -56,11 +56,23 @@ static flo_status append(struct leaf_run *l, struct flo__event *event)
 	return flo__run_append(l->run, event);
 }
 
+/* The engine is ending: it goes on from its record in another one. */
+static void hold_back(struct leaf_run *l)
+{
+	flo__run_hold(l->run);
+	l->ret->state = FLO__STATE_CANCELLED;
+	l->ret->end_seq = l->need_seq;
+}
+
 static void record_end(struct leaf_run *l, const struct flo__attempt *attempt,
 		       enum flo__state state)
 {
 	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_FINISHED);
 
+	if (state != FLO__STATE_SUCCEEDED && flo__run_leaving(l->run)) {
+		hold_back(l);
+		return;
+	}
 	event.status = state;
 	event.attempt = l->number;
 	event.error = l->ret->error;
@@ -94,14 +106,6 @@ static void never_started(struct leaf_run *l)
 	l->ret->state = FLO__STATE_CANCELLED;
 	l->ret->end_seq = l->need_seq;
 	flo__run_count(l->frame, FLO__STATE_CANCELLED, 1);
-}
-
-/* The engine is ending: it goes on from its record in another one. */
-static void hold_back(struct leaf_run *l)
-{
-	flo__run_hold(l->run);
-	l->ret->state = FLO__STATE_CANCELLED;
-	l->ret->end_seq = l->need_seq;
 }
 
 /* ---- what is known already ---- */

@@ -4,7 +4,16 @@
  *
  * Note: two contexts. `ctx` is what the body runs under; a cancel and the time
  * limit of the run end it. `base` is its parent, which the finally blocks run
- * under; only a kill or a store that failed ends it.
+ * under; only a kill, an interrupt or a store that failed ends it.
+ *
+ * Note: interrupts. A run that is interrupted ends as one whose store failed:
+ * shared.store is set, so that nothing is recorded any more, and both contexts
+ * end. What runs is asked to stop, though, and not killed, and one kind of
+ * event is still taken: that a leaf has succeeded, since it need not run again.
+ * All else that is cancelled or fails now, does so because of the interrupt, or
+ * may have, and is run again by whoever resumes: in the record its attempt has
+ * no end. Each part of that is monotonic, so who sees the contexts ended, or an
+ * append refused, sees `leaving` in all that it does afterwards.
  */
 #include "engine/run/run_p.h"
 
@@ -188,9 +197,15 @@ void flo__run_broken(struct flo__run *run, const flo_error *err)
 	store_failed(run, err->status);
 }
 
+bool flo__run_leaving(const struct flo__run *run)
+{
+	return atomic_load_explicit(&run->leaving, memory_order_relaxed);
+}
+
 bool flo__run_ending(const struct flo__run *run)
 {
-	return run->deps.end_when_tainted && flo_fault_tainted() > 0;
+	return flo__run_leaving(run) ||
+	       (run->deps.end_when_tainted && flo_fault_tainted() > 0);
 }
 
 void flo__run_hold(struct flo__run *run)
@@ -229,10 +244,19 @@ static flo_status store_status(struct flo__run *run)
 	return st;
 }
 
+/* See the note on interrupts. */
+static bool is_success(const struct flo__event *event)
+{
+	return event->kind == FLO__EVENT_STEP_FINISHED &&
+	       event->status == FLO__STATE_SUCCEEDED;
+}
+
 static flo_status append(struct flo__run *run, struct flo__event *event)
 {
 	flo_status st = store_status(run);
 
+	if (st == FLO_INTERRUPTED && flo__run_leaving(run) && is_success(event))
+		st = FLO_OK;
 	INSIST(!run->frozen);
 	/* Not even where the store lives on and only memory was short: what
 	 * that cancels must not be recorded as if someone had wanted it. */
@@ -409,6 +433,47 @@ void flo__run_cancel(struct flo__run *run, bool kill, const char *why)
 		apply_cancel(run);
 }
 
+static void apply_interrupt(struct flo__run *run)
+{
+	flo_error cause = FLO_ERROR_INIT;
+	bool over, kill;
+
+	lock(run);
+	over = run->shared.over;
+	kill = run->shared.leave_kill;
+	if (!over && run->shared.store == FLO_OK) {
+		run->shared.store = FLO_INTERRUPTED;
+		snprintf(run->shared.store_why, sizeof(run->shared.store_why),
+			 "%s", run->shared.leave_why);
+	}
+	if (!over)
+		atomic_store_explicit(&run->leaving, true,
+				      memory_order_relaxed);
+	flo_error_set(&cause, FLO_CANCELED, "%s", run->shared.leave_why);
+	unlock(run);
+	if (over)
+		return;
+	flo_context_cancel(run->base, &cause);
+	if (kill)
+		run->deps.executor->ops->kill_all(run->deps.executor);
+}
+
+void flo__run_interrupt(struct flo__run *run, bool kill, const char *why)
+{
+	bool apply;
+
+	lock(run);
+	apply = run->shared.began;
+	if (!run->shared.leave)
+		snprintf(run->shared.leave_why, sizeof(run->shared.leave_why),
+			 "%s", why);
+	run->shared.leave = true;
+	run->shared.leave_kill |= kill;
+	unlock(run);
+	if (apply)
+		apply_interrupt(run);
+}
+
 void flo__run_deadlock(struct flo__run *run, const char *why)
 {
 	lock(run);
@@ -536,7 +601,7 @@ static void record_kind(struct flo__run *run, enum flo__event_kind kind)
 
 static void record_begin(struct flo__run *run)
 {
-	bool cancelled;
+	bool cancelled, leave;
 
 	if (!run->preset_queued && run->started_us == 0)
 		record_kind(run, FLO__EVENT_RUN_QUEUED);
@@ -553,9 +618,12 @@ static void record_begin(struct flo__run *run)
 	lock(run);
 	run->shared.began = true;
 	cancelled = run->shared.cancelled;
+	leave = run->shared.leave;
 	unlock(run);
 	if (cancelled)
 		apply_cancel(run);
+	if (leave)
+		apply_interrupt(run);
 }
 
 /* ---- ending ---- */

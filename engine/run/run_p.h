@@ -150,6 +150,8 @@ struct flo__run {
 	_Atomic(uint64_t) last_seq; /* relaxed: the highest event so far */
 	atomic_bool work_made; /* the work directory: see flo__run_workdir() */
 	atomic_bool held;      /* relaxed; read at the end: flo__run_hold() */
+	/* relaxed; set by lock, before the contexts end: flo__run_leaving() */
+	atomic_bool leaving;
 
 	/* by lock, a plain mutex held for moments, from any thread */
 	struct {
@@ -163,6 +165,9 @@ struct flo__run {
 		bool over;     /* how it ends is settled: nothing is to be
 				  recorded by cancellers any more */
 		char why[256];
+		bool leave;	 /* an interrupt was asked for */
+		bool leave_kill; /* and is not to wait for the steps */
+		char leave_why[256];
 		const char *deadlock; /* a report, borrowed; NULL: none */
 		char store_why
 			[FLO_ERROR_TEXT_MAX]; /* if not the journal itself failed */
@@ -200,8 +205,14 @@ flo_status flo__run_durable(struct flo__run *run, uint64_t seq);
  * ended as if the store had failed, so that it can be resumed.
  */
 void flo__run_broken(struct flo__run *run, const flo_error *err);
-/* Whether nothing new is to start, because the process is tainted. */
+/* Whether nothing new is to start: the process is tainted, or the run is being
+ * interrupted. */
 bool flo__run_ending(const struct flo__run *run);
+/*
+ * Whether the run is being interrupted (flo__run_interrupt()): what does not
+ * succeed is left as it is, and of the record only successes are taken.
+ */
+bool flo__run_leaving(const struct flo__run *run);
 /* Something was held back for that: the run is left resumable. */
 void flo__run_hold(struct flo__run *run);
 /* Whether anything was, so far. */

@@ -286,6 +286,26 @@ FLO_EXTERN void flo_run_cancel(flo_run *run, flo_cancel_mode mode,
 			       const char *why);
 
 /**
+ * Stop working on @run and leave it in the store as it is, for
+ * flo_run_resume() in another engine to go on with, and return at once. For
+ * programs that have to go although their runs are not done.
+ *
+ * Nothing of it starts any more, its "finally" neither. Steps that run are
+ * asked to stop by their stop_signal and killed after their grace
+ * (FLO_CANCEL_STOP), or killed at once (FLO_CANCEL_KILL, also later, after the
+ * former). One that comes to a successful end all the same has succeeded; the
+ * others have no end in the record and run again, or, with "idempotent": false,
+ * wait for a person's word. flo_run_wait() returns FLO_INTERRUPTED, with @why
+ * (copied; NULL: "interrupted") as its error, when nothing of it is alive.
+ *
+ * It counts more than flo_run_cancel(), whichever comes first; a run that was
+ * being cancelled is cancelled by whoever resumes it. A run that has ended
+ * stays as it is. Any thread; not from a signal handler.
+ */
+FLO_EXTERN void flo_run_interrupt(flo_run *run, flo_cancel_mode mode,
+				  const char *why);
+
+/**
  * Ask for the end of a run of the store at @path (NULL: the default), whichever
  * process carries it out: as flo_run_cancel() there, within a second. The
  * request is in the store when this returns; whoever resumes a run whose engine
