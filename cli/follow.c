@@ -1,6 +1,7 @@
 #include "cli/follow.h"
 
 #include "cli/args.h"
+#include "cli/detach.h"
 #include "cli/failure.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -213,6 +214,10 @@ static int run_with(const struct cli_follow *f, struct cli_progress *progress)
 		return cli_store_error(&err);
 	contain_faults();
 	st = start(f, engine, progress, &err, &run);
+	if (st == FLO_OK && f->options->detach &&
+	    !cli_detach_done(flo_run_id(run)))
+		flo_run_cancel(run, FLO_CANCEL_STOP,
+			       "the command that began it was ended");
 	code = st == FLO_OK ? wait_for(f, run, progress)
 			    : start_error(f, st, &err);
 	flo_engine_close(engine);
@@ -223,7 +228,12 @@ int cli_follow_run(const struct cli_follow *f)
 {
 	struct cli_progress progress;
 	struct cli_sink *sink = NULL;
+	int code = CLI_GO_ON;
 
+	if (f->options->detach)
+		code = cli_detach(f->options->json, f->options->quiet);
+	if (code != CLI_GO_ON)
+		return code;
 	if (cli_signals_start(f->options->on_sigterm &&
 			      !strcmp(f->options->on_sigterm, "interrupt")))
 		sink = cli_sink_open(STDOUT_FILENO);
@@ -232,7 +242,8 @@ int cli_follow_run(const struct cli_follow *f)
 		return CLI_STORE;
 	}
 	cli_progress_init(&progress, sink,
-			  f->options->json    ? CLI_PROGRESS_JSON
+			  f->options->detach  ? CLI_PROGRESS_QUIET
+			  : f->options->json  ? CLI_PROGRESS_JSON
 			  : f->options->quiet ? CLI_PROGRESS_QUIET
 					      : CLI_PROGRESS_PLAIN,
 			  f->name);

@@ -14,6 +14,7 @@ struct cli_follow_options {
 	const char *durability;
 	const char *on_sigterm; /* NULL: "cancel" */
 	unsigned long limit;
+	bool detach;
 	bool json;
 	bool quiet;
 };
@@ -33,6 +34,12 @@ struct cli_follow_options {
 		 offsetof(type, follow.durability),                            \
 		 "LEVEL",                                                      \
 		 "what the record survives: power (default), process, none"},  \
+		{"detach",                                                     \
+		 0,                                                            \
+		 CLI_FLAG,                                                     \
+		 offsetof(type, follow.detach),                                \
+		 NULL,                                                         \
+		 "go on in the background; print the run's id and return"},    \
 		{"on-sigterm",                                                 \
 		 0,                                                            \
 		 CLI_TEXT,                                                     \
