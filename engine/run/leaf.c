@@ -29,11 +29,12 @@ struct leaf_run {
 	struct flo__admission *admission; /* NULL in a sequence */
 	flo_group *group;		  /* whose slot we hold, or NULL */
 	bool slot;			  /* we hold those of our frame */
-	bool announced;	 /* our first start is recorded, and not yet used */
-	uint32_t base;	 /* attempts in earlier attempts of what is around */
-	uint32_t number; /* of the last attempt */
-	uint32_t tries;	 /* attempts that count against retry.limit */
-	uint32_t faults; /* attempts that a contained fault ended */
+	bool announced;	  /* our first start is recorded, and not yet used */
+	uint32_t base;	  /* attempts in earlier attempts of what is around */
+	uint32_t number;  /* of the last attempt */
+	uint32_t tries;	  /* attempts that count against retry.limit */
+	uint32_t faults;  /* attempts that a contained fault ended */
+	uint64_t wait_ns; /* what is left of a back-off of an earlier engine */
 	struct flo__result *ret;
 };
 
@@ -176,6 +177,7 @@ static bool settled(struct leaf_run *l)
 		l->faults = preset->faults;
 		l->tries = preset->result.attempts - preset->base -
 			   preset->lost - preset->faults;
+		l->wait_ns = flo__retry_left_ns(l->run, preset);
 	}
 	return false;
 }
@@ -442,11 +444,8 @@ static void record_retrying(struct leaf_run *l,
 }
 
 /* Wait out the back-off without any slot. Returns false when cancelled. */
-static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
+static bool wait_out(struct leaf_run *l, uint64_t wait_ns)
 {
-	uint64_t wait_ns = flo__retry_delay_ns(l->leaf->retry, l->tries);
-
-	record_retrying(l, attempt, wait_ns);
 	if (wait_ns == 0) /* it comes before those that have not started */
 		return flo_context_status(l->ctx) == FLO_OK;
 	give_run_slot(l);
@@ -460,6 +459,14 @@ static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 	if (l->group != NULL)
 		flo__group_slot_retake(l->group);
 	return flo_context_status(l->ctx) == FLO_OK && take_run_slot(l, true);
+}
+
+static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
+{
+	uint64_t wait_ns = flo__retry_delay_ns(l->leaf->retry, l->tries);
+
+	record_retrying(l, attempt, wait_ns);
+	return wait_out(l, wait_ns);
 }
 
 /*
@@ -481,6 +488,9 @@ static void run_attempts(struct leaf_run *l)
 	struct flo__attempt attempt = {.exit_code = FLO__EVENT_NO_CODE};
 	enum flo__state state;
 
+	/* Whether that was cancelled is seen below. */
+	if (l->wait_ns != 0)
+		wait_out(l, l->wait_ns);
 	for (;;) {
 		if (!l->announced && flo__run_ending(l->run) &&
 		    flo_context_status(l->ctx) == FLO_OK) {

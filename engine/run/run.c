@@ -80,6 +80,7 @@ flo_status flo__run_new(const struct flo__run_deps *deps,
 	flo__map_init(&run->begun, &run->paths);
 	flo__map_init(&run->poisons, &run->paths);
 	flo__map_init(&run->failures, &run->paths);
+	flo__map_init(&run->spans, &run->paths);
 	if (run->record.id == NULL || run->record.trace_id == NULL ||
 	    run->record.parent_span == NULL || run->record.pipeline == NULL ||
 	    run->record.file == NULL || run->record.dir == NULL) {
@@ -111,7 +112,7 @@ void flo__run_free(struct flo__run *run)
 
 /* ---- the record ---- */
 
-static int64_t wall_us(const struct flo__run *run)
+int64_t flo__run_now_us(const struct flo__run *run)
 {
 	struct flo__clock *clock = run->deps.clock;
 
@@ -263,7 +264,7 @@ static flo_status append(struct flo__run *run, struct flo__event *event)
 	if (st != FLO_OK)
 		return st;
 	do {
-		event->ts_us = wall_us(run);
+		event->ts_us = flo__run_now_us(run);
 		st = run->journal->ops->append(run->run_journal, event);
 		/* Its queue is full: wait until the last one is written. */
 		if (st == FLO_AGAIN &&
@@ -391,7 +392,7 @@ static void record_cancelling(struct flo__run *run)
 {
 	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_RUN_CANCELLING);
 
-	event.ts_us = wall_us(run);
+	event.ts_us = flo__run_now_us(run);
 	run->journal->ops->append(run->run_journal, &event);
 }
 
@@ -502,10 +503,13 @@ static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
 		 text);
 	run->base = flo_context_new(run->deps.runtime);
 	if (run->base != NULL)
-		run->ctx = timeout_ns == 0 || run->frozen
-				   ? flo_context_child(run->base)
-				   : flo_context_timeout(run->base, timeout_ns,
-							 why);
+		run->ctx =
+			timeout_ns == 0 || run->frozen
+				? flo_context_child(run->base)
+				: flo_context_timeout(run->base,
+						      flo__spent_left_of_run(
+							      run, timeout_ns),
+						      why);
 	if (run->ctx == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	return st;
@@ -761,7 +765,8 @@ static flo_status record_finished(struct flo__run *run,
 	event.error = result->error;
 	event.output = result->output;
 	event.counts = counts;
-	event.duration_ns = (wall_us(run) - run->started_us) * INT64_C(1000);
+	event.duration_ns =
+		(flo__run_now_us(run) - run->started_us) * INT64_C(1000);
 	st = flo__run_append(run, &event);
 	if (st == FLO_OK)
 		st = flo__run_durable(run, event.seq);

@@ -15,6 +15,7 @@
  *	nested.c  pipelines within the pipeline, and slots of leaves
  *	secret.c  values of secrets, and hiding them
  *	preset.c  what an earlier engine recorded
+ *	spent.c	  what is left of time limits and back-off after a resume
  *	failure.c error objects
  *	bury.c	  the end of a run that stands still
  */
@@ -117,6 +118,9 @@ struct flo__preset {
 	bool accepted; /* a person's word says what became of it: */
 	enum flo__accept accept;
 	uint64_t span_id;
+	/* RETRYING: when that was recorded, and how long it was to wait */
+	int64_t retrying_us;
+	int64_t delay_ns;
 };
 
 /* What a recorded failure has done to a block instance. */
@@ -183,6 +187,10 @@ struct flo__run {
 	struct flo__map begun;	  /* paths of nodes in which something began */
 	struct flo__map poisons;  /* path -> struct flo__poison, owned */
 	struct flo__map failures; /* block path -> count of failures */
+	struct flo__map spans;	  /* block path -> time in it: spent.c */
+	bool spans_wanted;
+	int64_t last_us;  /* date of the last event; 0: none */
+	int64_t spent_us; /* the time in which the run was worked on */
 
 	/* Inspection: nothing starts, everything is told. */
 	bool frozen;
@@ -205,6 +213,8 @@ flo_status flo__run_durable(struct flo__run *run, uint64_t seq);
  * ended as if the store had failed, so that it can be resumed.
  */
 void flo__run_broken(struct flo__run *run, const flo_error *err);
+/* The date that an event would have now. */
+int64_t flo__run_now_us(const struct flo__run *run);
 /* Whether nothing new is to start: the process is tainted, or the run is being
  * interrupted. */
 bool flo__run_ending(const struct flo__run *run);
@@ -618,6 +628,29 @@ void flo__preset_ended(struct flo__preset *preset,
 /* Carry the failure of the step at @path outwards as far as it counts. */
 flo_status flo__preset_spread(struct flo__run *run, const char *path);
 void flo__preset_fini(struct flo__run *run);
+
+/* Cut the last part off @path: "a[2].b" -> "a[2]" -> "a" -> "". False if there
+ * is none. */
+bool flo__path_cut(char *path);
+
+/* spent.c */
+
+/* Take in the date of an event that was recorded. FLO_NOMEM. */
+flo_status flo__spent_note(struct flo__run *run,
+			   const struct flo__event *event);
+/* After the last one. FLO_NOMEM. */
+flo_status flo__spent_done(struct flo__run *run);
+/* The block at @path is tried again: its time begins anew. */
+void flo__spent_forget(struct flo__run *run, const char *path);
+/* What is left of the limit of the block at @path, which begins in @frame; of
+ * that of the run. All of it where nothing of it was recorded. */
+uint64_t flo__spent_left(struct flo__frame *frame, const char *path,
+			 uint64_t limit_ns);
+uint64_t flo__spent_left_of_run(const struct flo__run *run, uint64_t limit_ns);
+void flo__spent_fini(struct flo__run *run);
+/* How long a step that was in back-off has yet to wait. */
+uint64_t flo__retry_left_ns(const struct flo__run *run,
+			    const struct flo__preset *preset);
 
 /* lost.c */
 /* Record what became of the attempts that a crash ended, in the order of their
