@@ -386,6 +386,19 @@ FLO_EXTERN flo_status flo_store_run(flo_store *store, const char *run_id,
 				    flo_error *err, flo_value **ret_run);
 
 /**
+ * Tell of the step at @path ("each[2].pay") of a run how its last attempt went:
+ * a map of `path`, `attempts`, `exit_code`, `signal` and `log`, which are as in
+ * flo_store_run(). Of a run of many steps it takes far less time and memory than
+ * that.
+ *
+ * Returns FLO_OK and a value the caller owns; FLO_NOTFOUND: no such run, or
+ * nothing of that step is recorded; FLO_NOMEM; FLO_STORE and others.
+ */
+FLO_EXTERN flo_status flo_store_step(flo_store *store, const char *run_id,
+				     const char *path, flo_error *err,
+				     flo_value **ret_step);
+
+/**
  * Give what expressions could see of a run, for flo_eval(): a map of `params`,
  * `run` and `steps`, the latter with those of the top level by their names,
  * each with `output`, `status`, `exit_code`, `attempts`, `error` and
