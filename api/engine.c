@@ -556,6 +556,15 @@ void flo_run_cancel(flo_run *run, flo_cancel_mode mode, const char *why)
 	pthread_mutex_unlock(&run->lock);
 }
 
+void flo_run_interrupt(flo_run *run, flo_cancel_mode mode, const char *why)
+{
+	pthread_mutex_lock(&run->lock);
+	if (!run->done)
+		flo__run_interrupt(run->run, mode == FLO_CANCEL_KILL,
+				   why != NULL ? why : "interrupted");
+	pthread_mutex_unlock(&run->lock);
+}
+
 flo_status flo_run_wait(flo_run *run, flo_error *err, flo_value **ret_result)
 {
 	flo_status st;

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Looking a step up means reading the run's whole state. */
-#define LOOK_UP_MAX 200000
+/* What a step was told to run follows from the run's whole state. Of a run with
+ * more leaves that takes too long, and its command is left out. */
+#define WHOLE_MAX   10000
 #define OTHERS_MAX  10
 #define COMMAND_MAX 2000 /* bytes of it that are shown */
 
@@ -139,19 +140,26 @@ static int64_t leaves_of(const flo_value *result)
 	return sum;
 }
 
-static flo_value *read_run(const char *store_path, const char *run_id,
-			   const flo_value *result)
+/* The step at @path as the store has it; NULL if that cannot be read. */
+static flo_value *read_step(const char *store_path, const char *run_id,
+			    const char *path, const flo_value *result)
 {
 	flo_store *store = NULL;
-	flo_value *run = NULL;
+	flo_value *run = NULL, *step = NULL;
+	const flo_value *found;
 
-	if (leaves_of(result) > LOOK_UP_MAX ||
-	    flo_store_open(store_path, NULL, &store))
+	if (flo_store_open(store_path, NULL, &store))
 		return NULL;
-	if (flo_store_run(store, run_id, NULL, &run))
-		run = NULL;
+	if (leaves_of(result) > WHOLE_MAX) {
+		if (flo_store_step(store, run_id, path, NULL, &step))
+			step = NULL;
+	} else if (flo_store_run(store, run_id, NULL, &run) == FLO_OK) {
+		found = step_at(run, path);
+		step = found ? flo_value_ref(found) : NULL;
+		flo_value_unref(run);
+	}
 	flo_store_close(store);
-	return run;
+	return step;
 }
 
 static void put_log(const char *store_path, const char *run_id,
@@ -178,10 +186,9 @@ static int64_t attempts_of(const flo_value *step)
 }
 
 static void put_step(const char *store_path, const char *run_id,
-		     const flo_value *run, const flo_value *error)
+		     const flo_value *step, const flo_value *error)
 {
 	const char *path = cli_map_text(error, "path");
-	const flo_value *step = run ? step_at(run, path) : NULL;
 
 	put_field("step", path);
 	/* A block that exceeded its time limit made no attempt. */
@@ -244,7 +251,7 @@ void cli_print_failure(const char *store_path, const char *run_id,
 	const flo_value *error = flo_value_map_get(result, "error");
 	const char *path = cli_map_text(error, "path");
 	const char *message = cli_map_text(error, "message");
-	flo_value *run;
+	flo_value *step;
 
 	cli_error("run %s %s%s%s%s", run_id,
 		  strcmp(status, "failed") ? "was " : "", status,
@@ -256,9 +263,9 @@ void cli_print_failure(const char *store_path, const char *run_id,
 		return;
 	}
 	if (!strcmp(status, "failed") && *path) {
-		run = read_run(store_path, run_id, result);
-		put_step(store_path, run_id, run, error);
-		flo_value_unref(run);
+		step = read_step(store_path, run_id, path, result);
+		put_step(store_path, run_id, step, error);
+		flo_value_unref(step);
 	}
 	put_others(error, path);
 	if (!strcmp(status, "failed"))

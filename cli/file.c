@@ -66,6 +66,19 @@ static int read_all(int fd, size_t hint, struct cli_file *file)
 	return CLI_GO_ON;
 }
 
+/* Nobody can read it twice: the second time there is nothing in it. */
+static bool take_stdin(void)
+{
+	static bool taken;
+	bool first = !taken;
+
+	taken = true;
+	if (!first)
+		cli_error("standard input is named twice (\"-\"), and can be "
+			  "read only once: put one of the two into a file");
+	return first;
+}
+
 int cli_file_read(const char *path, struct cli_file *ret_file)
 {
 	bool is_stdin = !strcmp(path, "-");
@@ -74,6 +87,8 @@ int cli_file_read(const char *path, struct cli_file *ret_file)
 	struct stat st;
 	int code;
 
+	if (is_stdin && !take_stdin())
+		return CLI_USAGE;
 	if (fd < 0) {
 		cli_error("cannot open %s: %s", path, strerror(errno));
 		return CLI_USAGE;

@@ -17,7 +17,8 @@ struct cli_file {
 	size_t len;
 };
 
-/* CLI_GO_ON, else the exit code after the error was printed. */
+/* CLI_GO_ON, else the exit code after the error was printed. Standard input can
+ * be read once; main thread only. */
 int cli_file_read(const char *path, struct cli_file *ret_file);
 void cli_file_free(struct cli_file *file);
 

@@ -1,6 +1,7 @@
 #include "cli/follow.h"
 
 #include "cli/args.h"
+#include "cli/detach.h"
 #include "cli/failure.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -41,6 +42,12 @@ int cli_follow_check(const struct cli_verb *verb,
 				      "--durability is power, process or none, "
 				      "not \"%s\"",
 				      options->durability);
+	if (options->on_sigterm && strcmp(options->on_sigterm, "cancel") &&
+	    strcmp(options->on_sigterm, "interrupt"))
+		return cli_args_usage(verb,
+				      "--on-sigterm is cancel or interrupt, "
+				      "not \"%s\"",
+				      options->on_sigterm);
 	if (options->store && !*options->store)
 		return cli_args_usage(verb, "--store wants a path");
 	return CLI_GO_ON;
@@ -213,6 +220,10 @@ static int run_with(const struct cli_follow *f, struct cli_progress *progress)
 		return cli_store_error(&err);
 	contain_faults();
 	st = start(f, engine, progress, &err, &run);
+	if (st == FLO_OK && f->options->detach &&
+	    !cli_detach_done(flo_run_id(run)))
+		flo_run_cancel(run, FLO_CANCEL_STOP,
+			       "the command that began it was ended");
 	code = st == FLO_OK ? wait_for(f, run, progress)
 			    : start_error(f, st, &err);
 	flo_engine_close(engine);
@@ -223,15 +234,22 @@ int cli_follow_run(const struct cli_follow *f)
 {
 	struct cli_progress progress;
 	struct cli_sink *sink = NULL;
+	int code = CLI_GO_ON;
 
-	if (cli_signals_start())
+	if (f->options->detach)
+		code = cli_detach(f->options->json, f->options->quiet);
+	if (code != CLI_GO_ON)
+		return code;
+	if (cli_signals_start(f->options->on_sigterm &&
+			      !strcmp(f->options->on_sigterm, "interrupt")))
 		sink = cli_sink_open(STDOUT_FILENO);
 	if (!sink) {
 		cli_error("cannot start a thread: out of memory or processes");
 		return CLI_STORE;
 	}
 	cli_progress_init(&progress, sink,
-			  f->options->json    ? CLI_PROGRESS_JSON
+			  f->options->detach  ? CLI_PROGRESS_QUIET
+			  : f->options->json  ? CLI_PROGRESS_JSON
 			  : f->options->quiet ? CLI_PROGRESS_QUIET
 					      : CLI_PROGRESS_PLAIN,
 			  f->name);

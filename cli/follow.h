@@ -12,7 +12,9 @@
 struct cli_follow_options {
 	const char *store;
 	const char *durability;
+	const char *on_sigterm; /* NULL: "cancel" */
 	unsigned long limit;
+	bool detach;
 	bool json;
 	bool quiet;
 };
@@ -32,6 +34,19 @@ struct cli_follow_options {
 		 offsetof(type, follow.durability),                            \
 		 "LEVEL",                                                      \
 		 "what the record survives: power (default), process, none"},  \
+		{"detach",                                                     \
+		 0,                                                            \
+		 CLI_FLAG,                                                     \
+		 offsetof(type, follow.detach),                                \
+		 NULL,                                                         \
+		 "go on in the background; print the run's id and return"},    \
+		{"on-sigterm",                                                 \
+		 0,                                                            \
+		 CLI_TEXT,                                                     \
+		 offsetof(type, follow.on_sigterm),                            \
+		 "WHAT",                                                       \
+		 "what SIGTERM does to the run: cancel (default), or "         \
+		 "interrupt it, so that it can be resumed"},                   \
 		{"json",   0,                                                  \
 		 CLI_FLAG, offsetof(type, follow.json),                        \
 		 NULL,	   "print the run's events, one JSON object a line"},  \

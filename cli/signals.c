@@ -15,6 +15,8 @@ static struct {
 	int first;	       /* by lock; the first signal, or 0 */
 	int count;	       /* by lock */
 	bool is_over;	       /* by lock; the run has ended */
+	bool is_leaving;       /* by lock; it was interrupted */
+	bool interrupts;       /* that is what SIGTERM does; constant */
 } watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *name_of(int signal)
@@ -29,12 +31,30 @@ static const char *why_of(int signal)
 				: "cancelled by SIGTERM";
 }
 
+/* A SIGTERM that interrupts counts more than a cancel that is under way: who
+ * resumes the run goes on with that. Called with the lock held. */
+static void interrupt_run(void)
+{
+	if (watch.is_leaving) {
+		cli_sink_abandon(watch.sink);
+		flo_run_interrupt(watch.run, FLO_CANCEL_KILL, NULL);
+		cli_error("killing the steps; the run can be resumed");
+		return;
+	}
+	watch.is_leaving = true;
+	flo_run_interrupt(watch.run, FLO_CANCEL_STOP, "interrupted by SIGTERM");
+	cli_error("SIGTERM: asking the steps to stop, and leaving the run to "
+		  "be resumed; once more kills them at once");
+}
+
 /* Called with the lock held. */
-static void tell_run(void)
+static void tell_run(int signal)
 {
 	const char *name = name_of(watch.first);
 
-	if (watch.count == 1) {
+	if (watch.is_leaving || (watch.interrupts && signal == SIGTERM)) {
+		interrupt_run();
+	} else if (watch.count == 1) {
 		flo_run_cancel(watch.run, FLO_CANCEL_STOP, why_of(watch.first));
 		cli_error("%s: asking the steps to stop; once more kills "
 			  "them at once",
@@ -53,9 +73,10 @@ static void on_signal(int signal)
 	if (!watch.first)
 		watch.first = signal;
 	if (watch.is_over || (!watch.run && watch.count > 1))
-		_exit(CLI_SIGNALLED + signal);
+		_exit(watch.is_leaving ? CLI_INTERRUPTED
+				       : CLI_SIGNALLED + signal);
 	if (watch.run)
-		tell_run();
+		tell_run(signal);
 	pthread_mutex_unlock(&watch.lock);
 }
 
@@ -78,10 +99,11 @@ static void add_unless_ignored(sigset_t *set, int signal)
 		sigaddset(set, signal);
 }
 
-bool cli_signals_start(void)
+bool cli_signals_start(bool interrupt)
 {
 	pthread_t thread;
 
+	watch.interrupts = interrupt;
 	sigemptyset(&watch.set);
 	add_unless_ignored(&watch.set, SIGINT);
 	add_unless_ignored(&watch.set, SIGTERM);
@@ -98,7 +120,7 @@ void cli_signals_attach(flo_run *run, struct cli_sink *sink)
 	watch.run = run;
 	watch.sink = sink;
 	if (watch.count > 0)
-		tell_run();
+		tell_run(watch.first);
 	pthread_mutex_unlock(&watch.lock);
 }
 

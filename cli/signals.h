@@ -1,6 +1,8 @@
 /*
  * Ctrl-C and SIGTERM while a run is under way: the first asks the run to stop
  * (steps get their grace period, `finally` runs), the second kills at once.
+ * Or SIGTERM means that this machine goes away: then the run is left as it is,
+ * for another process to resume.
  *
  * A thread waits for them, because what they lead to is nothing a signal
  * handler may do. A signal that the caller ignored (nohup, a shell's
@@ -14,8 +16,9 @@
 #include <flo/engine.h>
 
 /* Block them in this thread and all that it starts, and watch. Call before
- * other threads exist, once. False if there can be no thread. */
-bool cli_signals_start(void);
+ * other threads exist, once. @interrupt: what SIGTERM does, instead of
+ * cancelling. False if there can be no thread. */
+bool cli_signals_start(bool interrupt);
 
 /* From here on they go to @run; one that came earlier goes at once. Both are
  * borrowed until cli_signals_detach(). */

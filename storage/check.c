@@ -403,7 +403,7 @@ static flo_status look(struct looked *l, const char *path)
 	if (st == FLO_NOMEM)
 		return st;
 	if (st == FLO_OK || S_ISREG(info.st_mode))
-		TRY(flo__check_files(&l->check));
+		TRY(flo__store_check_files(&l->check));
 	if (l->reader != NULL)
 		return look_inside(l);
 	if (st == FLO_NOTFOUND) /* SQLite takes a few bytes for an empty file */
@@ -424,7 +424,7 @@ flo_status flo__store_check(const char *path, flo_check_fn fn, void *arg,
 
 	REQUIRE(path != NULL && fn != NULL);
 	TRY(look(&l, path));
-	TRY(flo__check_disk(&l.check));
+	TRY(flo__store_check_disk(&l.check));
 out:
 	free_names(&l);
 	flo__reader_close(l.reader);

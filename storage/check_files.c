@@ -15,9 +15,10 @@
 #define WAL_LONG (256 * MIB)
 #define DISK_LOW (64 * MIB)
 
-flo_status flo__check_tell(flo_check_fn fn, void *arg, flo_check_level level,
-			   const char *name, const char *run,
-			   const char *remedy, const char *format, ...)
+flo_status flo__store_check_tell(flo_check_fn fn, void *arg,
+				 flo_check_level level, const char *name,
+				 const char *run, const char *remedy,
+				 const char *format, ...)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	flo_status st;
@@ -151,7 +152,7 @@ static flo_status check_wal(const struct flo__check *check)
 	return st;
 }
 
-flo_status flo__check_files(const struct flo__check *check)
+flo_status flo__store_check_files(const struct flo__check *check)
 {
 	bool fine = true;
 	flo_status st;
@@ -253,7 +254,7 @@ static flo_status check_fs(const struct flo__check *check, const char *dir)
 	return TELL(check, OK, "filesystem", NULL, NULL, "%s is local", dir);
 }
 
-flo_status flo__check_disk(const struct flo__check *check)
+flo_status flo__store_check_disk(const struct flo__check *check)
 {
 	char *dir = existing(check->path);
 	struct statvfs fs;

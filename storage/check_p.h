@@ -14,13 +14,13 @@ struct flo__check {
 
 /* Tell a finding: FLO_OK, or FLO_NOMEM. @run and @remedy may be NULL. */
 #define TELL(check, level, name, run, remedy, ...)                             \
-	flo__check_tell((check)->fn, (check)->arg, FLO_CHECK_##level, name,    \
-			run, remedy, __VA_ARGS__)
+	flo__store_check_tell((check)->fn, (check)->arg, FLO_CHECK_##level,    \
+			      name, run, remedy, __VA_ARGS__)
 
 /* check_files.c: the files of a store that is there. */
-flo_status flo__check_files(const struct flo__check *check);
+flo_status flo__store_check_files(const struct flo__check *check);
 /* check_files.c: the disk and the file system below check->path. */
-flo_status flo__check_disk(const struct flo__check *check);
+flo_status flo__store_check_disk(const struct flo__check *check);
 
 enum flo__fs {
 	FLO__FS_LOCAL,

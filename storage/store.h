@@ -87,10 +87,10 @@ flo_status flo__reader_verify(struct flo__reader *reader, const char *id,
 flo_status flo__store_check(const char *path, flo_check_fn fn, void *arg,
 			    flo_error *err);
 /* Tell one thing; the text is formatted. @run and @remedy may be NULL. */
-flo_status flo__check_tell(flo_check_fn fn, void *arg, flo_check_level level,
-			   const char *name, const char *run,
-			   const char *remedy, const char *format, ...)
-	FLO_PRINTF(7, 8);
+flo_status flo__store_check_tell(flo_check_fn fn, void *arg,
+				 flo_check_level level, const char *name,
+				 const char *run, const char *remedy,
+				 const char *format, ...) FLO_PRINTF(7, 8);
 
 /* --- prune.c --- */
 

@@ -205,7 +205,8 @@ static void record_end(struct again *a)
 			ret->end_seq = a->preset->result.end_seq;
 		return;
 	}
-	if (ret->state == FLO__STATE_CANCELLED && flo__run_held(a->run))
+	if (flo__run_leaving(a->run) ||
+	    (ret->state == FLO__STATE_CANCELLED && flo__run_held(a->run)))
 		return;
 	event.status = ret->state;
 	if (ret->state == FLO__STATE_FAILED && a->admission != NULL)
@@ -244,17 +245,10 @@ static bool may_retry(struct again *a)
 }
 
 /* Wait without the slot in the group around. Returns false when cancelled. */
-static bool back_off(struct again *a)
+static bool wait_out(struct again *a, uint64_t wait_ns)
 {
-	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_RETRYING);
 	flo_group *group = a->admission != NULL ? a->admission->group : NULL;
-	uint64_t wait_ns = flo__retry_delay_ns(a->retry, a->number - a->base);
 
-	event.delay_ns = (int64_t)wait_ns;
-	/* The next attempt depends on it. */
-	if (append(a, &event) == FLO_OK)
-		a->need_seq = event.seq;
-	take_off(a->run, &a->tried);
 	if (wait_ns != 0) {
 		if (group != NULL)
 			flo__group_slot_give(group);
@@ -265,6 +259,19 @@ static bool back_off(struct again *a)
 			flo__group_slot_retake(group);
 	}
 	return flo_context_status(a->ctx) == FLO_OK;
+}
+
+static bool back_off(struct again *a)
+{
+	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_RETRYING);
+	uint64_t wait_ns = flo__retry_delay_ns(a->retry, a->number - a->base);
+
+	event.delay_ns = (int64_t)wait_ns;
+	/* The next attempt depends on it. */
+	if (append(a, &event) == FLO_OK)
+		a->need_seq = event.seq;
+	take_off(a->run, &a->tried);
+	return wait_out(a, wait_ns);
 }
 
 /* ---- what is known already ---- */
@@ -344,7 +351,8 @@ static bool settled(struct again *a, bool *ret_ran)
 		return true;
 	}
 	if (state == FLO__STATE_RETRYING && !inside &&
-	    (a->run->frozen || flo_context_status(a->ctx) != FLO_OK)) {
+	    (a->run->frozen ||
+	     !wait_out(a, flo__retry_left_ns(a->run, a->preset)))) {
 		still_waits(a);
 		return true;
 	}

@@ -337,6 +337,16 @@ static void blame_disk(struct flo__work *w, flo_status st, const flo_error *err)
 		flo__run_broken(w->attempt->frame->run, err);
 }
 
+/* It was asked to stop because the run is being interrupted, and came to a good
+ * end before it was killed: it need not run again. */
+static bool came_to_an_end(const struct flo__work *w, flo_status st,
+			   const struct flo__exec_result *result)
+{
+	return st == FLO_CANCELED && flo__run_leaving(w->attempt->frame->run) &&
+	       result->signal == 0 && result->exit_code >= 0 &&
+	       exit_is_ok(w->leaf, result->exit_code);
+}
+
 static flo_status run_program(struct flo__work *w)
 {
 	struct flo__run *run = w->attempt->frame->run;
@@ -366,12 +376,12 @@ static flo_status run_program(struct flo__work *w)
 	if (st == FLO_SPAWN)
 		return flo__work_fail_err(w, st, "spawn", &err);
 	take_result(w->attempt, &result);
-	if (st == FLO_OK)
+	if (st == FLO_OK || came_to_an_end(w, st, &result))
 		return judge_program(w, &result);
 	if (st == FLO_CANCELED || st == FLO_TIMEOUT)
 		return flo__work_fail(w, st, flo__failure_kind(st), err.text);
 	if (st == FLO_SIGNAL)
-		return fail_err(w, st, "signal", &err);
+		return flo__work_fail_err(w, st, "signal", &err);
 	blame_disk(w, st, &err);
 	return flo__work_fail_err(w, st, w->over_limit ? "output" : "native",
 				  &err);

@@ -29,11 +29,12 @@ struct leaf_run {
 	struct flo__admission *admission; /* NULL in a sequence */
 	flo_group *group;		  /* whose slot we hold, or NULL */
 	bool slot;			  /* we hold those of our frame */
-	bool announced;	 /* our first start is recorded, and not yet used */
-	uint32_t base;	 /* attempts in earlier attempts of what is around */
-	uint32_t number; /* of the last attempt */
-	uint32_t tries;	 /* attempts that count against retry.limit */
-	uint32_t faults; /* attempts that a contained fault ended */
+	bool announced;	  /* our first start is recorded, and not yet used */
+	uint32_t base;	  /* attempts in earlier attempts of what is around */
+	uint32_t number;  /* of the last attempt */
+	uint32_t tries;	  /* attempts that count against retry.limit */
+	uint32_t faults;  /* attempts that a contained fault ended */
+	uint64_t wait_ns; /* what is left of a back-off of an earlier engine */
 	struct flo__result *ret;
 };
 
@@ -56,11 +57,23 @@ static flo_status append(struct leaf_run *l, struct flo__event *event)
 	return flo__run_append(l->run, event);
 }
 
+/* The engine is ending: it goes on from its record in another one. */
+static void hold_back(struct leaf_run *l)
+{
+	flo__run_hold(l->run);
+	l->ret->state = FLO__STATE_CANCELLED;
+	l->ret->end_seq = l->need_seq;
+}
+
 static void record_end(struct leaf_run *l, const struct flo__attempt *attempt,
 		       enum flo__state state)
 {
 	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_STEP_FINISHED);
 
+	if (state != FLO__STATE_SUCCEEDED && flo__run_leaving(l->run)) {
+		hold_back(l);
+		return;
+	}
 	event.status = state;
 	event.attempt = l->number;
 	event.error = l->ret->error;
@@ -94,14 +107,6 @@ static void never_started(struct leaf_run *l)
 	l->ret->state = FLO__STATE_CANCELLED;
 	l->ret->end_seq = l->need_seq;
 	flo__run_count(l->frame, FLO__STATE_CANCELLED, 1);
-}
-
-/* The engine is ending: it goes on from its record in another one. */
-static void hold_back(struct leaf_run *l)
-{
-	flo__run_hold(l->run);
-	l->ret->state = FLO__STATE_CANCELLED;
-	l->ret->end_seq = l->need_seq;
 }
 
 /* ---- what is known already ---- */
@@ -172,6 +177,7 @@ static bool settled(struct leaf_run *l)
 		l->faults = preset->faults;
 		l->tries = preset->result.attempts - preset->base -
 			   preset->lost - preset->faults;
+		l->wait_ns = flo__retry_left_ns(l->run, preset);
 	}
 	return false;
 }
@@ -438,11 +444,8 @@ static void record_retrying(struct leaf_run *l,
 }
 
 /* Wait out the back-off without any slot. Returns false when cancelled. */
-static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
+static bool wait_out(struct leaf_run *l, uint64_t wait_ns)
 {
-	uint64_t wait_ns = flo__retry_delay_ns(l->leaf->retry, l->tries);
-
-	record_retrying(l, attempt, wait_ns);
 	if (wait_ns == 0) /* it comes before those that have not started */
 		return flo_context_status(l->ctx) == FLO_OK;
 	give_run_slot(l);
@@ -456,6 +459,14 @@ static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
 	if (l->group != NULL)
 		flo__group_slot_retake(l->group);
 	return flo_context_status(l->ctx) == FLO_OK && take_run_slot(l, true);
+}
+
+static bool back_off(struct leaf_run *l, struct flo__attempt *attempt)
+{
+	uint64_t wait_ns = flo__retry_delay_ns(l->leaf->retry, l->tries);
+
+	record_retrying(l, attempt, wait_ns);
+	return wait_out(l, wait_ns);
 }
 
 /*
@@ -477,6 +488,9 @@ static void run_attempts(struct leaf_run *l)
 	struct flo__attempt attempt = {.exit_code = FLO__EVENT_NO_CODE};
 	enum flo__state state;
 
+	/* Whether that was cancelled is seen below. */
+	if (l->wait_ns != 0)
+		wait_out(l, l->wait_ns);
 	for (;;) {
 		if (!l->announced && flo__run_ending(l->run) &&
 		    flo_context_status(l->ctx) == FLO_OK) {

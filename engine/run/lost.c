@@ -50,6 +50,8 @@ flo_status flo__run_preset_done(struct flo__run *run, flo_error *err)
 	const struct flo__map *map = &run->presets;
 
 	run->resumed = true;
+	if (flo__spent_done(run) != FLO_OK)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	for (uint32_t i = 0; i < map->len; i++) {
 		const char *path = map->entries[i].key;
 

@@ -118,8 +118,7 @@ uint64_t flo__preset_items(const struct flo__run *run, const char *path)
 
 /* ---- taking events in ---- */
 
-/* Cut the last part off @path: "a[2].b" -> "a[2]" -> "a" -> "". */
-static bool cut_last(char *path)
+bool flo__path_cut(char *path)
 {
 	char *dot = strrchr(path, '.');
 	char *bracket = strrchr(path, '[');
@@ -166,7 +165,7 @@ static flo_status mark_begun(struct flo__run *run, const char *path, bool here)
 		if ((slot->n & ~BEGUN_HERE) < items)
 			slot->n = items | (slot->n & BEGUN_HERE);
 		items = item_number(p);
-	} while (new &&cut_last(p));
+	} while (new &&flo__path_cut(p));
 	flo__free(p);
 	return st == FLO_EXISTS ? FLO_OK : st;
 }
@@ -265,6 +264,8 @@ static flo_status take_step(struct flo__run *run,
 	case FLO__EVENT_STEP_RETRYING:
 		preset->result.state = FLO__STATE_RETRYING;
 		preset->result.attempts = event->attempt;
+		preset->retrying_us = event->ts_us;
+		preset->delay_ns = event->delay_ns;
 		preset->open = false;
 		preset->faults += is_fault(event);
 		take_error(&preset->result, event->error);
@@ -390,6 +391,7 @@ static flo_status forget(struct flo__run *run, uint32_t id, char *path)
 
 	if (st == FLO_OK && has_begun(run, path)) {
 		forget_failures(run, path);
+		flo__spent_forget(run, path);
 		forget_end(run, path);
 		if (flo__node_is_block(&run->plan->nodes[id]))
 			st = forget_inside(run, id, path);
@@ -431,6 +433,7 @@ static flo_status try_again(struct flo__run *run, const char *path)
 	if (id == FLO__NODE_NONE || !is_tried(run->plan, id))
 		return FLO_OK;
 	forget_failures(run, path);
+	flo__spent_forget(run, path);
 	return forget_inside(run, id, path);
 }
 
@@ -490,7 +493,7 @@ flo_status flo__preset_spread(struct flo__run *run, const char *path)
 
 		if (node->allow_failure || node->is_finally ||
 		    node->parent == FLO__NODE_NONE ||
-		    (within && is_tried(plan, id)) || !cut_last(p))
+		    (within && is_tried(plan, id)) || !flo__path_cut(p))
 			break;
 		within = true;
 		id = node->parent;
@@ -535,7 +538,10 @@ flo_status flo__run_preset(struct flo__run *run, const char *json, size_t len,
 
 	if (st != FLO_OK)
 		return st;
-	st = flo__preset_take(run, &event, err);
+	if (flo__spent_note(run, &event) != FLO_OK)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+	else
+		st = flo__preset_take(run, &event, err);
 	if (event.seq > run->last_seq)
 		run->last_seq = event.seq;
 	flo_value_unref(doc);
@@ -757,4 +763,5 @@ void flo__preset_fini(struct flo__run *run)
 	flo__map_fini(&run->begun);
 	flo__map_fini(&run->poisons);
 	flo__map_fini(&run->failures);
+	flo__spent_fini(run);
 }

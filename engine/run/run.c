@@ -4,7 +4,16 @@
  *
  * Note: two contexts. `ctx` is what the body runs under; a cancel and the time
  * limit of the run end it. `base` is its parent, which the finally blocks run
- * under; only a kill or a store that failed ends it.
+ * under; only a kill, an interrupt or a store that failed ends it.
+ *
+ * Note: interrupts. A run that is interrupted ends as one whose store failed:
+ * shared.store is set, so that nothing is recorded any more, and both contexts
+ * end. What runs is asked to stop, though, and not killed, and one kind of
+ * event is still taken: that a leaf has succeeded, since it need not run again.
+ * All else that is cancelled or fails now, does so because of the interrupt, or
+ * may have, and is run again by whoever resumes: in the record its attempt has
+ * no end. Each part of that is monotonic, so who sees the contexts ended, or an
+ * append refused, sees `leaving` in all that it does afterwards.
  */
 #include "engine/run/run_p.h"
 
@@ -72,6 +81,7 @@ flo_status flo__run_new(const struct flo__run_deps *deps,
 	flo__map_init(&run->begun, &run->paths);
 	flo__map_init(&run->poisons, &run->paths);
 	flo__map_init(&run->failures, &run->paths);
+	flo__map_init(&run->spans, &run->paths);
 	if (run->record.id == NULL || run->record.trace_id == NULL ||
 	    run->record.parent_span == NULL || run->record.pipeline == NULL ||
 	    run->record.file == NULL || run->record.dir == NULL) {
@@ -104,7 +114,7 @@ void flo__run_free(struct flo__run *run)
 
 /* ---- the record ---- */
 
-static int64_t wall_us(const struct flo__run *run)
+int64_t flo__run_now_us(const struct flo__run *run)
 {
 	struct flo__clock *clock = run->deps.clock;
 
@@ -190,9 +200,15 @@ void flo__run_broken(struct flo__run *run, const flo_error *err)
 	store_failed(run, err->status);
 }
 
+bool flo__run_leaving(const struct flo__run *run)
+{
+	return atomic_load_explicit(&run->leaving, memory_order_relaxed);
+}
+
 bool flo__run_ending(const struct flo__run *run)
 {
-	return run->deps.end_when_tainted && flo_fault_tainted() > 0;
+	return flo__run_leaving(run) ||
+	       (run->deps.end_when_tainted && flo_fault_tainted() > 0);
 }
 
 void flo__run_hold(struct flo__run *run)
@@ -231,17 +247,26 @@ static flo_status store_status(struct flo__run *run)
 	return st;
 }
 
+/* See the note on interrupts. */
+static bool is_success(const struct flo__event *event)
+{
+	return event->kind == FLO__EVENT_STEP_FINISHED &&
+	       event->status == FLO__STATE_SUCCEEDED;
+}
+
 static flo_status append(struct flo__run *run, struct flo__event *event)
 {
 	flo_status st = store_status(run);
 
+	if (st == FLO_INTERRUPTED && flo__run_leaving(run) && is_success(event))
+		st = FLO_OK;
 	INSIST(!run->frozen);
 	/* Not even where the store lives on and only memory was short: what
 	 * that cancels must not be recorded as if someone had wanted it. */
 	if (st != FLO_OK)
 		return st;
 	do {
-		event->ts_us = wall_us(run);
+		event->ts_us = flo__run_now_us(run);
 		st = run->journal->ops->append(run->run_journal, event);
 		/* Its queue is full: wait until the last one is written. */
 		if (st == FLO_AGAIN &&
@@ -370,7 +395,7 @@ static void record_cancelling(struct flo__run *run)
 {
 	struct flo__event event = FLO__EVENT_INIT(FLO__EVENT_RUN_CANCELLING);
 
-	event.ts_us = wall_us(run);
+	event.ts_us = flo__run_now_us(run);
 	run->journal->ops->append(run->run_journal, &event);
 }
 
@@ -412,6 +437,47 @@ void flo__run_cancel(struct flo__run *run, bool kill, const char *why)
 		apply_cancel(run);
 }
 
+static void apply_interrupt(struct flo__run *run)
+{
+	flo_error cause = FLO_ERROR_INIT;
+	bool over, kill;
+
+	lock(run);
+	over = run->shared.over;
+	kill = run->shared.leave_kill;
+	if (!over && run->shared.store == FLO_OK) {
+		run->shared.store = FLO_INTERRUPTED;
+		snprintf(run->shared.store_why, sizeof(run->shared.store_why),
+			 "%s", run->shared.leave_why);
+	}
+	if (!over)
+		atomic_store_explicit(&run->leaving, true,
+				      memory_order_relaxed);
+	flo_error_set(&cause, FLO_CANCELED, "%s", run->shared.leave_why);
+	unlock(run);
+	if (over)
+		return;
+	flo_context_cancel(run->base, &cause);
+	if (kill)
+		run->deps.executor->ops->kill_all(run->deps.executor);
+}
+
+void flo__run_interrupt(struct flo__run *run, bool kill, const char *why)
+{
+	bool apply;
+
+	lock(run);
+	apply = run->shared.began;
+	if (!run->shared.leave)
+		snprintf(run->shared.leave_why, sizeof(run->shared.leave_why),
+			 "%s", why);
+	run->shared.leave = true;
+	run->shared.leave_kill |= kill;
+	unlock(run);
+	if (apply)
+		apply_interrupt(run);
+}
+
 void flo__run_deadlock(struct flo__run *run, const char *why)
 {
 	lock(run);
@@ -440,10 +506,13 @@ static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
 		 text);
 	run->base = flo_context_new(run->deps.runtime);
 	if (run->base != NULL)
-		run->ctx = timeout_ns == 0 || run->frozen
-				   ? flo_context_child(run->base)
-				   : flo_context_timeout(run->base, timeout_ns,
-							 why);
+		run->ctx =
+			timeout_ns == 0 || run->frozen
+				? flo_context_child(run->base)
+				: flo_context_timeout(run->base,
+						      flo__spent_left_of_run(
+							      run, timeout_ns),
+						      why);
 	if (run->ctx == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	return st;
@@ -541,7 +610,7 @@ static void record_kind(struct flo__run *run, enum flo__event_kind kind)
 
 static void record_begin(struct flo__run *run)
 {
-	bool cancelled;
+	bool cancelled, leave;
 
 	if (!run->preset_queued && run->started_us == 0)
 		record_kind(run, FLO__EVENT_RUN_QUEUED);
@@ -561,9 +630,12 @@ static void record_begin(struct flo__run *run)
 	lock(run);
 	run->shared.began = true;
 	cancelled = run->shared.cancelled;
+	leave = run->shared.leave;
 	unlock(run);
 	if (cancelled)
 		apply_cancel(run);
+	if (leave)
+		apply_interrupt(run);
 }
 
 /* ---- ending ---- */
@@ -702,7 +774,8 @@ static flo_status record_finished(struct flo__run *run,
 	event.error = result->error;
 	event.output = result->output;
 	event.counts = counts;
-	event.duration_ns = (wall_us(run) - run->started_us) * INT64_C(1000);
+	event.duration_ns =
+		(flo__run_now_us(run) - run->started_us) * INT64_C(1000);
 	st = flo__run_append(run, &event);
 	if (st == FLO_OK)
 		st = flo__run_durable(run, event.seq);

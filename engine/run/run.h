@@ -135,6 +135,16 @@ flo_status flo__run_main(struct flo__run *run, struct flo__journal *journal,
  */
 void flo__run_cancel(struct flo__run *run, bool kill, const char *why);
 
+/*
+ * Leave the run as it is, for another engine to go on with: nothing starts any
+ * more, `finally` neither, what runs is asked to stop (@kill: is killed), and
+ * its attempts are left without an end; but one that ends well all the same has
+ * succeeded. flo__run_main() then returns FLO_INTERRUPTED with @why (copied).
+ * Threads and times as flo__run_cancel(), and stronger than that. Does nothing
+ * once how the run ends is settled.
+ */
+void flo__run_interrupt(struct flo__run *run, bool kill, const char *why);
+
 /* One step as `show` lists it; pointers are borrowed for the call. */
 struct flo__run_step {
 	const char *path;

@@ -21,6 +21,7 @@
  *	preset.c  what an earlier engine recorded
  *	rerun.c	  what a rerun takes over from another run
  *	choose.c  which of its steps those are
+ *	spent.c	  what is left of time limits and back-off after a resume
  *	failure.c error objects
  *	bury.c	  the end of a run that stands still
  */
@@ -127,6 +128,9 @@ struct flo__preset {
 	bool accepted; /* a person's word says what became of it: */
 	enum flo__accept accept;
 	uint64_t span_id;
+	/* RETRYING: when that was recorded, and how long it was to wait */
+	int64_t retrying_us;
+	int64_t delay_ns;
 };
 
 /* What a recorded failure has done to a block instance. */
@@ -166,6 +170,8 @@ struct flo__run {
 	_Atomic(uint64_t) last_seq; /* relaxed: the highest event so far */
 	atomic_bool work_made; /* the work directory: see flo__run_workdir() */
 	atomic_bool held;      /* relaxed; read at the end: flo__run_hold() */
+	/* relaxed; set by lock, before the contexts end: flo__run_leaving() */
+	atomic_bool leaving;
 
 	/* by lock, a plain mutex held for moments, from any thread */
 	struct {
@@ -179,6 +185,9 @@ struct flo__run {
 		bool over;     /* how it ends is settled: nothing is to be
 				  recorded by cancellers any more */
 		char why[256];
+		bool leave;	 /* an interrupt was asked for */
+		bool leave_kill; /* and is not to wait for the steps */
+		char leave_why[256];
 		const char *deadlock; /* a report, borrowed; NULL: none */
 		char store_why
 			[FLO_ERROR_TEXT_MAX]; /* if not the journal itself failed */
@@ -195,6 +204,10 @@ struct flo__run {
 	struct flo__map begun;	  /* paths of nodes in which something began */
 	struct flo__map poisons;  /* path -> struct flo__poison, owned */
 	struct flo__map failures; /* block path -> count of failures */
+	struct flo__map spans;	  /* block path -> time in it: spent.c */
+	bool spans_wanted;
+	int64_t last_us;  /* date of the last event; 0: none */
+	int64_t spent_us; /* the time in which the run was worked on */
 
 	/* Of a rerun: what it repeats (strings are owned), and what it takes
 	 * over, until that is recorded. Owned. */
@@ -223,8 +236,16 @@ flo_status flo__run_durable(struct flo__run *run, uint64_t seq);
  * ended as if the store had failed, so that it can be resumed.
  */
 void flo__run_broken(struct flo__run *run, const flo_error *err);
-/* Whether nothing new is to start, because the process is tainted. */
+/* The date that an event would have now. */
+int64_t flo__run_now_us(const struct flo__run *run);
+/* Whether nothing new is to start: the process is tainted, or the run is being
+ * interrupted. */
 bool flo__run_ending(const struct flo__run *run);
+/*
+ * Whether the run is being interrupted (flo__run_interrupt()): what does not
+ * succeed is left as it is, and of the record only successes are taken.
+ */
+bool flo__run_leaving(const struct flo__run *run);
 /* Something was held back for that: the run is left resumable. */
 void flo__run_hold(struct flo__run *run);
 /* Whether anything was, so far. */
@@ -671,6 +692,29 @@ struct flo__chosen {
  */
 flo_status flo__run_choose(struct flo__run *old, const struct flo__rerun *what,
 			   flo_error *err, struct flo__chosen *ret);
+
+/* Cut the last part off @path: "a[2].b" -> "a[2]" -> "a" -> "". False if there
+ * is none. */
+bool flo__path_cut(char *path);
+
+/* spent.c */
+
+/* Take in the date of an event that was recorded. FLO_NOMEM. */
+flo_status flo__spent_note(struct flo__run *run,
+			   const struct flo__event *event);
+/* After the last one. FLO_NOMEM. */
+flo_status flo__spent_done(struct flo__run *run);
+/* The block at @path is tried again: its time begins anew. */
+void flo__spent_forget(struct flo__run *run, const char *path);
+/* What is left of the limit of the block at @path, which begins in @frame; of
+ * that of the run. All of it where nothing of it was recorded. */
+uint64_t flo__spent_left(struct flo__frame *frame, const char *path,
+			 uint64_t limit_ns);
+uint64_t flo__spent_left_of_run(const struct flo__run *run, uint64_t limit_ns);
+void flo__spent_fini(struct flo__run *run);
+/* How long a step that was in back-off has yet to wait. */
+uint64_t flo__retry_left_ns(const struct flo__run *run,
+			    const struct flo__preset *preset);
 
 /* lost.c */
 /* Record what became of the attempts that a crash ended, in the order of their

@@ -298,10 +298,11 @@ judge_end(struct flo__run *run, const char *path, flo_context *parent,
 	flo_value_unref(error);
 }
 
-/* A child context of @parent for @timeout_ns (0: none); NULL without memory. */
+/* A child context of @parent for a limit of @timeout_ns (0: none), of which
+ * @left_ns are left; NULL without memory. */
 static __attribute__((noinline)) flo_context *
 limit_context(const struct flo__run *run, flo_context *parent,
-	      uint64_t timeout_ns, const char *path)
+	      uint64_t timeout_ns, uint64_t left_ns, const char *path)
 {
 	char why[LIMIT_TEXT_SIZE];
 
@@ -309,7 +310,7 @@ limit_context(const struct flo__run *run, flo_context *parent,
 	if (timeout_ns == 0 || run->frozen)
 		return flo_context_ref(parent);
 	limit_text(timeout_ns, path, why);
-	return flo_context_timeout(parent, timeout_ns, why);
+	return flo_context_timeout(parent, left_ns, why);
 }
 
 static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
@@ -333,7 +334,7 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 	if (finally_path == NULL)
 		goto nomem;
 	ctx = limit_context(run, run->base, block->finally_timeout_ns,
-			    finally_path);
+			    block->finally_timeout_ns, finally_path);
 	results = flo__calloc(run->plan->nodes[body].children_len,
 			      sizeof(*results));
 	if (results == NULL || ctx == NULL)
@@ -400,7 +401,9 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 				   .run = run,
 				   .parent = outer,
 				   .node = id};
-	flo_context *ctx = limit_context(run, parent, timeout_ns, path);
+	flo_context *ctx =
+		limit_context(run, parent, timeout_ns,
+			      flo__spent_left(outer, path, timeout_ns), path);
 	uint64_t begin_ns = flo_now();
 
 	frame.results = flo__calloc(node->children_len, sizeof(*frame.results));

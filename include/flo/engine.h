@@ -315,6 +315,26 @@ FLO_EXTERN void flo_run_cancel(flo_run *run, flo_cancel_mode mode,
 			       const char *why);
 
 /**
+ * Stop working on @run and leave it in the store as it is, for
+ * flo_run_resume() in another engine to go on with, and return at once. For
+ * programs that have to go although their runs are not done.
+ *
+ * Nothing of it starts any more, its "finally" neither. Steps that run are
+ * asked to stop by their stop_signal and killed after their grace
+ * (FLO_CANCEL_STOP), or killed at once (FLO_CANCEL_KILL, also later, after the
+ * former). One that comes to a successful end all the same has succeeded; the
+ * others have no end in the record and run again, or, with "idempotent": false,
+ * wait for a person's word. flo_run_wait() returns FLO_INTERRUPTED, with @why
+ * (copied; NULL: "interrupted") as its error, when nothing of it is alive.
+ *
+ * It counts more than flo_run_cancel(), whichever comes first; a run that was
+ * being cancelled is cancelled by whoever resumes it. A run that has ended
+ * stays as it is. Any thread; not from a signal handler.
+ */
+FLO_EXTERN void flo_run_interrupt(flo_run *run, flo_cancel_mode mode,
+				  const char *why);
+
+/**
  * Ask for the end of a run of the store at @path (NULL: the default), whichever
  * process carries it out: as flo_run_cancel() there, within a second. The
  * request is in the store when this returns; whoever resumes a run whose engine
@@ -393,6 +413,19 @@ FLO_EXTERN flo_status flo_store_runs(flo_store *store, size_t max,
  */
 FLO_EXTERN flo_status flo_store_run(flo_store *store, const char *run_id,
 				    flo_error *err, flo_value **ret_run);
+
+/**
+ * Tell of the step at @path ("each[2].pay") of a run how its last attempt went:
+ * a map of `path`, `attempts`, `exit_code`, `signal` and `log`, which are as in
+ * flo_store_run(). Of a run of many steps it takes far less time and memory than
+ * that.
+ *
+ * Returns FLO_OK and a value the caller owns; FLO_NOTFOUND: no such run, or
+ * nothing of that step is recorded; FLO_NOMEM; FLO_STORE and others.
+ */
+FLO_EXTERN flo_status flo_store_step(flo_store *store, const char *run_id,
+				     const char *path, flo_error *err,
+				     flo_value **ret_step);
 
 /**
  * Give what expressions could see of a run, for flo_eval(): a map of `params`,
