@@ -34,8 +34,8 @@ struct machine {
 };
 
 #define TELL(m, level, name, remedy, ...)                                      \
-	flo__check_tell((m)->fn, (m)->arg, FLO_CHECK_##level, name, NULL,      \
-			remedy, __VA_ARGS__)
+	flo__store_check_tell((m)->fn, (m)->arg, FLO_CHECK_##level, name,      \
+			      NULL, remedy, __VA_ARGS__)
 
 /* ---- flo-minder ---- */
 

@@ -62,11 +62,12 @@ static void emit(struct flo__code *code, const char *text)
 	struct flo__names names = {.var = var, .member = member};
 	struct flo__expr_problem problem;
 	uint32_t first = code->ins_len;
-	unsigned types;
+	unsigned types, items;
 
 	if (flo__expr_parse(text, strlen(text), 0, code, &problem) != FLO_OK)
 		bench_fail(problem.message);
-	if (flo__expr_check(code, first, &names, told, NULL, &types) != FLO_OK)
+	if (flo__expr_check(code, first, &names, told, NULL, &types, &items) !=
+	    FLO_OK)
 		bench_fail("check");
 }
 
