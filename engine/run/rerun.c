@@ -135,6 +135,17 @@ static flo_status record(struct flo__run *run, const struct flo__reused *reused)
 	return st == FLO_OK ? flo__preset_take(run, &event, NULL) : st;
 }
 
+static void forget_reused(struct flo__run *run)
+{
+	for (size_t i = 0; i < run->reused_len; i++) {
+		flo__free(run->reused[i].path);
+		flo__result_fini(&run->reused[i].result);
+	}
+	flo__free(run->reused);
+	run->reused = NULL;
+	run->reused_len = 0;
+}
+
 void flo__run_record_reused(struct flo__run *run)
 {
 	flo_status st = FLO_OK;
@@ -149,16 +160,11 @@ void flo__run_record_reused(struct flo__run *run)
 	if (st == FLO_NOMEM)
 		flo__run_broken(run, &(flo_error){.status = FLO_NOMEM,
 						  .text = "out of memory"});
-	flo__reuse_fini(run);
+	forget_reused(run);
 }
 
-void flo__reuse_fini(struct flo__run *run)
+void flo__rerun_fini(struct flo__run *run)
 {
-	for (size_t i = 0; i < run->reused_len; i++) {
-		flo__free(run->reused[i].path);
-		flo__result_fini(&run->reused[i].result);
-	}
-	flo__free(run->reused);
-	run->reused = NULL;
-	run->reused_len = 0;
+	forget_reused(run);
+	forget_rerun(run);
 }

@@ -97,7 +97,7 @@ void flo__run_free(struct flo__run *run)
 	if (run == NULL)
 		return;
 	flo__preset_fini(run);
-	flo__reuse_fini(run);
+	flo__rerun_fini(run);
 	flo__arena_fini(&run->paths);
 	flo_value_unref(run->params);
 	flo__run_secrets_fini(run);

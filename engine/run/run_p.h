@@ -674,7 +674,7 @@ void flo__preset_fini(struct flo__run *run);
 bool flo__run_replays(const struct flo__run *run);
 /* Record what is to be taken over and is not recorded yet. */
 void flo__run_record_reused(struct flo__run *run);
-void flo__reuse_fini(struct flo__run *run);
+void flo__rerun_fini(struct flo__run *run);
 
 /* choose.c */
 

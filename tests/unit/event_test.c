@@ -201,6 +201,27 @@ static void numbers_come_back_at_their_limits(void **state)
 	}
 }
 
+static void what_a_run_repeats_is_read_back(void **state)
+{
+	struct flo__event e = FLO__EVENT_INIT(FLO__EVENT_RUN_QUEUED), back;
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_value *doc = NULL;
+
+	(void)state;
+	e.seq = 1;
+	e.rerun = (struct flo__rerun){.of = "r0",
+				      .from = "each[2].x",
+				      .failed = true};
+	flo__event_json(&e, "r1", "t", &sb);
+	assert_int_equal(flo__event_parse(sb.data, sb.len, NULL, &doc, &back),
+			 FLO_OK);
+	assert_string_equal(back.rerun.of, "r0");
+	assert_string_equal(back.rerun.from, "each[2].x");
+	assert_true(back.rerun.failed);
+	flo_value_unref(doc);
+	flo__strbuf_fini(&sb);
+}
+
 static void a_null_output_of_a_step_is_a_value(void **state)
 {
 	struct flo__event e = FLO__EVENT_INIT(FLO__EVENT_STEP_FINISHED);
@@ -306,6 +327,7 @@ int main(void)
 		cmocka_unit_test(the_end_of_a_run_says_everything),
 		cmocka_unit_test(every_kind_and_state_comes_back),
 		cmocka_unit_test(numbers_come_back_at_their_limits),
+		cmocka_unit_test(what_a_run_repeats_is_read_back),
 		cmocka_unit_test(a_null_output_of_a_step_is_a_value),
 		cmocka_unit_test(signals_have_names),
 		cmocka_unit_test(what_is_no_event_is_corrupt),

@@ -157,6 +157,36 @@ static void an_id_is_taken_once(void **state)
 	flo__store_close(j);
 }
 
+static void observe_collect(void *arg, const char *json, size_t len)
+{
+	collect(arg, json, len);
+}
+
+/* Nothing but the row is written, and yet it says what it repeats. */
+static void a_rerun_is_made_with_its_first_event(void **state)
+{
+	struct flo__run_record record = make_record(RUN);
+	struct collected seen = {0}, events = {0};
+	struct flo__run_journal *run;
+	flo_error err = FLO_ERROR_INIT;
+	struct flo__journal *j = open_store(*state, FLO__STORE_POWER);
+
+	record.rerun = (struct flo__rerun){.of = "r0", .failed = true};
+	OK(j->ops->create(j, &record, observe_collect, &seen, &err, &run));
+	assert_int_equal(seen.count, 1);
+	OK(j->ops->close(run, &err));
+	OK(open_run(j, RUN, &err, &run));
+	OK(j->ops->replay(run, collect_replay, &events, &err));
+	assert_int_equal(events.count, 1);
+	assert_contains(events.first, "\"rerun_of\":\"r0\"");
+	assert_contains(events.first, "\"seq\":1,");
+	OK(append(j, run, FLO__EVENT_RUN_STARTED));
+	OK(j->ops->close(run, &err));
+	OK(open_run(j, RUN, &err, &run));
+	OK(j->ops->close(run, &err));
+	flo__store_close(j);
+}
+
 static void an_unknown_run_is_not_found(void **state)
 {
 	struct flo__journal *j = open_store(*state, FLO__STORE_PROCESS);
@@ -471,6 +501,7 @@ int main(void)
 		STORE_TEST(numbers_go_on_after_open),
 		STORE_TEST(replay_sees_what_was_just_appended),
 		STORE_TEST(an_id_is_taken_once),
+		STORE_TEST(a_rerun_is_made_with_its_first_event),
 		STORE_TEST(an_unknown_run_is_not_found),
 		STORE_TEST(a_run_that_has_ended_is_closed),
 		STORE_TEST(nothing_follows_the_end),
