@@ -136,8 +136,11 @@ static void step_reap(const struct minder *m, struct step *step)
 
 static void step_sweep(const struct minder *m, struct step *step)
 {
-	minder_cgroup_kill(&m->cgroup);
-	minder_tree_kill();
+	/* Only if nothing is to be born there any more: Linux (6.18) kills
+	 * whoever is started in a cgroup by clone3() after cgroup.kill. */
+	if (m->orphan)
+		minder_cgroup_kill(&m->cgroup);
+	minder_tree_kill(m->cgroup.dir);
 	/* What forks faster than that, or is stuck in the kernel, is swept
 	 * again, at first soon, then without making a load of it. */
 	step->sweep_at = now_ns() + step->sweep_ns;

@@ -192,11 +192,13 @@ void minder_tree_stop(int signal, int cgroup, struct minder_pids *told)
 	minder_pids_fini(&pids);
 }
 
-void minder_tree_kill(void)
+void minder_tree_kill(int cgroup)
 {
 	struct minder_pids pids = {NULL, 0, 0};
 
 	tree_collect(&pids);
+	if (cgroup >= 0)
+		add_members(cgroup, &pids);
 	for (size_t i = 0; i < pids.len; i++)
 		kill(pids.at[i], SIGKILL);
 	minder_pids_fini(&pids);

@@ -59,7 +59,7 @@ static void the_kernels_lists_find_the_tree(void **state)
 	tree_collect(&pids);
 	assert_true(pids.len >= 7);
 	minder_pids_fini(&pids);
-	minder_tree_kill();
+	minder_tree_kill(-1);
 	tree_reap(mark);
 }
 
