@@ -34,6 +34,7 @@
 #include "engine/context_p.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -285,6 +286,21 @@ static flo_status watch_fd(int epfd, int op, int fd, uint32_t events,
 	return errno == ENOMEM ? FLO_NOMEM : FLO_SYSTEM;
 }
 
+/*
+ * Whether there are descriptors for a pipe: libuv makes one for its signals
+ * with the first loop, and ends the program if it cannot. Returns an errno.
+ */
+static int try_pipe(void)
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return errno;
+	close(p[0]);
+	close(p[1]);
+	return 0;
+}
+
 flo_status flo__poller_new(flo_runtime *rt, flo_error *err)
 {
 	struct flo__poller *poller = flo__calloc(1, sizeof(*poller));
@@ -306,7 +322,9 @@ flo_status flo__poller_new(flo_runtime *rt, flo_error *err)
 	    watch_fd(poller->epfd, EPOLL_CTL_ADD, poller->timerfd,
 		     EPOLLIN | EPOLLET, TIMER_EVENT) != FLO_OK)
 		return flo_error_sys(err, errno, "create a timer descriptor");
-	rc = uv_loop_init(&poller->loop);
+	rc = -try_pipe();
+	if (rc == 0)
+		rc = uv_loop_init(&poller->loop);
 	if (rc != 0)
 		return flo_error_sys(err, -rc, "start an event loop");
 	poller->open = true;

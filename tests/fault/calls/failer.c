@@ -9,9 +9,9 @@
  *
  * Only functions that flowctl and its libraries call by a name can be failed
  * here; what libc calls inside is libc's. Of fcntl() only the locks are counted,
- * of mmap() what is mapped from no file. Of libuv's own read(), write() and
- * epoll_ctl() nothing: it ends the program when one of these fails on its two
- * descriptors, which is a crash, and crashes are played elsewhere.
+ * of mmap() what is mapped from no file. Of libuv's own pipe2(), read(), write()
+ * and epoll_ctl() nothing: it ends the program when one of these fails on its
+ * few descriptors, which is a crash, and crashes are played elsewhere.
  *
  * Programs that flowctl starts are left alone: the variables are gone before
  * main() begins.
@@ -143,7 +143,8 @@ static bool is_of_libuv(enum call call, const void *caller)
 {
 	Dl_info info;
 
-	if (call != CALL_read && call != CALL_write && call != CALL_epoll_ctl)
+	if (call != CALL_read && call != CALL_write && call != CALL_pipe2 &&
+	    call != CALL_epoll_ctl)
 		return false;
 	return dladdr(caller, &info) != 0 &&
 	       strstr(info.dli_fname, "/libuv.so") != NULL;
