@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "engine/proc/cgroup.h"
 #include "engine/proc/local.h"
 
 #include <errno.h>
@@ -18,15 +19,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
-#define CGROUP2_MAGIC 0x63677270ul
-#define FILES_LOW     1024
-#define MAPS_DEFAULT  65530
+#define FILES_LOW    1024
+#define MAPS_DEFAULT 65530
 
 struct machine {
 	flo_check_fn fn;
@@ -173,43 +172,18 @@ static flo_status check_proc(const struct machine *m)
 	return TELL(m, OK, "proc", NULL, "/proc is mounted");
 }
 
-/* The directory of our own cgroup of version 2; false: there is none. */
-static bool own_cgroup(char *ret, size_t size)
-{
-	char line[PATH_MAX];
-	FILE *file = fopen("/proc/self/cgroup", "re");
-	struct statfs fs;
-	bool found = false;
-
-	if (file == NULL)
-		return false;
-	while (!found && fgets(line, sizeof(line), file) != NULL)
-		found = strncmp(line, "0::/", 4) == 0;
-	fclose(file);
-	if (!found)
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	snprintf(ret, size, "/sys/fs/cgroup%s", line + 3);
-	return statfs(ret, &fs) == 0 &&
-	       ((unsigned long)fs.f_type & 0xffffffff) == CGROUP2_MAGIC;
-}
-
-/* Which does not say that it would be used: it is not, so far. */
 static flo_status check_cgroup(const struct machine *m)
 {
-	char dir[PATH_MAX + 32];
-	const char *what;
+	flo_error why = FLO_ERROR_INIT;
 
-	if (!own_cgroup(dir, sizeof(dir)))
-		what = "no cgroup v2 here";
-	else if (access(dir, W_OK) == 0)
-		what = "a cgroup v2 of our own, which is not used";
-	else
-		what = "cgroup v2 is not ours to write";
+	if (flo__cgroup_probe("/proc/self", &why) == FLO_OK)
+		return TELL(m, OK, "cgroup", NULL,
+			    "each minder has a cgroup: what escapes from its "
+			    "step ends though the minder be killed");
 	return TELL(m, OK, "cgroup", NULL,
 		    "escaped processes are ended by flo-minder, their "
-		    "sub-reaper (%s)",
-		    what);
+		    "sub-reaper; not by cgroups: %s",
+		    why.text[0] != '\0' ? why.text : "they are switched off");
 }
 
 /* ---- memory and limits ---- */

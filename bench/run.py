@@ -114,10 +114,11 @@ def shape(work, kind, n):
     return stem
 
 
-def flowctl(stem, level, memory=False):
+def flowctl(stem, level, memory=False, fresh=True):
     # A store of its own each time: how much there is already is not the row.
     store = stem + "-store"
-    shutil.rmtree(store, ignore_errors=True)
+    if fresh:
+        shutil.rmtree(store, ignore_errors=True)
     return measured([FLOWCTL, "run", stem + ".json", "--store",
                      store + "/flow.db", "--quiet", "--durability", level],
                     os.path.dirname(stem), memory=memory)
@@ -190,13 +191,14 @@ class Table:
             "%.2f" % ratio if best else "-"), flush=True)
 
 
-def rounds_of(stem, rounds):
+def rounds_of(stem, rounds, fresh=True):
     """{who: [measures]}: everybody in turn, so that a disturbance hits all."""
     found = peers()
     results = {}
     for turn in range(rounds):
         for level in LEVELS:
-            results.setdefault(level, []).append(flowctl(stem, level))
+            results.setdefault(level, []).append(
+                flowctl(stem, level, fresh=fresh))
         for name, fn in found.items():
             # Dagu takes a minute for what the others do in a second.
             if name != "dagu" or turn == 0:
@@ -233,7 +235,8 @@ def report(table, label, n, results):
 
 def start_up(table, work, rounds):
     stem = shape(work, "chain", 1)
-    results = rounds_of(stem, 4 * rounds)
+    flowctl(stem, "process")  # from here on there is a store
+    results = rounds_of(stem, 4 * rounds, fresh=False)
     others = {o: median(m, "seconds") * 1e3 for o, m in results.items()
               if o not in LEVELS}
     for level in LEVELS:
