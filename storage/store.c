@@ -61,8 +61,9 @@ static flo_status open_database(struct flo__store *store, flo_error *err)
 		goto out;
 	st = flo__ballast_make(store, err);
 	if (st != FLO_FULL) {
-		/* without a ballast a full disk costs the last events: no
-		   reason to refuse the work */
+		/* a disk that is full already is told now; any other reason
+		   why there is no ballast costs the last events, if that, when
+		   the disk is full one day */
 		flo_error_clear(err);
 		st = FLO_OK;
 	}
