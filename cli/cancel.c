@@ -1,6 +1,5 @@
 /* flowctl cancel: have a run end that another process carries out. */
 #include "cli/args.h"
-#include "cli/event.h"
 #include "cli/follow.h"
 #include "cli/print.h"
 
@@ -25,16 +24,6 @@ static const struct cli_option options[] = {
 
 static const char why[] = "cancelled by request";
 
-static void print_if_finished(const char *json, size_t len, void *arg)
-{
-	struct cli_event event;
-
-	(void)arg;
-	if (cli_event_scan(json, len, &event) &&
-	    cli_slice_is(event.kind, "run.finished"))
-		printf("%.*s\n", (int)len, json);
-}
-
 /* A run that is cancelled, whoever did it, is what was asked for. */
 static int tell_end(const struct cancel_args *args, flo_store *store,
 		    const flo_value *run, bool before)
@@ -44,7 +33,7 @@ static int tell_end(const struct cancel_args *args, flo_store *store,
 	int code = cli_store_code(run);
 
 	if (args->follow.json)
-		flo_store_events(store, run_id, print_if_finished, NULL, NULL);
+		cli_store_print_end(store, run_id);
 	if (!strcmp(status, "cancelled"))
 		code = CLI_OK;
 	if (before)

@@ -1,6 +1,5 @@
 /* flowctl resume: go on with a run that was interrupted. */
 #include "cli/args.h"
-#include "cli/event.h"
 #include "cli/follow.h"
 #include "cli/print.h"
 
@@ -22,16 +21,6 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-static void print_if_finished(const char *json, size_t len, void *arg)
-{
-	struct cli_event event;
-
-	(void)arg;
-	if (cli_event_scan(json, len, &event) &&
-	    cli_slice_is(event.kind, "run.finished"))
-		printf("%.*s\n", (int)len, json);
-}
-
 /* A run that has ended has an exit code of its own, for ever. */
 static int tell_ended(const struct resume_args *args, flo_store *store,
 		      const flo_value *run)
@@ -39,7 +28,7 @@ static int tell_ended(const struct resume_args *args, flo_store *store,
 	const char *run_id = cli_map_text(run, "run");
 
 	if (args->follow.json)
-		flo_store_events(store, run_id, print_if_finished, NULL, NULL);
+		cli_store_print_end(store, run_id);
 	if (!args->follow.quiet)
 		cli_error("run %s has already ended: %s. There is nothing to "
 			  "resume.",

@@ -1,5 +1,6 @@
 #include "cli/store.h"
 
+#include "cli/event.h"
 #include "cli/print.h"
 
 #include <signal.h>
@@ -130,4 +131,19 @@ int cli_store_code(const flo_value *run)
 	if (!strcmp(status, "cancelled"))
 		return cancelled_code(run);
 	return CLI_GO_ON;
+}
+
+static void print_if_finished(const char *json, size_t len, void *arg)
+{
+	struct cli_event event;
+
+	(void)arg;
+	if (cli_event_scan(json, len, &event) &&
+	    cli_slice_is(event.kind, "run.finished"))
+		printf("%.*s\n", (int)len, json);
+}
+
+void cli_store_print_end(flo_store *store, const char *run_id)
+{
+	flo_store_events(store, run_id, print_if_finished, NULL, NULL);
 }

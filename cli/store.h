@@ -35,6 +35,9 @@ int cli_store_find_row(const char *path, const char *run_id,
 /* The exit code that the run ended with; CLI_GO_ON if it has not ended. */
 int cli_store_code(const flo_value *run);
 
+/* Print the event with which the run ended, as 'flowctl run --json' does. */
+void cli_store_print_end(flo_store *store, const char *run_id);
+
 /* Print a failure of the library with what it says about the way out. */
 int cli_store_error(const flo_error *err);
 
