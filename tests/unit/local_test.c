@@ -655,14 +655,24 @@ static void run_lost(struct job *job, const char *cgroup)
 	assert_int_equal(job->result.signal, SIGKILL);
 }
 
+/* Says why. */
+static void skip_without_cgroups(void)
+{
+	flo_error why = FLO_ERROR_INIT;
+
+	if (flo__cgroup_probe("/proc/self", &why) == FLO_OK)
+		return;
+	print_message("[  SKIPPED ] no cgroups here: %s\n", why.text);
+	skip();
+}
+
 /* The tree has a daemon that emptied its environment, but no cgroup of ours. */
 static void a_cgroup_outlives_its_minder(void **state)
 {
 	struct job job = job_sh("echo $PPID;" TREE_OF_SEVEN, fresh_mark());
 
 	(void)state;
-	if (flo__cgroup_probe("/proc/self", NULL) != FLO_OK)
-		skip();
+	skip_without_cgroups();
 	run_lost(&job, "");
 	assert_int_equal(alive_with(job.argv[3]), 0);
 	assert_null(strstr(job.err.text, "may be alive"));
@@ -692,8 +702,7 @@ static void a_cancelled_program_may_lose_its_minder(void **state)
 	struct job job = job_sh("echo $PPID;" TREE_OF_SEVEN, fresh_mark());
 
 	(void)state;
-	if (flo__cgroup_probe("/proc/self", NULL) != FLO_OK)
-		skip();
+	skip_without_cgroups();
 	job.until = TREE_IS_UP;
 	job.then = cancel_and_kill_minder;
 	run(&job);
