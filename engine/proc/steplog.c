@@ -41,6 +41,7 @@ struct flo__steplog {
 	size_t cap, line_max;
 	uint64_t size, head_end, cut; /* bytes; cut: left out so far */
 	bool full;		      /* the head is; head_end is set */
+	bool empty;		      /* nothing was handed over */
 	flo_status failed;	      /* the first failure, for later calls */
 	struct stream streams[2];
 	struct flo__strbuf out;	   /* marked lines on their way to the file */
@@ -61,6 +62,7 @@ flo_status flo__steplog_new(const char *path, size_t cap,
 		return FLO_NOMEM;
 	}
 	log->fd = -1;
+	log->empty = true;
 	log->cap = cap != 0 ? cap : CAP_DEFAULT;
 	/* A tail must be able to hold a line. */
 	log->line_max = log->cap / 2 < FLO__STEPLOG_LINE_MAX
@@ -385,6 +387,7 @@ flo_status flo__steplog_write(struct flo__steplog *log, int stream,
 			      const char *bytes, size_t len, flo_error *err)
 {
 	REQUIRE(stream == 1 || stream == 2);
+	log->empty = false;
 	if (log->masks != NULL)
 		return take_masked(log, stream, bytes, len, false, err);
 	return take(log, stream, bytes, len, err);
@@ -434,6 +437,11 @@ static flo_status finish(struct flo__steplog *log, flo_error *err)
 		TRY(cut_middle(log, err));
 out:
 	return st;
+}
+
+bool flo__steplog_is_empty(const struct flo__steplog *log)
+{
+	return log == NULL || log->empty;
 }
 
 flo_status flo__steplog_close(struct flo__steplog *log, flo_error *err)

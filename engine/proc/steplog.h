@@ -26,6 +26,8 @@
 #include "base/mask.h"
 #include "base/strbuf.h"
 
+#include <stdbool.h>
+
 #define FLO__STEPLOG_TAIL_LINES 20
 #define FLO__STEPLOG_TAIL_BYTES 8192
 #define FLO__STEPLOG_LINE_MAX	65536
@@ -60,6 +62,8 @@ flo_status flo__steplog_write(struct flo__steplog *log, int stream,
  * might have become a value that is hidden is taken for one that was cut off.
  */
 void flo__steplog_tail(struct flo__steplog *log, struct flo__strbuf *sb);
+/* Whether nothing has come: to close it then touches no file. NULL: true. */
+bool flo__steplog_is_empty(const struct flo__steplog *log);
 /* Write what is held back, close and free; NULL is allowed. */
 flo_status flo__steplog_close(struct flo__steplog *log, flo_error *err);
 

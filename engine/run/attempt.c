@@ -229,21 +229,15 @@ static flo_status output_value(const struct flo__work *w, flo_error *err,
 	return text_value(w, text, err, ret);
 }
 
-/* What the program wrote to $FLOW_OUTPUT, if it did. */
-static flo_status output_file(struct flo__work *w, flo_error *err,
+/* What the program wrote to $FLOW_OUTPUT, open as @fd, which is closed. */
+static flo_status output_file(struct flo__work *w, int fd, flo_error *err,
 			      flo_value **ret)
 {
 	struct flo__strbuf text = FLO__STRBUF_INIT;
 	char buf[4096];
 	ssize_t n = 0;
 	flo_status st = FLO_OK;
-	int fd = open(w->output_path.data,
-		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	if (fd < 0 && errno == ENOENT)
-		return FLO_OK;
-	if (fd < 0)
-		return flo_error_sys(err, errno, "cannot open $FLOW_OUTPUT");
 	while (st == FLO_OK && (n = read(fd, buf, sizeof(buf))) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -276,11 +270,19 @@ static flo_status output_file(struct flo__work *w, flo_error *err,
 static flo_status collect_output(struct flo__work *w)
 {
 	flo_error err = FLO_ERROR_INIT;
-	flo_status st;
+	flo_status st = FLO_OK;
+	/* Most write none: that is known within a microsecond, and to hand the
+	 * P on and wake others for it would cost a hundred times as much. */
+	int fd = open(w->output_path.data,
+		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	flo_blocking_begin();
-	st = output_file(w, &err, &w->attempt->output);
-	flo_blocking_end();
+	if (fd >= 0) {
+		flo_blocking_begin();
+		st = output_file(w, fd, &err, &w->attempt->output);
+		flo_blocking_end();
+	} else if (errno != ENOENT) {
+		st = flo_error_sys(&err, errno, "cannot open $FLOW_OUTPUT");
+	}
 	flo__strbuf_reset(&w->output_path);
 	if (st == FLO_OK && w->attempt->output == NULL &&
 	    w->leaf->output != FLO__OUTPUT_NONE)
@@ -430,9 +432,13 @@ static void wipe_work(struct flo__work *w)
 	}
 }
 
-static void close_work(struct flo__work *w)
+/* What there is of it on disk; mostly nothing. */
+static void close_files(struct flo__work *w)
 {
-	wipe_work(w);
+	if (w->output_path.len == 0 && flo__steplog_is_empty(w->log)) {
+		flo__steplog_close(w->log, NULL);
+		return;
+	}
 	flo_blocking_begin();
 	flo__steplog_close(w->log, NULL);
 	/* Of an attempt that failed, nobody reads it, and secrets may be in
@@ -440,6 +446,12 @@ static void close_work(struct flo__work *w)
 	if (w->output_path.len > 0)
 		unlink(w->output_path.data);
 	flo_blocking_end();
+}
+
+static void close_work(struct flo__work *w)
+{
+	wipe_work(w);
+	close_files(w);
 	for (char **s = w->argv; s != NULL && *s != NULL; s++)
 		flo__free(*s);
 	flo__free(w->argv);
