@@ -24,16 +24,24 @@ static flo_status check_writable(struct flo__store *store, flo_error *err)
 			     store->path);
 }
 
-static flo_status set_pragmas(struct flo__store *store, flo_error *err)
+flo_status flo__conn_synchronous(struct flo__conn *db,
+				 enum flo__store_durability durability,
+				 flo_error *err)
 {
-	static const char *const synchronous[] = {
+	static const char *const texts[] = {
 		[FLO__STORE_POWER] = "PRAGMA synchronous = FULL",
 		[FLO__STORE_PROCESS] = "PRAGMA synchronous = NORMAL",
 		[FLO__STORE_NONE] = "PRAGMA synchronous = OFF",
 	};
+
+	return flo__conn_exec(db, texts[durability], err);
+}
+
+static flo_status set_pragmas(struct flo__store *store, flo_error *err)
+{
 	flo_status st;
 
-	TRY(flo__conn_exec(&store->db, synchronous[store->durability], err));
+	TRY(flo__conn_synchronous(&store->db, store->durability, err));
 	/* a WAL that one busy hour made large shrinks when it begins anew */
 	TRY(flo__conn_exec(&store->db, "PRAGMA journal_size_limit = 67108864",
 			   err));
@@ -170,6 +178,7 @@ void flo__store_close(struct flo__journal *journal)
 		return;
 	REQUIRE(store->runs == NULL);
 	flo__writer_stop(store);
+	flo__checkpointer_stop(store);
 	free_store(store);
 }
 

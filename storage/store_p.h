@@ -40,6 +40,9 @@
 #define FLO__WAL_IDLE_PAGES   1000
 #define FLO__WAL_COMMIT_PAGES 4
 #define FLO__WAL_BUSY_PAGES   16384
+/* More is left to a thread (checkpoint.c); and so long may the WAL become. */
+#define FLO__WAL_OWN_PAGES 4000
+#define FLO__WAL_PAGES_MAX 65536
 /* How long nothing must come before the writer calls itself idle. */
 #define FLO__IDLE_NS (50 * FLO__NS_PER_MS)
 /*
@@ -131,9 +134,12 @@ struct flo__store {
 
 	/* writer only, once it runs */
 	struct flo__conn db;
-	int wal_pages;		/* in the WAL after the last commit */
-	int wal_copied;		/* of these, copied into the database */
-	int wal_commits;	/* since the last checkpoint */
+	int wal_pages;	 /* in the WAL after the last commit */
+	int wal_copied;	 /* of these, copied into the database */
+	int wal_commits; /* since the last checkpoint */
+	struct flo__checkpointer *checkpointer; /* NULL: not needed so far */
+	bool no_checkpointer;			/* it cannot be had */
+	bool copying;		/* the checkpointer has been asked */
 	uint64_t idle_since_ns; /* end of the last work */
 	bool hot;		/* the last one who waited came soon */
 	bool writing; /* a write transaction is open, byte 0 is locked */
@@ -196,6 +202,20 @@ flo_status flo__batch_write_run(struct flo__store *store,
 /* One transaction with the batches that @runs have in drain (batch.c). */
 flo_status flo__batch_write(struct flo__store *store,
 			    struct flo__run_journal *runs, flo_error *err);
+
+/* --- checkpoint.c: writer only, or once it has ended --- */
+
+/* Whether flo__checkpoint() has something to do; @idle: there is time. */
+bool flo__checkpoint_due(const struct flo__store *store, bool idle);
+/*
+ * Copy what no reader needs any more from the WAL to the database, or have it
+ * copied, which goes on after return. An error ends the store.
+ */
+flo_status flo__checkpoint(struct flo__store *store, flo_error *err);
+void flo__checkpointer_stop(struct flo__store *store);
+flo_status flo__conn_synchronous(struct flo__conn *db,
+				 enum flo__store_durability durability,
+				 flo_error *err);
 
 /* --- run_journal.c, own.c, queue.c --- */
 

@@ -173,33 +173,11 @@ static int on_wal(void *arg, sqlite3 *sqlite, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-static bool checkpoint_due(const struct flo__store *store, bool idle)
-{
-	int pages = store->wal_pages - store->wal_copied;
-
-	if (pages >= FLO__WAL_BUSY_PAGES)
-		return true;
-	return pages >= FLO__WAL_IDLE_PAGES &&
-	       (idle || pages / FLO__WAL_COMMIT_PAGES < store->wal_commits);
-}
-
-/*
- * Copy what no reader needs any more from the WAL to the database. Neither
- * waits for readers nor holds up writers of other processes. A full disk or a
- * busy one loses nothing: the WAL has it all.
- */
 static void checkpoint(struct flo__store *store)
 {
 	flo_error err = FLO_ERROR_INIT;
-	int pages = 0, copied = 0, rc;
 
-	rc = sqlite3_wal_checkpoint_v2(store->db.sqlite, NULL,
-				       SQLITE_CHECKPOINT_PASSIVE, &pages,
-				       &copied);
-	store->wal_copied = store->wal_pages;
-	store->wal_commits = 0;
-	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY &&
-	    flo__conn_error(&store->db, rc, &err) != FLO_FULL)
+	if (flo__checkpoint(store, &err) != FLO_OK)
 		fail(store, &err);
 }
 
@@ -250,7 +228,7 @@ static void idle(struct flo__store *store)
 {
 	uint64_t quiet = flo__time_mono_ns() + FLO__IDLE_NS;
 
-	if (!checkpoint_due(store, true)) {
+	if (!flo__checkpoint_due(store, true)) {
 		wait_work(store, flo__requests_due_ns(store));
 	} else if (!wait_work(store, quiet) && store->dirty == NULL) {
 		pthread_mutex_unlock(&store->lock);
@@ -328,7 +306,7 @@ static void *writer_main(void *arg)
 			run_op(store, op);
 		if (look && !has_failed(store))
 			flo__requests_look(store);
-		if (checkpoint_due(store, false))
+		if (flo__checkpoint_due(store, false))
 			checkpoint(store);
 		store->idle_since_ns = flo__time_mono_ns();
 		pthread_mutex_lock(&store->lock);

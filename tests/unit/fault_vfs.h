@@ -1,6 +1,7 @@
 /*
  * An SQLite VFS that passes everything to the real one and fails the Nth write
- * or sync, once or from then on: with a full disk, or an I/O error.
+ * or sync, once or from then on: with a full disk, or an I/O error. It can also
+ * tell of each write, and open nothing more.
  *
  * Threads: the plan is set while no store is open.
  */
@@ -28,8 +29,13 @@ static struct {
 
 static sqlite3_vfs *fault_real;
 
+/* Called before each write to a file that was opened with @flags. */
+static void (*fault_on_write)(int flags);
+static atomic_bool fault_opens_nothing;
+
 struct fault_file {
 	sqlite3_file base;
+	int flags;
 	sqlite3_file *real; /* behind this struct */
 };
 
@@ -65,6 +71,8 @@ static int fault_read(sqlite3_file *file, void *mem, int len, sqlite3_int64 at)
 static int fault_write(sqlite3_file *file, const void *mem, int len,
 		       sqlite3_int64 at)
 {
+	if (fault_on_write != NULL)
+		fault_on_write(((struct fault_file *)file)->flags);
 	if (!must_fail(FAULT_WRITE))
 		return real_of(file)->pMethods->xWrite(real_of(file), mem, len,
 						       at);
@@ -173,6 +181,10 @@ static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file,
 	int rc;
 
 	(void)vfs;
+	f->base.pMethods = NULL;
+	if (atomic_load(&fault_opens_nothing))
+		return SQLITE_CANTOPEN;
+	f->flags = flags;
 	f->real = (sqlite3_file *)(f + 1);
 	rc = fault_real->xOpen(fault_real, name, f->real, flags, ret_flags);
 	f->base.pMethods = f->real->pMethods != NULL ? &fault_methods : NULL;
