@@ -19,6 +19,7 @@
 #include "storage/store_p.h"
 
 #include "base/contract.h"
+#include "base/prompt.h"
 #include "base/thread.h"
 #include "base/time.h"
 
@@ -290,6 +291,7 @@ static void *writer_main(void *arg)
 	struct flo__store *store = arg;
 
 	flo__thread_known(1); /* it wakes by notes only */
+	flo__thread_prompt();
 	pthread_mutex_lock(&store->lock);
 	while (next_work(store)) {
 		struct flo__run_journal *dirty = store->dirty;

@@ -24,6 +24,7 @@
  * ppoll() with SIGCHLD let in while it has one, so no wake-up is lost and no
  * time is spent polling.
  */
+#include "base/prompt.h"
 #include "engine/proc/minder_cgroup.h"
 #include "engine/proc/minder_inbox.h"
 #include "engine/proc/minder_p.h"
@@ -386,6 +387,7 @@ int main(int argc, char **argv)
 
 		return write(2, text, sizeof(text) - 1) < 0 ? 3 : 2;
 	}
+	flo__thread_prompt();
 	setup_signals(&m);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ||
 	    !setup_descriptors(&m, engine))

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/prompt.h"
 #include "base/thread.h"
 #include "engine/sched/sys_p.h"
 
@@ -33,6 +34,7 @@ static void *thread_main(void *arg)
 	current = m;
 	flo__sigstack_enter(m, &sigstack);
 	flo__thread_known(1);
+	flo__thread_prompt();
 #ifdef FLO__TSAN
 	m->fiber = __tsan_get_current_fiber();
 #endif
