@@ -44,6 +44,7 @@ The rules:
 
 import argparse
 import calendar
+import contextlib
 import ctypes
 import ctypes.util
 import json
@@ -53,6 +54,7 @@ import re
 import sqlite3
 import struct
 import sys
+import threading
 import time
 
 KINDS = ["run.queued", "run.started", "run.resumed", "run.cancelling",
@@ -63,11 +65,15 @@ STATES = ["", "queued", "pending", "running", "retrying", "succeeded",
 SEPARATOR = "\x1e"  # between a pipeline's text and those of its files
 PINNED = ["id", "trace_id", "parent_span", "pipeline", "file", "dir", "params"]
 
-problems = []
+here = threading.local()  # problems: of the check of this thread
+
+
+class NoRun(Exception):
+    """The run to check is not in the store."""
 
 
 def complain(rule, text):
-    problems.append(f"{rule}: {text}")
+    here.problems.append(f"{rule}: {text}")
 
 
 # --- the hash chain ---
@@ -77,8 +83,11 @@ class Hash128(ctypes.Structure):
 
 
 def load_xxhash():
-    name = ctypes.util.find_library("xxhash") or "libxxhash.so.0"
-    fn = ctypes.CDLL(name).XXH3_128bits
+    try:
+        library = ctypes.CDLL("libxxhash.so.0")
+    except OSError:  # under another name: slow, it starts programs
+        library = ctypes.CDLL(ctypes.util.find_library("xxhash"))
+    fn = library.XXH3_128bits
     fn.restype = Hash128
     fn.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
     return fn
@@ -124,7 +133,7 @@ class Run:
         self.row = db.execute("SELECT * FROM runs WHERE id = ?",
                               (run_id,)).fetchone()
         if self.row is None:
-            sys.exit(f"checker: no run {run_id}")
+            raise NoRun(f"no run {run_id}")
         self.rows = db.execute("SELECT * FROM run_events WHERE run = ? "
                                "ORDER BY seq", (self.row["run"],)).fetchall()
         self.lease = db.execute("SELECT * FROM leases WHERE run = ?",
@@ -569,22 +578,16 @@ def check_same(run, other):
                      f"reference as {theirs.get(path)}")
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("store")
-    parser.add_argument("run")
-    parser.add_argument("effects")
-    parser.add_argument("--told", action="append", default=[])
-    parser.add_argument("--reference", nargs=2)
-    args = parser.parse_args()
+def check(store, run_id, effects, told=(), reference=None):
+    """What is wrong, a line a breach. @reference: (store, run), or None.
 
-    db = connect(args.store)
-    check_integrity(db)
-    run = Run(db, args.run)
+    Any number of threads may check at once."""
+    here.problems = []
+    with contextlib.closing(connect(store)) as db:
+        check_integrity(db)
+        run = Run(db, run_id)
     root = read_pipeline(run.row)
-    deeds = Deeds(args.effects)
+    deeds = Deeds(effects)
     check_chain(run.row, run.rows)
     check_columns(run)
     check_row(run)
@@ -595,11 +598,29 @@ def main():
     check_closed(run, root)
     check_error(run, root)
     check_deeds(run, root, deeds)
-    for name in args.told:
+    for name in told:
         check_told(run, name)
-    if args.reference:
-        store, reference = args.reference
-        check_same(run, Run(connect(store), reference))
+    if reference:
+        with contextlib.closing(connect(reference[0])) as db:
+            check_same(run, Run(db, reference[1]))
+    return here.problems
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("store")
+    parser.add_argument("run")
+    parser.add_argument("effects")
+    parser.add_argument("--told", action="append", default=[])
+    parser.add_argument("--reference", nargs=2)
+    args = parser.parse_args()
+    try:
+        problems = check(args.store, args.run, args.effects, args.told,
+                         args.reference)
+    except NoRun as e:
+        sys.exit(f"checker: {e}")
     for problem in problems:
         print(problem)
     sys.exit(1 if problems else 0)

@@ -4,10 +4,11 @@
 Usage: run.py KILLS [--seed SEED] [--engines N] [--dir DIR]
        run.py KILLS --each any|sync [--seed SEED] [--engines N] [--dir DIR]
 
-Plays rounds until engines were killed KILLS times. A round is a pipeline, drawn
-from its seed, in a store that other rounds use at the same time: first it is
-run undisturbed, for reference; then again, and the engine is killed at a moment
-that is drawn too, and resumed and killed again, until the run has ended.
+Plays rounds, N (6) at a time, until engines were killed KILLS times. A round is
+a pipeline, drawn from its seed, in a store that other rounds use at the same
+time: first it is run undisturbed, for reference; then three times again, and the
+engine is killed at a moment that is drawn too, and resumed and killed again,
+until the run has ended. Without --dir most stores are in memory (/dev/shm).
 
 A kill comes at a time, or at one of the calls with which the engine changes
 what outlives it (killer.c, if $CRASH_KILLER names it built). With --each the
@@ -38,6 +39,8 @@ printed. $FLOWCTL names the program. Exit code 0 if all was well.
 """
 
 import argparse
+import collections
+import functools
 import itertools
 import json
 import os
@@ -50,27 +53,36 @@ import tempfile
 import threading
 import time
 
+import checker
 import pipelines
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CHECKER = os.path.join(HERE, "checker.py")
 FLOWCTL = os.path.abspath(os.environ.get("FLOWCTL", "build/cli/flowctl"))
 GONE_S = 3  # within which all of a killed engine's steps must have ended
 KILLER = os.environ.get("CRASH_KILLER")
 HOWS = {"any": ["before", "half", "after"], "sync": ["before", "after"]}
-TRIES = 25  # kills a round may take before it must be let through
+MEMORY = "/dev/shm"
+SEEDS_A_STORE = 8
+RUNS = 3  # of a pipeline with kills, for one that is left in peace
+MOST = 10  # kills of one run
+TRIES = 2 * MOST  # engines that one run may take
 HANG_S = 120  # an engine that nobody kills ends before
-INTERRUPTED, REFUSED = 5, "idempotent"
+USAGE, INTERRUPTED, REFUSED = 2, 5, "idempotent"
 
 
 class Fault(Exception):
     """Something that must hold does not."""
 
 
-def alive(mark):
-    """pid and words of the processes that have @mark in their environment."""
+def mark(run):
+    """What the processes of a run have, and none of another runner's."""
+    return f"{os.getpid()}.{run}"
+
+
+def alive(marked):
+    """pid and words of the processes whose environment is so marked."""
     found = []
-    needle = f"CRASH_MARK={mark}".encode()
+    needle = f"CRASH_MARK={marked}".encode()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
@@ -96,6 +108,32 @@ class Reference:
         self.counts = counts  # of calls to be killed at: any, sync
 
 
+class Fate:
+    """When the engines of one run are killed.
+
+    A moment is a share of what the undisturbed run took, of its time or of its
+    calls. What an engine has done the next one need not do, so kills are drawn
+    from what is left then, and never from less than a tenth. How many there
+    may be is drawn too, so that some resumed runs are left in peace."""
+
+    def __init__(self, draw):
+        self.random = draw
+        self.left = 1.0
+        self.most = draw.randint(1, MOST)
+
+    def draw(self):
+        """(the kind of call and how it ends, or None for a time; share)"""
+        share = self.random.random() * self.left
+        self.left = max(0.1, self.left - share)
+        self.most -= 1
+        if self.most < 0:
+            return None, HANG_S
+        if not KILLER or self.random.randrange(2):
+            return None, share
+        what = self.random.choice(list(HOWS))
+        return (what, self.random.choice(HOWS[what])), share
+
+
 class Round:
     """One pipeline, run twice: in peace, and with kills."""
 
@@ -107,7 +145,6 @@ class Round:
         self.dir = os.path.join(directory, name)
         self.kills = 0
         self.told = []
-        self.end_killed = False  # a kill came behind the end of the run
 
     def write_files(self):
         os.makedirs(self.dir)
@@ -120,7 +157,7 @@ class Round:
     def environment(self, run):
         effects = os.path.join(self.dir, f"effects.{run}")
         open(effects, "a").close()
-        return {**os.environ, "FLOW_STORE": self.store, "CRASH_MARK": run,
+        return {**os.environ, "FLOW_STORE": self.store, "CRASH_MARK": mark(run),
                 "CRASH_EFFECTS": effects}
 
     def start(self, run, *words, **killer):
@@ -159,18 +196,16 @@ class Round:
 
     # --- what must hold ---
 
-    def check(self, run, *more):
-        done = subprocess.run(
-            [sys.executable, CHECKER, self.store, run,
-             os.path.join(self.dir, f"effects.{run}"), *more],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            check=False)
-        if done.returncode:
-            raise Fault(f"{run}, the checker says:\n{done.stdout.rstrip()}")
+    def check(self, run, reference=None):
+        problems = checker.check(
+            self.store, run, os.path.join(self.dir, f"effects.{run}"),
+            self.told, reference and (reference.store, reference.run))
+        if problems:
+            raise Fault(f"{run}, the checker says:\n" + "\n".join(problems))
 
     def check_nobody(self, run):
         end = time.monotonic() + GONE_S
-        while left := alive(run):
+        while left := alive(mark(run)):
             if time.monotonic() > end:
                 raise Fault(f"{run}, alive after {GONE_S} s: {left}")
             time.sleep(0.01)
@@ -181,28 +216,33 @@ class Round:
         if code not in (0, 1) or "Sanitizer" in said or "ASan" in said:
             raise Fault(f"{run} ended with {code}:\n{said[-4000:]}")
 
-    def show(self, run, store=None):
+    def look(self, run, store=None):
+        """The run as `show` has it, or None if it was not recorded."""
         done = self.ask("show", run, "--json", store=store)
+        if done.returncode == USAGE and f"no run {run}" in done.stderr:
+            return None
         if done.returncode:
             raise Fault(f"show {run}: {done.stderr}")
         return json.loads(done.stdout)
 
-    def is_there(self, run):
-        """Whether the run was recorded at all."""
-        return os.path.exists(self.store) and \
-            self.ask("show", run, "--json").returncode == 0
+    def show(self, run, store=None):
+        shown = self.look(run, store)
+        if shown is None:
+            raise Fault(f"{run} is gone")
+        return shown
 
     def after_kill(self, run):
         self.check_nobody(run)
         with open(os.path.join(self.dir, f"effects.{run}"), "a") as file:
             file.write(f"K {time.time_ns() // 1000}\n")
-        if not self.is_there(run):
+        shown = self.look(run)
+        if shown is None:
             return False
-        status = self.show(run)["status"]
+        status = shown["status"]
         if status not in ("interrupted", "succeeded", "failed"):
             raise Fault(f"{run} shows as {status} after a kill")
         self.end_killed |= status != "interrupted"
-        self.check(run, *(f"--told={name}" for name in self.told))
+        self.check(run)
         return True
 
     def check_refusal(self, run):
@@ -216,7 +256,7 @@ class Round:
             code = self.wait(self.start(run, "resume", run), run)
             if code != INTERRUPTED:
                 raise Fault(f"resume of {run} ended with {code}")
-        self.check(run, *(f"--told={name}" for name in self.told))
+        self.check(run)
 
     def check_end(self, run, code, reference):
         self.check_nobody(run)
@@ -227,9 +267,7 @@ class Round:
         again = self.wait(self.start(run, "resume", run), run)
         if again != code:
             raise Fault(f"{run} ended with {code}, resumed with {again}")
-        self.check(run, *(f"--told={name}" for name in self.told),
-                   *(["--reference", reference.store, reference.run]
-                     if settled else []))
+        self.check(run, reference if settled else None)
         if settled:
             self.check_states(run, reference)
         work = os.path.join(f"{self.store}.d", "work", run)
@@ -258,7 +296,7 @@ class Round:
         seconds = time.monotonic() - began
         self.check_code(run, code)
         self.check_nobody(run)
-        self.check(run, f"--told={self.told[-1]}")
+        self.check(run)
         self.told = []
         calls = {}
         if KILLER:
@@ -273,31 +311,34 @@ class Round:
             engine.send_signal(signal.SIGKILL)
             return engine.wait()
 
-    def run_and_kill(self, run, words, reference, patience):
+    def run_and_kill(self, run, words, reference, fate):
         """Returns the exit code; -SIGKILL if the kill came in time."""
-        share = self.random.random()
-        if KILLER and self.random.randrange(2):
-            what = self.random.choice(list(HOWS))
-            n = 1 + int(share * reference.counts[what])
-            call = f"{what}:{n}:{self.random.choice(HOWS[what])}"
-            return self.wait(self.start(run, *words, CRASH_CALL=call), run)
-        return self.kill_at_time(self.start(run, *words),
-                                 share * reference.seconds * patience)
+        call, share = fate.draw()
+        if call is None:
+            seconds = min(HANG_S, share * reference.seconds)
+            return self.kill_at_time(self.start(run, *words), seconds)
+        what, how = call
+        n = 1 + int(share * reference.counts[what])
+        return self.wait(self.start(run, *words, CRASH_CALL=f"{what}:{n}:{how}"),
+                         run)
+
+    def run_to_call(self, run, words, first):
+        """Killed at one call of the first engine; then left in peace."""
+        if words[0] == "run" and self.kills == 0:
+            return self.wait(self.start(run, *words, CRASH_CALL=first), run)
+        return self.wait(self.start(run, *words), run)
 
     def disturbed(self, run, reference, first=None):
         """Returns the exit code, or None if a person must say what to do.
 
         @first: the one kill, at that call; without it many, as drawn."""
         words = ["run", "main.json", "--run-id", run]
-        for n in range(TRIES):
-            if first and n > 0:
-                code = self.wait(self.start(run, *words), run)
-            elif first:
-                code = self.wait(self.start(run, *words, CRASH_CALL=first),
-                                 run)
+        fate = Fate(self.random)
+        for _ in range(TRIES):
+            if first:
+                code = self.run_to_call(run, words, first)
             else:
-                code = self.run_and_kill(run, words, reference,
-                                         1.5 ** max(0, n - TRIES // 2))
+                code = self.run_and_kill(run, words, reference, fate)
             if code == INTERRUPTED:
                 self.check_refusal(run)
                 return None
@@ -309,26 +350,59 @@ class Round:
                 words = ["resume", run]
         raise Fault(f"{run} makes no progress")
 
-    def play(self, reference=None, first=None):
+    def wild(self, run, reference, first=None):
         """Returns whether the run waits for a person at its end."""
-        self.write_files()
-        reference = reference or self.undisturbed()
-        run = f"{self.name}.wild"
+        self.told = []
+        self.end_killed = False  # a kill came behind the end of the run
         code = self.disturbed(run, reference, first)
         if code is not None:
             self.check_end(run, code, reference)
         return code is None
 
+    def play(self):
+        """Returns how many runs wait for a person at their end."""
+        self.write_files()
+        reference = self.undisturbed()
+        return sum(self.wild(f"{self.name}.wild{n}", reference)
+                   for n in range(RUNS))
 
-def drawn_rounds(args, directory):
-    """A round a seed, in one store."""
-    store = os.path.join(directory, "flow.db")
+    def play_one(self, reference, first):
+        """As play(), with one kill, at the call @first."""
+        self.write_files()
+        return self.wild(f"{self.name}.wild", reference, first)
+
+
+Todo = collections.namedtuple("Todo", "round play place again")
+
+
+class Place:
+    """A directory with a store, for the rounds of some seeds one after another.
+
+    A new store every few rounds, or looking at all of it takes ever longer.
+    Killed processes lose nothing that the kernel has, so most stores need no
+    disk; each fourth has one, as there calls take their time."""
+
+    def __init__(self, directory, memory, number):
+        """@memory: a directory of a file system in memory, or None."""
+        if number % 4 and memory:
+            directory = memory
+        self.dir = os.path.join(directory, f"store{number}")
+        self.rounds = 0  # that use it, by the runner's lock
+        self.kept = False  # for a fault, by the runner's lock
+
+
+def drawn_rounds(args, directory, memory):
+    """A round a seed, in a store that others use at the same time."""
+    place = None
     for seed in itertools.count(args.seed):
-        yield (Round(seed, f"r{seed}", directory, store), {},
-               f"tools/crash 1 --seed {seed}")
+        if place is None or seed % SEEDS_A_STORE == 0:
+            place = Place(directory, memory, seed // SEEDS_A_STORE)
+        played = Round(seed, f"r{seed}", place.dir,
+                       os.path.join(place.dir, "flow.db"))
+        yield Todo(played, played.play, place, f"tools/crash 1 --seed {seed}")
 
 
-def each_round(args, directory):
+def each_round(args, directory, _):
     """A round a call of one seed's pipeline, in a store each."""
     calm = Round(args.seed, "reference", directory,
                  os.path.join(directory, "reference.db"))
@@ -337,31 +411,46 @@ def each_round(args, directory):
     for n in range(1, reference.counts[args.each] + 1):
         for how in HOWS[args.each]:
             name = f"{args.each}.{n}.{how}"
-            yield (Round(args.seed, name, directory,
-                         os.path.join(directory, name, "store", "flow.db")),
-                   {"reference": reference, "first": f"{args.each}:{n}:{how}"},
-                   f"tools/crash {args.kills} --each {args.each} "
-                   f"--seed {args.seed}")
+            played = Round(args.seed, name, directory,
+                           os.path.join(directory, name, "store", "flow.db"))
+            yield Todo(played, functools.partial(
+                played.play_one, reference, f"{args.each}:{n}:{how}"), None,
+                f"tools/crash {args.kills} --each {args.each} "
+                f"--seed {args.seed}")
 
 
 class Runner:
     """Rounds side by side, until there were enough kills."""
 
-    def __init__(self, args, directory):
+    def __init__(self, args, directory, memory):
         self.args = args
         self.lock = threading.Lock()
         self.todo = (each_round if args.each else drawn_rounds)(
-            args, directory)  # by lock
+            args, directory, memory)  # by lock
         self.kills = self.rounds = self.waiting = 0  # by lock
         self.faults = 0  # by lock
+        self.place = None  # the newest; by lock
 
     def take(self):
         with self.lock:
             if self.kills >= self.args.kills or self.faults:
                 return None
-            return next(self.todo, None)
+            todo = next(self.todo, None)
+            if todo and todo.place:
+                self.place = todo.place
+                self.place.rounds += 1
+            return todo
 
-    def report(self, played, waits, fault, again):
+    def leave(self, place, fault):
+        """A place that nobody comes back to is removed."""
+        with self.lock:
+            place.rounds -= 1
+            place.kept |= fault
+            if not (place.rounds or place.kept or place is self.place):
+                shutil.rmtree(place.dir)
+
+    def report(self, todo, waits, fault):
+        played = todo.round
         with self.lock:
             self.rounds += 1
             self.kills += played.kills
@@ -370,21 +459,22 @@ class Runner:
                 self.faults += 1
                 print(f"seed {played.seed}, {played.name}: {fault}\n"
                       f"  kept: {played.dir} and {played.store}\n"
-                      f"  again: {again}", flush=True)
+                      f"  again: {todo.again}", flush=True)
 
     def work(self):
         while (todo := self.take()) is not None:
-            played, how, again = todo
-            waits, fault = False, None
+            waits, fault = 0, None
             try:
-                waits = played.play(**how)
+                waits = todo.play()
             except Fault as e:
                 fault = e
             except Exception as e:  # a fault of ours is one, too
                 fault = f"{type(e).__name__}: {e}"
-            self.report(played, waits, fault, again)
+            self.report(todo, waits, fault)
             if not fault:
-                shutil.rmtree(played.dir)
+                shutil.rmtree(todo.round.dir)
+            if todo.place:
+                self.leave(todo.place, bool(fault))
 
     def run(self):
         threads = [threading.Thread(target=self.work)
@@ -393,6 +483,8 @@ class Runner:
             thread.start()
         for thread in threads:
             thread.join()
+        if self.place and not self.place.kept:
+            shutil.rmtree(self.place.dir)
         print(f"{self.rounds} rounds, {self.kills} kills, {self.waiting} "
               f"waiting for a person, {self.faults} faults")
         return not self.faults
@@ -404,7 +496,7 @@ def main():
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--engines", type=int, default=2)
+    parser.add_argument("--engines", type=int, default=6)
     parser.add_argument("--each", choices=list(HOWS))
     parser.add_argument("--dir")
     args = parser.parse_args()
@@ -412,9 +504,13 @@ def main():
         parser.error("--each needs the killer ($CRASH_KILLER)")
     directory = args.dir or tempfile.mkdtemp(prefix="flow-crash.")
     os.makedirs(directory, exist_ok=True)
-    good = Runner(args, os.path.abspath(directory)).run()
-    if good and not args.dir:
-        shutil.rmtree(directory)
+    memory = None
+    if not args.dir and os.access(MEMORY, os.W_OK):
+        memory = tempfile.mkdtemp(prefix="flow-crash.", dir=MEMORY)
+    good = Runner(args, os.path.abspath(directory), memory).run()
+    for made in [] if args.dir else filter(None, [directory, memory]):
+        if good or not os.listdir(made):
+            shutil.rmtree(made)
     sys.exit(0 if good else 1)
 
 
