@@ -41,7 +41,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CRASH = os.path.join(HERE, "..", "crash")
 sys.path.insert(0, CRASH)
 
-import run as crash  # noqa: E402
+import rounds as crash  # noqa: E402
 from pipelines import leaf  # noqa: E402
 
 FAILER = os.environ.get("CALL_FAILER")
