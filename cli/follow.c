@@ -200,6 +200,18 @@ static int close_sink(struct cli_sink *sink, int code)
 	return code == CLI_OK ? CLI_STORE : code;
 }
 
+/* No event comes any more. */
+static int settle(struct cli_sink *sink, int code)
+{
+	int cut;
+
+	cli_sink_drain(sink);
+	cut = cli_signals_release();
+	code = close_sink(sink, cut ? cut : code);
+	cli_signals_settle(code);
+	return code;
+}
+
 static int run_with(const struct cli_follow *f, struct cli_progress *progress)
 {
 	flo_error err = FLO_ERROR_INIT;
@@ -217,7 +229,7 @@ static int run_with(const struct cli_follow *f, struct cli_progress *progress)
 	int code;
 
 	if (st != FLO_OK)
-		return cli_store_error(&err);
+		return close_sink(progress->sink, cli_store_error(&err));
 	contain_faults();
 	st = start(f, engine, progress, &err, &run);
 	if (st == FLO_OK && f->options->detach &&
@@ -226,6 +238,7 @@ static int run_with(const struct cli_follow *f, struct cli_progress *progress)
 			       "the command that began it was ended");
 	code = st == FLO_OK ? wait_for(f, run, progress)
 			    : start_error(f, st, &err);
+	code = settle(progress->sink, code);
 	flo_engine_close(engine);
 	return code;
 }
@@ -253,5 +266,5 @@ int cli_follow_run(const struct cli_follow *f)
 			  : f->options->quiet ? CLI_PROGRESS_QUIET
 					      : CLI_PROGRESS_PLAIN,
 			  f->name);
-	return close_sink(sink, run_with(f, &progress));
+	return run_with(f, &progress);
 }

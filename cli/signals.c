@@ -15,6 +15,9 @@ static struct {
 	int first;	       /* by lock; the first signal, or 0 */
 	int count;	       /* by lock */
 	bool is_over;	       /* by lock; the run has ended */
+	int late;	       /* by lock; the first signal after that, or 0 */
+	bool is_settled;       /* by lock; nothing can change the code */
+	int code;	       /* by lock; the program's, once settled */
 	bool is_leaving;       /* by lock; it was interrupted */
 	bool interrupts;       /* that is what SIGTERM does; constant */
 } watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -66,17 +69,29 @@ static void tell_run(int signal)
 	}
 }
 
+/* Called with the lock held. */
+static int code_for(int signal)
+{
+	return watch.is_leaving ? CLI_INTERRUPTED : CLI_SIGNALLED + signal;
+}
+
 static void on_signal(int signal)
 {
 	pthread_mutex_lock(&watch.lock);
 	watch.count++;
 	if (!watch.first)
 		watch.first = signal;
-	if (watch.is_over || (!watch.run && watch.count > 1))
-		_exit(watch.is_leaving ? CLI_INTERRUPTED
-				       : CLI_SIGNALLED + signal);
-	if (watch.run)
+	if (watch.is_settled)
+		_exit(watch.code);
+	if (watch.is_over && !watch.late) {
+		watch.late = signal;
+		if (watch.sink)
+			cli_sink_abandon(watch.sink);
+	} else if (watch.is_over || (!watch.run && watch.count > 1)) {
+		_exit(code_for(signal));
+	} else if (watch.run) {
 		tell_run(signal);
+	}
 	pthread_mutex_unlock(&watch.lock);
 }
 
@@ -130,9 +145,28 @@ int cli_signals_detach(void)
 
 	pthread_mutex_lock(&watch.lock);
 	watch.run = NULL;
-	watch.sink = NULL;
 	watch.is_over = true;
 	first = watch.first;
 	pthread_mutex_unlock(&watch.lock);
 	return first;
+}
+
+int cli_signals_release(void)
+{
+	int code = 0;
+
+	pthread_mutex_lock(&watch.lock);
+	if (watch.late && !cli_sink_is_drained(watch.sink))
+		code = code_for(watch.late);
+	watch.sink = NULL;
+	pthread_mutex_unlock(&watch.lock);
+	return code;
+}
+
+void cli_signals_settle(int code)
+{
+	pthread_mutex_lock(&watch.lock);
+	watch.is_settled = true;
+	watch.code = code;
+	pthread_mutex_unlock(&watch.lock);
 }

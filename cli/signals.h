@@ -20,12 +20,21 @@
  * cancelling. False if there can be no thread. */
 bool cli_signals_start(bool interrupt);
 
-/* From here on they go to @run; one that came earlier goes at once. Both are
- * borrowed until cli_signals_detach(). */
+/* From here on they go to @run; one that came earlier goes at once. Borrowed,
+ * @run until cli_signals_detach() and @sink until cli_signals_release(). */
 void cli_signals_attach(flo_run *run, struct cli_sink *sink);
 
-/* The run has ended: a signal now ends the program. Returns the first signal
- * that asked the run to stop, or 0. */
+/* The run has ended: the first signal from now on cuts its output short, another
+ * ends the program. Returns the first that asked the run to stop, or 0. */
 int cli_signals_detach(void);
+
+/* The sink was drained and is to be closed. Returns the code of a signal that
+ * cut it short, or 0. */
+int cli_signals_release(void);
+
+/* All is said. A signal now ends the program with @code, with which it ends
+ * anyway: the run's end is recorded, and a signal that comes too late to change
+ * it must not tell of another one. */
+void cli_signals_settle(int code);
 
 #endif

@@ -155,6 +155,16 @@ void cli_sink_drain(struct cli_sink *sink)
 	pthread_mutex_unlock(&sink->lock);
 }
 
+bool cli_sink_is_drained(struct cli_sink *sink)
+{
+	bool is_drained;
+
+	pthread_mutex_lock(&sink->lock);
+	is_drained = sink->filling.len == 0 && !sink->is_writing;
+	pthread_mutex_unlock(&sink->lock);
+	return is_drained;
+}
+
 int cli_sink_close(struct cli_sink *sink)
 {
 	int error;

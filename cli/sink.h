@@ -11,6 +11,7 @@
 #ifndef CLI_SINK_H
 #define CLI_SINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct cli_sink;
@@ -27,6 +28,9 @@ void cli_sink_abandon(struct cli_sink *sink);
 
 /* Wait until everything written so far is out, or cannot be. */
 void cli_sink_drain(struct cli_sink *sink);
+
+/* Whether everything written so far is out. */
+bool cli_sink_is_drained(struct cli_sink *sink);
 
 /*
  * Drain and free. Returns 0, or the errno that ended the output; a reader that

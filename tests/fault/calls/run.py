@@ -41,7 +41,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CRASH = os.path.join(HERE, "..", "crash")
 sys.path.insert(0, CRASH)
 
-import run as crash  # noqa: E402
+import rounds as crash  # noqa: E402
 from pipelines import leaf  # noqa: E402
 
 FAILER = os.environ.get("CALL_FAILER")
@@ -138,11 +138,12 @@ class Case(crash.Round):
         if code != SUCCEEDED:
             raise crash.Fault(f"undisturbed: {code}, {self.said(self.run)}")
         self.check_nobody(self.run)
-        self.check(self.run, f"--told={self.told[-1]}")
+        self.check(self.run)
         self.counts = {n: c for n, (c, _) in self.read_counts().items()}
 
     def is_there(self, run):
-        return os.path.exists(self.store) and super().is_there(run)
+        return os.path.exists(self.store) and \
+            self.ask("show", run, "--json").returncode == SUCCEEDED
 
     def check_said(self, code, there):
         said = self.said(self.run)
@@ -177,15 +178,14 @@ class Case(crash.Round):
             raise crash.Fault(f"{status} before; then {words[0]} ended with "
                               f"{code}: {self.said(self.run)}")
         self.check_nobody(self.run)
-        self.check(self.run, *([] if changed else
-                            ["--reference", reference.store, reference.run]))
+        self.check(self.run, None if changed else reference)
         return not changed
 
     def check_interrupted(self):
         """The record so far; for the checker the engine has crashed."""
         with open(os.path.join(self.dir, f"effects.{self.run}"), "a") as file:
             file.write(f"K {time.time_ns() // 1000}\n")
-        self.check(self.run, *(f"--told={name}" for name in self.told))
+        self.check(self.run)
 
     def play(self, reference, plan):
         """Returns the exit code, whether the call came, and the end."""
@@ -200,7 +200,7 @@ class Case(crash.Round):
         came = self.read_counts().get(call, (0, 0))[1] > 0 \
             if os.path.exists(os.path.join(self.dir, "counts")) else True
         if code == SUCCEEDED:
-            self.check(self.run, "--reference", reference.store, reference.run)
+            self.check(self.run, reference)
         return code, came, self.go_on(there, reference)
 
 

@@ -40,66 +40,32 @@ The rules:
     final      nothing follows the end of the run, and nothing is open at it
     chain      events are numbered without gaps, and the hashes are right
     same       the end is that of the reference
+    cancelled  a run ends so only if somebody asked, and before anything failed
+               that counts; then nothing starts in the next engine but finally,
+               and nothing was cancelled in a run that succeeded
+    reused     what a rerun takes over had ended so, and well, in the run that it
+               repeats, and is not executed; what succeeded there, and nothing
+               that comes before it failed, is taken over
 """
 
 import argparse
-import calendar
-import ctypes
-import ctypes.util
+import contextlib
 import json
-import os
-import posixpath
-import re
-import sqlite3
-import struct
 import sys
-import time
+import threading
 
-KINDS = ["run.queued", "run.started", "run.resumed", "run.cancelling",
-         "run.finished", "step.started", "step.finished", "step.retrying",
-         "step.skipped", "step.lost", "step.reused"]
-STATES = ["", "queued", "pending", "running", "retrying", "succeeded",
-          "failed", "skipped", "cancelled", "blocked", "interrupted"]
-SEPARATOR = "\x1e"  # between a pipeline's text and those of its files
-PINNED = ["id", "trace_id", "parent_span", "pipeline", "file", "dir", "params"]
+from record import (KINDS, STATES, Deeds, NoRun, Run, connect, first_link,
+                    join, next_link, prefixes, read_pipeline, tolerated, ts_us,
+                    walk)
 
-problems = []
+here = threading.local()  # problems: of the check of this thread
 
 
 def complain(rule, text):
-    problems.append(f"{rule}: {text}")
+    here.problems.append(f"{rule}: {text}")
 
 
-# --- the hash chain ---
-
-class Hash128(ctypes.Structure):
-    _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
-
-
-def load_xxhash():
-    name = ctypes.util.find_library("xxhash") or "libxxhash.so.0"
-    fn = ctypes.CDLL(name).XXH3_128bits
-    fn.restype = Hash128
-    fn.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
-    return fn
-
-
-XXH3 = load_xxhash()
-
-
-def xxh3_128(data):
-    h = XXH3(data, len(data))
-    return struct.pack(">QQ", h.high, h.low)
-
-
-def first_link(row):
-    texts = [row[name] for name in PINNED] + [row["text"]]
-    data = b""
-    for text in texts:
-        text = text.encode()
-        data += struct.pack(">Q", len(text)) + text
-    numbers = struct.pack(">QQ", row["step_limit"], row["created_us"])
-    return xxh3_128(data + struct.pack(">Q", len(numbers)) + numbers)
+# --- the file ---
 
 
 def check_chain(row, rows):
@@ -108,45 +74,10 @@ def check_chain(row, rows):
         if event["seq"] != n:
             complain("chain", f"event {event['seq']} where {n} should be")
             return
-        link = xxh3_128(link + struct.pack(">Q", n) + event["body"].encode())
+        link = next_link(link, n, event["body"])
         if link != event["hash"]:
             complain("chain", f"event {n} has a wrong hash")
             return
-
-
-# --- the store ---
-
-class Run:
-    """The row of a run, and its events as objects."""
-
-    def __init__(self, db, run_id):
-        db.row_factory = sqlite3.Row
-        self.row = db.execute("SELECT * FROM runs WHERE id = ?",
-                              (run_id,)).fetchone()
-        if self.row is None:
-            sys.exit(f"checker: no run {run_id}")
-        self.rows = db.execute("SELECT * FROM run_events WHERE run = ? "
-                               "ORDER BY seq", (self.row["run"],)).fetchall()
-        self.lease = db.execute("SELECT * FROM leases WHERE run = ?",
-                                (self.row["run"],)).fetchone()
-        self.events = [json.loads(row["body"]) for row in self.rows]
-        self.steps = [e for e in self.events if "path" in e]
-        last = self.events[-1] if self.events else None
-        self.end = last if last and last["kind"] == "run.finished" else None
-
-    def ends(self):
-        """path -> how the step ended."""
-        return {e["path"]: "skipped" if e["kind"] == "step.skipped"
-                else e["status"] for e in self.steps
-                if e["kind"] in ("step.finished", "step.skipped",
-                                 "step.reused")}
-
-
-def connect(store):
-    db = sqlite3.connect(f"file:{os.path.abspath(store)}?mode=ro", uri=True,
-                         timeout=30)
-    db.execute("BEGIN")  # one moment for all that is read
-    return db
 
 
 def check_integrity(db):
@@ -189,96 +120,6 @@ def check_row(run):
         complain("store", "the row repeats another end")
     if run.lease is not None:
         complain("store", "a run that has ended has a lease")
-
-
-# --- the pipeline, read anew ---
-
-class Node:
-    """A step as it is written; `kind` is leaf, steps, group or foreach."""
-
-    def __init__(self, spec, parent, files, directory):
-        self.spec = spec
-        self.parent = parent
-        self.name = spec.get("name", "")
-        self.children = []
-        self.final = None
-        self.kind = "leaf"
-        if parent is None:
-            self.add("steps", spec["steps"], files, directory)
-        elif "foreach" in spec or "matrix" in spec:
-            body = {k: v for k, v in spec.items() if k not in (
-                "name", "foreach", "matrix", "as", "when", "needs", "limit", "on_error",
-                "max_failures", "allow_failure", "finally")}
-            self.add("foreach", [body], files, directory)
-        elif "pipeline" in spec:
-            file = files[posixpath.join(directory, spec["pipeline"])]
-            inner = json.loads(file["text"])
-            self.add("steps", inner["steps"], files, file["dir"])
-            spec = inner
-        else:
-            for kind in ("steps", "group"):
-                if kind in spec:
-                    self.add(kind, spec[kind], files, directory)
-        if self.kind != "leaf" and "finally" in spec:
-            body = spec["finally"]
-            body = body if isinstance(body, dict) else {"steps": body}
-            self.final = Node({"name": "finally", "steps": body["steps"]},
-                              self, files, directory)
-
-    def add(self, kind, specs, files, directory):
-        self.kind = kind
-        self.children = [Node(s, self, files, directory) for s in specs]
-
-    def child(self, name):
-        if name == "finally":
-            return self.final
-        return next(c for c in self.children if c.name == name)
-
-    def needs(self, child):
-        """The members that must have ended before @child starts."""
-        if self.kind == "steps":
-            return self.children[:self.children.index(child)]
-        todo, found = list(child.spec.get("needs", [])), []
-        while todo:
-            member = self.child(todo.pop())
-            if member not in found:
-                found.append(member)
-                todo += member.spec.get("needs", [])
-        return found
-
-
-def read_pipeline(row):
-    text, _, rest = row["text"].partition(SEPARATOR)
-    files = json.loads(rest) if rest else {}
-    return Node(json.loads(text), None, files, row["dir"])
-
-
-def join(prefix, name):
-    return f"{prefix}.{name}" if prefix else name
-
-
-def walk(root, path):
-    """(block, its path, member, its path) from the outside to @path."""
-    node, prefix = root, ""
-    for name, index in re.findall(r"\.?(\w+)|\[(\d+)\]", path):
-        if name:
-            member, inner = node.child(name), join(prefix, name)
-        else:
-            member, inner = node.children[0], f"{prefix}[{index}]"
-        yield node, prefix, member, inner
-        node, prefix = member, inner
-
-
-def prefixes(path):
-    """All blocks that @path is in, and itself."""
-    for at, char in enumerate(path):
-        if char in ".[" and at > 0:
-            yield path[:at]
-    yield path
-
-
-def tolerated(node, member):
-    return member.spec.get("allow_failure") or "max_failures" in node.spec
 
 
 # --- rules of the record ---
@@ -454,49 +295,129 @@ def check_closed(run, root):
             failed.setdefault(prefix, e["seq"])
 
 
+def first_failure(run, root):
+    """The event of the first that counts, or None."""
+    for e in run.steps:
+        if e.get("status") != "failed" or e["kind"] == "step.reused":
+            continue
+        steps = list(walk(root, e["path"]))
+        if not any(tolerated(b, m) or m is b.final for b, _, m, _ in steps):
+            return e
+    return None
+
+
 def check_error(run, root):
     if run.end is None:
         return
+    error, first = run.end["error"], first_failure(run, root)
     if run.end["status"] == "succeeded":
-        if run.end["error"] is not None:
+        if error is not None:
             complain("error", "a run that succeeded has an error")
+    elif run.end["status"] == "cancelled":
+        if not error or error["kind"] != "cancelled":
+            complain("error", f"that of a cancelled run is {error}")
+    elif first and error["path"] != first["path"]:
+        complain("error", f"the run's is of {error['path']}, the first that "
+                 f"counts of {first['path']}")
+
+
+# --- cancelled, and run again ---
+
+def in_finally(root, path):
+    return any(m is b.final for b, _, m, _ in walk(root, path))
+
+
+def asked_at(run):
+    """The seq of the event that says so, or None."""
+    return next((e["seq"] for e in run.events
+                 if e["kind"] == "run.cancelling"), None)
+
+
+def check_cancelled(run, root):
+    asked, status = asked_at(run), run.end and run.end["status"]
+    if asked is None:
+        if status == "cancelled":
+            complain("cancelled", "the run is, and nobody asked for it")
         return
+    first = first_failure(run, root)
+    if status == "cancelled" and first and first["seq"] < asked:
+        complain("cancelled", f"{first['path']} had failed before")
+    check_cancelling(run, root, asked)
     for e in run.steps:
-        if e.get("status") != "failed":
-            continue
-        steps = list(walk(root, e["path"]))
-        if any(tolerated(b, m) or m is b.final for b, _, m, _ in steps):
-            continue
-        if run.end["error"]["path"] != e["path"]:
-            complain("error", f"the run's is of {run.end['error']['path']}, "
-                     f"the first that counts of {e['path']}")
+        if status == "succeeded" and e.get("status") == "cancelled":
+            complain("cancelled", f"{e['path']} is, the run succeeded")
+
+
+def check_cancelling(run, root, asked):
+    """In the engine that is asked a start may be under way."""
+    resumed = [e["seq"] for e in run.events
+               if e["kind"] == "run.resumed" and e["seq"] > asked]
+    for e in run.steps:
+        if resumed and e["seq"] > resumed[0] and \
+                e["kind"] == "step.started" and \
+                not in_finally(root, e["path"]):
+            complain("cancelled", f"{e['path']} started (event {e['seq']}) in "
+                     "a run that was being cancelled")
+
+
+def check_reused(run, old, root, deeds):
+    """@old: the run that this one repeats, or None."""
+    reused = {e["path"]: e for e in run.steps if e["kind"] == "step.reused"}
+    started = next((e["seq"] for e in run.events
+                    if e["kind"] == "run.started"), None)
+    if old is None:
+        for path in reused:
+            complain("reused", f"{path}, in a run that repeats none")
         return
+    for path, e in reused.items():
+        if started and e["seq"] > started:
+            complain("reused", f"{path} after the start of the run")
+        if deeds.count(path):
+            complain("reused", f"{path} was executed")
+    check_same_ends(reused, old)
+    if started and run.events[0].get("rerun_failed"):
+        check_all_reused(reused, old, root)
+
+
+def check_same_ends(reused, old):
+    theirs = {e["path"]: e for e in old.steps if e["kind"] in (
+        "step.finished", "step.skipped", "step.reused")}
+    ends = old.ends()
+    for path, e in reused.items():
+        if e["status"] not in ("succeeded", "skipped"):
+            complain("reused", f"{path} had ended as {e['status']}")
+        if e["status"] != ends.get(path):
+            complain("reused", f"{path} as {e['status']}, it had ended as "
+                     f"{ends.get(path)}")
+        elif any(e.get(key) != theirs[path].get(key)
+                 for key in ("attempt", "output")):
+            complain("reused", f"{path} with another output or attempt")
+
+
+def check_all_reused(reused, old, root):
+    ends = old.ends()
+    bad = [path for path, end in ends.items()
+           if end not in ("succeeded", "skipped")]
+    for path, end in ends.items():
+        if end == "succeeded" and path not in reused and \
+                not in_finally(root, path) and \
+                not any(comes_before(root, b, path) for b in bad):
+            complain("reused", f"{path} is not, though nothing before it "
+                     "failed")
+
+
+def comes_before(root, other, path):
+    """Whether @path, or a block it is in, needs @other or one that has it."""
+    around = list(prefixes(other))
+    for block, prefix, member, _ in walk(root, path):
+        if block.kind != "foreach" and any(
+                join(prefix, dep.name) in around
+                for dep in block.needs(member)):
+            return True
+    return False
 
 
 # --- rules of the deeds ---
-
-class Deeds:
-    """The effect log."""
-
-    def __init__(self, name):
-        with open(name, encoding="utf-8") as file:
-            lines = [line.split() for line in file]
-        self.kills = [(at, int(line[1])) for at, line in enumerate(lines)
-                      if line[0] == "K"]
-        self.all = [(at, *line[:2], int(line[2]))
-                    for at, line in enumerate(lines) if line[0] in "BEF"]
-        self.begun = [d for d in self.all if d[1] == "B"]
-
-    def count(self, path, attempt=None):
-        return sum(1 for _, _, p, n in self.begun
-                   if p == path and attempt in (None, n))
-
-
-def ts_us(event):
-    whole, fraction = event["ts"][:-1].split(".")
-    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * \
-        1000000 + int(fraction.ljust(6, "0"))
-
 
 def check_repeated(run, root, deeds):
     attempts, crashes = {}, len(deeds.kills)
@@ -569,6 +490,38 @@ def check_same(run, other):
                      f"reference as {theirs.get(path)}")
 
 
+def check(store, run_id, effects, told=(), reference=None):
+    """What is wrong, a line a breach. @reference: (store, run), or None.
+
+    Any number of threads may check at once."""
+    here.problems = []
+    with contextlib.closing(connect(store)) as db:
+        check_integrity(db)
+        run = Run(db, run_id)
+        of = run.events[0].get("rerun_of") if run.events else None
+        old = Run(db, of) if of else None
+    root = read_pipeline(run.row)
+    deeds = Deeds(effects)
+    check_chain(run.row, run.rows)
+    check_columns(run)
+    check_row(run)
+    check_attempts(run)
+    check_final(run)
+    check_recorded_order(run, root)
+    check_limits(run, root)
+    check_closed(run, root)
+    check_error(run, root)
+    check_cancelled(run, root)
+    check_reused(run, old, root, deeds)
+    check_deeds(run, root, deeds)
+    for name in told:
+        check_told(run, name)
+    if reference:
+        with contextlib.closing(connect(reference[0])) as db:
+            check_same(run, Run(db, reference[1]))
+    return here.problems
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -579,27 +532,11 @@ def main():
     parser.add_argument("--told", action="append", default=[])
     parser.add_argument("--reference", nargs=2)
     args = parser.parse_args()
-
-    db = connect(args.store)
-    check_integrity(db)
-    run = Run(db, args.run)
-    root = read_pipeline(run.row)
-    deeds = Deeds(args.effects)
-    check_chain(run.row, run.rows)
-    check_columns(run)
-    check_row(run)
-    check_attempts(run)
-    check_final(run)
-    check_recorded_order(run, root)
-    check_limits(run, root)
-    check_closed(run, root)
-    check_error(run, root)
-    check_deeds(run, root, deeds)
-    for name in args.told:
-        check_told(run, name)
-    if args.reference:
-        store, reference = args.reference
-        check_same(run, Run(connect(store), reference))
+    try:
+        problems = check(args.store, args.run, args.effects, args.told,
+                         args.reference)
+    except NoRun as e:
+        sys.exit(f"checker: {e}")
     for problem in problems:
         print(problem)
     sys.exit(1 if problems else 0)
