@@ -91,6 +91,14 @@ void flo__doc_fini(struct flo__doc *doc);
  */
 flo_status flo__doc_scan(struct flo__doc *doc, struct flo__report *report);
 
+/*
+ * The parser of record has the last word on a document that was scanned: what
+ * it refuses is no JSON, even where our scan found nothing. FLO_INVALID after
+ * such an error, which went to @report, FLO_NOMEM.
+ */
+flo_status flo__doc_check_record(const struct flo__doc *doc,
+				 struct flo__report *report);
+
 /* Report the keys that the object @node has twice (they are decoded first:
  * "a" and "\\u0061" are one key). FLO_NOMEM. */
 flo_status flo__doc_check_keys(struct flo__doc *doc, uint32_t node,
