@@ -72,7 +72,8 @@ struct flo__doc {
 	uint32_t *lines; /* offset of the first byte of each line */
 	uint32_t lines_len;
 	uint32_t lines_cap;
-	uint32_t depth;		   /* of the deepest array or object */
+	uint32_t depth; /* of the deepest array or object */
+	bool ascii;	/* scanned to the end, and a byte is a character */
 	struct flo__arena decoded; /* strings that had escapes */
 	struct {
 		uint32_t key;
