@@ -20,17 +20,32 @@ void flo__arena_init(struct flo__arena *arena)
 	*arena = (struct flo__arena){.next_size = BLOCK_MIN};
 }
 
-void flo__arena_fini(struct flo__arena *arena)
+static void free_blocks(struct flo__arena_block *block)
 {
-	struct flo__arena_block *block = arena->blocks;
-
 	while (block != NULL) {
 		struct flo__arena_block *next = block->next;
 
 		flo__free(block);
 		block = next;
 	}
+}
+
+void flo__arena_fini(struct flo__arena *arena)
+{
+	free_blocks(arena->blocks);
 	flo__arena_init(arena);
+}
+
+void flo__arena_clear(struct flo__arena *arena)
+{
+	/* The newest is filled, unless there is none but a large piece's. */
+	if (arena->at == NULL) {
+		flo__arena_fini(arena);
+		return;
+	}
+	free_blocks(arena->blocks->next);
+	arena->blocks->next = NULL;
+	arena->at = arena->blocks->bytes;
 }
 
 static struct flo__arena_block *new_block(size_t size)

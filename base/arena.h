@@ -24,6 +24,8 @@ struct flo__arena {
 void flo__arena_init(struct flo__arena *arena);
 /* Free all pieces at once; the arena is empty again. */
 void flo__arena_fini(struct flo__arena *arena);
+/* Free all pieces at once and keep the memory of some, which is warm. */
+void flo__arena_clear(struct flo__arena *arena);
 
 /* @size bytes, not cleared; NULL without memory. @size 0 gives a pointer. */
 void *flo__arena_alloc(struct flo__arena *arena, size_t size)

@@ -37,6 +37,7 @@ void flo__code_fini(struct flo__code *code)
 	flo__free(code->patterns);
 	flo__free(code->refs);
 	flo__free(code->sources);
+	flo__free(code->moved);
 	flo__code_init(code);
 }
 
@@ -263,19 +264,144 @@ const struct flo__source *flo__expr_source(const struct flo__expr *expr,
 	return source;
 }
 
-static void *copy_of(struct flo__arena *arena, const void *items, size_t len,
-		     size_t size, bool *nomem)
+/* Where the fields of @ins that are instructions' numbers are; how many. */
+static size_t jumps_of(struct flo__ins *ins, uint32_t *ret[2])
 {
-	void *copy;
+	switch ((enum flo__op)ins->op) {
+	case FLO__OP_COND:
+		ret[1] = &ins->a;
+		ret[0] = &ins->b;
+		return 2;
+	case FLO__OP_AND_TEST:
+	case FLO__OP_OR_TEST:
+	case FLO__OP_JUMP:
+	case FLO__OP_ITER:
+	case FLO__OP_KEEP:
+	case FLO__OP_NEXT:
+		ret[0] = &ins->b;
+		return 1;
+	default:
+		return 0;
+	}
+}
 
-	if (len == 0)
+static bool has_const(const struct flo__ins *ins)
+{
+	return ins->op == FLO__OP_CONST || ins->op == FLO__OP_IDENT ||
+	       ins->op == FLO__OP_FAIL || ins->op == FLO__OP_FIELD ||
+	       ins->op == FLO__OP_HAS;
+}
+
+/* Fill @moved: where each instruction will be, or what comes after it, when
+ * those that do nothing are gone. How many are left. */
+static uint32_t count_kept(const struct flo__code *code, uint32_t *moved)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < code->ins_len; i++) {
+		moved[i] = kept;
+		kept += code->ins[i].op != FLO__OP_NOP;
+	}
+	moved[code->ins_len] = kept;
+	return kept;
+}
+
+/* Take out the instructions that a check has made NOPs of. */
+static void drop_nops(struct flo__code *code, const uint32_t *moved)
+{
+	uint32_t *jumps[2];
+
+	for (uint32_t i = 0; i < code->ins_len; i++) {
+		struct flo__ins *ins = &code->ins[moved[i]];
+
+		if (code->ins[i].op == FLO__OP_NOP)
+			continue;
+		*ins = code->ins[i];
+		for (size_t n = jumps_of(ins, jumps); n-- > 0;)
+			*jumps[n] = moved[*jumps[n]];
+	}
+	for (uint32_t i = 0; i < code->sources_len; i++)
+		code->sources[i].first = moved[code->sources[i].first];
+	code->ins_len = moved[code->ins_len];
+}
+
+/* Take out the constants that only those had: the names of what references
+ * stand for. @moved has room for all. */
+static void drop_consts(struct flo__code *code, uint32_t *moved)
+{
+	uint32_t kept = 0;
+
+	memset(moved, 0, code->consts_len * sizeof(*moved));
+	for (uint32_t i = 0; i < code->ins_len; i++) {
+		if (has_const(&code->ins[i]))
+			moved[code->ins[i].a] = 1;
+	}
+	for (uint32_t i = 0; i < code->consts_len; i++) {
+		if (moved[i] == 0) {
+			flo_value_unref(code->consts[i]);
+			continue;
+		}
+		moved[i] = kept;
+		code->consts[kept++] = code->consts[i];
+	}
+	code->consts_len = kept;
+	for (uint32_t i = 0; i < code->ins_len; i++) {
+		if (has_const(&code->ins[i]))
+			code->ins[i].a = moved[code->ins[i].a];
+	}
+}
+
+/* Leave out what does nothing: an expression is kept for long. */
+static void compact(struct flo__code *code)
+{
+	uint32_t need = code->ins_len + 1;
+
+	if (need < code->consts_len)
+		need = code->consts_len;
+	while (code->moved_cap < need && !code->nomem)
+		grow(code, &code->moved, code->moved_cap, &code->moved_cap,
+		     sizeof(*code->moved));
+	if (code->nomem)
+		return;
+	if (count_kept(code, code->moved) != code->ins_len)
+		drop_nops(code, code->moved);
+	drop_consts(code, code->moved);
+}
+
+/* What is copied behind an expression, one after the other. */
+struct copies {
+	char *at;
+	size_t size; /* of all, while at is NULL */
+};
+
+/* The next copy; before there is memory for it, only its size is counted. */
+static void *copy_of(struct copies *copies, const void *items, size_t len,
+		     size_t size)
+{
+	char *copy = copies->at;
+
+	copies->size += len * size;
+	if (copy == NULL || len == 0)
 		return NULL;
-	copy = flo__arena_alloc(arena, len * size);
-	if (copy == NULL)
-		*nomem = true;
-	else
-		memcpy(copy, items, len * size);
+	memcpy(copy, items, len * size);
+	copies->at += len * size;
 	return copy;
+}
+
+/* Those with pointers in them first, so that all are aligned. */
+static void copy_all(const struct flo__code *code, struct copies *copies,
+		     struct flo__expr *expr)
+{
+	expr->sources = copy_of(copies, code->sources, code->sources_len,
+				sizeof(*code->sources));
+	expr->consts = copy_of(copies, code->consts, code->consts_len,
+			       sizeof(*code->consts));
+	expr->patterns = copy_of(copies, code->patterns, code->patterns_len,
+				 sizeof(*code->patterns));
+	expr->refs = copy_of(copies, code->refs, code->refs_len,
+			     sizeof(*code->refs));
+	expr->ins =
+		copy_of(copies, code->ins, code->ins_len, sizeof(*code->ins));
 }
 
 /* How many slots the stack needs at most. */
@@ -338,31 +464,32 @@ static uint32_t loops_max(const struct flo__code *code)
 	return max;
 }
 
-struct flo__expr *flo__code_finish(struct flo__code *code,
-				   struct flo__arena *arena)
+static struct flo__expr *finish_constant(struct flo__code *code,
+					 struct flo__arena *arena)
 {
 	struct flo__expr *expr = flo__arena_calloc(arena, 1, sizeof(*expr));
-	bool nomem = expr == NULL || code->nomem;
 
-	if (nomem)
-		goto out;
-	if (code->ins_len == 1 && code->ins[0].op == FLO__OP_CONST) {
-		expr->constant = code->consts[code->ins[0].a];
-		code->consts[code->ins[0].a] = NULL;
-		goto out;
-	}
-	expr->ins = copy_of(arena, code->ins, code->ins_len, sizeof(*code->ins),
-			    &nomem);
-	expr->consts = copy_of(arena, code->consts, code->consts_len,
-			       sizeof(*code->consts), &nomem);
-	expr->patterns = copy_of(arena, code->patterns, code->patterns_len,
-				 sizeof(*code->patterns), &nomem);
-	expr->refs = copy_of(arena, code->refs, code->refs_len,
-			     sizeof(*code->refs), &nomem);
-	expr->sources = copy_of(arena, code->sources, code->sources_len,
-				sizeof(*code->sources), &nomem);
-	if (nomem)
-		goto out;
+	if (expr == NULL)
+		return NULL;
+	expr->constant = code->consts[code->ins[0].a];
+	code->consts[code->ins[0].a] = NULL;
+	return expr;
+}
+
+static struct flo__expr *finish_code(struct flo__code *code,
+				     struct flo__arena *arena)
+{
+	struct flo__expr empty = {0};
+	struct copies copies = {NULL, sizeof(empty)};
+	struct flo__expr *expr;
+
+	copy_all(code, &copies, &empty);
+	expr = flo__arena_alloc(arena, copies.size);
+	if (expr == NULL)
+		return NULL;
+	*expr = empty;
+	copies.at = (char *)(expr + 1);
+	copy_all(code, &copies, expr);
 	expr->ins_len = code->ins_len;
 	expr->consts_len = code->consts_len;
 	expr->patterns_len = code->patterns_len;
@@ -372,9 +499,22 @@ struct flo__expr *flo__code_finish(struct flo__code *code,
 	expr->stack_max = stack_max(code);
 	code->consts_len = 0; /* the expression has taken them */
 	code->patterns_len = 0;
-out:
+	return expr;
+}
+
+struct flo__expr *flo__code_finish(struct flo__code *code,
+				   struct flo__arena *arena)
+{
+	bool constant = code->ins_len == 1 && code->ins[0].op == FLO__OP_CONST;
+	struct flo__expr *expr = NULL;
+
+	if (!code->nomem && !constant)
+		compact(code);
+	if (!code->nomem)
+		expr = constant ? finish_constant(code, arena)
+				: finish_code(code, arena);
 	flo__code_reset(code);
-	return nomem ? NULL : expr;
+	return expr;
 }
 
 void flo__expr_release(struct flo__expr *expr)

@@ -410,34 +410,12 @@ static void compiler_fini(struct flo__compiler *c)
 		plan_free(&c->out->plan);
 }
 
-/*
- * The parser of record has the last word: what it refuses is no JSON, even
- * where our scan found nothing.
- */
-static flo_status check_record(struct flo__compiler *c)
-{
-	flo_error err = FLO_ERROR_INIT;
-	struct flo__span span = {0, 1};
-	flo_status st;
-
-	st = flo__json_check(c->doc.text, c->doc.len, JSON_DECODE_ANY,
-			     c->doc.depth, &err);
-	if (st == FLO_OK || st == FLO_NOMEM || c->report.errors != 0)
-		return st == FLO_NOMEM ? FLO_NOMEM : FLO_OK;
-	if (err.line > 0 && (uint32_t)err.line <= c->doc.lines_len)
-		span.begin = c->doc.lines[err.line - 1];
-	span.end = span.begin + 1;
-	flo__report_error(&c->report, FLO__CODE_SYNTAX, span, FLO__DOC_NONE,
-			  NULL, "%s", err.text);
-	return FLO_INVALID;
-}
-
 void flo__compile_head(struct flo__compiler *c, struct flo__file *file)
 {
 	flo_status st = flo__doc_scan(&c->doc, &c->report);
 
 	if (st == FLO_OK)
-		st = check_record(c);
+		st = flo__doc_check_record(&c->doc, &c->report);
 	c->nomem |= st == FLO_NOMEM;
 	if (st != FLO_OK || c->nomem || c->doc.nodes_len == 0 ||
 	    !flo__compile_is(c, 0, FLO__DOC_OBJECT, "a pipeline"))
@@ -451,7 +429,7 @@ static flo_status run(struct flo__compiler *c)
 	flo_status st = flo__doc_scan(&c->doc, &c->report);
 
 	if (st == FLO_OK)
-		st = check_record(c);
+		st = flo__doc_check_record(&c->doc, &c->report);
 	if (st == FLO_OK)
 		compile_document(c);
 	if (st == FLO_NOMEM || c->nomem || c->doc.nomem || c->report.nomem)

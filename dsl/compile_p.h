@@ -135,6 +135,7 @@ struct flo__compiler {
 	/* Constants made lately, by their values: template.c. */
 	const struct flo__expr *constants[FLO__COMPILE_CONSTANTS];
 	struct flo__doc_cursor cursor; /* where that is */
+	struct flo__nearest near_key;  /* keys.c: of the last unknown one */
 
 	/* Arrays of the plan, owned until they are handed over. */
 	struct flo__node *nodes;

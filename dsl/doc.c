@@ -242,12 +242,16 @@ void flo__doc_move(const struct flo__doc *doc, uint32_t offset,
 {
 	uint32_t line = cursor->line;
 
-	if (!is_on_line(doc, offset, line))
+	if (!is_on_line(doc, offset, line) && !is_on_line(doc, offset, ++line))
 		line = flo__doc_line(doc, offset);
 	if (cursor->line != line) {
 		cursor->line = line;
 		cursor->column = 1;
 		cursor->offset = doc->lines_len != 0 ? doc->lines[line - 1] : 0;
+	}
+	if (doc->ascii) {
+		cursor->column += offset - cursor->offset;
+		cursor->offset = offset;
 	}
 	while (cursor->offset < offset)
 		cursor->column += (doc->text[cursor->offset++] & 0xc0) != 0x80;

@@ -72,7 +72,8 @@ struct flo__doc {
 	uint32_t *lines; /* offset of the first byte of each line */
 	uint32_t lines_len;
 	uint32_t lines_cap;
-	uint32_t depth;		   /* of the deepest array or object */
+	uint32_t depth; /* of the deepest array or object */
+	bool ascii;	/* scanned to the end, and a byte is a character */
 	struct flo__arena decoded; /* strings that had escapes */
 	struct {
 		uint32_t key;
@@ -90,6 +91,14 @@ void flo__doc_fini(struct flo__doc *doc);
  * not; both go to @report. FLO_INVALID after a syntax error, FLO_NOMEM.
  */
 flo_status flo__doc_scan(struct flo__doc *doc, struct flo__report *report);
+
+/*
+ * The parser of record has the last word on a document that was scanned: what
+ * it refuses is no JSON, even where our scan found nothing. FLO_INVALID after
+ * such an error, which went to @report, FLO_NOMEM.
+ */
+flo_status flo__doc_check_record(const struct flo__doc *doc,
+				 struct flo__report *report);
 
 /* Report the keys that the object @node has twice (they are decoded first:
  * "a" and "\\u0061" are one key). FLO_NOMEM. */

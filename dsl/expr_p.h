@@ -36,7 +36,7 @@ struct flo__regex;
 #define FLO__EXPR_NESTING_MAX 1000 /* of lists and maps that it makes */
 
 enum flo__op {
-	FLO__OP_NOP,
+	FLO__OP_NOP,   /* until flo__code_finish() */
 	FLO__OP_CONST, /* push constant a */
 	FLO__OP_IDENT, /* a name (constant a); check makes it a REF */
 	FLO__OP_REF,   /* push the variable of reference a */
@@ -160,6 +160,8 @@ struct flo__code {
 	uint32_t patterns_len, patterns_cap;
 	uint32_t refs_len, refs_cap;
 	uint32_t sources_len, sources_cap;
+	uint32_t *moved; /* by flo__code_finish(): new numbers of old ones */
+	uint32_t moved_cap;
 	flo_value *recent[FLO__CODE_RECENT]; /* owned: strings, to share */
 	bool nomem;
 	/*

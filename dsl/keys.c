@@ -62,15 +62,22 @@ static bool makes_step(const char *name)
 	return false;
 }
 
+/* The key of a step that is nearest to @key: each unknown one is asked about
+ * thrice. Text does not move, so that the same place is the same text. */
 static void nearest_step_key(struct flo__compiler *c, uint32_t key,
-			     struct flo__nearest *near)
+			     struct flo__nearest *ret)
 {
+	struct flo__nearest *near = &c->near_key;
 	size_t len;
 	const char *text = flo__doc_string(&c->doc, key, &len);
 
-	flo__nearest_init(near, text, len);
-	for (int i = 0; i < FLO__KEYS; i++)
-		flo__nearest_offer(near, keys[i].key, strlen(keys[i].key));
+	if (near->want != text || near->want_len != len || len == 0) {
+		flo__nearest_init(near, text, len);
+		for (int i = 0; i < FLO__KEYS; i++)
+			flo__nearest_offer(near, keys[i].key,
+					   strlen(keys[i].key));
+	}
+	*ret = *near;
 }
 
 /* Returns whether a key that makes a step was probably meant. */

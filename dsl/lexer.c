@@ -47,6 +47,13 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+static size_t word_end(const char *text, size_t len, size_t at)
+{
+	while (at < len && (is_letter(text[at]) || is_digit(text[at])))
+		at++;
+	return at;
+}
+
 static int hex_digit(char c)
 {
 	if (is_digit(c))
@@ -319,6 +326,10 @@ static int string_prefix(const char *text, size_t len, size_t at)
 {
 	int n = 0;
 
+	/* Most characters are none of them. */
+	if (at < len && text[at] != '"' && text[at] != '\'' &&
+	    (text[at] | 32) != 'r' && (text[at] | 32) != 'b')
+		return -1;
 	while (n < 2 && at + (size_t)n < len &&
 	       ((text[at + (size_t)n] | 32) == 'r' ||
 		(text[at + (size_t)n] | 32) == 'b'))
@@ -420,8 +431,7 @@ bool flo__lexer_next(struct flo__lexer *lx, struct flo__token *ret_token)
 		ok = lex_string(lx, tok, prefix);
 	} else if (is_letter(c)) {
 		tok->type = FLO__TOKEN_IDENT;
-		while (is_letter(peek(lx, 0)) || is_digit(peek(lx, 0)))
-			lx->at++;
+		lx->at = word_end(lx->text, lx->len, lx->at);
 	} else if (is_digit(c) || (c == '.' && is_digit(peek(lx, 1)))) {
 		ok = lex_number(lx, tok);
 	} else if (c == '`') {
@@ -471,9 +481,8 @@ size_t flo__lexer_template_end(const char *text, size_t len, size_t at)
 			depth--;
 		at++;
 		/* "xr'...'" is the identifier xr, not a raw string. */
-		while (is_letter(c) && at < len &&
-		       (is_letter(text[at]) || is_digit(text[at])))
-			at++;
+		if (is_letter(c))
+			at = word_end(text, len, at);
 	}
 	return SIZE_MAX;
 }

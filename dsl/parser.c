@@ -52,7 +52,11 @@ bool flo__parser_advance(struct flo__parser *p)
 
 bool flo__parser_is_op(const struct flo__parser *p, const char *op)
 {
-	return p->tok.type == FLO__TOKEN_OP && strcmp(p->tok.op, op) == 0;
+	const char *have = p->tok.op;
+
+	/* One or two characters: a call would take longer than to look. */
+	return p->tok.type == FLO__TOKEN_OP && have[0] == op[0] &&
+	       have[1] == op[1] && (op[1] == '\0' || have[2] == op[2]);
 }
 
 bool flo__parser_expect(struct flo__parser *p, const char *op, const char *want)
@@ -359,6 +363,9 @@ static const struct binary *binary_here(const struct flo__parser *p,
 {
 	const char *text = tok_text(p);
 
+	/* What mostly follows a value is an end of something. */
+	if (p->tok.type != FLO__TOKEN_OP && p->tok.type != FLO__TOKEN_IDENT)
+		return NULL;
 	for (size_t i = 0; i < sizeof(binaries) / sizeof(binaries[0]); i++) {
 		const struct binary *b = &binaries[i];
 		bool word = b->op == FLO__OP_IN;

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Eight bytes, all of them 1. */
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
 /*
  * One pass, no recursion: the way back out of a container is its node's
  * parent. `last` remembers the latest key or item of the open container, so
@@ -21,6 +24,7 @@ struct scan {
 	uint32_t open; /* the innermost open container, or NONE */
 	uint32_t last; /* its latest key or item, or NONE */
 	unsigned depth;
+	bool wide; /* a character of more than a byte was there */
 };
 
 static flo_status fail(struct scan *s, uint32_t begin, uint32_t end,
@@ -183,6 +187,32 @@ static flo_status skip_escape(struct scan *s)
 		    "characters above U+FFFF take two \\u escapes");
 }
 
+/* Bits of @word's bytes that are @byte, and perhaps of some above the first. */
+static uint64_t bytes_that_are(uint64_t word, unsigned char byte)
+{
+	word ^= EACH_BYTE * byte;
+	return (word - EACH_BYTE) & ~word;
+}
+
+/* Step over characters that are nothing but themselves, eight at once. */
+static void skip_plain(struct scan *s)
+{
+	const struct flo__doc *doc = s->doc;
+
+	while (doc->len - s->at >= sizeof(uint64_t)) {
+		uint64_t word;
+		uint64_t special;
+
+		memcpy(&word, doc->text + s->at, sizeof(word));
+		special = bytes_that_are(word, '"') |
+			  bytes_that_are(word, '\\') |
+			  (word - EACH_BYTE * 0x20) | word;
+		if ((special & EACH_BYTE * 0x80) != 0)
+			break;
+		s->at += sizeof(word);
+	}
+}
+
 /* Step over the string at s->at. */
 static flo_status skip_string(struct scan *s, bool *ret_escaped)
 {
@@ -190,6 +220,7 @@ static flo_status skip_string(struct scan *s, bool *ret_escaped)
 	uint32_t begin = s->at++;
 
 	*ret_escaped = false;
+	skip_plain(s);
 	while (s->at < doc->len) {
 		unsigned char c = (unsigned char)doc->text[s->at];
 		uint32_t code;
@@ -220,6 +251,7 @@ static flo_status skip_string(struct scan *s, bool *ret_escaped)
 		if (n == 0)
 			return fail(s, s->at, s->at + 1,
 				    "string is not valid UTF-8", NULL);
+		s->wide |= n > 1;
 		s->at += (uint32_t)n;
 	}
 	return fail(s, begin, s->at, "string is not closed", NULL);
@@ -567,5 +599,6 @@ flo_status flo__doc_scan(struct flo__doc *doc, struct flo__report *report)
 			    "save it as UTF-8 without one");
 	st = scan_all(&s);
 	close_all(&s);
+	doc->ascii = st == FLO_OK && !s.wide;
 	return st;
 }

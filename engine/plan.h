@@ -78,8 +78,8 @@ struct flo__ref {
 	enum flo__var var;
 	enum flo__step_field field;
 	uint32_t node;
-	const char *name;
 	bool secret; /* it may yield a secret's value */
+	const char *name;
 };
 
 /* Where an expression gets its variables; embedded in the provider. */

@@ -44,14 +44,26 @@ flo_status flo__json_load(const char *text, size_t len, size_t flags,
 			  flo_error *err, json_t **ret);
 
 /*
+ * Arrays and objects of a text that are small and not in one another, in the
+ * order of the text. @next gives the bytes of one after the other, from its
+ * bracket to past its last, at least 4; false after the last.
+ */
+struct flo__json_pieces {
+	bool (*next)(struct flo__json_pieces *pieces, size_t *ret_begin,
+		     size_t *ret_end);
+};
+
+/*
  * Only say whether flo__json_load() would read @text: cheaper, as nothing is
  * kept. @depth: how deep it nests, at the least; too little of it overruns the
- * stack.
+ * stack. @pieces are judged on their own, so that memory is not needed for all
+ * of the text at once; they depend on nothing but @text. NULL: there are none.
  *
  * Returns what flo__json_load() returns.
  */
 flo_status flo__json_check(const char *text, size_t len, size_t flags,
-			   size_t depth, flo_error *err);
+			   size_t depth, struct flo__json_pieces *pieces,
+			   flo_error *err);
 
 /* json_decref() on little stack however deep @json is. NULL is allowed. */
 void flo__json_free(json_t *json);

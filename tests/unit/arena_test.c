@@ -47,6 +47,33 @@ static void strings_are_copied(void **state)
 	flo__arena_fini(&arena);
 }
 
+static void a_cleared_arena_needs_no_more_memory(void **state)
+{
+	struct flo__arena arena;
+
+	(void)state;
+	flo__arena_init(&arena);
+	flo__arena_clear(&arena);
+	assert_null(arena.blocks);
+	assert_non_null(flo__arena_alloc(&arena, 1000000));
+	flo__arena_clear(&arena);
+	assert_null(arena.blocks);
+	for (int i = 0; i < 100; i++)
+		assert_non_null(flo__arena_alloc(&arena, 100));
+	assert_non_null(flo__arena_alloc(&arena, 1000000));
+	flo__arena_clear(&arena);
+	flo__alloc_fail_at(1, 1);
+	for (int i = 0; i < 40; i++) {
+		unsigned char *piece = flo__arena_alloc(&arena, 100);
+
+		assert_non_null(piece);
+		memset(piece, i, 100);
+	}
+	assert_int_equal(flo__alloc_count(), 0);
+	flo__alloc_fail_at(0, 0);
+	flo__arena_fini(&arena);
+}
+
 static void cleared_pieces_are_zero(void **state)
 {
 	struct flo__arena arena;
@@ -111,6 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_are_aligned_and_apart),
 		cmocka_unit_test(strings_are_copied),
+		cmocka_unit_test(a_cleared_arena_needs_no_more_memory),
 		cmocka_unit_test(cleared_pieces_are_zero),
 		cmocka_unit_test(large_pieces_waste_no_room),
 		cmocka_unit_test(a_failed_piece_changes_nothing),

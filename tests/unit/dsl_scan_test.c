@@ -133,6 +133,63 @@ static void they_agree_on_every_mutation(void **state)
 	}
 }
 
+/* Strings are stepped over eight bytes at once. */
+static void they_agree_on_every_byte_at_every_place_of_a_string(void **state)
+{
+	char text[] = "[\"abcdefghijklmnopqrstuvw\", 1]";
+	char *end = strrchr(text, '"');
+
+	(void)state;
+	for (char *at = text + 2; at < end; at++) {
+		char was = *at;
+
+		for (int byte = 0; byte < 256; byte++) {
+			*at = (char)byte;
+			assert_agree(text, strlen(text));
+			assert_agree(text, sizeof(text) - 1);
+		}
+		*at = was;
+	}
+	for (size_t len = 0; len < sizeof(text); len++)
+		assert_agree(text, len);
+}
+
+/* Moves a cursor from each place of @text to each other. */
+static void assert_moves(const char *text)
+{
+	uint32_t len = (uint32_t)strlen(text);
+	struct flo__doc doc;
+	struct flo__report report;
+
+	flo__doc_init(&doc, text, len);
+	flo__report_init(&report, &doc);
+	assert_int_equal(flo__doc_scan(&doc, &report), FLO_OK);
+	for (uint32_t from = 0; from < len; from++) {
+		for (uint32_t to = 0; to < len; to++) {
+			struct flo__doc_cursor cursor = {0};
+			int line;
+			int column;
+
+			flo__doc_move(&doc, from, &cursor);
+			flo__doc_move(&doc, to, &cursor);
+			flo__doc_place(&doc, to, &line, &column);
+			assert_int_equal(cursor.line, line);
+			assert_int_equal(cursor.column, column);
+		}
+	}
+	flo__report_fini(&report);
+	flo__doc_fini(&doc);
+}
+
+static void a_cursor_finds_each_place_from_each_other(void **state)
+{
+	(void)state;
+	assert_moves("{\"a\": [1,\n\n  2], \"bcdefghijkl\":\n\n\n 3}\n");
+	assert_moves("{\"a\": [1,\n\n  2], \"b\xc3\xa4"
+		     "cdefghijklm\":\n"
+		     "\n\"\xe2\x82\xac \xf0\x9f\x98\x80\",\n \"z\": 3}\n");
+}
+
 static void places_are_exact(void **state)
 {
 	static const char text[] = "{\n  \"\xc3\xbc\": [1, {\"x/y~\": \"\\u00e4"
@@ -271,6 +328,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_scan_and_the_parser_of_record_agree),
 		cmocka_unit_test(they_agree_on_every_mutation),
+		cmocka_unit_test(
+			they_agree_on_every_byte_at_every_place_of_a_string),
+		cmocka_unit_test(a_cursor_finds_each_place_from_each_other),
 		cmocka_unit_test(places_are_exact),
 		cmocka_unit_test(deep_json_is_an_error_with_a_place),
 		cmocka_unit_test(blocks_nest_64_deep_and_no_deeper),

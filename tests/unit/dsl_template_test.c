@@ -78,6 +78,65 @@ static void values_nest(void **state)
 		 "[true,false,null,\"\xc3\xa9\",1.2345678901234568e+20]");
 }
 
+/* A reference is shorter than its words, so what comes behind it moves: the
+ * ends of jumps, macros, names of fields, constants. */
+static void what_follows_a_reference_is_found(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *want;
+	} cases[] = {
+		{"steps.a.output > 3 && steps.a.output < 6", "true"},
+		{"steps.a.output > 5 || steps.a.output == 1", "false"},
+		{"steps.a.output > 5 || (false || steps.a.output == 5)",
+		 "true"},
+		{"steps.a.output == 5 ? steps.b.output.x : 'no'", "\"yes\""},
+		{"steps.a.output == 4 ? 'no' : steps.b.output.x", "\"yes\""},
+		{"(steps.a.output == 5 ? steps.a.output : 0) + "
+		 "(steps.b.output.x == '' ? 0 : steps.b.output['y'])",
+		 "12"},
+		{"[1, 5].map(i, steps.a.output + i)", "[6,10]"},
+		{"[1, 5].filter(i, steps.a.output == i)", "[5]"},
+		{"[1, 5].map(i, steps.a.output == i, steps.b.output.x)",
+		 "[\"yes\"]"},
+		{"[[1], [2]].map(l, l.map(i, steps.a.output * i + "
+		 "steps.b.output.y))",
+		 "[[12],[17]]"},
+		{"[steps.a.output, 5].all(i, i == steps.a.output ? has("
+		 "steps.b.output.x) : false)",
+		 "true"},
+		{"{'k': has(steps.a), steps.b.output.x: [steps.a.output]}",
+		 "{\"k\":true,\"yes\":[5]}"},
+	};
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct test_scope scope = {0};
+		struct flo__plan *plan;
+
+		flo__strbuf_addf(&sb,
+				 "{\"name\": \"p\", \"steps\": [{\"name\": "
+				 "\"a\", \"exec\": [\"x\"]}, {\"name\": "
+				 "\"b\", \"exec\": [\"x\"]}, {\"name\": "
+				 "\"c\", \"use\": \"core.set\", \"with\": "
+				 "{\"v\": \"${{ %s }}\"}}]}",
+				 cases[i].text);
+		plan = plan_of(sb.data);
+		scope.plan = plan;
+		scope.outputs = json_value("{\"a\": 5, \"b\": {\"x\": "
+					   "\"yes\", \"y\": 7}}");
+		flo__strbuf_reset(&sb);
+		flo__strbuf_addf(&sb, "{\"v\":%s}", cases[i].want);
+		assert_computes(plan->leaves[plan->nodes[3].spec].with, &scope,
+				sb.data);
+		flo__strbuf_reset(&sb);
+		flo_value_unref(scope.outputs);
+		plan->free(plan);
+	}
+	flo__strbuf_fini(&sb);
+}
+
 static void an_error_names_the_expression_and_line(void **state)
 {
 	struct flo__plan *plan =
@@ -155,6 +214,7 @@ int main(void)
 		cmocka_unit_test(braces_and_strings_inside_do_not_end_it),
 		cmocka_unit_test(a_double_dollar_is_literal),
 		cmocka_unit_test(values_nest),
+		cmocka_unit_test(what_follows_a_reference_is_found),
 		cmocka_unit_test(an_error_names_the_expression_and_line),
 		cmocka_unit_test(an_error_has_the_column_of_its_token),
 	};

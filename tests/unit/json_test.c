@@ -10,6 +10,7 @@
 #include "json/json_p.h"
 
 #include <float.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -315,8 +316,65 @@ static void what_a_fault_frees_survives_failed_allocations(void **state)
 	flo__free(text);
 }
 
+/* The pieces of a text, valid or not: its outermost brackets that are near. */
+struct near {
+	struct flo__json_pieces head;
+	const char *text;
+	size_t len;
+	size_t at;
+	size_t given;
+};
+
+/* Where the bracket at @at is closed, 0 if it is not before @end. */
+static size_t closed_at(const char *text, size_t at, size_t end)
+{
+	size_t depth = 0;
+	size_t begin;
+
+	while (flo__json_next_token(text, end, &at, &begin)) {
+		if (text[begin] == '[' || text[begin] == '{')
+			depth++;
+		if (text[begin] == ']' || text[begin] == '}')
+			depth--;
+		if (depth == 0)
+			return at;
+	}
+	return 0;
+}
+
+static bool next_near(struct flo__json_pieces *head, size_t *ret_begin,
+		      size_t *ret_end)
+{
+	struct near *near = (struct near *)head;
+	const char *text = near->text;
+
+	while (flo__json_next_token(text, near->len, &near->at, ret_begin)) {
+		size_t left = near->len - *ret_begin;
+
+		if (text[*ret_begin] != '[' && text[*ret_begin] != '{')
+			continue;
+		*ret_end = closed_at(text, *ret_begin,
+				     *ret_begin + (left < 40 ? left : 40));
+		if (*ret_end < *ret_begin + 4)
+			continue;
+		near->at = *ret_end;
+		near->given++;
+		return true;
+	}
+	return false;
+}
+
+static flo_status check(const char *text, size_t depth, bool pieces,
+			flo_error *err)
+{
+	struct near near = {{next_near}, text, strlen(text), 0, 0};
+
+	return flo__json_check(text, near.len, JSON_DECODE_ANY, depth,
+			       pieces ? &near.head : NULL, err);
+}
+
 /* A check of @text must say what reading it says, with and without memory. */
-static void assert_checks_alike(const char *text, size_t depth)
+static void assert_check_alike(const char *text, size_t depth, bool pieces)
 {
 	flo_error want = FLO_ERROR_INIT;
 	flo_error got = FLO_ERROR_INIT;
@@ -331,9 +389,8 @@ static void assert_checks_alike(const char *text, size_t depth)
 
 		flo__alloc_fail_at(nth, nth % 2);
 		got = err;
-		if (flo__json_check(text, strlen(text), JSON_DECODE_ANY, depth,
-				    &got) == st &&
-		    st != FLO_NOMEM && flo__alloc_count() < nth)
+		if (check(text, depth, pieces, &got) == st && st != FLO_NOMEM &&
+		    flo__alloc_count() < nth)
 			break;
 		reached = flo__alloc_count() >= nth;
 		assert_int_equal(flo__alloc_live(), 0);
@@ -347,6 +404,12 @@ static void assert_checks_alike(const char *text, size_t depth)
 	assert_string_equal(got.text, want.text);
 	assert_int_equal(got.line, want.line);
 	assert_int_equal(got.column, want.column);
+}
+
+static void assert_checks_alike(const char *text, size_t depth)
+{
+	assert_check_alike(text, depth, false);
+	assert_check_alike(text, depth, true);
 }
 
 static void a_check_says_what_a_load_says(void **state)
@@ -366,6 +429,58 @@ static void a_check_says_what_a_load_says(void **state)
 	free(deep);
 	free(deeper);
 	flo__free(faulty);
+}
+
+/* What is wrong in a piece, beside one, and with what a piece stands for. */
+static void a_check_in_pieces_says_what_a_load_says(void **state)
+{
+	static const char *const texts[] = {
+		"[{\"a\":1}, {\"b\":[1, 2, 3]}, []]",
+		"{\"a\": {\"x\": 1}, \"b\": [1, 2]}",
+		"[{\"a\":1, \"a\":2}]",
+		"[1, {\"a\":1, \"\\u0061\":2}, 3]",
+		"{\"a\": {\"x\": 1}, \"b\": 0, \"a\": [1, 2]}",
+		"{[1, 2]: 3}",
+		"{{\"a\": 1}: 3}",
+		"[1, 2] [3, 4]",
+		"[[1, 2] [3, 4]]",
+		"[true[1, 2]]",
+		"[nul[1, 2]]",
+		"[[1, 2]l, 3]",
+		"[1[2, 3]]",
+		"[-[2, 3]]",
+		"[[1, 2}, 3]",
+		"[{\"a\", 2}, 3]",
+		"[{\"a\": \"\x01\"}, 3]",
+		"[\"[1, 2]\", \"{\\\"a\\\": 1}\"]",
+		"[[18446744073709551616], 18446744073709551616]",
+		"[[1e999], [1, 2]]",
+		"[\"\\ud800\", [1, 2]]",
+		"\n\n [ [1, 2],\n  [\"Ã¤\", x] ]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_checks_alike(texts[i], 3);
+}
+
+/* Not the memory of all that is read: of one piece after the other. */
+static void a_check_in_pieces_uses_the_same_memory_again(void **state)
+{
+	char *text = faulty_list(20000);
+	size_t len = strlen(text);
+	struct near near = {{next_near}, text, len, 0, 0};
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	memcpy(text + len - 2, "0]", 2);
+	flo__alloc_fail_at(LONG_MAX, 0);
+	assert_int_equal(flo__json_check(text, len, 0, 3, &near.head, &err),
+			 FLO_OK);
+	assert_in_range(flo__alloc_count(), 2, 60);
+	flo__alloc_fail_at(0, 0);
+	assert_int_equal(near.given, 20000);
+	flo__free(text);
 }
 
 /* The time was quadratic: a fault behind 640 kB took 18 seconds, and here it
@@ -439,6 +554,8 @@ int main(void)
 		cmocka_unit_test(
 			what_a_fault_frees_survives_failed_allocations),
 		cmocka_unit_test(a_check_says_what_a_load_says),
+		cmocka_unit_test(a_check_in_pieces_says_what_a_load_says),
+		cmocka_unit_test(a_check_in_pieces_uses_the_same_memory_again),
 		cmocka_unit_test(
 			a_fault_at_the_end_of_a_long_text_is_told_at_once),
 		cmocka_unit_test_prestate(
