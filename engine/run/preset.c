@@ -98,22 +98,22 @@ static bool has_begun(const struct flo__run *run, const char *path)
 	return flo__map_get(&run->begun, path) != NULL;
 }
 
-/* In a slot of `begun`, above the number of items: it began in this very run,
- * and not only in the one that it repeats. */
-#define BEGUN_HERE (UINT64_C(1) << 63)
+/* In a slot of `begun`, above the number of items: something of it was taken
+ * over from the run that this one repeats. */
+#define BEGUN_THERE (UINT64_C(1) << 63)
 
-static bool has_begun_here(const struct flo__run *run, const char *path)
+static bool is_taken_over(const struct flo__run *run, const char *path)
 {
 	const union flo__map_slot *slot = flo__map_get(&run->begun, path);
 
-	return slot != NULL && (slot->n & BEGUN_HERE) != 0;
+	return slot != NULL && (slot->n & BEGUN_THERE) != 0;
 }
 
 uint64_t flo__preset_items(const struct flo__run *run, const char *path)
 {
 	const union flo__map_slot *slot = flo__map_get(&run->begun, path);
 
-	return slot != NULL ? slot->n & ~BEGUN_HERE : 0;
+	return slot != NULL ? slot->n & ~BEGUN_THERE : 0;
 }
 
 /* ---- taking events in ---- */
@@ -142,11 +142,11 @@ static uint64_t item_number(const char *path)
 	return strtoull(bracket + 1, NULL, 10) + 1;
 }
 
-/* Mark @path and all that encloses it as begun (@here: in this very run); of a
+/* Mark @path and all that encloses it as begun (@there: it is taken over); of a
  * foreach, how many instances may have. */
-static flo_status mark_begun(struct flo__run *run, const char *path, bool here)
+static flo_status mark_begun(struct flo__run *run, const char *path, bool there)
 {
-	uint64_t flag = here ? BEGUN_HERE : 0;
+	uint64_t flag = there ? BEGUN_THERE : 0;
 	char *p = flo__strdup(path);
 	flo_status st = FLO_NOMEM;
 	uint64_t items = 0;
@@ -162,8 +162,8 @@ static flo_status mark_begun(struct flo__run *run, const char *path, bool here)
 			break;
 		new = st == FLO_OK || (slot->n & flag) != flag;
 		slot->n |= flag;
-		if ((slot->n & ~BEGUN_HERE) < items)
-			slot->n = items | (slot->n & BEGUN_HERE);
+		if ((slot->n & ~BEGUN_THERE) < items)
+			slot->n = items | (slot->n & BEGUN_THERE);
 		items = item_number(p);
 	} while (new &&flo__path_cut(p));
 	flo__free(p);
@@ -248,7 +248,7 @@ static flo_status take_step(struct flo__run *run,
 
 	if (preset == NULL ||
 	    mark_begun(run, event->path,
-		       event->kind != FLO__EVENT_STEP_REUSED) != FLO_OK)
+		       event->kind == FLO__EVENT_STEP_REUSED) != FLO_OK)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (preset->result.state != FLO__STATE_NONE &&
 	    preset->result.state != FLO__STATE_RUNNING &&
@@ -630,8 +630,9 @@ static flo_status mark_needs(const struct flo__run *run, uint32_t id,
 
 /*
  * Whether child @i has begun, and so says something of those before it. Members
- * of a concurrent block that were taken over do not: those before them did not
- * end well perhaps, and are to run now.
+ * of a concurrent block of which something was taken over do not, whatever else
+ * of them has run since: they are admitted first, and those before them, which
+ * did not end well perhaps, later or never.
  */
 static flo_status is_telling(const struct flo__run *run, uint32_t id,
 			     const char *path, uint64_t i, const uint8_t *marks,
@@ -646,7 +647,7 @@ static flo_status is_telling(const struct flo__run *run, uint32_t id,
 	p = child_path(run, id, path, i);
 	if (p == NULL)
 		return FLO_NOMEM;
-	*ret = has_begun_here(run, p);
+	*ret = !is_taken_over(run, p);
 	flo__free(p);
 	return FLO_OK;
 }

@@ -219,6 +219,43 @@ static void what_is_reused_says_nothing_of_those_before_it(void **state)
 	assert_true(fake_has(&fake, FLO__EVENT_STEP_REUSED, "g.e"));
 }
 
+/* A member of which something was taken over comes before those written before
+ * it: that it ran does not tell that they did, so what it cancels stays so. */
+static void what_is_half_reused_does_not_either(void **state)
+{
+	static const char *const text =
+		"{'name':'p','steps':[{'name':'g','limit':1,"
+		"'allow_failure':true,'group':["
+		"{'name':'a','foreach':[0],'exec':['exit','1'],"
+		"'allow_failure':true,'finally':[{'name':'d','exec':['ok']}]},"
+		"{'name':'b','steps':[{'name':'c','exec':['ok']},"
+		"{'name':'e','exec':['exit','1']}]}]},"
+		"{'name':'h','exec':['ok']},{'name':'i','exec':['ok']}]}";
+	size_t total = SIZE_MAX;
+
+	(void)state;
+	for (size_t keep = 1; keep < total; keep++) {
+		fake_result_fini(&result);
+		fake_fini(&fake);
+		fake_init(&fake);
+		result = (struct fake_result){0};
+		run(text, "succeeded");
+		rerun(text, NULL, true);
+		assert_string_equal(fake_status(&result), "succeeded");
+		assert_true(fake_has(&fake, FLO__EVENT_STEP_REUSED, "g.b.c"));
+		total = fake.events_len;
+		if (keep >= total || !has_started(keep))
+			continue;
+		fake_result_fini(&result);
+		result = fake_run(&fake, text, keep, NULL);
+		assert_int_equal(result.st, FLO_OK);
+		assert_string_equal(fake_status(&result), "succeeded");
+		assert_int_equal(executions("g.a[0]"), 0);
+		assert_int_equal(executions("g.a.finally.d"), 0);
+	}
+	assert_true(total > 8);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -229,6 +266,7 @@ int main(void)
 		CASE(a_step_that_is_not_there_is_told),
 		CASE(a_crash_in_a_rerun_changes_nothing),
 		CASE(what_is_reused_says_nothing_of_those_before_it),
+		CASE(what_is_half_reused_does_not_either),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
