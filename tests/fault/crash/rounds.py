@@ -26,6 +26,7 @@ RUNS = 3  # of a pipeline with kills, for one that is left in peace
 TRIES = 2 * MOST  # engines that one run may take
 HANG_S = 120  # an engine that nobody kills ends before
 USAGE, INTERRUPTED, REFUSED = 2, 5, "idempotent"
+ENDED = "has already ended"
 CANCELLED = {6, 130, 143}
 DAEMON = "sh -c trap "  # of `step`
 
@@ -232,10 +233,14 @@ class Round:
                         f"{self.said(run)}")
 
     def check_end(self, run, code, reference, course):
+        # (a commit that was cut off by a kill may be found by the next one)
+        course.end_killed |= ENDED in self.said(run)
         if course.character in ("minder", "both") and not has_cgroups():
             self.end_daemons(run)
         self.check_nobody(run)
-        settled = self.pipeline["settled"] and not course.changed
+        # (one that has failed before it is cancelled stays failed)
+        settled = self.pipeline["settled"] and not course.changed and \
+            not course.cancelled
         if code in CANCELLED:
             self.check_cancelled(run, code, course)
             settled = False
