@@ -4,7 +4,6 @@
 #include "cli/print.h"
 
 #include <string.h>
-#include <time.h>
 
 struct cancel_args {
 	struct cli_follow_options follow;
@@ -66,13 +65,6 @@ static int end_it(const struct cancel_args *args, const flo_value *run)
 	return CLI_OK;
 }
 
-static void pause_ms(long ms)
-{
-	const struct timespec pause = {.tv_nsec = ms * 1000000};
-
-	nanosleep(&pause, NULL);
-}
-
 /* Until it has ended, or lost its engine. */
 static int wait_for(const struct cancel_args *args, const char *run_id)
 {
@@ -91,10 +83,12 @@ static int wait_for(const struct cancel_args *args, const char *run_id)
 		if (!strcmp(cli_map_text(run, "status"), "interrupted")) {
 			code = end_it(args, run);
 			flo_value_unref(run);
-			return code;
+			if (code != CLI_GO_ON)
+				return code;
+			continue;
 		}
 		flo_value_unref(run);
-		pause_ms(50);
+		cli_store_pause();
 	}
 	code = tell_end(args, store, run, false);
 	flo_store_close(store);

@@ -79,6 +79,9 @@ static void contain_faults(void)
 static int start_error(const struct cli_follow *f, flo_status st,
 		       const flo_error *err)
 {
+	/* Whoever cancels it finds it ended. */
+	if (f->cancel && st == FLO_CLOSED)
+		return CLI_GO_ON;
 	put_error(err, st);
 	switch (st) {
 	case FLO_INVALID:
@@ -132,6 +135,25 @@ static flo_status start(const struct cli_follow *f, flo_engine *engine,
 		return flo_run_rerun(engine, f->rerun_of, &options, err,
 				     ret_run);
 	return flo_run_resume(engine, f->run_id, &options, err, ret_run);
+}
+
+/*
+ * A run that nobody had may have an engine by now. One that it is only to be
+ * ended by ends it, too, as was asked of it: then its end is waited for, or
+ * that of the engine.
+ */
+static flo_status begin(const struct cli_follow *f, flo_engine *engine,
+			struct cli_progress *progress, flo_error *err,
+			flo_run **ret_run)
+{
+	flo_status st = start(f, engine, progress, err, ret_run);
+
+	while (f->cancel && st == FLO_BUSY && !cli_signals_seen()) {
+		cli_store_pause();
+		flo_error_clear(err);
+		st = start(f, engine, progress, err, ret_run);
+	}
+	return st;
 }
 
 /* A run that is resumed may have been cancelled by a signal to another
@@ -208,7 +230,8 @@ static int settle(struct cli_sink *sink, int code)
 	cli_sink_drain(sink);
 	cut = cli_signals_release();
 	code = close_sink(sink, cut ? cut : code);
-	cli_signals_settle(code);
+	if (code != CLI_GO_ON)
+		cli_signals_settle(code);
 	return code;
 }
 
@@ -231,7 +254,7 @@ static int run_with(const struct cli_follow *f, struct cli_progress *progress)
 	if (st != FLO_OK)
 		return close_sink(progress->sink, cli_store_error(&err));
 	contain_faults();
-	st = start(f, engine, progress, &err, &run);
+	st = begin(f, engine, progress, &err, &run);
 	if (st == FLO_OK && f->options->detach &&
 	    !cli_detach_done(flo_run_id(run)))
 		flo_run_cancel(run, FLO_CANCEL_STOP,

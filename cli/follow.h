@@ -73,7 +73,11 @@ struct cli_follow {
 int cli_follow_check(const struct cli_verb *verb,
 		     const struct cli_follow_options *options);
 
-/* Start or resume the run, print it, wait for it. Returns the exit code. */
+/*
+ * Start or resume the run, print it, wait for it. Returns the exit code; or
+ * CLI_GO_ON for a run that was to be cancelled and has ended in another engine.
+ * Call it once.
+ */
 int cli_follow_run(const struct cli_follow *follow);
 
 #endif

@@ -151,6 +151,16 @@ int cli_signals_detach(void)
 	return first;
 }
 
+bool cli_signals_seen(void)
+{
+	bool seen;
+
+	pthread_mutex_lock(&watch.lock);
+	seen = watch.count > 0;
+	pthread_mutex_unlock(&watch.lock);
+	return seen;
+}
+
 int cli_signals_release(void)
 {
 	int code = 0;

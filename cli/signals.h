@@ -28,6 +28,9 @@ void cli_signals_attach(flo_run *run, struct cli_sink *sink);
  * ends the program. Returns the first that asked the run to stop, or 0. */
 int cli_signals_detach(void);
 
+/* Whether there was one. */
+bool cli_signals_seen(void);
+
 /* The sink was drained and is to be closed. Returns the code of a signal that
  * cut it short, or 0. */
 int cli_signals_release(void);

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 static int no_store(const char *path, const char *run_id)
 {
@@ -146,4 +147,11 @@ static void print_if_finished(const char *json, size_t len, void *arg)
 void cli_store_print_end(flo_store *store, const char *run_id)
 {
 	flo_store_events(store, run_id, print_if_finished, NULL, NULL);
+}
+
+void cli_store_pause(void)
+{
+	const struct timespec pause = {.tv_nsec = 50 * 1000000};
+
+	nanosleep(&pause, NULL);
 }

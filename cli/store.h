@@ -41,4 +41,7 @@ void cli_store_print_end(flo_store *store, const char *run_id);
 /* Print a failure of the library with what it says about the way out. */
 int cli_store_error(const flo_error *err);
 
+/* Wait a moment before looking again whether something has happened to a run. */
+void cli_store_pause(void);
+
 #endif
