@@ -87,8 +87,12 @@ static void on_signal(int signal)
 		watch.late = signal;
 		if (watch.sink)
 			cli_sink_abandon(watch.sink);
-	} else if (watch.is_over || (!watch.run && watch.count > 1)) {
+	} else if (watch.is_over) {
 		_exit(code_for(signal));
+	} else if (!watch.run && watch.count > 1) {
+		/* Nothing has begun that could have been told of it. */
+		_exit(watch.interrupts && signal == SIGTERM ? CLI_INTERRUPTED
+							    : code_for(signal));
 	} else if (watch.run) {
 		tell_run(signal);
 	}

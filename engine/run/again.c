@@ -102,6 +102,9 @@ void flo__run_count(struct flo__frame *frame, enum flo__state state, uint64_t n)
 	/* relaxed: read after every coroutine of the run, or of the attempt,
 	 * has been joined */
 	atomic_fetch_add_explicit(&run->counts[state], n, memory_order_relaxed);
+	if (state == FLO__STATE_CANCELLED && n > 0 &&
+	    flo_context_status(run->ctx) != FLO_OK)
+		atomic_store_explicit(&run->cut, true, memory_order_relaxed);
 	if (tried != NULL)
 		atomic_fetch_add_explicit(&tried->counts[state], n,
 					  memory_order_relaxed);

@@ -170,6 +170,8 @@ struct flo__run {
 	_Atomic(uint64_t) last_seq; /* relaxed: the highest event so far */
 	atomic_bool work_made; /* the work directory: see flo__run_workdir() */
 	atomic_bool held;      /* relaxed; read at the end: flo__run_hold() */
+	atomic_bool cut; /* relaxed; read at the end: a step did not start or
+			    end because the run was being stopped */
 	/* relaxed; set by lock, before the contexts end: flo__run_leaving() */
 	atomic_bool leaving;
 

@@ -572,6 +572,11 @@ void flo__tree_run_root(struct flo__frame *root, flo_context *ctx,
 	struct flo__run *run = root->run;
 
 	body_run(root, 0, "", ctx, 0, false, NULL, ret);
+	/* What was stopped may be in a block whose failures are allowed, and
+	 * which had failed before: the run was stopped all the same. */
+	if (ret->state == FLO__STATE_SUCCEEDED &&
+	    atomic_load_explicit(&run->cut, memory_order_relaxed))
+		ret->state = FLO__STATE_CANCELLED;
 	judge_end(run, "", run->base, ctx, run->timeout_ns, ret);
 	block_end(root, 0, "", false, ret);
 }

@@ -460,6 +460,34 @@ static void cancel_stops_steps_and_runs_finally(void **state)
 	assert_true(fake_has(&fake, FLO__EVENT_RUN_CANCELLING, NULL));
 }
 
+static void cancel_after_failure(struct flo__run *r)
+{
+	while (!fake_has(&fake, FLO__EVENT_STEP_FINISHED, "g.a") ||
+	       fake_executions(&fake, "g.b") == 0)
+		flo_yield();
+	flo__run_cancel(r, false, "cancelled by a test");
+}
+
+static void a_cancel_within_a_failure_that_is_allowed_counts(void **state)
+{
+	(void)state;
+	result = fake_run(&fake,
+			  "{'name':'p','steps':[{'name':'g','group':["
+			  "{'name':'a','exec':['exit','1']},"
+			  "{'name':'b','exec':['hang']}],"
+			  "'on_error':'continue','allow_failure':true}],"
+			  "'finally':[{'name':'c','exec':['ok'],"
+			  "'when':'run.status == \\\"cancelled\\\"'}],"
+			  "'output':1}",
+			  0, cancel_after_failure);
+	assert_int_equal(result.st, FLO_OK);
+	assert_string_equal(fake_status(&result), "cancelled");
+	assert_string_equal(fake_error(&result, "kind"), "cancelled");
+	assert_string_equal(fake_error(&result, "message"),
+			    "cancelled by a test");
+	assert_int_equal(fake_state(&fake, "finally.c"), FLO__STATE_SUCCEEDED);
+}
+
 static void cancel_kill(struct flo__run *r)
 {
 	while (fake_executions(&fake, "a") == 0)
@@ -545,6 +573,7 @@ int main(void)
 		CASE(finally_sees_how_the_body_ended),
 		CASE(failing_finally_fails_a_run_that_succeeded),
 		CASE(cancel_stops_steps_and_runs_finally),
+		CASE(a_cancel_within_a_failure_that_is_allowed_counts),
 		CASE(kill_runs_no_finally),
 		CASE(store_failure_leaves_the_run_without_an_end),
 		CASE(bad_output_fails_the_step),
