@@ -486,6 +486,23 @@ void flo__run_deadlock(struct flo__run *run, const char *why)
 	flo__run_cancel(run, false, "deadlock");
 }
 
+void flo__run_starved(struct flo__run *run)
+{
+	static const char why[] =
+		"out of memory: there is none for a coroutine's stack";
+	flo_error err = FLO_ERROR_INIT;
+	bool began;
+
+	lock(run);
+	began = run->shared.began;
+	unlock(run);
+	flo_error_set(&err, FLO_NOMEM, "%s", why);
+	if (began)
+		flo__run_broken(run, &err);
+	else
+		flo__run_interrupt(run, false, why);
+}
+
 /* ---- beginning ---- */
 
 static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
