@@ -176,7 +176,9 @@ struct flo__run_summary {
  * Derive the state of every leaf and block instance of a run from its events
  * (given with flo__run_preset()), by the very rules that run it, with nothing
  * started. Called in a coroutine. @ended: whether the run has ended.
- * The order of the steps is not that of the pipeline.
+ * The order of the steps is not that of the pipeline. FLO_NOMEM, if anything
+ * lacked memory meanwhile, here or in another thread; what was told is not to be
+ * relied on then.
  */
 flo_status flo__run_inspect(struct flo__run *run, bool ended,
 			    void (*fn)(void *arg,
