@@ -258,6 +258,11 @@ static void step_sleep(struct minder *m, struct step *step)
 
 	if (n == 0)
 		step_timers(m, step);
+	if (n < 0 && errno != EINTR) {
+		/* Deaf to the engine: end it all. */
+		m->orphan = true;
+		step_kill(m, step);
+	}
 	if (n <= 0)
 		return;
 	if (fds[0].revents != 0 && !minder_inbox_fill(&m->inbox, MSG_DONTWAIT))
