@@ -5,6 +5,7 @@
 #include "api/api_p.h"
 
 #include "base/alloc.h"
+#include "engine/sched/sched_p.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,22 +74,32 @@ static void bury(void *arg)
 	flo__api_run_done(run, st == FLO_OK ? closed : st, &err, result);
 }
 
+/* The first time. Returns whether it heard of it. */
+static bool end(flo_run *run, const char *why)
+{
+	run->why = flo__strdup(why);
+	if (run->why == NULL)
+		return false;
+	if (flo__runtime_starves(run->engine->runtime))
+		flo__run_starved(run->run);
+	else
+		flo__run_deadlock(run->run, run->why);
+	return true;
+}
+
 /* By the engine's lock. */
 static void tell(flo_run *run, const char *why)
 {
 	if (run->why == NULL) {
-		run->why = flo__strdup(why);
-		if (run->why != NULL) {
-			flo__run_deadlock(run->run, run->why);
+		if (end(run, why))
 			return;
-		}
 	} else if (!run->buried) {
 		run->buried = true;
 		run->engine->stuck = true;
 		if (flo_go_with(run->engine->runtime, bury, run, 256 * 1024,
 				"undertaker") == FLO_OK)
 			return;
-	} else {
+	} else if (!flo__runtime_starves(run->engine->runtime)) {
 		return;
 	}
 	/* Without memory even for this nobody could be told. */

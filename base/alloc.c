@@ -12,6 +12,8 @@ static atomic_long calls;
 static atomic_long fail_first = LONG_MAX;
 static atomic_long fail_last = LONG_MAX;
 static atomic_long live;
+/* atomic, relaxed: who compares two looks has made the calls in between */
+static atomic_long failures;
 
 static int must_fail(void)
 {
@@ -53,30 +55,45 @@ static void *count(void *mem, int by)
 	return mem;
 }
 
+/* What a call is about to return: is it a failure? */
+static void *told(void *mem)
+{
+	if (mem == NULL)
+		atomic_fetch_add_explicit(&failures, 1, memory_order_relaxed);
+	return mem;
+}
+
 void *flo__malloc(size_t size)
 {
-	return must_fail() ? NULL : count(malloc(size != 0 ? size : 1), 1);
+	if (must_fail())
+		return told(NULL);
+	return told(count(malloc(size != 0 ? size : 1), 1));
 }
 
 void *flo__calloc(size_t n, size_t size)
 {
 	if (must_fail() || (size != 0 && n > SIZE_MAX / size))
-		return NULL;
-	return count(calloc(n != 0 ? n : 1, size != 0 ? size : 1), 1);
+		return told(NULL);
+	return told(count(calloc(n != 0 ? n : 1, size != 0 ? size : 1), 1));
 }
 
 void *flo__realloc(void *mem, size_t size)
 {
 	void *grown = must_fail() ? NULL : realloc(mem, size != 0 ? size : 1);
 
-	return mem != NULL ? grown : count(grown, 1);
+	return told(mem != NULL ? grown : count(grown, 1));
 }
 
 void *flo__reallocarray(void *mem, size_t count, size_t size)
 {
 	if (size != 0 && count > SIZE_MAX / size)
-		return NULL;
+		return told(NULL);
 	return flo__realloc(mem, count * size);
+}
+
+long flo__alloc_failures(void)
+{
+	return atomic_load_explicit(&failures, memory_order_relaxed);
 }
 
 void flo__free(void *mem)

@@ -30,6 +30,13 @@ char *flo__strdup(const char *text) __attribute__((malloc));
 char *flo__strndup(const char *text, size_t len) __attribute__((malloc));
 
 /*
+ * How many calls have failed in this process so far. What looks at it before
+ * and after some work knows whether the work lacked memory, wherever in it,
+ * even where that showed only as another result.
+ */
+long flo__alloc_failures(void);
+
+/*
  * Fail the allocation @nth calls from now (1 is the next), and with @forever
  * every later one too; 0 switches failing off. For tests.
  */

@@ -22,7 +22,8 @@
  *
  * It sleeps in two places only: in recvmsg() while it has no step, and in
  * ppoll() with SIGCHLD let in while it has one, so no wake-up is lost and no
- * time is spent polling.
+ * time is spent polling. (And for 10 ms where the kernel has no memory to send
+ * a reply.)
  */
 #include "base/prompt.h"
 #include "engine/proc/minder_cgroup.h"
@@ -46,11 +47,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NEVER	     INT64_MAX
-#define NS_PER_S     INT64_C(1000000000)
-#define SWEEP_MIN_NS INT64_C(1000000)
-#define SWEEP_MAX_NS INT64_C(250000000)
-#define GRACE_MAX_NS (UINT64_C(1) << 60)
+#define NEVER	      INT64_MAX
+#define NS_PER_S      INT64_C(1000000000)
+#define SWEEP_MIN_NS  INT64_C(1000000)
+#define SWEEP_MAX_NS  INT64_C(250000000)
+#define GRACE_MAX_NS  (UINT64_C(1) << 60)
+#define SEND_TRIES    100
+#define SEND_PAUSE_NS 10000000
 
 struct step {
 	pid_t pid;
@@ -81,10 +84,37 @@ static int64_t now_ns(void)
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
+/* May what failed with @errnum go well a little later? */
+static bool passes(int errnum)
+{
+	return errnum == EINTR || errnum == ENOBUFS || errnum == ENOMEM ||
+	       errnum == EAGAIN;
+}
+
+/*
+ * The engine waits for each reply, so none may be dropped. One that cannot be
+ * sent for long ends the talk instead: then the engine sees the end of file,
+ * and so do we, and end everything as if it had died.
+ */
 static void reply_send(const struct flo__minder_reply *reply)
 {
-	/* If nobody listens any more, end of file will say so too. */
-	(void)!send(FLO__MINDER_SOCKET, reply, sizeof(*reply), MSG_NOSIGNAL);
+	const struct timespec pause = {.tv_nsec = SEND_PAUSE_NS};
+	const char *at = (const void *)reply;
+	size_t left = sizeof(*reply);
+
+	for (int tries = 0; left > 0; tries++) {
+		ssize_t n = send(FLO__MINDER_SOCKET, at, left, MSG_NOSIGNAL);
+
+		if (n > 0) {
+			at += n;
+			left -= (size_t)n;
+		} else if (tries < SEND_TRIES && passes(errno)) {
+			nanosleep(&pause, NULL);
+		} else {
+			shutdown(FLO__MINDER_SOCKET, SHUT_RDWR);
+			return;
+		}
+	}
 }
 
 static void step_tell(struct step *step, enum flo__minder_event event)
@@ -229,6 +259,11 @@ static void step_sleep(struct minder *m, struct step *step)
 
 	if (n == 0)
 		step_timers(m, step);
+	if (n < 0 && errno != EINTR) {
+		/* Deaf to the engine: end it all. */
+		m->orphan = true;
+		step_kill(m, step);
+	}
 	if (n <= 0)
 		return;
 	if (fds[0].revents != 0 && !minder_inbox_fill(&m->inbox, MSG_DONTWAIT))

@@ -136,7 +136,9 @@ static void store_failed(struct flo__run *run, flo_status st)
 		return;
 	flo_error_set(&cause, FLO_CANCELED, "the store failed");
 	flo_context_cancel(run->base, &cause);
-	run->deps.executor->ops->kill_all(run->deps.executor);
+	/* In an inspection the executor is at work for others. */
+	if (!run->frozen)
+		run->deps.executor->ops->kill_all(run->deps.executor);
 }
 
 struct waiter {
@@ -351,6 +353,11 @@ flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
 	if (atomic_load_explicit(&run->work_made, memory_order_relaxed))
 		return flo__strbuf_status(sb);
 	flo__strbuf_addf(&parent, "%s/work", run->deps.files);
+	if (flo__strbuf_status(sb) != FLO_OK ||
+	    flo__strbuf_status(&parent) != FLO_OK) {
+		flo__strbuf_fini(&parent);
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	}
 	flo_blocking_begin();
 	errnum = make_dir(parent.data);
 	if (errnum == 0)
@@ -484,6 +491,23 @@ void flo__run_deadlock(struct flo__run *run, const char *why)
 	run->shared.deadlock = why;
 	unlock(run);
 	flo__run_cancel(run, false, "deadlock");
+}
+
+void flo__run_starved(struct flo__run *run)
+{
+	static const char why[] =
+		"out of memory: there is none for a coroutine's stack";
+	flo_error err = FLO_ERROR_INIT;
+	bool began;
+
+	lock(run);
+	began = run->shared.began;
+	unlock(run);
+	flo_error_set(&err, FLO_NOMEM, "%s", why);
+	if (began)
+		flo__run_broken(run, &err);
+	else
+		flo__run_interrupt(run, false, why);
 }
 
 /* ---- beginning ---- */
@@ -896,6 +920,7 @@ flo_status flo__run_inspect(struct flo__run *run, bool ended,
 	struct flo__frame root;
 	struct flo__result result = FLO__RESULT_INIT;
 	flo_error cause = FLO_ERROR_INIT;
+	long failures = flo__alloc_failures();
 	flo_status st;
 
 	run->frozen = true;
@@ -924,5 +949,7 @@ flo_status flo__run_inspect(struct flo__run *run, bool ended,
 					     memory_order_relaxed);
 	flo__result_fini(&result);
 	free_root(&root);
-	return st;
+	/* Where a walk has no memory it says that a step failed. Here that is
+	 * not what happened, and nobody may act on it. */
+	return flo__alloc_failures() != failures ? FLO_NOMEM : st;
 }

@@ -110,6 +110,12 @@ flo_status flo__run_reuse(struct flo__run *run, struct flo__run *old,
 void flo__run_deadlock(struct flo__run *run, const char *why);
 
 /*
+ * Everything stands still since there is no memory for the stacks of
+ * coroutines: leave the run as it is, to be resumed. Threads as above.
+ */
+void flo__run_starved(struct flo__run *run);
+
+/*
  * It stands still all the same: record that what is open has failed, and the
  * run. As a coroutine; none of the run's own will ever run again, and it is not
  * to be freed. Returns as flo__run_main() does.
@@ -170,7 +176,9 @@ struct flo__run_summary {
  * Derive the state of every leaf and block instance of a run from its events
  * (given with flo__run_preset()), by the very rules that run it, with nothing
  * started. Called in a coroutine. @ended: whether the run has ended.
- * The order of the steps is not that of the pipeline.
+ * The order of the steps is not that of the pipeline. FLO_NOMEM, if anything
+ * lacked memory meanwhile, here or in another thread; what was told is not to be
+ * relied on then.
  */
 flo_status flo__run_inspect(struct flo__run *run, bool ended,
 			    void (*fn)(void *arg,

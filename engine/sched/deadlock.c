@@ -205,6 +205,8 @@ void flo__deadlock_tell(flo_runtime *rt)
 		flo__g_each(rt, come_after, NULL);
 	}
 	flo__tlock_give(&rt->lock);
-	if (due)
+	if (due) {
 		rt->on_deadlock(rt, text.bytes, rt->on_deadlock_arg);
+		flo__starve_relieve(rt);
+	}
 }

@@ -264,10 +264,13 @@ static bool bind(struct flo__m *m, struct flo__g *g)
 {
 	struct flo__stack *stack = flo__stack_get(m->p, g->stack_class);
 
+	if (stack == NULL &&
+	    atomic_load_explicit(&m->rt->relieving, memory_order_relaxed))
+		stack = flo__stack_reserve(m->rt->stacks);
 	if (stack == NULL)
 		return false;
 	if (starving(m))
-		flo__starve_feed(m->rt); /* there may be more */
+		flo__starve_sated(m->rt, g);
 	start_on(g, stack);
 	return true;
 }

@@ -92,7 +92,8 @@ enum flo__g_state {
 enum flo__g_marks {
 	FLO__G_NAMED = 1,
 	FLO__G_TRACED = 2,
-	FLO__G_LIVES = 4, /* flo__g_life() was called */
+	FLO__G_LIVES = 4,   /* flo__g_life() was called */
+	FLO__G_STARVES = 8, /* it waits for its stack (starve.c) */
 };
 
 struct flo__g {
@@ -293,8 +294,12 @@ struct flo_runtime {
 	uint32_t probes;	   /* by lock: in vain, since one got on */
 	uint64_t probed_ns;	   /* monitor only: when it last did */
 	/* atomic, written under lock; seq_cst store in starve, partner: the
-	 * monitor's look before it sleeps; else relaxed */
+	 * monitor's look before it sleeps; else relaxed. Those in `starved`,
+	 * and those that are on another try. */
 	_Atomic uint32_t nstarved;
+	/* atomic, written under lock, relaxed: a try comes by a queue after
+	 * it. The starving may have the reserved stack. */
+	atomic_bool relieving;
 	uint32_t nblocked; /* by lock: blocking regions without a P */
 	uint64_t spawned;  /* by lock: G's not started on a P */
 	uint32_t waiting; /* by lock: flo_runtime_free() waits for the last G */
@@ -454,6 +459,7 @@ struct flo__stack {
 	uint32_t index;
 	uint8_t class;
 	uint8_t guard;
+	bool reserved; /* constant once the pool is made */
 	unsigned valgrind_id;
 };
 
@@ -461,6 +467,8 @@ flo_status flo__stack_pool_new(struct flo__stack_pool **ret_pool);
 void flo__stack_pool_free(struct flo__stack_pool *pool);
 struct flo__stack *flo__stack_get(struct flo__p *p, unsigned class);
 struct flo__stack *flo__stack_warm(struct flo__p *p, unsigned class);
+/* The reserved one, which fits any class; NULL while it is lent. */
+struct flo__stack *flo__stack_reserve(struct flo__stack_pool *pool);
 bool flo__stack_give_up(struct flo__p *p); /* its cache, to the pool */
 void flo__stack_put(struct flo__p *p, struct flo__stack *stack);
 void *flo__stack_top(const struct flo__stack *stack);
@@ -474,6 +482,9 @@ void flo__starve(flo_runtime *rt, struct flo__g *g);
 void flo__starve_feed(flo_runtime *rt);
 void flo__starve_probe(flo_runtime *rt); /* the monitor */
 bool flo__starve_hopes(const flo_runtime *rt);
+void flo__starve_sated(flo_runtime *rt, struct flo__g *g); /* it has a stack */
+/* Nobody will be helped otherwise: lend the reserved stack. */
+void flo__starve_relieve(flo_runtime *rt);
 
 /* timer.c */
 bool flo__timers_run(struct flo__p *p, uint64_t now_ns);

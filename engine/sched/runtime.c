@@ -117,6 +117,11 @@ void flo__runtime_release(flo_runtime *rt)
 	atomic_fetch_sub(&rt->foreign, 1);
 }
 
+bool flo__runtime_starves(const flo_runtime *rt)
+{
+	return atomic_load_explicit(&rt->nstarved, memory_order_relaxed) > 0;
+}
+
 static uint32_t count_cores(void)
 {
 	cpu_set_t set;

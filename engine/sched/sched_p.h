@@ -185,6 +185,9 @@ static inline void flo__sched_point(void)
 void flo__runtime_hold(flo_runtime *rt);
 void flo__runtime_release(flo_runtime *rt);
 
+/* Do coroutines of @rt wait for memory for their stacks? From any thread. */
+bool flo__runtime_starves(const flo_runtime *rt);
+
 /*
  * A root context of @rt was made (1), or freed (-1): flo_runtime_free() checks
  * that all were.

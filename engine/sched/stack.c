@@ -15,6 +15,9 @@
  * The pool keeps some warm and gives the pages of the rest back; address space
  * stays until the runtime ends. The tops are coloured: at 64 KiB distance all
  * would fall into the same cache sets, which costs a third of a switch.
+ *
+ * One stack is set aside when the pool is made. It is lent to those that starve
+ * when nothing else is left (starve.c), so that they can at least end.
  */
 #include "engine/sched/gmp_p.h"
 
@@ -93,7 +96,8 @@ struct flo__stack_pool {
 	struct slab *slabs;			     /* by lock */
 	struct slab *carving[FLO__STACK_CLASSES];    /* by lock */
 	struct flo__stack *free[FLO__STACK_CLASSES]; /* by lock */
-	uint32_t free_len[FLO__STACK_CLASSES];	     /* by lock */
+	struct flo__stack *reserve; /* by lock; NULL while it is lent */
+	uint32_t free_len[FLO__STACK_CLASSES]; /* by lock */
 };
 
 bool flo__stack_class(size_t size, unsigned *ret_class)
@@ -105,18 +109,6 @@ bool flo__stack_class(size_t size, unsigned *ret_class)
 		}
 	}
 	return false;
-}
-
-flo_status flo__stack_pool_new(struct flo__stack_pool **ret_pool)
-{
-	struct flo__stack_pool *pool = flo__calloc(1, sizeof(*pool));
-
-	if (pool == NULL)
-		return FLO_NOMEM;
-	pool->guard = GUARD_INSTALLED;
-	pool->page = (size_t)sysconf(_SC_PAGESIZE);
-	*ret_pool = pool;
-	return FLO_OK;
 }
 
 void flo__stack_pool_free(struct flo__stack_pool *pool)
@@ -206,6 +198,24 @@ static struct flo__stack *carve(struct flo__stack_pool *pool, unsigned class)
 	return stack;
 }
 
+flo_status flo__stack_pool_new(struct flo__stack_pool **ret_pool)
+{
+	struct flo__stack_pool *pool = flo__calloc(1, sizeof(*pool));
+
+	if (pool == NULL)
+		return FLO_NOMEM;
+	pool->guard = GUARD_INSTALLED;
+	pool->page = (size_t)sysconf(_SC_PAGESIZE);
+	pool->reserve = carve(pool, FLO__STACK_LARGE);
+	if (pool->reserve == NULL) {
+		flo__stack_pool_free(pool);
+		return FLO_NOMEM;
+	}
+	pool->reserve->reserved = true;
+	*ret_pool = pool;
+	return FLO_OK;
+}
+
 /* Move up to half a cache of free stacks from the pool to @p. */
 static void refill(struct flo__stack_pool *pool, struct flo__p *p,
 		   unsigned class)
@@ -228,6 +238,16 @@ static void refill(struct flo__stack_pool *pool, struct flo__p *p,
 	flo__tlock_give(&pool->lock);
 }
 
+/* @stack is about to have a new owner. */
+static void freshen(struct flo__stack *stack)
+{
+#ifdef FLO__ASAN
+	ASAN_UNPOISON_MEMORY_REGION(stack->base, stack->size);
+#endif
+	if (stack->guard == GUARD_CANARY)
+		canary_write(stack);
+}
+
 /* A stack from the cache of @p; NULL if that is empty. Takes no lock. */
 struct flo__stack *flo__stack_warm(struct flo__p *p, unsigned class)
 {
@@ -237,11 +257,20 @@ struct flo__stack *flo__stack_warm(struct flo__p *p, unsigned class)
 		return NULL;
 	p->stacks[class] = stack->next;
 	p->stacks_len[class]--;
-#ifdef FLO__ASAN
-	ASAN_UNPOISON_MEMORY_REGION(stack->base, stack->size);
-#endif
-	if (stack->guard == GUARD_CANARY)
-		canary_write(stack);
+	freshen(stack);
+	return stack;
+}
+
+struct flo__stack *flo__stack_reserve(struct flo__stack_pool *pool)
+{
+	struct flo__stack *stack;
+
+	flo__tlock_take(&pool->lock);
+	stack = pool->reserve;
+	pool->reserve = NULL;
+	flo__tlock_give(&pool->lock);
+	if (stack != NULL)
+		freshen(stack);
 	return stack;
 }
 
@@ -288,6 +317,14 @@ bool flo__stack_give_up(struct flo__p *p)
 	return any;
 }
 
+static void give_back(struct flo__stack_pool *pool, struct flo__stack *stack)
+{
+	flo__tlock_take(&pool->lock);
+	INSIST(pool->reserve == NULL);
+	pool->reserve = stack;
+	flo__tlock_give(&pool->lock);
+}
+
 /*
  * Into the cache: the warmest goes first. Not in strict builds, where the next
  * owner of a stack is ordered after the last one, which would hide races
@@ -315,6 +352,10 @@ void flo__stack_put(struct flo__p *p, struct flo__stack *stack)
 	/* Nobody may look there until another coroutine gets it. */
 	ASAN_POISON_MEMORY_REGION(stack->base, stack->size);
 #endif
+	if (stack->reserved) {
+		give_back(p->rt->stacks, stack);
+		return;
+	}
 	keep(p, stack);
 	p->stacks_len[class]++;
 	if (p->stacks_len[class] >= FLO__CACHE_MAX)

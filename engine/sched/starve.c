@@ -9,6 +9,17 @@
  * Nobody knows whether memory will come, so a runtime in which all else waits
  * is not at once called deadlocked. But after PROBES_MAX probes in vain the
  * starving no longer count as something that can still happen.
+ *
+ * Note: the last stack
+ *
+ * Whom a deadlock is told of may cancel what waits; but what starves would not
+ * hear of it, and who waits for it neither. So from then on it is lent a stack
+ * that was set aside when the runtime was made, one after the other, until
+ * nobody starves. If one waits on it for another that starves, all stands still
+ * again, and that is told again, after as many probes.
+ *
+ * Refused: a stack for each coroutine when it is started, so that flo_go() can
+ * say FLO_NOMEM. A million that are queued would be a million stacks.
  */
 #include "engine/sched/gmp_p.h"
 
@@ -26,8 +37,6 @@ static void feed(flo_runtime *rt, bool probe)
 	flo__tlock_take(&rt->lock);
 	rt->probes = probe ? rt->probes + 1 : 0;
 	g = flo__glist_pop(&rt->starved);
-	atomic_store_explicit(&rt->nstarved, rt->starved.len,
-			      memory_order_relaxed);
 	flo__tlock_give(&rt->lock);
 	if (g == NULL)
 		return;
@@ -66,6 +75,40 @@ static bool is_ours(const struct flo__p *p)
 	return status == FLO__P_IDLE || status == FLO__P_ABSENT;
 }
 
+/* Count @g, unless it comes back from a try. The lock is held. */
+static void enter(flo_runtime *rt, struct flo__g *g)
+{
+	if (g->marks & FLO__G_STARVES)
+		return;
+	__atomic_store_n(&g->marks, g->marks | FLO__G_STARVES,
+			 __ATOMIC_RELAXED);
+	if (atomic_fetch_add(&rt->nstarved, 1) == 0)
+		rt->probes = 0;
+}
+
+/* @g, which the caller owns, has a stack. */
+void flo__starve_sated(flo_runtime *rt, struct flo__g *g)
+{
+	if (g->marks & FLO__G_STARVES) {
+		__atomic_store_n(&g->marks, g->marks & ~FLO__G_STARVES,
+				 __ATOMIC_RELAXED);
+		flo__tlock_take(&rt->lock);
+		if (atomic_fetch_sub(&rt->nstarved, 1) == 1)
+			atomic_store_explicit(&rt->relieving, false,
+					      memory_order_relaxed);
+		flo__tlock_give(&rt->lock);
+	}
+	feed(rt, false); /* there may be more */
+}
+
+void flo__starve_relieve(flo_runtime *rt)
+{
+	if (atomic_load_explicit(&rt->nstarved, memory_order_relaxed) == 0)
+		return;
+	atomic_store_explicit(&rt->relieving, true, memory_order_relaxed);
+	feed(rt, false);
+}
+
 /* @g, which the caller owns, cannot run for want of a stack. */
 void flo__starve(flo_runtime *rt, struct flo__g *g)
 {
@@ -75,10 +118,8 @@ void flo__starve(flo_runtime *rt, struct flo__g *g)
 	__atomic_store_n(&g->why, "memory for a stack", __ATOMIC_RELAXED);
 	atomic_store_explicit(&g->state, FLO__G_PARKED, memory_order_release);
 	flo__tlock_take(&rt->lock);
-	if (rt->starved.len == 0)
-		rt->probes = 0;
+	enter(rt, g);
 	flo__glist_push(&rt->starved, g);
-	atomic_store(&rt->nstarved, rt->starved.len);
 	for (uint32_t i = 0; i < rt->np; i++)
 		if (is_ours(&rt->ps[i]))
 			found = flo__stack_give_up(&rt->ps[i]) || found;

@@ -290,6 +290,12 @@ bool flo__stack_give_up(struct flo__p *p)
 	return false;
 }
 
+struct flo__stack *flo__stack_reserve(struct flo__stack_pool *pool)
+{
+	(void)pool;
+	return NULL;
+}
+
 size_t flo__stack_guard(const struct flo__stack *stack)
 {
 	(void)stack;

@@ -435,6 +435,24 @@ static void on_lost(struct rules *r, const struct flo__event *e)
 	leaf->lost++;
 }
 
+/* Before its start a rerun says what it takes over. */
+static void on_reused(struct rules *r, const struct flo__event *e)
+{
+	struct rules_leaf *leaf = leaf_of(r, e->path);
+
+	CHECK(e->seq == r->nreused + 2 && leaf->end == FLO__STATE_NONE);
+	CHECK(e->status == FLO__STATE_SUCCEEDED ||
+	      e->status == FLO__STATE_SKIPPED ||
+	      e->status == FLO__STATE_FAILED ||
+	      e->status == FLO__STATE_CANCELLED);
+	leaf->reused = true;
+	leaf->attempts = e->attempt;
+	leaf->end = e->status;
+	leaf->end_seq = e->seq;
+	leaf->ended_us = e->ts_us;
+	r->nreused++;
+}
+
 /* After run.resumed come the attempts that were lost, all of them. */
 static void check_all_lost(struct rules *r)
 {
@@ -557,6 +575,9 @@ static void take_event(struct rules *r, const struct flo__event *e)
 	case FLO__EVENT_STEP_SKIPPED:
 		on_skipped(r, e);
 		break;
+	case FLO__EVENT_STEP_REUSED:
+		on_reused(r, e);
+		break;
 	case FLO__EVENT_STEP_LOST:
 		on_lost(r, e);
 		break;
@@ -572,7 +593,7 @@ static void take_event(struct rules *r, const struct flo__event *e)
 	default:
 		CHECK(e->kind == FLO__EVENT_RUN_QUEUED ||
 		      e->kind == FLO__EVENT_RUN_STARTED);
-		CHECK(e->seq <= 2);
+		CHECK(e->seq <= r->nreused + 2);
 	}
 }
 
@@ -599,4 +620,53 @@ enum flo__state rules_end(const struct rules *rules, const char *path)
 	struct rules_leaf *leaf = find_leaf((struct rules *)rules, path);
 
 	return leaf != NULL ? leaf->end : FLO__STATE_NONE;
+}
+
+/* ---- what comes before what ---- */
+
+/* Whether member @to of a group needs member @from, directly or not. */
+static bool needs(const struct pipe *pipe, const struct pipe_node *group,
+		  unsigned to, unsigned from)
+{
+	uint32_t direct = pipe->nodes[group->children[to]].needs;
+
+	for (unsigned i = 0; i < to; i++)
+		if ((direct >> i & 1) &&
+		    (i == from || needs(pipe, group, i, from)))
+			return true;
+	return false;
+}
+
+bool rules_before(const struct pipe *pipe, const char *earlier,
+		  const char *path)
+{
+	const struct pipe_node *block;
+	struct place a, b;
+	unsigned from, to;
+	int i = 0;
+
+	locate(pipe, earlier, &a);
+	locate(pipe, path, &b);
+	while (i < a.depth && i < b.depth &&
+	       strcmp(a.paths[i], b.paths[i]) == 0)
+		i++;
+	if (i == a.depth || i == b.depth)
+		return false; /* one is in the other */
+	block = &pipe->nodes[a.nodes[i - 1]];
+	if (b.finally[i])
+		return !a.finally[i];
+	if (a.finally[i] || block->kind == PIPE_EACH)
+		return false;
+	from = position_of(block, a.nodes[i]);
+	to = position_of(block, b.nodes[i]);
+	return block->kind == PIPE_SEQUENCE ? from < to
+					    : needs(pipe, block, to, from);
+}
+
+bool rules_is_last(const struct pipe *pipe, const char *path)
+{
+	struct place place;
+
+	locate(pipe, path, &place);
+	return place.depth > 1 && place.finally[1];
 }

@@ -17,6 +17,7 @@ struct rules_leaf {
 	uint32_t attempts, lost, retried;
 	bool running;	     /* an attempt is open */
 	bool active;	     /* or it is in back-off */
+	bool reused;	     /* a rerun took it over: it never began */
 	enum flo__state end; /* NONE: it has not ended */
 	uint64_t end_seq;
 	int64_t ended_us;
@@ -27,7 +28,7 @@ struct rules_leaf {
 struct rules {
 	const struct pipe *pipe;
 	struct rules_leaf leaves[RULES_LEAVES_MAX];
-	size_t nleaves;
+	size_t nleaves, nreused;
 	uint64_t seq;
 	bool cancelling, resumed, finished;
 	bool replaying; /* after run.resumed, before its lost attempts */
@@ -39,5 +40,16 @@ void rules_check(struct rules *rules, const struct pipe *pipe,
 
 /* How @path ended; NONE if it never did. */
 enum flo__state rules_end(const struct rules *rules, const char *path);
+
+/*
+ * Whether @earlier comes before @path in the plan, so that @path waits for it:
+ * in a sequence, by `needs`, or since @path is a `finally` around it. What either
+ * names may be a leaf or a block.
+ */
+bool rules_before(const struct pipe *pipe, const char *earlier,
+		  const char *path);
+
+/* Whether @path is the `finally` of the run. */
+bool rules_is_last(const struct pipe *pipe, const char *path);
 
 #endif

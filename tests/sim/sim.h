@@ -31,8 +31,8 @@ struct scenario {
 extern const struct scenario chan_scenario, select_scenario, mutex_scenario,
 	cond_scenario, sem_scenario, fifo_scenario, group_scenario,
 	tree_scenario, timeout_scenario, cancel_scenario, run_scenario,
-	resume_scenario, rwmutex_scenario, once_scenario, pool_scenario,
-	planted_scenario;
+	resume_scenario, rerun_scenario, rwmutex_scenario, once_scenario,
+	pool_scenario, planted_scenario;
 
 /* One of @n, by the seed. */
 uint32_t draw(uint32_t n);

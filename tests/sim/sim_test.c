@@ -33,10 +33,11 @@
 #define HANG_S	    60 /* one seed takes a millisecond or so */
 
 static const struct scenario *const scenarios[] = {
-	&chan_scenario,	   &select_scenario, &mutex_scenario, &cond_scenario,
-	&sem_scenario,	   &fifo_scenario,   &group_scenario, &tree_scenario,
-	&timeout_scenario, &cancel_scenario, &run_scenario,   &resume_scenario,
-	&rwmutex_scenario, &once_scenario,   &pool_scenario,  &planted_scenario,
+	&chan_scenario,	   &select_scenario,  &mutex_scenario, &cond_scenario,
+	&sem_scenario,	   &fifo_scenario,    &group_scenario, &tree_scenario,
+	&timeout_scenario, &cancel_scenario,  &run_scenario,   &resume_scenario,
+	&rerun_scenario,   &rwmutex_scenario, &once_scenario,  &pool_scenario,
+	&planted_scenario,
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 

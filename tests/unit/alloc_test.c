@@ -65,6 +65,26 @@ static void overflowing_products_fail(void **state)
 	assert_null(flo__reallocarray(NULL, half, 3));
 }
 
+static void failures_are_counted(void **state)
+{
+	long before = flo__alloc_failures();
+	volatile size_t half = SIZE_MAX / 2;
+	void *a;
+
+	(void)state;
+	flo__alloc_fail_at(2, 1);
+	a = flo__malloc(1);
+	assert_int_equal(flo__alloc_failures(), before);
+	assert_null(flo__malloc(1));
+	assert_null(flo__calloc(1, 1));
+	assert_null(flo__realloc(NULL, 1));
+	flo__alloc_fail_at(0, 0);
+	assert_null(flo__calloc(half, 3));
+	assert_null(flo__reallocarray(NULL, half, 3));
+	assert_int_equal(flo__alloc_failures(), before + 5);
+	flo__free(a);
+}
+
 static void nothing_is_something(void **state)
 {
 	void *a = flo__malloc(0);
@@ -91,6 +111,7 @@ int main(void)
 		cmocka_unit_test(from_the_nth_on_all_fail_if_asked),
 		cmocka_unit_test(a_failed_realloc_keeps_the_memory),
 		cmocka_unit_test(overflowing_products_fail),
+		cmocka_unit_test(failures_are_counted),
 		cmocka_unit_test(nothing_is_something),
 	};
 

@@ -10,6 +10,9 @@
 #include <flo/runtime.h>
 #include <flo/sync.h>
 
+#include "engine/sched/sys_p.h"
+
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +113,33 @@ static int run(const char *text)
 	return 0;
 }
 
+/* With memory again. Returns 0 if it succeeded. */
+static int resume(void)
+{
+	struct flo_engine_options options = {
+		.store = store,
+		.durability = FLO_DURABILITY_NONE,
+		.minder = FLO__TEST_MINDER,
+	};
+	flo_engine *engine = NULL;
+	flo_value *result = NULL;
+	flo_run *handle = NULL;
+	int failed;
+
+	if (flo_engine_open(&options, NULL, &engine) != FLO_OK ||
+	    flo_run_resume(engine, "stuck", NULL, NULL, &handle) != FLO_OK ||
+	    flo_run_wait(handle, NULL, &result) != FLO_OK)
+		return 2;
+	failed =
+		strcmp(flo_value_get_string(flo_value_map_get(result, "status"),
+					    NULL),
+		       "succeeded") != 0;
+	flo_value_unref(result);
+	flo_run_free(handle);
+	flo_engine_close(engine);
+	return failed;
+}
+
 /* What the store says of it afterwards. */
 static flo_value *run_and_show(const char *text)
 {
@@ -202,6 +232,81 @@ static void a_wait_that_a_cancel_ends_is_cancelled(void **state)
 	flo_value_unref(shown);
 }
 
+/* ---- no memory for stacks ---- */
+
+static void *(*real_map)(size_t size);
+static atomic_int maps; /* relaxed: only counts */
+
+static void *map_once(size_t size)
+{
+	return atomic_fetch_add_explicit(&maps, 1, memory_order_relaxed) == 0
+		       ? real_map(size)
+		       : NULL;
+}
+
+/* Blocks in blocks: each of them waits for what has no stack. */
+static char *many_blocks(void)
+{
+	static char text[4096] = "{\"name\":\"p\",\"limit\":90,\"steps\":["
+				 "{\"name\":\"g\",\"group\":[";
+	size_t len = strlen(text);
+
+	for (int i = 0; i < 40; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"%s{\"name\":\"b%d\",\"group\":["
+					"{\"name\":\"x\",\"use\":"
+					"\"core.noop\"}]}",
+					i > 0 ? "," : "", i);
+	snprintf(text + len, sizeof(text) - len, "]}]}");
+	return text;
+}
+
+/* What the engine says on its way out with 2. */
+static void starve(const char *text, char *said, size_t size)
+{
+	char path[96];
+	int status;
+	FILE *file;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/said", dir);
+	pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		if (freopen(path, "w", stderr) == NULL)
+			_exit(9);
+		real_map = flo__sys.map;
+		flo__sys.map = map_once;
+		status = run(text);
+		fflush(stderr);
+		_exit(status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 2);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	said[fread(said, 1, size - 1, file)] = '\0';
+	fclose(file);
+}
+
+static void without_memory_for_stacks_a_run_is_left_to_be_resumed(void **state)
+{
+	flo_store *reader = NULL;
+	flo_value *shown = NULL;
+	char said[4096];
+
+	(void)state;
+	starve(many_blocks(), said, sizeof(said));
+	assert_non_null(strstr(said, "out of memory"));
+	assert_int_equal(flo_store_open(store, NULL, &reader), FLO_OK);
+	assert_int_equal(flo_store_run(reader, "stuck", NULL, &shown), FLO_OK);
+	flo_store_close(reader);
+	assert_string_equal(text_of(shown, "status"), "interrupted");
+	flo_value_unref(shown);
+	assert_int_equal(resume(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +316,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_wait_that_a_cancel_ends_is_cancelled, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(
+			without_memory_for_stacks_a_run_is_left_to_be_resumed,
+			setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

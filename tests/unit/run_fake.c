@@ -9,6 +9,7 @@
 #include <flo/panic.h>
 
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,38 @@ static struct flo__run_journal *the_journal(struct fake *fake)
 	return &journal;
 }
 
+static void make_room(struct fake *fake)
+{
+	if (fake->events_len < fake->events_cap)
+		return;
+	fake->events_cap = fake->events_cap * 2 + 64;
+	fake->events =
+		realloc(fake->events, fake->events_cap * sizeof(*fake->events));
+	INSIST(fake->events != NULL);
+}
+
+static void describe(struct fake_event *e, const struct flo__event *event)
+{
+	e->kind = event->kind;
+	e->status = event->status;
+	snprintf(e->path, sizeof(e->path), "%s",
+		 event->path != NULL ? event->path : "");
+}
+
+void fake_put(struct fake *fake, const char *json)
+{
+	struct fake_event e = {.json = flo__strdup(json), .len = strlen(json)};
+	struct flo__event event;
+	flo_value *doc = NULL;
+
+	INSIST(e.json != NULL &&
+	       flo__event_parse(json, e.len, NULL, &doc, &event) == FLO_OK);
+	describe(&e, &event);
+	flo_value_unref(doc);
+	make_room(fake);
+	fake->events[fake->events_len++] = e;
+}
+
 static flo_status append(struct flo__run_journal *run, struct flo__event *event)
 {
 	struct fake *fake = run->fake;
@@ -42,11 +75,7 @@ static flo_status append(struct flo__run_journal *run, struct flo__event *event)
 		st = FLO_FULL;
 		goto out;
 	}
-	if (fake->events_len == fake->events_cap) {
-		fake->events_cap = fake->events_cap * 2 + 64;
-		fake->events =
-			realloc(fake->events, fake->events_cap * sizeof(*e));
-	}
+	make_room(fake);
 	event->seq = fake->events_len + 1;
 	flo__event_json(event, "r1", "0123456789abcdef0123456789abcdef", &sb);
 	e = &fake->events[fake->events_len];
@@ -60,10 +89,7 @@ static flo_status append(struct flo__run_journal *run, struct flo__event *event)
 	}
 	fake->events_len++;
 	e->json = json;
-	e->kind = event->kind;
-	e->status = event->status;
-	snprintf(e->path, sizeof(e->path), "%s",
-		 event->path != NULL ? event->path : "");
+	describe(e, event);
 out:
 	pthread_mutex_unlock(&fake->lock);
 	return st;
@@ -464,15 +490,31 @@ static void run_hook(void *arg)
 	__atomic_store_n(&job->hooked, true, __ATOMIC_RELEASE);
 }
 
+/* From here to alloc_end() allocations are counted, over all such stretches. */
+static void alloc_begin(struct fake *fake)
+{
+	long nth = fake->alloc_fail - fake->allocs;
+
+	if (fake->alloc_fail != 0 && nth <= 0)
+		nth = fake->alloc_ever ? 1 : LONG_MAX / 2; /* that was it */
+	flo__alloc_fail_at(fake->alloc_fail != 0 ? nth : 0, fake->alloc_ever);
+}
+
+static void alloc_end(struct fake *fake)
+{
+	fake->allocs += flo__alloc_count();
+	flo__alloc_fail_at(0, 0);
+}
+
 static void run_job(void *arg)
 {
 	struct job *job = arg;
 
-	flo__alloc_fail_at(job->fake->alloc_fail, 0);
+	alloc_begin(job->fake);
 	job->result.st = flo__run_main(job->run, &job->fake->journal,
 				       the_journal(job->fake), &job->result.err,
 				       &job->result.result);
-	flo__alloc_fail_at(0, 0);
+	alloc_end(job->fake);
 	while (job->hook != NULL &&
 	       !__atomic_load_n(&job->hooked, __ATOMIC_ACQUIRE))
 		flo_yield();
@@ -495,16 +537,35 @@ static char *with_quotes(const char *text)
 	return copy;
 }
 
-static void take_over(struct fake *fake, struct flo__run *run, size_t keep)
+static flo_status take_events(struct fake *fake, struct flo__run *run,
+			      flo_error *err)
 {
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; st == FLO_OK && i < fake->events_len; i++)
+		st = flo__run_preset(run, fake->events[i].json,
+				     fake->events[i].len, err);
+	return st;
+}
+
+static flo_status take_over(struct fake *fake, struct flo__run *run,
+			    size_t keep, flo_error *err)
+{
+	flo_status st;
+
 	for (size_t i = keep; i < fake->events_len; i++)
 		flo__free(fake->events[i].json);
 	fake->events_len = keep;
-	for (size_t i = 0; i < keep; i++)
-		INSIST(flo__run_preset(run, fake->events[i].json,
-				       fake->events[i].len, NULL) == FLO_OK);
-	if (keep > 0)
-		INSIST(flo__run_preset_done(run, NULL) == FLO_OK);
+	alloc_begin(fake);
+	st = take_events(fake, run, err);
+	if (st == FLO_OK && fake->accept != NULL)
+		st = flo__run_accept(run, fake->accept, fake->accept_as, err);
+	if (st == FLO_OK && keep > 0)
+		st = flo__run_preset_done(run, err);
+	alloc_end(fake);
+	INSIST(st == FLO_OK || (st == FLO_NOMEM && fake->alloc_fail != 0));
+	fake->allocs_before = fake->allocs;
+	return st;
 }
 
 /* A pipeline compiled, and a run of it. */
@@ -557,10 +618,13 @@ struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
 
 	world_init(fake, text, &world);
 	job.run = world.run;
-	take_over(fake, job.run, keep);
-	if (hook != NULL)
-		INSIST(flo_go(fake->rt, run_hook, &job) == FLO_OK);
-	flo_runtime_run(fake->rt, run_job, &job);
+	fake->allocs = 0;
+	job.result.st = take_over(fake, job.run, keep, &job.result.err);
+	if (job.result.st == FLO_OK) {
+		if (hook != NULL)
+			INSIST(flo_go(fake->rt, run_hook, &job) == FLO_OK);
+		flo_runtime_run(fake->rt, run_job, &job);
+	}
 	world_fini(&world);
 	return job.result;
 }
@@ -583,8 +647,11 @@ static void repeat_job(void *arg)
 	struct repeat *repeat = arg;
 	struct job *job = &repeat->job;
 
+	alloc_begin(job->fake);
 	job->result.st =
 		flo__run_reuse(job->run, repeat->old, &job->result.err);
+	alloc_end(job->fake);
+	job->fake->allocs_before = job->fake->allocs;
 	if (job->result.st != FLO_OK)
 		return;
 	forget_events(job->fake);
@@ -599,13 +666,18 @@ struct fake_result fake_rerun(struct fake *fake, const char *text,
 
 	world_init(fake, text, &old);
 	world_init(fake, text, &world);
-	for (size_t i = 0; i < fake->events_len; i++)
-		INSIST(flo__run_preset(old.run, fake->events[i].json,
-				       fake->events[i].len, NULL) == FLO_OK);
-	INSIST(flo__run_rerun(world.run, what, NULL) == FLO_OK);
+	fake->allocs = 0;
+	alloc_begin(fake);
+	repeat.job.result.st =
+		take_events(fake, old.run, &repeat.job.result.err);
+	if (repeat.job.result.st == FLO_OK)
+		repeat.job.result.st =
+			flo__run_rerun(world.run, what, &repeat.job.result.err);
+	alloc_end(fake);
 	repeat.job.run = world.run;
 	repeat.old = old.run;
-	flo_runtime_run(fake->rt, repeat_job, &repeat);
+	if (repeat.job.result.st == FLO_OK)
+		flo_runtime_run(fake->rt, repeat_job, &repeat);
 	world_fini(&world);
 	world_fini(&old);
 	return repeat.job.result;

@@ -59,7 +59,15 @@ struct fake {
 	bool ran_ahead;
 	uint64_t fail_at; /* append() of this sequence number fails; 0: never */
 	const char *const *environ_; /* of the engine; NULL: none */
-	long alloc_fail; /* the allocation that fails while it runs; 0: none */
+	/* The allocation that fails while it runs, and before that, while its
+	 * record is taken over or what it repeats is chosen; 0: none. */
+	long alloc_fail;
+	bool alloc_ever; /* all after it, too */
+	/* How many there were, and of those how many before it ran. */
+	long allocs, allocs_before;
+	/* A person's word about this lost step of a resumed run; or NULL. */
+	const char *accept;
+	enum flo__accept accept_as;
 	char (*executed)[128]; /* paths, in order of execution */
 	size_t executed_len, executed_cap;
 	unsigned running, running_max;
@@ -78,6 +86,8 @@ void fake_init(struct fake *fake);
 void fake_init_with(struct fake *fake,
 		    const struct flo_runtime_options *options);
 void fake_fini(struct fake *fake);
+/* Add an event to the record, as if it had been recorded. */
+void fake_put(struct fake *fake, const char *json);
 /* Forget everything that was recorded and executed. */
 void fake_reset(struct fake *fake);
 
