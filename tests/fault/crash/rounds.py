@@ -298,6 +298,8 @@ class Round:
             course.unminded = True
         elif disaster.what == "cancel":
             self.cancel(engine, disaster, run, course)
+            if self.wait(engine, run) == USAGE:  # that one was first
+                engine = self.start(run, "resume", run)
         else:
             disasters.terminate(engine, disaster)
         return self.wait(engine, run)
