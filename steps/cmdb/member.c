@@ -120,14 +120,30 @@ static flo_status read_name(struct flo__members *members, const char *text,
 	return st;
 }
 
+/* The next token: [*@ret_begin, m->at). */
+static flo_status next_token(struct flo__members *m, flo_error *err,
+			     size_t *ret_begin)
+{
+	if (flo__json_next_token(m->text, m->len, &m->at, ret_begin) &&
+	    (m->text[*ret_begin] != '"' ||
+	     (m->at - *ret_begin >= 2 && m->text[m->at - 1] == '"')))
+		return FLO_OK;
+	return flo_error_set(err, FLO_CORRUPT,
+			     "a stored record is no JSON object: %.60s; "
+			     "restore the database from a backup",
+			     m->text);
+}
+
 /* The tokens of one value, up to the bracket that closes it. */
-static void read_value(struct flo__members *m, struct flo__member *member)
+static flo_status read_value(struct flo__members *m, flo_error *err,
+			     struct flo__member *member)
 {
 	size_t begin, first = 0;
 	int depth = 0;
+	flo_status st;
 
 	do {
-		INSIST(flo__json_next_token(m->text, m->len, &m->at, &begin));
+		TRY(next_token(m, err, &begin));
 		if (first == 0)
 			first = begin;
 		depth += m->text[begin] == '{' || m->text[begin] == '[';
@@ -136,6 +152,8 @@ static void read_value(struct flo__members *m, struct flo__member *member)
 	member->text = m->text + first;
 	member->text_len = m->at - first;
 	member->kind = kind_of(member->text, member->text_len);
+out:
+	return st;
 }
 
 flo_status flo__members_next(struct flo__members *members, flo_error *err,
@@ -147,17 +165,19 @@ flo_status flo__members_next(struct flo__members *members, flo_error *err,
 	flo_status st;
 
 	/* The brace or comma before the key, and the key or the last brace. */
-	INSIST(flo__json_next_token(m->text, m->len, &m->at, &begin));
 	*ret_more = false;
+	TRY(next_token(m, err, &begin));
 	if (m->text[begin] == '}')
 		return FLO_OK;
-	INSIST(flo__json_next_token(m->text, m->len, &m->at, &begin));
+	TRY(next_token(m, err, &begin));
 	if (m->text[begin] == '}')
 		return FLO_OK;
-	TRY(read_name(m, m->text + begin, m->at - begin, err, &member));
-	INSIST(flo__json_next_token(m->text, m->len, &m->at, &colon));
-	INSIST(m->text[colon] == ':');
-	read_value(m, &member);
+	if (m->text[begin] != '"')
+		m->at = m->len; /* what follows is then no token */
+	else
+		TRY(read_name(m, m->text + begin, m->at - begin, err, &member));
+	TRY(next_token(m, err, &colon));
+	TRY(read_value(m, err, &member));
 	*ret_member = member;
 	*ret_more = true;
 out:

@@ -2,8 +2,9 @@
  * The top-level members of a stored record, read from its text: what is a
  * column of its own has no need of a tree.
  *
- * Requires of the text: an object that was read as JSON when it was staged, so
- * that it is valid and no key comes twice.
+ * The text was read as JSON when it was staged, so it is an object in which no
+ * key comes twice. Of one that has been damaged since, garbage is read, or
+ * FLO_CORRUPT comes back.
  */
 #ifndef FLO_CMDB_MEMBER_H
 #define FLO_CMDB_MEMBER_H
@@ -46,7 +47,7 @@ struct flo__members {
 
 /*
  * Read the next member, which lives until the next call. *@ret_more is false
- * after the last. FLO_NOMEM.
+ * after the last. FLO_CORRUPT, FLO_NOMEM.
  */
 flo_status flo__members_next(struct flo__members *members, flo_error *err,
 			     struct flo__member *ret_member, bool *ret_more);

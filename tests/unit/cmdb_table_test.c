@@ -300,6 +300,39 @@ static void a_snapshots_columns_are_the_fields(void **state)
 	flo_value_unref(diff);
 }
 
+/* By someone who edited the database, say. */
+static void a_damaged_record_fails_the_export(void **state)
+{
+	static const char *const bodies[] = {"",
+					     "{",
+					     "{\"id",
+					     "{\"id\"",
+					     "{\"id\":",
+					     "{\"id\":[1",
+					     "{\"",
+					     "[1,2]",
+					     "{\"a\":\"",
+					     "{1:2}",
+					     "{\"a\":\"\\x\"}"};
+	flo_value *diff = NULL;
+
+	(void)state;
+	fake_ok(&fs, diff_text("d.db", "1", "[{\"id\":1}]", "", &diff));
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		char sql[128];
+		flo_status st;
+
+		snprintf(sql, sizeof(sql), "UPDATE body SET body = '%s'",
+			 bodies[i]);
+		query("d.db", sql);
+		st = export("d.db", diff, "parquet", "", NULL);
+		if (st != FLO_CORRUPT && st != FLO_SYNTAX)
+			fail_msg("%s: %s", bodies[i], flo_status_text(st));
+	}
+	assert_int_equal(query("d.db", "SELECT count(*) FROM export"), 0);
+	flo_value_unref(diff);
+}
+
 static void too_many_fields_are_no_table(void **state)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
@@ -369,6 +402,7 @@ int main(void)
 		cmocka_unit_test(parquet_is_written_once_and_whole),
 		cmocka_unit_test(the_same_rows_are_written_after_a_crash),
 		cmocka_unit_test(a_snapshots_columns_are_the_fields),
+		cmocka_unit_test(a_damaged_record_fails_the_export),
 		cmocka_unit_test(too_many_fields_are_no_table),
 		cmocka_unit_test(every_allocation_of_an_export_may_fail),
 	};
