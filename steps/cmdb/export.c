@@ -11,8 +11,7 @@
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
-#include "steps/cmdb/outfile.h"
-#include "steps/cmdb/plan.h"
+#include "steps/cmdb/export_p.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
@@ -21,23 +20,19 @@
 
 #define WRITE_BYTES (256u << 10)
 
-struct export
-{
-	const char *plan_id; /* borrowed, like the next three */
-	const char *format;
-	const char *what;
-	const char *root;
-	struct flo__cmdb_plan plan;
-	char date[32]; /* dt=YYYY-MM-DD */
-	char name[64];
-	char *path; /* absolute; owned */
-	int64_t rows;
-	int64_t bytes;
-};
-
 /* Arguments */
 
-static flo_status read_args(struct export *ex, const flo_value *with,
+static const char *const formats[] = {"ndjson", "parquet", "csv", NULL};
+static const char *const whats[] = {"changes", "snapshot", NULL};
+
+static bool is_one_of(const char *text, const char *const *words)
+{
+	while (*words != NULL && strcmp(*words, text) != 0)
+		words++;
+	return *words != NULL;
+}
+
+static flo_status read_args(struct flo__export *ex, const flo_value *with,
 			    flo_error *err)
 {
 	flo_status st;
@@ -47,19 +42,12 @@ static flo_status read_args(struct export *ex, const flo_value *with,
 	TRY(flo__args_string(with, "format", true, err, &ex->format));
 	TRY(flo__args_string(with, "what", false, err, &ex->what));
 	TRY(flo__args_string(with, "root", true, err, &ex->root));
-	if (strcmp(ex->format, "parquet") == 0 ||
-	    strcmp(ex->format, "csv") == 0)
-		return flo_error_set(err, FLO_VERSION,
-				     "format \"%s\" is not supported by this "
-				     "version; use \"ndjson\"",
-				     ex->format);
-	if (strcmp(ex->format, "ndjson") != 0)
+	if (!is_one_of(ex->format, formats))
 		return flo_error_set(err, FLO_INVALID,
 				     "there is no format \"%.40s\"; use "
-				     "\"ndjson\"",
+				     "\"ndjson\", \"parquet\" or \"csv\"",
 				     ex->format);
-	if (strcmp(ex->what, "changes") != 0 &&
-	    strcmp(ex->what, "snapshot") != 0)
+	if (!is_one_of(ex->what, whats))
 		return flo_error_set(err, FLO_INVALID,
 				     "\"what\" is \"%.40s\"; it may be "
 				     "\"changes\" or \"snapshot\"",
@@ -68,13 +56,13 @@ out:
 	return st;
 }
 
-static bool is_snapshot(const struct export *ex)
+bool flo__export_is_snapshot(const struct flo__export *ex)
 {
 	return strcmp(ex->what, "snapshot") == 0;
 }
 
 /* Its place follows from the plan alone, so that it is the same again. */
-static flo_status find_place(struct export *ex, struct flo__cdb *db,
+static flo_status find_place(struct flo__export *ex, struct flo__cdb *db,
 			     flo_error *err)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
@@ -83,7 +71,8 @@ static flo_status find_place(struct export *ex, struct flo__cdb *db,
 
 	flo__time_rfc3339(ex->plan.ts, time);
 	snprintf(ex->date, sizeof(ex->date), "dt=%.10s", time);
-	snprintf(ex->name, sizeof(ex->name), "%s.ndjson", ex->plan.pull_id);
+	snprintf(ex->name, sizeof(ex->name), "%s.%s", ex->plan.pull_id,
+		 ex->format);
 	if (root == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	flo__strbuf_addf(&sb, "%s/%s/%s/%s/%s", root, ex->plan.source_name,
@@ -96,7 +85,7 @@ static flo_status find_place(struct export *ex, struct flo__cdb *db,
 	return FLO_OK;
 }
 
-static flo_status check_plan(const struct export *ex, flo_error *err)
+static flo_status check_plan(const struct flo__export *ex, flo_error *err)
 {
 	const struct flo__cmdb_plan *plan = &ex->plan;
 
@@ -104,7 +93,7 @@ static flo_status check_plan(const struct export *ex, flo_error *err)
 		return flo_error_set(err, FLO_BLOCKED,
 				     "plan %s is blocked by guard %s: %s",
 				     plan->id, plan->guards, plan->reason);
-	if (is_snapshot(ex) && plan->state != FLO__PLAN_APPLIED)
+	if (flo__export_is_snapshot(ex) && plan->state != FLO__PLAN_APPLIED)
 		return flo_error_set(err, FLO_INVALID,
 				     "plan %s is not applied, and a snapshot "
 				     "is of the state after it; apply it "
@@ -114,7 +103,7 @@ static flo_status check_plan(const struct export *ex, flo_error *err)
 }
 
 /* Whether the file was written before: then its figures are taken over. */
-static flo_status find_done(struct export *ex, struct flo__cdb *db,
+static flo_status find_done(struct flo__export *ex, struct flo__cdb *db,
 			    flo_error *err, bool *ret_done)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -146,7 +135,7 @@ static flo_status find_done(struct export *ex, struct flo__cdb *db,
 
 /* Lines */
 
-static void add_head(const struct export *ex, struct flo__strbuf *sb)
+static void add_head(const struct flo__export *ex, struct flo__strbuf *sb)
 {
 	const struct flo__cmdb_plan *plan = &ex->plan;
 	const char *const head[][2] = {
@@ -182,7 +171,7 @@ static void add_stored(struct flo__strbuf *sb, const char *name,
 				(size_t)sqlite3_column_bytes(row, column));
 }
 
-static void add_change(const struct export *ex, sqlite3_stmt *row,
+static void add_change(const struct flo__export *ex, sqlite3_stmt *row,
 		       struct flo__strbuf *sb)
 {
 	flo__strbuf_addf(sb, "{\"op\":\"%s\"", flo__cdb_text(row, 0));
@@ -195,7 +184,7 @@ static void add_change(const struct export *ex, sqlite3_stmt *row,
 	flo__strbuf_adds(sb, "}\n");
 }
 
-static void add_snapshot(const struct export *ex, sqlite3_stmt *row,
+static void add_snapshot(const struct flo__export *ex, sqlite3_stmt *row,
 			 struct flo__strbuf *sb)
 {
 	flo__strbuf_adds(sb, "{\"key\":");
@@ -207,13 +196,14 @@ static void add_snapshot(const struct export *ex, sqlite3_stmt *row,
 	flo__strbuf_adds(sb, "}\n");
 }
 
-static flo_status open_rows(const struct export *ex, struct flo__cdb *db,
-			    flo_error *err, sqlite3_stmt **ret)
+flo_status flo__export_open_rows(const struct flo__export *ex,
+				 struct flo__cdb *db, flo_error *err,
+				 sqlite3_stmt **ret)
 {
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	if (is_snapshot(ex)) {
+	if (flo__export_is_snapshot(ex)) {
 		/* From the history: the state may have moved on. */
 		TRY(flo__cdb_prepare(
 			db,
@@ -245,7 +235,7 @@ out:
 	return st;
 }
 
-static flo_status write_rows(struct export *ex, struct flo__cdb *db,
+static flo_status write_rows(struct flo__export *ex, struct flo__cdb *db,
 			     struct flo__outfile *file, sqlite3_stmt *rows,
 			     struct flo__strbuf *sb, flo_error *err)
 {
@@ -258,7 +248,7 @@ static flo_status write_rows(struct export *ex, struct flo__cdb *db,
 		TRY(flo__cdb_step(db, rows, err, &row));
 		if (!row)
 			break;
-		if (is_snapshot(ex))
+		if (flo__export_is_snapshot(ex))
 			add_snapshot(ex, rows, sb);
 		else
 			add_change(ex, rows, sb);
@@ -272,31 +262,44 @@ out:
 	return st;
 }
 
-static flo_status write_file(struct export *ex, struct flo__cdb *db,
+static flo_status write_ndjson(struct flo__export *ex, struct flo__cdb *db,
+			       struct flo__outfile *file, flo_error *err)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	sqlite3_stmt *rows = NULL;
+	flo_status st;
+
+	TRY(flo__export_open_rows(ex, db, err, &rows));
+	st = write_rows(ex, db, file, rows, &sb, err);
+out:
+	sqlite3_finalize(rows);
+	flo__strbuf_fini(&sb);
+	return st;
+}
+
+static flo_status write_file(struct flo__export *ex, struct flo__cdb *db,
 			     flo_error *err)
 {
 	const char *dirs[] = {ex->plan.source_name, ex->what, ex->date, NULL};
 	char *root = flo__args_path(db->call, ex->root);
-	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	struct flo__outfile *file = NULL;
-	sqlite3_stmt *rows = NULL;
 	flo_status st = FLO_NOMEM;
 
 	if (root == NULL)
 		goto out;
 	TRY(flo__outfile_open(root, dirs, ex->name, err, &file));
-	TRY(open_rows(ex, db, err, &rows));
-	TRY(write_rows(ex, db, file, rows, &sb, err));
+	if (strcmp(ex->format, "ndjson") == 0)
+		TRY(write_ndjson(ex, db, file, err));
+	else
+		TRY(flo__export_table(ex, db, file, err));
 	st = flo__outfile_finish(file, err);
 out:
 	flo__outfile_close(file);
-	sqlite3_finalize(rows);
-	flo__strbuf_fini(&sb);
 	flo__free(root);
 	return st;
 }
 
-static flo_status mark_done(const struct export *ex, struct flo__cdb *db,
+static flo_status mark_done(const struct flo__export *ex, struct flo__cdb *db,
 			    flo_error *err)
 {
 	flo_status st;
@@ -316,7 +319,7 @@ out:
 
 static flo_status export_in(struct flo__cdb *db, void *arg, flo_error *err)
 {
-	struct export *ex = arg;
+	struct flo__export *ex = arg;
 	bool done = false;
 	flo_status st;
 
@@ -336,7 +339,8 @@ out:
 	return st;
 }
 
-static flo_status make_output(const struct export *ex, flo_value **ret_output)
+static flo_status make_output(const struct flo__export *ex,
+			      flo_value **ret_output)
 {
 	flo_value *map = flo_value_map(3);
 	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
@@ -356,7 +360,7 @@ static flo_status make_output(const struct export *ex, flo_value **ret_output)
 static flo_status run(flo_step_call *call, const flo_value *with,
 		      flo_error *err, flo_value **ret_output)
 {
-	struct export ex = {.plan_id = NULL};
+	struct flo__export ex = {.plan_id = NULL};
 	flo_status st;
 
 	TRY(read_args(&ex, with, err));
@@ -368,9 +372,6 @@ out:
 	flo__free(ex.path);
 	return flo__cmdb_told(st, err);
 }
-
-static const char *const formats[] = {"ndjson", NULL};
-static const char *const whats[] = {"changes", "snapshot", NULL};
 
 static const flo_step_param params[] = {
 	{.name = "db",
@@ -385,7 +386,7 @@ static const flo_step_param params[] = {
 	{.name = "format",
 	 .types = FLO_TYPES(STRING),
 	 .required = true,
-	 .description = "\"ndjson\".",
+	 .description = "\"ndjson\", \"parquet\" or \"csv\".",
 	 .one_of = formats},
 	{.name = "what",
 	 .types = FLO_TYPES(STRING),

@@ -241,18 +241,13 @@ static void links_below_the_root_are_not_followed(void **state)
 
 static void other_formats_are_named(void **state)
 {
-	static const char *const formats[] = {"parquet", "csv", "xml"};
-
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(
-			fake_step(&fs, &flo__cmdb_export, "export", NULL,
-				  "{\"db\":\"f.db\",\"plan\":\"x\",\"format\":"
-				  "\"%s\",\"root\":\"out\"}",
-				  formats[i]),
-			i < 2 ? FLO_VERSION : FLO_INVALID);
-		assert_non_null(strstr(fs.err.text, formats[i]));
-	}
+	assert_int_equal(fake_step(&fs, &flo__cmdb_export, "export", NULL,
+				   "{\"db\":\"f.db\",\"plan\":\"x\","
+				   "\"format\":\"xml\",\"root\":\"out\"}"),
+			 FLO_INVALID);
+	assert_non_null(strstr(fs.err.text, "xml"));
+	assert_non_null(strstr(fs.err.text, "parquet"));
 }
 
 int main(void)

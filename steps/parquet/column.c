@@ -1,0 +1,296 @@
+#include "steps/parquet/column.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+#define SLOTS_MIN 256u
+
+static bool is_text(const struct flo__pcolumn *column)
+{
+	return column->type == FLO__PARQUET_STRING ||
+	       column->type == FLO__PARQUET_JSON;
+}
+
+/* A bit a value is less than any index. */
+static bool has_dict(const struct flo__pcolumn *column)
+{
+	return column->type != FLO__PARQUET_BOOL;
+}
+
+flo_status flo__pcolumn_init(struct flo__pcolumn *column,
+			     const struct flo__parquet_column *as,
+			     size_t dict_max)
+{
+	memset(column, 0, sizeof(*column));
+	column->type = as->type;
+	column->dict_max = dict_max;
+	column->name = flo__strdup(as->name);
+	flo__strbuf_init(&column->present);
+	flo__strbuf_init(&column->entries);
+	flo__strbuf_init(&column->plain);
+	column->dict_full = !has_dict(column);
+	return column->name != NULL ? FLO_OK : FLO_NOMEM;
+}
+
+void flo__pcolumn_reset(struct flo__pcolumn *column)
+{
+	char *name = column->name;
+	enum flo__parquet_type type = column->type;
+	size_t dict_max = column->dict_max;
+
+	column->name = NULL;
+	flo__pcolumn_fini(column);
+	memset(column, 0, sizeof(*column));
+	column->name = name;
+	column->type = type;
+	column->dict_max = dict_max;
+	column->dict_full = !has_dict(column);
+	flo__strbuf_init(&column->present);
+	flo__strbuf_init(&column->entries);
+	flo__strbuf_init(&column->plain);
+}
+
+void flo__pcolumn_fini(struct flo__pcolumn *column)
+{
+	flo__free(column->name);
+	flo__free(column->entry_at);
+	flo__free(column->slots);
+	flo__free(column->index);
+	flo__strbuf_fini(&column->present);
+	flo__strbuf_fini(&column->entries);
+	flo__strbuf_fini(&column->plain);
+}
+
+size_t flo__pcolumn_rows(const struct flo__pcolumn *column)
+{
+	return column->present.len;
+}
+
+size_t flo__pcolumn_dict_rows(const struct flo__pcolumn *column)
+{
+	return column->dict_full ? column->dict_rows : column->present.len;
+}
+
+size_t flo__pcolumn_bytes(const struct flo__pcolumn *column)
+{
+	return column->present.len + column->entries.len + column->plain.len +
+	       sizeof(uint32_t) * (column->entry_len + column->slot_len +
+				   column->index_len);
+}
+
+/* Values as they lie in a file */
+
+static void add_plain(const struct flo__pcolumn *column, const void *bytes,
+		      size_t len, struct flo__strbuf *sb)
+{
+	uint32_t n = (uint32_t)len;
+
+	/* Little-endian, as every machine that this is built for. */
+	if (is_text(column))
+		flo__strbuf_add(sb, &n, sizeof(n));
+	flo__strbuf_add(sb, bytes, len);
+}
+
+/* An entry of the dictionary, with its length before a text. */
+static const char *entry(const struct flo__pcolumn *column, size_t i,
+			 size_t *ret_len)
+{
+	size_t begin = column->entry_at[i];
+	size_t end = i + 1 < column->entry_len ? column->entry_at[i + 1]
+					       : column->entries.len;
+
+	*ret_len = end - begin;
+	return column->entries.data + begin;
+}
+
+static size_t prefix_len(const struct flo__pcolumn *column)
+{
+	return is_text(column) ? sizeof(uint32_t) : 0;
+}
+
+static size_t slot_of(const struct flo__pcolumn *column, const void *bytes,
+		      size_t len)
+{
+	return XXH3_64bits(bytes, len) & (column->slot_len - 1);
+}
+
+/* The slot of the value: that of its entry, or a free one. */
+static uint32_t *find_slot(const struct flo__pcolumn *column, const void *bytes,
+			   size_t len)
+{
+	size_t skip = prefix_len(column);
+	size_t at = slot_of(column, bytes, len);
+
+	for (;; at = (at + 1) & (column->slot_len - 1)) {
+		uint32_t *slot = &column->slots[at];
+		const char *have;
+		size_t have_len;
+
+		if (*slot == 0)
+			return slot;
+		have = entry(column, *slot - 1, &have_len);
+		if (have_len - skip == len &&
+		    memcmp(have + skip, bytes, len) == 0)
+			return slot;
+	}
+}
+
+/* Keep at least half of the slots free. */
+static flo_status grow_slots(struct flo__pcolumn *column)
+{
+	size_t len = column->slot_len == 0 ? SLOTS_MIN : column->slot_len * 2;
+	size_t skip = prefix_len(column);
+	uint32_t *slots;
+
+	if ((column->entry_len + 1) * 2 <= column->slot_len)
+		return FLO_OK;
+	slots = flo__calloc(len, sizeof(*slots));
+	if (slots == NULL)
+		return FLO_NOMEM;
+	flo__free(column->slots);
+	column->slots = slots;
+	column->slot_len = len;
+	for (size_t i = 0; i < column->entry_len; i++) {
+		const char *have = entry(column, i, &len);
+
+		*find_slot(column, have + skip, len - skip) = (uint32_t)i + 1;
+	}
+	return FLO_OK;
+}
+
+/* Make room for one more number. */
+static flo_status reserve(uint32_t **numbers, size_t len, size_t *cap)
+{
+	size_t more = *cap == 0 ? 64 : *cap * 2;
+	uint32_t *mem;
+
+	if (len < *cap)
+		return FLO_OK;
+	mem = flo__reallocarray(*numbers, more, sizeof(*mem));
+	if (mem == NULL)
+		return FLO_NOMEM;
+	*numbers = mem;
+	*cap = more;
+	return FLO_OK;
+}
+
+/* Make plain values of all indices: they come before what is plain already. */
+static flo_status make_plain(struct flo__pcolumn *column)
+{
+	INSIST(column->plain.len == 0);
+	for (size_t i = 0; i < column->index_len; i++) {
+		size_t len;
+		const char *bytes = entry(column, column->index[i], &len);
+
+		flo__strbuf_add(&column->plain, bytes, len);
+	}
+	flo__free(column->index);
+	flo__free(column->entry_at);
+	column->index = NULL;
+	column->entry_at = NULL;
+	column->index_len = column->index_cap = 0;
+	column->entry_len = column->entry_cap = 0;
+	flo__strbuf_fini(&column->entries);
+	column->dict_full = true;
+	column->dict_rows = 0;
+	return flo__strbuf_status(&column->plain);
+}
+
+/* Whether entries and indices together are less than the values are. */
+static bool dict_pays(const struct flo__pcolumn *column)
+{
+	size_t bits = 1;
+
+	while (column->entry_len > (size_t)1 << bits)
+		bits++;
+	return column->entries.len + column->index_len * bits / 8 <
+	       column->plain_bytes;
+}
+
+/* The dictionary is closed: is it kept for the rows so far? */
+static flo_status close_dict(struct flo__pcolumn *column)
+{
+	flo_status st = FLO_OK;
+
+	flo__free(column->slots);
+	column->slots = NULL;
+	column->slot_len = 0;
+	column->dict_full = true;
+	column->dict_rows = column->present.len;
+	if (!dict_pays(column))
+		st = make_plain(column);
+	return st;
+}
+
+flo_status flo__pcolumn_settle(struct flo__pcolumn *column)
+{
+	/* A full one was judged when it became full. */
+	return column->dict_full ? FLO_OK : close_dict(column);
+}
+
+/* FLO_FULL: the dictionary has no room for one more entry. */
+static flo_status add_index(struct flo__pcolumn *column, const void *bytes,
+			    size_t len)
+{
+	uint32_t *slot;
+	flo_status st;
+
+	TRY(grow_slots(column));
+	TRY(reserve(&column->index, column->index_len, &column->index_cap));
+	slot = find_slot(column, bytes, len);
+	if (*slot == 0) {
+		if (column->entries.len + len > column->dict_max)
+			return FLO_FULL;
+		TRY(reserve(&column->entry_at, column->entry_len,
+			    &column->entry_cap));
+		column->entry_at[column->entry_len] =
+			(uint32_t)column->entries.len;
+		add_plain(column, bytes, len, &column->entries);
+		TRY(flo__strbuf_status(&column->entries));
+		*slot = (uint32_t)++column->entry_len;
+	}
+	column->index[column->index_len++] = *slot - 1;
+	st = FLO_OK;
+out:
+	return st;
+}
+
+static flo_status add_value(struct flo__pcolumn *column, const void *bytes,
+			    size_t len)
+{
+	flo_status st = FLO_FULL;
+
+	if (!column->dict_full) {
+		st = add_index(column, bytes, len);
+		if (st == FLO_FULL)
+			TRY(close_dict(column));
+	}
+	if (column->dict_full) {
+		add_plain(column, bytes, len, &column->plain);
+		st = flo__strbuf_status(&column->plain);
+	}
+out:
+	return st == FLO_FULL ? FLO_OK : st;
+}
+
+flo_status flo__pcolumn_add(struct flo__pcolumn *column, const void *bytes,
+			    size_t len)
+{
+	flo_status st = add_value(column, bytes, len);
+
+	if (st != FLO_OK)
+		return st;
+	flo__strbuf_addc(&column->present, 1);
+	column->values++;
+	column->plain_bytes += len + prefix_len(column);
+	return flo__strbuf_status(&column->present);
+}
+
+flo_status flo__pcolumn_add_null(struct flo__pcolumn *column)
+{
+	flo__strbuf_addc(&column->present, 0);
+	return flo__strbuf_status(&column->present);
+}
