@@ -357,12 +357,14 @@ class Round:
 
     def is_over(self, run, code, course):
         """Whether the run goes on no more; False after what is like a kill:
-        interrupted, or by a SIGTERM that nobody expected yet."""
+        interrupted, or by SIGTERMs that nobody expected yet."""
         if code == -signal.SIGKILL:
             self.kills += 1
             return False
         if code == -signal.SIGTERM and not os.path.getsize(self.told[-1]):
             return False
+        if code in CANCELLED and self.look(run) is None:
+            return False  # before it was recorded: there is no such run
         return code != INTERRUPTED or course.character != "interrupt" or \
             REFUSED in self.said(run)
 
