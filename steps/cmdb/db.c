@@ -146,6 +146,11 @@ static flo_status read_version(struct flo__cdb *db, flo_error *err,
 				     "%s is a SQLite file, but not a CMDB; "
 				     "choose another \"db\"",
 				     db->path);
+	if (version < 0)
+		return flo_error_set(err, FLO_CORRUPT,
+				     "%s says that it has format %lld; restore "
+				     "it from a backup",
+				     db->path, (long long)version);
 	if (version > FLO__CDB_VERSION)
 		return flo_error_set(err, FLO_VERSION,
 				     "%s was written by a newer version "
@@ -181,7 +186,8 @@ static flo_status set_wal(struct flo__cdb *db, flo_error *err)
 	return rc == SQLITE_OK ? FLO_OK : fail(db, rc, err);
 }
 
-static flo_status make_tables(struct flo__cdb *db, flo_error *err)
+/* Make the tables of a new file, or bring an older one's up to date. */
+static flo_status migrate(struct flo__cdb *db, flo_error *err)
 {
 	int64_t version = 0;
 	char sql[128];
@@ -191,13 +197,12 @@ static flo_status make_tables(struct flo__cdb *db, flo_error *err)
 	TRY(flo__cdb_write(db, true, err));
 	/* Someone else may have been first. */
 	TRY(read_version(db, err, &version));
-	if (version == 0) {
-		snprintf(sql, sizeof(sql),
-			 "PRAGMA application_id=%d; PRAGMA user_version=%d",
-			 FLO__CDB_APPLICATION, FLO__CDB_VERSION);
-		TRY(exec(db, flo__cdb_schema, err));
-		TRY(exec(db, sql, err));
-	}
+	for (; version < FLO__CDB_VERSION; version++)
+		TRY(exec(db, flo__cdb_migrations[version], err));
+	snprintf(sql, sizeof(sql),
+		 "PRAGMA application_id=%d; PRAGMA user_version=%d",
+		 FLO__CDB_APPLICATION, FLO__CDB_VERSION);
+	TRY(exec(db, sql, err));
 	st = flo__cdb_commit(db, err);
 out:
 	if (st != FLO_OK)
@@ -225,8 +230,8 @@ static flo_status open_file(struct flo__cdb *db, flo_error *err)
 		 "PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY",
 		 err));
 	TRY(read_version(db, err, &version));
-	if (version == 0)
-		st = make_tables(db, err);
+	if (version < FLO__CDB_VERSION)
+		st = migrate(db, err);
 out:
 	return st;
 }

@@ -306,7 +306,9 @@ static flo_status mark_done(const struct flo__export *ex, struct flo__cdb *db,
 
 	TRY(flo__cdb_write(db, true, err));
 	TRY(flo__cdb_run(db, err,
-			 "INSERT INTO export VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+			 "INSERT INTO export(path, plan, what, format, rows,"
+			 " bytes, exported_us)"
+			 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
 			 " ON CONFLICT DO NOTHING",
 			 "tittiii", ex->path, ex->plan.no, ex->what, ex->format,
 			 ex->rows, ex->bytes, flo__time_now_us()));

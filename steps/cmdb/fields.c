@@ -5,19 +5,6 @@
 
 #include <string.h>
 
-/*
- * The table is made by the first export that needs it: a file of an older
- * version has none, and an older version does not look at it.
- */
-#define TABLE                                                                  \
-	"CREATE TABLE IF NOT EXISTS export_field ("                            \
-	" source INTEGER NOT NULL,"                                            \
-	" name TEXT NOT NULL,"                                                 \
-	" place INTEGER NOT NULL,"                                             \
-	" type TEXT NOT NULL,"                                                 \
-	" PRIMARY KEY (source, name)"                                          \
-	") STRICT, WITHOUT ROWID"
-
 static const char *const kind_names[] = {"null",   "boolean", "int53", "int64",
 					 "double", "string",  "json"};
 #define KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
@@ -193,7 +180,6 @@ static flo_status merge(struct flo__cdb *db, int64_t source,
 	flo_status st;
 
 	TRY(flo__cdb_write(db, true, err));
-	TRY(flo__cdb_run(db, err, TABLE, ""));
 	TRY(read_stored(db, source, all, err));
 	for (size_t i = 0; i < fields->len; i++)
 		TRY(add(all, fields->field[i].name, fields->field[i].name_len,

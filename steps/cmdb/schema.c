@@ -9,7 +9,7 @@
  * Numbers of pulls and plans are never used twice (AUTOINCREMENT), as those
  * ids are made of them.
  */
-const char flo__cdb_schema[] =
+static const char format_1[] =
 	"CREATE TABLE source ("
 	" id INTEGER PRIMARY KEY,"
 	" name TEXT NOT NULL UNIQUE,"
@@ -137,3 +137,55 @@ const char flo__cdb_schema[] =
 	" JOIN change c ON c.id BETWEEN p.no << 32 AND p.no << 32 | 4294967295"
 	" LEFT JOIN body x ON x.id = c.before"
 	" LEFT JOIN body y ON y.id = c.after;";
+
+/*
+ * Format 2: pulls that are not of everything, decisions about plans, records
+ * that are missing but not removed yet, exports that were put together.
+ *
+ * `origin` is what a pull asked for; cursor, etag and modified are only good
+ * for the same question. The source's are those of the last applied pull.
+ */
+static const char format_2[] =
+	"ALTER TABLE source ADD COLUMN origin TEXT;"
+	"ALTER TABLE source ADD COLUMN cursor TEXT;"
+	"ALTER TABLE source ADD COLUMN etag TEXT;"
+	"ALTER TABLE source ADD COLUMN modified TEXT;"
+	/* full: all there is; changes: since the cursor; same: as applied */
+	"ALTER TABLE pull ADD COLUMN kind TEXT NOT NULL DEFAULT 'full'"
+	" CHECK (kind IN ('full', 'changes', 'same'));"
+	"ALTER TABLE pull ADD COLUMN origin TEXT;"
+	"ALTER TABLE pull ADD COLUMN cursor TEXT;"
+	"ALTER TABLE pull ADD COLUMN etag TEXT;"
+	"ALTER TABLE pull ADD COLUMN modified TEXT;"
+	"ALTER TABLE pull ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0;"
+	/* 1: the pull says that the record is no more */
+	"ALTER TABLE staged ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE plan ADD COLUMN decision TEXT"
+	" CHECK (decision IN ('approved', 'rejected'));"
+	"ALTER TABLE plan ADD COLUMN decided_us INTEGER;"
+	"ALTER TABLE plan ADD COLUMN decided_by TEXT;"
+	"ALTER TABLE plan ADD COLUMN note TEXT;"
+	/* how often a record of the state was not in a pull, one by one */
+	"CREATE TABLE miss ("
+	" source INTEGER NOT NULL,"
+	" key BLOB NOT NULL,"
+	" times INTEGER NOT NULL,"
+	" PRIMARY KEY (source, key)"
+	") STRICT, WITHOUT ROWID;"
+	/* what `miss` is to be for the source when the plan is applied */
+	"CREATE TABLE plan_miss ("
+	" id INTEGER PRIMARY KEY,"
+	" key BLOB NOT NULL,"
+	" times INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE TABLE IF NOT EXISTS export_field ("
+	" source INTEGER NOT NULL,"
+	" name TEXT NOT NULL,"
+	" place INTEGER NOT NULL,"
+	" type TEXT NOT NULL,"
+	" PRIMARY KEY (source, name)"
+	") STRICT, WITHOUT ROWID;"
+	/* the file of a day that holds this file's rows now */
+	"ALTER TABLE export ADD COLUMN compacted TEXT;";
+
+const char *const flo__cdb_migrations[FLO__CDB_VERSION] = {format_1, format_2};

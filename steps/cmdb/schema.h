@@ -7,8 +7,12 @@
 /* "fCMD": what tells a CMDB from other SQLite files. */
 #define FLO__CDB_APPLICATION 0x66434d44
 /* Raised by every change of the tables; older files are migrated. */
-#define FLO__CDB_VERSION 1
+#define FLO__CDB_VERSION 2
 
-extern const char flo__cdb_schema[];
+/*
+ * What makes a file of format N + 1 from one of format N; format 0 is an empty
+ * file. So a new file and an old one that was migrated cannot differ.
+ */
+extern const char *const flo__cdb_migrations[FLO__CDB_VERSION];
 
 #endif

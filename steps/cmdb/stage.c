@@ -291,7 +291,8 @@ static flo_status write_records(struct flo__stage *stage, flo_error *err)
 	TRY(flo__cdb_prepare(stage->db, "INSERT INTO body VALUES(?1, ?2)", err,
 			     &body));
 	TRY(flo__cdb_prepare(stage->db,
-			     "INSERT INTO staged VALUES(?1, ?2, ?3, ?4, ?5)",
+			     "INSERT INTO staged(id, raw, key, digest, present)"
+			     " VALUES(?1, ?2, ?3, ?4, ?5)",
 			     err, &staged));
 	for (size_t i = 0; i < stage->waiting_len; i++)
 		TRY(write_record(stage, body, staged, i, err));
