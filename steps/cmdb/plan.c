@@ -21,6 +21,14 @@ static enum flo__plan_state state_of(const char *name)
 	return strcmp(name, "ready") == 0 ? FLO__PLAN_READY : FLO__PLAN_BLOCKED;
 }
 
+static enum flo__plan_decision decision_of(const char *name)
+{
+	if (strcmp(name, "rejected") == 0)
+		return FLO__PLAN_REJECTED;
+	return strcmp(name, "approved") == 0 ? FLO__PLAN_APPROVED
+					     : FLO__PLAN_UNDECIDED;
+}
+
 static void read_counts(sqlite3_stmt *stmt, int from,
 			struct flo__counts *counts)
 {
@@ -53,6 +61,8 @@ static void read_row(sqlite3_stmt *stmt, struct flo__cmdb_plan *plan)
 	copy(plan->reason, sizeof(plan->reason), stmt, 14);
 	plan->applied_us = sqlite3_column_int64(stmt, 15);
 	read_counts(stmt, 16, &plan->counts);
+	plan->decision = decision_of(flo__cdb_text(stmt, 25));
+	copy(plan->decided_by, sizeof(plan->decided_by), stmt, 26);
 }
 
 flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
@@ -67,7 +77,7 @@ flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
 			  " p.held, p.base, p.state, p.guards, p.reason,"
 			  " p.applied_us, p.rows, p.dup_keys, p.added,"
 			  " p.changed, p.removed, p.same, p.fields, p.rejected,"
-			  " p.raw_hits"
+			  " p.raw_hits, p.decision, p.decided_by"
 			  " FROM plan p JOIN source s ON s.id = p.source"
 			  " WHERE p.id = ?1",
 			  "t", id);
