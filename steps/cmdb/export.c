@@ -11,6 +11,7 @@
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
+#include "steps/cmdb/decide.h"
 #include "steps/cmdb/export_p.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
@@ -88,7 +89,10 @@ static flo_status find_place(struct flo__export *ex, struct flo__cdb *db,
 static flo_status check_plan(const struct flo__export *ex, flo_error *err)
 {
 	const struct flo__cmdb_plan *plan = &ex->plan;
+	flo_status st = flo__plan_not_rejected(plan, err);
 
+	if (st != FLO_OK)
+		return st;
 	if (plan->state == FLO__PLAN_BLOCKED)
 		return flo_error_set(err, FLO_BLOCKED,
 				     "plan %s is blocked by guard %s: %s",
