@@ -462,8 +462,9 @@ static bool prepare(struct flo__eval *e, struct room *room, void **ret_mem)
 }
 
 flo_status flo__expr_eval_at(const struct flo__expr *expr,
-			     const struct flo__scope *scope, flo_error *err,
-			     uint32_t *ret_at, flo_value **ret_value)
+			     const struct flo__scope *scope, uint64_t cost_max,
+			     flo_error *err, uint32_t *ret_at,
+			     flo_value **ret_value)
 {
 	struct flo__eval e;
 	struct room room;
@@ -477,7 +478,7 @@ flo_status flo__expr_eval_at(const struct flo__expr *expr,
 	}
 	e.expr = expr;
 	e.scope = scope;
-	e.cost = 0;
+	e.cost = FLO__EXPR_COST_MAX - cost_max;
 	e.pc = 0;
 	e.end = expr->ins_len;
 	e.fatal = (struct flo__failure){0};
@@ -498,5 +499,6 @@ flo_status flo__expr_eval(const struct flo__expr *expr,
 {
 	uint32_t at;
 
-	return flo__expr_eval_at(expr, scope, err, &at, ret_value);
+	return flo__expr_eval_at(expr, scope, FLO__EXPR_COST_MAX, err, &at,
+				 ret_value);
 }

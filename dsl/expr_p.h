@@ -336,10 +336,14 @@ flo_status flo__expr_eval(const struct flo__expr *expr,
 			  const struct flo__scope *scope, flo_error *err,
 			  flo_value **ret_value);
 
-/* The same; *@ret_at gets the offset of the token that failed. */
+/*
+ * The same in @cost_max operations, FLO__EXPR_COST_MAX at most; *@ret_at gets
+ * the offset of the token that failed.
+ */
 flo_status flo__expr_eval_at(const struct flo__expr *expr,
-			     const struct flo__scope *scope, flo_error *err,
-			     uint32_t *ret_at, flo_value **ret_value);
+			     const struct flo__scope *scope, uint64_t cost_max,
+			     flo_error *err, uint32_t *ret_at,
+			     flo_value **ret_value);
 
 /* Whether a secret's value is among what @expr computes with. */
 bool flo__expr_uses_secret(const struct flo__expr *expr);
