@@ -102,6 +102,15 @@ static void take_part(struct flo__slot *slot, const flo_value *part)
 		flo_value_unref(part);
 }
 
+static bool uses_steps(const struct flo__expr *expr)
+{
+	for (uint32_t i = 0; i < expr->refs_len; i++) {
+		if (expr->refs[i].var == FLO__VAR_STEP)
+			return true;
+	}
+	return false;
+}
+
 static void eval_field(struct flo__eval *e, const struct flo__ins *ins)
 {
 	const flo_value *name = e->expr->consts[ins->a];
@@ -119,7 +128,8 @@ static void eval_field(struct flo__eval *e, const struct flo__ins *ins)
 	} else if (part != NULL) {
 		take_part(slot, part);
 	} else {
-		flo__ops_no_field(&failure, flo__slot_type(slot), name);
+		flo__ops_no_field(&failure, flo__slot_type(slot), name,
+				  uses_steps(e->expr));
 		flo__eval_replace(e, 1, NULL, &failure);
 	}
 }

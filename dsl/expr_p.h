@@ -372,8 +372,9 @@ flo_value *flo__ops_no_overload(struct flo__failure *failure, enum flo__op op,
 				flo_value_type a, flo_value_type b);
 void flo__ops_no_unary(struct flo__failure *failure, enum flo__op op,
 		       flo_value_type a);
+/* @of_step: there are steps in the expression, so that a null may be theirs. */
 void flo__ops_no_field(struct flo__failure *failure, flo_value_type type,
-		       const flo_value *name);
+		       const flo_value *name, bool of_step);
 const char *flo__value_type_name(flo_value_type type);
 
 typedef flo_value *(*flo__function_fn)(const flo_value *const *args, size_t n,
