@@ -9,6 +9,7 @@
 static const struct flo__pull_kind *const kinds[] = {
 	&flo__pull_file,
 	&flo__pull_command,
+	&flo__pull_sqlite,
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -64,13 +65,13 @@ static flo_status choose_kind(struct pull *pull, flo_error *err)
 	if (found == 1)
 		return FLO_OK;
 	return flo_error_set(err, FLO_INVALID,
-			     "a pull reads from one of \"file\" and "
-			     "\"command\": give exactly one");
+			     "a pull reads from one of \"file\", "
+			     "\"command\" and \"sqlite\": give exactly one");
 }
 
 static flo_status read_args(struct pull *pull, flo_error *err)
 {
-	static const char *const later[] = {"sqlite", "http"};
+	static const char *const later[] = {"http"};
 	struct flo__pull_job *job = &pull->job;
 	flo_status st;
 
@@ -226,7 +227,9 @@ static const flo_step_param params[] = {
 	 .description = "An expression over `record`: false leaves it out.",
 	 .format = FLO_FORMAT_EXPRESSION,
 	 .expression = &flo__mapping_where},
-	{.name = "sqlite", .description = OBJECT_LATER},
+	{.name = "sqlite",
+	 .types = FLO_TYPES(MAP),
+	 .description = "A SQLite file, and a query whose rows are records."},
 	{.name = "http", .description = OBJECT_LATER},
 };
 
