@@ -23,17 +23,25 @@ flo_status flo__plan_current(struct flo__cdb *db,
 			     const struct flo__cmdb_plan *plan, flo_error *err);
 
 /*
- * Find the plan that a person has approved in place of @plan, which a diff has
- * just computed under the spec @spec, of the same pull. *@plan is replaced by
- * it, and it belongs to the run @run_id from then on, if *@ret_found.
+ * Find the plan that a person has approved in place of @plan, which a diff is
+ * about to compute, or has computed, under the spec @spec. *@plan is replaced
+ * by it if *@ret_found.
  *
- * @applied: it is carried out already, and the state is what it made. Else: it
- * waits, is from the same base and comes to the same counts.
+ * Applied: it is of the same pull and carried out already, and the state is
+ * what it has made.
  */
-flo_status flo__plan_find_approved(struct flo__cdb *db,
-				   struct flo__cmdb_plan *plan,
-				   const char *spec, bool applied,
-				   flo_error *err, bool *ret_found);
+flo_status flo__plan_find_applied(struct flo__cdb *db,
+				  struct flo__cmdb_plan *plan, const char *spec,
+				  flo_error *err, bool *ret_found);
+/*
+ * Waiting: it is from the same base and comes to the same counts; and it is of
+ * the same pull, or, where @match is given as the records were, to the same
+ * changes. It belongs to the run of @plan from then on. Not in a transaction.
+ */
+flo_status flo__plan_find_waiting(struct flo__cdb *db,
+				  struct flo__cmdb_plan *plan, const char *spec,
+				  const struct flo__match *match,
+				  flo_error *err, bool *ret_found);
 
 /* What a decision is. All is borrowed. */
 struct flo__decision {

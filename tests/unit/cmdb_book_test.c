@@ -317,6 +317,53 @@ static void an_approval_is_of_one_pull_spec_and_base(void **state)
 	assert_int_equal(query("on.db", "SELECT rows FROM source"), 0);
 }
 
+static flo_status diff_records(const char *key, const char *records,
+			       flo_value **ret_diff)
+{
+	return fake_step(&fs, &flo__cmdb_diff, key, ret_diff,
+			 "{\"db\":\"rc.db\",\"source\":\"vm\",\"records\":%s,"
+			 "\"key\":[\"/id\"],\"guard\":{\"removed_percent\":0,"
+			 "\"removed_rows\":1}}",
+			 records);
+}
+
+static void records_are_recognised_by_their_changes(void **state)
+{
+	flo_value *diff = NULL;
+	char plan[64];
+
+	(void)state;
+	sync_text("rc.db", "1", THREE);
+	assert_int_equal(diff_records("2",
+				      "[{\"id\":1,\"n\":7},{\"id\":2,"
+				      "\"n\":2},{\"id\":9}]",
+				      NULL),
+			 FLO_BLOCKED);
+	snprintf(plan, sizeof(plan), "%s", plan_of("rc.db", "blocked"));
+	approve("rc.db");
+	/* As many changes, but not the same: one removed, added, changed. */
+	assert_int_equal(diff_records("3",
+				      "[{\"id\":1,\"n\":8},{\"id\":2,"
+				      "\"n\":2},{\"id\":9}]",
+				      NULL),
+			 FLO_BLOCKED);
+	assert_int_equal(diff_records("3",
+				      "[{\"id\":1,\"n\":7},{\"id\":3},"
+				      "{\"id\":9}]",
+				      NULL),
+			 FLO_BLOCKED);
+	fake_ok(&fs, diff_records("3",
+				  "[{\"id\":1,\"n\":7},{\"id\":2,"
+				  "\"n\":2},{\"id\":9}]",
+				  &diff));
+	assert_string_equal(out_text(diff, "plan"), plan);
+	flo_value_unref(apply_plan("rc.db", diff));
+	flo_value_unref(diff);
+	assert_int_equal(query("rc.db", "SELECT count(*) FROM cmdb_current"
+					" WHERE body LIKE '%7%'"),
+			 1);
+}
+
 static void what_is_only_planned_stays_so_when_approved(void **state)
 {
 	flo_value *diff = NULL, *output;
@@ -823,6 +870,7 @@ int main(void)
 			an_approved_plan_is_what_the_diff_of_its_pull_gives),
 		cmocka_unit_test(a_diff_that_is_tried_again_minds_the_decision),
 		cmocka_unit_test(an_approval_is_of_one_pull_spec_and_base),
+		cmocka_unit_test(records_are_recognised_by_their_changes),
 		cmocka_unit_test(what_is_only_planned_stays_so_when_approved),
 		cmocka_unit_test(
 			an_outdated_plan_is_neither_approved_nor_applied),
