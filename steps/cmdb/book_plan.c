@@ -39,10 +39,19 @@ enum {
 
 #define COLUMNS                                                                \
 	"SELECT p.id, s.name, p.state,"                                        \
-	" s.version <> p.base OR s.pull > p.pull, p.guards, p.reason,"         \
+	" %s, p.guards, p.reason,"                                             \
 	" p.added, p.changed, p.removed, p.same, p.rows, p.fields,"            \
 	" p.rejected, p.raw_hits, p.held, p.rebase, p.pull_id, p.run_id,"      \
 	" p.trace_id, p.ts, p.applied_us,"
+
+/* Whether the state of its source is not what the plan was computed against. */
+static const char *moved_column(const flo_cmdb *cmdb)
+{
+	return cmdb->db->format < 2
+		       ? "(s.version <> p.base OR s.pull > p.pull)"
+		       : "(s.version <> p.base OR s.pull > p.pull"
+			 " OR (p.since <> -1 AND p.since <> s.pull))";
+}
 
 /* Files of format 1 know of no decisions. */
 static const char *decision_columns(const flo_cmdb *cmdb)
@@ -142,11 +151,10 @@ static flo_status make_plan(sqlite3_stmt *row, flo_error *err, flo_value **ret)
 	return st;
 }
 
-/* As status_of() calls a plan blocked. */
-static void add_blocked(const flo_cmdb *cmdb, struct flo__strbuf *sql)
+void flo__book_add_waiting(const flo_cmdb *cmdb, struct flo__strbuf *sql)
 {
-	flo__strbuf_adds(sql, " AND p.state = 'blocked'"
-			      " AND s.version = p.base AND s.pull <= p.pull");
+	flo__strbuf_addf(sql, " p.state = 'blocked' AND NOT %s",
+			 moved_column(cmdb));
 	if (cmdb->db->format >= 2)
 		flo__strbuf_adds(sql, " AND p.decision IS NULL");
 }
@@ -169,9 +177,11 @@ flo_status flo_cmdb_plans(flo_cmdb *cmdb,
 	flo__strbuf_addf(&sql,
 			 COLUMNS "%s FROM plan p JOIN source s"
 				 " ON s.id = p.source WHERE ?1 IN (0, s.id)",
-			 decision_columns(cmdb));
-	if (o->blocked)
-		add_blocked(cmdb, &sql);
+			 moved_column(cmdb), decision_columns(cmdb));
+	if (o->blocked) {
+		flo__strbuf_adds(&sql, " AND");
+		flo__book_add_waiting(cmdb, &sql);
+	}
 	flo__strbuf_adds(&sql, " ORDER BY p.no DESC LIMIT ?2");
 	TRY(flo__strbuf_status(&sql));
 	TRY(flo__cdb_prepare(cmdb->db, sql.data, err, &stmt));
@@ -230,7 +240,7 @@ flo_status flo_cmdb_plan(flo_cmdb *cmdb, const char *plan, flo_error *err,
 	flo__strbuf_addf(&sql,
 			 COLUMNS "%s FROM plan p JOIN source s"
 				 " ON s.id = p.source WHERE p.id = ?1",
-			 decision_columns(cmdb));
+			 moved_column(cmdb), decision_columns(cmdb));
 	TRY(flo__strbuf_status(&sql));
 	/* It may have been replaced since, by a diff that is done again. */
 	st = flo__cdb_row(cmdb->db, err, &stmt, sql.data, "t", id);

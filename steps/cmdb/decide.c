@@ -30,7 +30,9 @@ flo_status flo__plan_current(struct flo__cdb *db,
 	if (st != FLO_OK)
 		return st;
 	moved = sqlite3_column_int64(stmt, 0) != plan->base ||
-		sqlite3_column_int64(stmt, 1) > plan->pull;
+		sqlite3_column_int64(stmt, 1) > plan->pull ||
+		(plan->since != FLO__SINCE_ANY &&
+		 sqlite3_column_int64(stmt, 1) != plan->since);
 	sqlite3_finalize(stmt);
 	if (!moved)
 		return FLO_OK;
@@ -161,14 +163,15 @@ find_waiting(struct flo__cdb *db, const struct flo__cmdb_plan *plan,
 			     " AND spec = ?2 AND base = ?3 AND rows = ?4"
 			     " AND added = ?5 AND changed = ?6 AND removed = ?7"
 			     " AND rejected = ?8 AND rebase = ?9"
-			     " AND source = ?10"
+			     " AND source = ?10 AND since = ?11"
 			     " AND decision = 'approved' AND state = 'ready'"
 			     " ORDER BY no DESC",
 			     err, &stmt));
-	TRY(flo__cdb_bind(db, stmt, err, "itiiiiiiii",
+	TRY(flo__cdb_bind(db, stmt, err, "itiiiiiiiii",
 			  match == NULL ? plan->pull : INT64_C(0), spec,
 			  plan->base, n->rows, n->added, n->changed, n->removed,
-			  n->rejected, (int64_t)plan->rebase, plan->source));
+			  n->rejected, (int64_t)plan->rebase, plan->source,
+			  plan->since));
 	st = pick(db, stmt, match, err, ret_id, ret_found);
 out:
 	sqlite3_finalize(stmt);
