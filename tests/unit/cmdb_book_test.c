@@ -773,6 +773,34 @@ static void a_file_that_is_not_there_is_not_made(void **state)
 	flo_cmdb_close(NULL);
 }
 
+static void a_record_that_is_damaged_is_told(void **state)
+{
+	struct seen seen = {.sb = FLO__STRBUF_INIT};
+	flo_error err = FLO_ERROR_INIT;
+	flo_cmdb *cmdb;
+
+	(void)state;
+	sync_text("da.db", "1", THREE);
+	query("da.db", "DELETE FROM body WHERE body LIKE '%2%'");
+	query("da.db", "UPDATE body SET body = '{' WHERE body LIKE '%3%'");
+	cmdb = open_db("da.db", FLO_CMDB_READ);
+	assert_int_equal(flo_cmdb_at(cmdb, "vm", NULL, INT64_MAX, see_version,
+				     &seen, &err),
+			 FLO_CORRUPT);
+	assert_non_null(strstr(err.text, "record [2] is missing"));
+	flo_error_clear(&err);
+	assert_int_equal(flo_cmdb_history(cmdb, "vm", "2", see_version, &seen,
+					  &err),
+			 FLO_CORRUPT);
+	flo_error_clear(&err);
+	assert_int_equal(flo_cmdb_history(cmdb, "vm", "3", see_version, &seen,
+					  &err),
+			 FLO_CORRUPT);
+	assert_non_null(strstr(err.text, "record [3] is"));
+	flo_cmdb_close(cmdb);
+	flo__strbuf_fini(&seen.sb);
+}
+
 static void the_environment_names_the_default(void **state)
 {
 	char *path;
@@ -885,6 +913,7 @@ int main(void)
 		cmocka_unit_test(times_are_read_as_people_write_them),
 		cmocka_unit_test(a_duration_is_a_time_ago),
 		cmocka_unit_test(a_file_that_is_not_there_is_not_made),
+		cmocka_unit_test(a_record_that_is_damaged_is_told),
 		cmocka_unit_test(the_environment_names_the_default),
 		cmocka_unit_test(running_out_of_memory_is_an_error_like_others),
 	};
