@@ -83,8 +83,12 @@ void cli_cmdb_put_json(const char *json, size_t len)
 	size_t from = 0, used;
 
 	for (size_t i = 0; i < len; i += used) {
-		uint32_t point = cli_utf8_next(json + i, len - i, &used);
+		uint32_t point;
 
+		used = 1;
+		if (json[i] >= ' ' && json[i] <= '~')
+			continue;
+		point = cli_utf8_next(json + i, len - i, &used);
 		if (point != CLI_UTF8_BAD && cli_utf8_width(point) >= 0)
 			continue;
 		fwrite(json + from, 1, i - from, stdout);

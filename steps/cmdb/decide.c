@@ -49,9 +49,10 @@ static void copy_id(sqlite3_stmt *row, char ret_id[FLO__DIGEST_TEXT_SIZE])
 	snprintf(ret_id, FLO__DIGEST_TEXT_SIZE, "%s", flo__cdb_text(row, 0));
 }
 
-flo_status flo__plan_find_applied(struct flo__cdb *db,
-				  struct flo__cmdb_plan *plan, const char *spec,
-				  flo_error *err, bool *ret_found)
+flo_status flo__plan_find_applied(struct flo__cdb *db, const char *pull_id,
+				  const char *spec, flo_error *err,
+				  struct flo__cmdb_plan *ret_plan,
+				  bool *ret_found)
 {
 	char id[FLO__DIGEST_TEXT_SIZE];
 	sqlite3_stmt *stmt = NULL;
@@ -59,19 +60,18 @@ flo_status flo__plan_find_applied(struct flo__cdb *db,
 
 	*ret_found = false;
 	st = flo__cdb_row(db, err, &stmt,
-			  "SELECT p.id FROM plan p JOIN source s"
-			  " ON s.id = p.source WHERE p.pull = ?1"
-			  " AND p.spec = ?2 AND p.decision = 'approved'"
-			  " AND p.state = 'applied' AND s.pull = p.pull"
-			  " AND s.applied_us = p.applied_us",
-			  "it", plan->pull, spec);
+			  "SELECT p.id FROM pull l JOIN plan p ON p.pull = l.no"
+			  " WHERE l.id = ?1 AND p.spec = ?2"
+			  " AND p.decision = 'approved'"
+			  " AND p.state = 'applied' ORDER BY p.no DESC LIMIT 1",
+			  "tt", pull_id, spec);
 	if (st == FLO_NOTFOUND)
 		return FLO_OK;
 	if (st != FLO_OK)
 		return st;
 	copy_id(stmt, id);
 	sqlite3_finalize(stmt);
-	st = flo__plan_read(db, id, err, plan);
+	st = flo__plan_read(db, id, err, ret_plan);
 	*ret_found = st == FLO_OK;
 	return st;
 }

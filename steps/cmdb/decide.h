@@ -23,20 +23,21 @@ flo_status flo__plan_current(struct flo__cdb *db,
 			     const struct flo__cmdb_plan *plan, flo_error *err);
 
 /*
- * Find the plan that a person has approved in place of @plan, which a diff is
- * about to compute, or has computed, under the spec @spec. *@plan is replaced
- * by it if *@ret_found.
- *
- * Applied: it is of the same pull and carried out already, and the state is
- * what it has made.
+ * Find the plan of the pull @pull_id under the spec @spec that a person has
+ * approved and that was carried out, however long ago: whoever goes on with
+ * its run has its changes to export, and nothing to diff.
  */
-flo_status flo__plan_find_applied(struct flo__cdb *db,
-				  struct flo__cmdb_plan *plan, const char *spec,
-				  flo_error *err, bool *ret_found);
+flo_status flo__plan_find_applied(struct flo__cdb *db, const char *pull_id,
+				  const char *spec, flo_error *err,
+				  struct flo__cmdb_plan *ret_plan,
+				  bool *ret_found);
 /*
- * Waiting: it is from the same base and comes to the same counts; and it is of
- * the same pull, or, where @match is given as the records were, to the same
- * changes. It belongs to the run of @plan from then on. Not in a transaction.
+ * Find the plan that a person has approved and that waits, in place of @plan,
+ * which a diff has just computed under the spec @spec. It is from the same base
+ * and comes to the same counts; and it is of the same pull, or, where @match is
+ * given as there was none, to the same changes. *@plan is replaced by it if
+ * *@ret_found, and it belongs to the run of @plan from then on. Not in a
+ * transaction.
  */
 flo_status flo__plan_find_waiting(struct flo__cdb *db,
 				  struct flo__cmdb_plan *plan, const char *spec,

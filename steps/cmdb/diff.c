@@ -286,11 +286,11 @@ static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 	if (diff->records != NULL)
 		TRY(stage_records(diff, db, err));
 	TRY(flo__cdb_read(db, err));
-	TRY(read_pull(diff, db, err, &in));
-	TRY(flo__plan_find_applied(db, &diff->plan, diff->spec->text, err,
-				   &diff->again));
+	TRY(flo__plan_find_applied(db, diff->pull_id, diff->spec->text, err,
+				   &diff->plan, &diff->again));
 	if (diff->again)
 		goto out;
+	TRY(read_pull(diff, db, err, &in));
 	TRY(flo__match_run(&match, db, &in, err));
 	flo__cdb_rollback(db);
 	fill_plan(diff, db, &match);

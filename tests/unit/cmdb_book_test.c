@@ -279,6 +279,35 @@ static void an_approved_plan_is_what_the_diff_of_its_pull_gives(void **state)
 	assert_int_equal(query("ap.db", "SELECT count(*) FROM plan"), 2);
 }
 
+static void what_was_approved_is_given_long_after(void **state)
+{
+	flo_value *diff = NULL, *pull, *output;
+	char plan[64];
+
+	(void)state;
+	sync_text("lo.db", "1", THREE);
+	pull = pull_text("lo.db", "2", "[]");
+	assert_int_equal(diff_again("lo.db", "2", "", NULL), FLO_BLOCKED);
+	approve("lo.db");
+	fake_ok(&fs, diff_again("lo.db", "3", "", &diff));
+	snprintf(plan, sizeof(plan), "%s", out_text(diff, "plan"));
+	flo_value_unref(apply_plan("lo.db", diff));
+	flo_value_unref(diff);
+	/* The state goes on, and only then does the run. */
+	sync_text("lo.db", "4", THREE);
+	fake_ok(&fs, fake_step(&fs, &flo__cmdb_diff, "5", &diff,
+			       "{\"db\":\"lo.db\",\"pull\":\"%s\","
+			       "\"key\":[\"/id\"]}",
+			       out_text(pull, "pull")));
+	assert_string_equal(out_text(diff, "plan"), plan);
+	output = apply_plan("lo.db", diff);
+	assert_true(out_bool(output, "already"));
+	flo_value_unref(output);
+	flo_value_unref(diff);
+	flo_value_unref(pull);
+	assert_int_equal(query("lo.db", "SELECT rows FROM source"), 3);
+}
+
 static void a_diff_that_is_tried_again_minds_the_decision(void **state)
 {
 	flo_value *diff = NULL;
@@ -896,6 +925,7 @@ int main(void)
 		cmocka_unit_test(changes_come_by_key_and_may_be_ended),
 		cmocka_unit_test(
 			an_approved_plan_is_what_the_diff_of_its_pull_gives),
+		cmocka_unit_test(what_was_approved_is_given_long_after),
 		cmocka_unit_test(a_diff_that_is_tried_again_minds_the_decision),
 		cmocka_unit_test(an_approval_is_of_one_pull_spec_and_base),
 		cmocka_unit_test(records_are_recognised_by_their_changes),
