@@ -57,6 +57,10 @@ typedef struct flo_step_param {
 	bool has_max; /* max counts */
 	double min;   /* the least allowed */
 	double max;   /* the greatest allowed */
+	/* of maps: the keys there may be, in the same way; NULL: any. What is
+	 * asked of a member is only asked if the map is there */
+	const struct flo_step_param *members;
+	size_t members_len;
 } flo_step_param;
 
 /** The bit of a type of values: FLO_TYPES(INT) | FLO_TYPES(DOUBLE). */
