@@ -152,6 +152,9 @@ typedef struct flo_command {
 	const char *const *argv; /* NULL-terminated; argv[0] sought in PATH */
 	const char *dir;	 /* NULL: the step's */
 	int stdout_fd;		 /* where stdout goes; -1: the attempt's log */
+	/* NULL-terminated "NAME=value"s beside the step's environment, which
+	 * they go before; NULL: none */
+	const char *const *env;
 } flo_command;
 
 /**
