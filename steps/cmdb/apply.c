@@ -3,7 +3,8 @@
  *
  * The plan is applied to exactly the state that it was computed against: its
  * base is the source's version, which every apply that changes something
- * raises. So applying is a few statements over the plan's changes, and there
+ * raises; where the plan depends on more than the state, no other pull may have
+ * been applied at all. So applying is a few statements over the plan's changes, and there
  * is nothing to decide here.
  */
 #include "steps/cmdb/cmdb.h"
@@ -48,7 +49,9 @@ static flo_status check_plan(const struct apply *apply, struct flo__cdb *db,
 	if (st != FLO_OK)
 		return st;
 	moved = sqlite3_column_int64(stmt, 0) != plan->base ||
-		sqlite3_column_int64(stmt, 1) > plan->pull;
+		sqlite3_column_int64(stmt, 1) > plan->pull ||
+		(plan->since != FLO__SINCE_ANY &&
+		 sqlite3_column_int64(stmt, 1) != plan->since);
 	sqlite3_finalize(stmt);
 	if (moved)
 		return flo_error_set(err, FLO_FAILED,
@@ -169,6 +172,44 @@ out:
 	return st;
 }
 
+/* What was missing, and stays, is what the plan says and nothing else. */
+static flo_status write_misses(struct flo__cdb *db,
+			       const struct flo__cmdb_plan *plan,
+			       flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_run(db, err, "DELETE FROM miss WHERE source = ?1", "i",
+			 plan->source));
+	st = flo__cdb_run(db, err,
+			  "INSERT INTO miss SELECT ?3, key, times"
+			  " FROM plan_miss WHERE id BETWEEN ?1 AND ?2"
+			  " ORDER BY key",
+			  "iii", flo__cdb_first(plan->no),
+			  flo__cdb_last(plan->no), plan->source);
+out:
+	return st;
+}
+
+/*
+ * What the next pull goes on from: with the changes, or not at all. Where the
+ * pull is not there any more there is nothing to go on from.
+ */
+static flo_status write_since(struct flo__cdb *db,
+			      const struct flo__cmdb_plan *plan, flo_error *err)
+{
+	return flo__cdb_run(
+		db, err,
+		"UPDATE source SET (origin, cursor, etag, modified) ="
+		" (SELECT p.origin,"
+		"   CASE p.kind WHEN 'changes'"
+		"    THEN ifnull(p.cursor, source.cursor) ELSE p.cursor END,"
+		"   p.etag, p.modified FROM pull p WHERE p.no = ?2)"
+		" WHERE id = ?1 AND NOT EXISTS"
+		"  (SELECT 1 FROM pull WHERE no = ?2 AND kind = 'same')",
+		"ii", plan->source, plan->pull);
+}
+
 /* Pulls of the source that no diff will want any more: this and older ones. */
 static flo_status release_pulls(struct flo__cdb *db,
 				const struct flo__cmdb_plan *plan,
@@ -212,6 +253,8 @@ static flo_status write_all(struct apply *apply, struct flo__cdb *db,
 		TRY(flo__rebase(db, plan, err));
 	TRY(write_history(db, plan, ts, err));
 	TRY(write_state(db, plan, err));
+	TRY(write_misses(db, plan, err));
+	TRY(write_since(db, plan, err));
 	TRY(mark_applied(db, plan, ts, err));
 	st = release_pulls(db, plan, err);
 out:

@@ -26,12 +26,22 @@ struct flo__cmdb_plan {
 	bool rebase;
 	bool held; /* plan_only: not to be applied by its own run */
 	int64_t base;
+	/*
+	 * The pull that must still be the source's last applied one, or
+	 * FLO__SINCE_ANY: where a plan depends on more than the state's
+	 * version. A pull of changes goes on from one cursor only, and misses
+	 * count from one pull to the next.
+	 */
+	int64_t since;
 	enum flo__plan_state state;
 	char guards[64]; /* names, separated by commas; "" */
 	char reason[512];
 	struct flo__counts counts;
+	int64_t missing;    /* records that are missing, but stay */
 	int64_t applied_us; /* 0: not yet */
 };
+
+#define FLO__SINCE_ANY (-1)
 
 /* Read the plan @id. FLO_NOTFOUND with a text. */
 flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,

@@ -19,13 +19,18 @@ struct waiting {
 	size_t len;
 	struct flo__digest raw;
 	struct flo__identity id;
+	bool gone;
 };
 
 struct flo__stage {
 	struct flo__cdb *db; /* borrowed */
 	struct flo__pull pull;
 	int64_t source;
-	struct flo__spec *spec;	   /* of the last apply; NULL: none. owned */
+	enum flo__pull_is is;
+	struct flo__pointer gone_root;	 /* of the pointer below */
+	const struct flo__pointer *gone; /* NULL: no record ever is */
+	struct flo__digest salt; /* of how records are read: see digest_raw() */
+	struct flo__spec *spec;	 /* of the last apply; NULL: none. owned */
 	struct flo__digest *known; /* raw digests of the state; owned */
 	size_t known_len;
 	struct flo__index index; /* of known */
@@ -243,7 +248,93 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 	return st;
 }
 
+/* What it is of */
+
+flo_status flo__stage_ask(struct flo__stage *stage, enum flo__pull_is is,
+			  const char *origin, const struct flo__since *since,
+			  flo_error *err)
+{
+	static const char *const names[] = {"full", "changes", "same"};
+	flo_status st;
+
+	REQUIRE(stage->pull.rows == 0);
+	TRY(flo__cdb_write(stage->db, false, err));
+	TRY(flo__cdb_run(stage->db, err,
+			 "UPDATE pull SET kind = ?2, origin = ?3, since = ?4"
+			 " WHERE no = ?1",
+			 "itti", stage->pull.no, names[is], origin,
+			 since->pull));
+	TRY(flo__cdb_commit(stage->db, err));
+	stage->is = is;
+out:
+	flo__cdb_rollback(stage->db);
+	return st;
+}
+
+flo_status flo__stage_answer(struct flo__stage *stage, const char *cursor,
+			     const char *etag, const char *modified,
+			     flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_write(stage->db, false, err));
+	TRY(flo__cdb_run(stage->db, err,
+			 "UPDATE pull SET cursor = ?2, etag = ?3, modified = ?4"
+			 " WHERE no = ?1",
+			 "ittt", stage->pull.no, cursor, etag, modified));
+	st = flo__cdb_commit(stage->db, err);
+out:
+	flo__cdb_rollback(stage->db);
+	return st;
+}
+
+flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
+			   flo_error *err)
+{
+	struct flo__pointer *node = NULL;
+	flo_status st;
+
+	REQUIRE(stage->pull.rows == 0 && stage->gone == NULL);
+	st = flo__pointer_add(&stage->gone_root, gone, strlen(gone), err,
+			      &node);
+	if (st != FLO_OK)
+		return st;
+	stage->gone = node;
+	stage->salt = flo__digest_of(gone, strlen(gone));
+	return FLO_OK;
+}
+
 /* Add */
+
+/*
+ * The digest by which a record is known without being read. Where another
+ * `gone` might read the same bytes as something else, it is another digest.
+ */
+static struct flo__digest digest_raw(const struct flo__stage *stage,
+				     const char *text, size_t len)
+{
+	struct flo__digest raw = flo__digest_of(text, len);
+
+	for (size_t i = 0; i < sizeof(raw.byte); i++)
+		raw.byte[i] ^= stage->salt.byte[i];
+	return raw;
+}
+
+static flo_status read_gone(const struct flo__stage *stage, const json_t *json,
+			    flo_error *err, bool *ret_gone)
+{
+	const json_t *value = flo__pointer_get(stage->gone, json);
+	char text[128];
+
+	*ret_gone = json_is_true(value);
+	if (value == NULL || json_is_boolean(value) || json_is_null(value))
+		return FLO_OK;
+	flo__pointer_text(stage->gone, text, sizeof(text));
+	return flo_error_set(err, FLO_TYPE,
+			     "%s, which says whether the record is gone, is "
+			     "neither true, false nor null",
+			     text);
+}
 
 /* The pull is still ours: no newer one of its source has been applied. */
 static flo_status check_open(struct flo__stage *stage, flo_error *err)
@@ -275,8 +366,9 @@ static flo_status write_record(struct flo__stage *stage, sqlite3_stmt *body,
 	TRY(flo__cdb_done(stage->db, body, err));
 	/* Without a spec the identity is not known yet: the rest stays null. */
 	TRY(flo__cdb_bind(stage->db, staged, err,
-			  stage->spec != NULL ? "idddi" : "id", id, &w->raw,
-			  &w->id.key, &w->id.body, (int64_t)w->id.present));
+			  stage->spec != NULL ? "ididdi" : "idi", id, &w->raw,
+			  (int64_t)w->gone, &w->id.key, &w->id.body,
+			  (int64_t)w->id.present));
 	st = flo__cdb_done(stage->db, staged, err);
 out:
 	return st;
@@ -291,8 +383,8 @@ static flo_status write_records(struct flo__stage *stage, flo_error *err)
 	TRY(flo__cdb_prepare(stage->db, "INSERT INTO body VALUES(?1, ?2)", err,
 			     &body));
 	TRY(flo__cdb_prepare(stage->db,
-			     "INSERT INTO staged(id, raw, key, digest, present)"
-			     " VALUES(?1, ?2, ?3, ?4, ?5)",
+			     "INSERT INTO staged(id, raw, gone, key, digest,"
+			     " present) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 			     err, &staged));
 	for (size_t i = 0; i < stage->waiting_len; i++)
 		TRY(write_record(stage, body, staged, i, err));
@@ -363,6 +455,8 @@ static flo_status add_new(struct flo__stage *stage, const char *text,
 	if (stage->spec != NULL)
 		st = flo__record_identify(json, stage->spec, &stage->scratch,
 					  &w->id);
+	if (st == FLO_OK && stage->gone != NULL)
+		st = read_gone(stage, json, err, &w->gone);
 	json_decref(json);
 	flo__record_compact(text, len, &stage->texts);
 	w->len = stage->texts.len - w->at;
@@ -374,14 +468,16 @@ static flo_status add_new(struct flo__stage *stage, const char *text,
 flo_status flo__stage_add(struct flo__stage *stage, const char *text,
 			  size_t len, flo_error *err)
 {
-	struct flo__digest raw = flo__digest_of(text, len);
+	struct flo__digest raw = digest_raw(stage, text, len);
 	flo_status st = FLO_OK;
 
+	INSIST(stage->is != FLO__PULL_SAME);
 	if (stage->pull.rows == UINT32_MAX)
 		return flo_error_set(err, FLO_LIMIT,
 				     "more than %u records in one pull",
 				     UINT32_MAX);
-	if (flo__index_find(&stage->index, &raw) != FLO__INDEX_NONE) {
+	if (stage->is == FLO__PULL_FULL &&
+	    flo__index_find(&stage->index, &raw) != FLO__INDEX_NONE) {
 		flo__strbuf_add(&stage->hits, &raw, sizeof(raw));
 		stage->hits_len++;
 	} else {
@@ -423,60 +519,6 @@ out:
 	return st;
 }
 
-/* Bodies of a pull that nobody will ask for, if there are any. */
-static flo_status release_bodies(struct flo__cdb *db, int64_t no,
-				 flo_error *err)
-{
-	int64_t first = flo__cdb_first(no);
-	int64_t last = flo__cdb_last(no);
-	sqlite3_stmt *stmt = NULL;
-	bool some = false;
-	flo_status st;
-
-	/* Counting is cheap; after a first load all of them are history. */
-	st = flo__cdb_row(db, err, &stmt,
-			  "SELECT (SELECT count(*) FROM staged"
-			  "   WHERE id BETWEEN ?1 AND ?2)"
-			  " > (SELECT count(*) FROM history"
-			  "   WHERE id BETWEEN ?1 AND ?2)",
-			  "ii", first, last);
-	if (st != FLO_OK)
-		return st;
-	some = sqlite3_column_int(stmt, 0) != 0;
-	sqlite3_finalize(stmt);
-	if (!some)
-		return FLO_OK;
-	return flo__cdb_run(
-		db, err,
-		"DELETE FROM body WHERE id IN (SELECT id FROM staged"
-		"  WHERE id BETWEEN ?1 AND ?2"
-		" EXCEPT SELECT id FROM history"
-		"  WHERE id BETWEEN ?1 AND ?2"
-		" EXCEPT SELECT c.after FROM plan p JOIN change c"
-		"  ON c.id BETWEEN p.no << 32"
-		"   AND p.no << 32 | 4294967295"
-		"  WHERE p.pull = ?3 AND c.after IS NOT NULL)",
-		"iii", first, last, no);
-}
-
-flo_status flo__stage_release(struct flo__cdb *db, int64_t no, flo_error *err)
-{
-	int64_t first = flo__cdb_first(no);
-	int64_t last = flo__cdb_last(no);
-	flo_status st;
-
-	TRY(release_bodies(db, no, err));
-	TRY(flo__cdb_run(db, err,
-			 "DELETE FROM staged WHERE id BETWEEN ?1 AND ?2", "ii",
-			 first, last));
-	TRY(flo__cdb_run(db, err, "DELETE FROM hit WHERE id BETWEEN ?1 AND ?2",
-			 "ii", first, last));
-	st = flo__cdb_run(db, err, "UPDATE pull SET staged = 0 WHERE no = ?1",
-			  "i", no);
-out:
-	return st;
-}
-
 /* Leave nothing behind. What fails here is done by the next apply. */
 static void discard(struct flo__stage *stage)
 {
@@ -499,6 +541,7 @@ void flo__stage_close(struct flo__stage *stage)
 	if (stage->open)
 		discard(stage);
 	flo__spec_free(stage->spec);
+	flo__pointer_fini(&stage->gone_root);
 	flo__index_fini(&stage->index);
 	flo__free(stage->known);
 	flo__free(stage->waiting);

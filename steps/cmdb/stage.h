@@ -4,12 +4,13 @@
  * visible to a diff with the last of them, which marks it complete.
  *
  * A record whose very bytes the state holds already is not staged: only the
- * digest of its bytes is kept.
+ * digest of its bytes is kept. Not so in a pull of changes, where the order of
+ * the records matters: the last one of a key counts.
  */
 #ifndef FLO_CMDB_STAGE_H
 #define FLO_CMDB_STAGE_H
 
-#include "steps/cmdb/db.h"
+#include "steps/cmdb/since.h"
 
 /* Bytes of a source's name: it becomes part of a file's name. */
 #define FLO__SOURCE_BYTES_MAX 128
@@ -44,7 +45,41 @@ flo_status flo__stage_id(const flo_step_call *call, const char *kind,
 flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 			   flo_error *err, struct flo__stage **ret_stage);
 
-/* Stage a record. FLO_SYNTAX if its bytes are no JSON object. */
+/*
+ * Say what the pull is of; without it, it is of everything, and nothing goes on
+ * from it. @since is what it goes on from, as it was before the product was
+ * asked: if another pull of the source is applied meanwhile, the diff of one
+ * that is not full is refused. @origin may be NULL.
+ *
+ * Requires: no record was added yet.
+ */
+flo_status flo__stage_ask(struct flo__stage *stage, enum flo__pull_is is,
+			  const char *origin, const struct flo__since *since,
+			  flo_error *err);
+
+/*
+ * Say what the next pull of the same origin may go on from, once this one is
+ * applied. Each may be NULL. A pull of changes without a cursor leaves the one
+ * that it went on from, and one that is the same leaves everything.
+ */
+flo_status flo__stage_answer(struct flo__stage *stage, const char *cursor,
+			     const char *etag, const char *modified,
+			     flo_error *err);
+
+/*
+ * Records are gone where the value at the JSON pointer @gone is true; false,
+ * null and nothing mean that they are not, and anything else fails the pull. Of
+ * a record that is gone the key is enough. @gone is copied.
+ *
+ * Requires: no record was added yet.
+ */
+flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
+			   flo_error *err);
+
+/*
+ * Stage a record. FLO_SYNTAX if its bytes are no JSON object, FLO_TYPE if it
+ * does not say whether it is gone.
+ */
 flo_status flo__stage_add(struct flo__stage *stage, const char *text,
 			  size_t len, flo_error *err);
 

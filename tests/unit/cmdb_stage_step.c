@@ -1,0 +1,111 @@
+#include "cmdb_stage_step.h"
+
+#include "steps/args.h"
+#include "steps/cmdb/stage.h"
+#include "steps/cmdb/steps_p.h"
+
+#include <string.h>
+
+struct work {
+	const flo_value *with;
+	struct flo__since since;
+	struct flo__pull pull;
+};
+
+static const char *text_of(const flo_value *with, const char *name)
+{
+	const char *text = NULL;
+
+	(void)flo__args_string(with, name, false, NULL, &text);
+	return text;
+}
+
+static enum flo__pull_is kind_of(const flo_value *with)
+{
+	const char *kind = text_of(with, "kind");
+
+	if (kind == NULL || strcmp(kind, "full") == 0)
+		return FLO__PULL_FULL;
+	return strcmp(kind, "changes") == 0 ? FLO__PULL_CHANGES
+					    : FLO__PULL_SAME;
+}
+
+static flo_status add_all(struct flo__stage *stage, const flo_value *records,
+			  flo_error *err)
+{
+	size_t len = records != NULL ? flo_value_len(records) : 0;
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; st == FLO_OK && i < len; i++) {
+		char *text = flo_value_to_json(flo_value_list_at(records, i));
+
+		st = text != NULL
+			     ? flo__stage_add(stage, text, strlen(text), err)
+			     : FLO_NOMEM;
+		flo_free(text);
+	}
+	return st;
+}
+
+static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
+{
+	struct work *work = arg;
+	const flo_value *with = work->with;
+	const char *source = text_of(with, "source");
+	const char *origin = text_of(with, "origin");
+	const char *gone = text_of(with, "gone");
+	struct flo__stage *stage = NULL;
+	flo_status st;
+
+	st = flo__since_read(db, source, origin, err, &work->since);
+	if (st == FLO_OK)
+		st = flo__stage_open(db, source, err, &stage);
+	if (st == FLO_OK)
+		st = flo__stage_ask(stage, kind_of(with), origin, &work->since,
+				    err);
+	if (st == FLO_OK && gone != NULL)
+		st = flo__stage_gone(stage, gone, err);
+	if (st == FLO_OK)
+		st = add_all(stage, flo__args_get(with, "records"), err);
+	if (st == FLO_OK)
+		st = flo__stage_answer(stage, text_of(with, "cursor"),
+				       text_of(with, "etag"),
+				       text_of(with, "modified"), err);
+	if (st == FLO_OK)
+		st = flo__stage_finish(stage, 0, err, &work->pull);
+	flo__stage_close(stage);
+	return st;
+}
+
+static void put_text(flo_value *map, const char *name, const char *text,
+		     flo_status *st)
+{
+	flo__cmdb_put(map, name,
+		      text != NULL ? flo_value_string(text) : flo_value_null(),
+		      st);
+}
+
+static flo_status run(flo_step_call *call, const flo_value *with,
+		      flo_error *err, flo_value **ret_output)
+{
+	struct work work = {.with = with};
+	flo_value *map = NULL;
+	flo_status st;
+
+	st = flo__cmdb_with_db(call, with, stage_in, &work, err);
+	if (st == FLO_OK && (map = flo_value_map(3)) == NULL)
+		st = FLO_NOMEM;
+	if (st == FLO_OK) {
+		put_text(map, "pull", work.pull.id, &st);
+		put_text(map, "offered", work.since.cursor, &st);
+		put_text(map, "offered_etag", work.since.etag, &st);
+	}
+	flo__since_fini(&work.since);
+	if (st == FLO_OK)
+		*ret_output = map;
+	else
+		flo_value_unref(map);
+	return flo__cmdb_told(st, err);
+}
+
+const flo_step_type cmdb_stage_step = {.name = "test.stage", .run = run};
