@@ -103,6 +103,21 @@ static flo_status refuse_status(struct round *round,
 			     reason(status), hint);
 }
 
+/*
+ * Whether Last-Modified tells versions apart (RFC 9110, 8.8.2.2): what changes
+ * again within the second in which it was sent keeps the same date.
+ */
+static bool is_strong(const struct flo__http_fields *fields)
+{
+	int64_t modified, date;
+
+	if (fields->modified == NULL || fields->date == NULL)
+		return false;
+	modified = read_date(fields->modified);
+	date = read_date(fields->date);
+	return modified >= 0 && date > modified;
+}
+
 /* The answer is one: keep what there is to know of it. */
 static flo_status keep(struct round *round, struct flo__http_try *one,
 		       flo_error *err, struct flo__http_response *ret)
@@ -116,10 +131,13 @@ static flo_status keep(struct round *round, struct flo__http_try *one,
 	ret->bytes = one->body.bytes;
 	ret->url = round->url;
 	ret->etag = fields->etag;
-	ret->modified = fields->modified;
 	ret->type = fields->type;
 	round->url = NULL;
-	fields->etag = fields->modified = fields->type = NULL;
+	fields->etag = fields->type = NULL;
+	if (is_strong(fields)) {
+		ret->modified = fields->modified;
+		fields->modified = NULL;
+	}
 	return FLO_OK;
 }
 
@@ -181,11 +199,14 @@ out:
 	return st;
 }
 
-/* Say which URL an error is about. */
-static void name_url(flo_error *err, const char *url)
+/* Say which URL an error is about, if it is not the one that was asked for. */
+static void name_url(flo_error *err, const struct round *round)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	const char *url = round->url;
 
+	if (url == NULL || strcmp(url, round->request->url) == 0)
+		return;
 	flo__url_show(&sb, url);
 	flo_error_prefix(err, "GET %s", sb.data);
 	flo__strbuf_fini(&sb);
@@ -216,8 +237,8 @@ static flo_status go_round(struct round *round, flo_error *err,
 		else
 			st = ask(round, err, ret, &more);
 	}
-	if (st != FLO_OK && round->url != NULL)
-		name_url(err, round->url);
+	if (st != FLO_OK)
+		name_url(err, round);
 	return st;
 }
 

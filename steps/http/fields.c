@@ -15,6 +15,7 @@ void flo__http_fields_fini(struct flo__http_fields *fields)
 {
 	flo__free(fields->etag);
 	flo__free(fields->modified);
+	flo__free(fields->date);
 	flo__free(fields->retry_after);
 	flo__free(fields->link);
 	flo__free(fields->type);
@@ -60,6 +61,7 @@ static void take(struct flo__http_fields *fields, const char *name,
 	} known[] = {
 		{"etag", &fields->etag},
 		{"last-modified", &fields->modified},
+		{"date", &fields->date},
 		{"retry-after", &fields->retry_after},
 		{"content-type", &fields->type},
 		{"content-encoding", &fields->encoding},

@@ -17,6 +17,7 @@
 struct flo__http_fields {
 	char *etag;
 	char *modified;
+	char *date;
 	char *retry_after;
 	char *link; /* all of them, joined with ", " */
 	char *type;

@@ -64,7 +64,7 @@ struct flo__http_response {
 	int status; /* 304 only if it was asked for conditionally */
 	char *url;  /* where it came from in the end */
 	char *etag;
-	char *modified;
+	char *modified; /* only if it tells versions apart */
 	char *type;
 	char *next; /* the target of Link's rel="next", as it came */
 	uint64_t bytes;
@@ -120,8 +120,8 @@ flo_status flo__http_with(const struct flo__http *http, const char *url,
  *
  * Returns FLO_OK; FLO_IO: the connection; FLO_FAILED: the status, a redirect,
  * a certificate; FLO_CORRUPT: an encoding; FLO_LIMIT; what writing the file
- * gives; FLO_NOMEM; the context's status. Texts name the URL without its query,
- * and never a header's value.
+ * gives; FLO_NOMEM; the context's status. Texts name a URL, without its query,
+ * only after a redirect, and never a header's value.
  */
 flo_status flo__http_fetch(struct flo__http *http,
 			   const struct flo__http_request *request,

@@ -18,7 +18,9 @@
 
 #include <flo/runtime.h>
 
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #define POLL_MS 50
@@ -148,6 +150,16 @@ static bool append_pair(const struct flo__curl *curl, struct curl_slist **list,
 	return append(curl, list, text);
 }
 
+/* Whether Accept is among the headers that are sent, of those given. */
+static bool gives_accept(const struct flo__http_try *one)
+{
+	for (const struct curl_slist *given = one->http->headers;
+	     one->trusted && given != NULL; given = given->next)
+		if (strncasecmp(given->data, "Accept:", 7) == 0)
+			return true;
+	return false;
+}
+
 /* All headers of this request. *@ret is libcurl's, also on failure. */
 static bool make_headers(const struct flo__http_try *one,
 			 struct curl_slist **ret)
@@ -155,6 +167,8 @@ static bool make_headers(const struct flo__http_try *one,
 	const struct flo__curl *curl = one->http->curl;
 	bool ok = append(curl, ret, "Accept-Encoding: gzip, deflate");
 
+	if (ok && !gives_accept(one))
+		ok = append(curl, ret, "Accept: application/json, */*;q=0.5");
 	ok = ok && append_pair(curl, ret, "If-None-Match", one->request->etag);
 	ok = ok && append_pair(curl, ret, "If-Modified-Since",
 			       one->request->modified);
