@@ -12,7 +12,7 @@
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
-#include "steps/cmdb/plan.h"
+#include "steps/cmdb/decide.h"
 #include "steps/cmdb/rebase.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
@@ -21,6 +21,7 @@
 
 struct apply {
 	const char *plan_id; /* borrowed */
+	const char *run_id;  /* borrowed; NULL: no run does it */
 	struct flo__cmdb_plan plan;
 	bool applied; /* by this call */
 };
@@ -30,37 +31,23 @@ static flo_status check_plan(const struct apply *apply, struct flo__cdb *db,
 			     flo_error *err, bool *ret_do)
 {
 	const struct flo__cmdb_plan *plan = &apply->plan;
-	sqlite3_stmt *stmt = NULL;
-	bool moved;
 	flo_status st;
 
 	*ret_do = false;
 	if (plan->state == FLO__PLAN_APPLIED)
 		return FLO_OK;
+	TRY(flo__plan_not_rejected(plan, err));
 	if (plan->state == FLO__PLAN_BLOCKED)
 		return flo_error_set(err, FLO_BLOCKED,
 				     "plan %s is blocked by guard %s: %s",
 				     plan->id, plan->guards, plan->reason);
-	if (plan->held && strcmp(plan->run_id, flo_step_run_id(db->call)) == 0)
+	if (plan->held && apply->run_id != NULL &&
+	    strcmp(plan->run_id, apply->run_id) == 0)
 		return FLO_OK;
-	st = flo__cdb_row(db, err, &stmt,
-			  "SELECT version, pull FROM source WHERE id = ?1", "i",
-			  plan->source);
-	if (st != FLO_OK)
-		return st;
-	moved = sqlite3_column_int64(stmt, 0) != plan->base ||
-		sqlite3_column_int64(stmt, 1) > plan->pull ||
-		(plan->since != FLO__SINCE_ANY &&
-		 sqlite3_column_int64(stmt, 1) != plan->since);
-	sqlite3_finalize(stmt);
-	if (moved)
-		return flo_error_set(err, FLO_FAILED,
-				     "plan %s is out of date: %s has changed "
-				     "since the diff, by another apply; pull "
-				     "and diff again",
-				     plan->id, plan->source_name);
+	TRY(flo__plan_current(db, plan, err));
 	*ret_do = true;
-	return FLO_OK;
+out:
+	return st;
 }
 
 /*
@@ -267,6 +254,8 @@ static flo_status apply_in(struct flo__cdb *db, void *arg, flo_error *err)
 	bool go = false;
 	flo_status st;
 
+	if (db->call != NULL)
+		apply->run_id = flo_step_run_id(db->call);
 	TRY(flo__cdb_write(db, true, err));
 	TRY(flo__plan_read(db, apply->plan_id, err, &apply->plan));
 	TRY(check_plan(apply, db, err, &go));
@@ -280,6 +269,19 @@ out:
 	if (st != FLO_OK)
 		flo_error_prefix(err, "apply");
 	return st;
+}
+
+flo_status flo__plan_apply(struct flo__cdb *db, const char *id, flo_error *err,
+			   struct flo__cmdb_plan *ret_plan, bool *ret_applied)
+{
+	struct apply apply = {.plan_id = id};
+	flo_status st = apply_in(db, &apply, err);
+
+	if (st != FLO_OK)
+		return st;
+	*ret_plan = apply.plan;
+	*ret_applied = apply.applied;
+	return FLO_OK;
 }
 
 static flo_status make_output(const struct apply *apply, flo_value **ret_output)

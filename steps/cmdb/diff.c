@@ -4,8 +4,8 @@
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
+#include "steps/cmdb/decide.h"
 #include "steps/cmdb/guard.h"
-#include "steps/cmdb/plan.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
@@ -25,7 +25,7 @@ struct diff {
 	char own_pull[FLO__DIGEST_TEXT_SIZE]; /* made of the records */
 	struct flo__cmdb_plan plan;
 	struct flo__strbuf volatile_fields;
-	bool again; /* the plan was made, and applied, by this step before */
+	bool again; /* the plan was there: applied by this step, or approved */
 };
 
 /* Arguments */
@@ -270,7 +270,15 @@ static flo_status find_applied(struct diff *diff, struct flo__cdb *db,
 	diff->again = plan.state == FLO__PLAN_APPLIED;
 	if (diff->again)
 		diff->plan = plan;
-	return FLO_OK;
+	return flo__plan_not_rejected(&plan, err);
+}
+
+/* A plan that a person has approved is not made anew: see decide.h. */
+static flo_status find_approved(struct diff *diff, struct flo__cdb *db,
+				bool applied, flo_error *err)
+{
+	return flo__plan_find_approved(db, &diff->plan, diff->spec->text,
+				       applied, err, &diff->again);
 }
 
 static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
@@ -287,14 +295,19 @@ static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 		TRY(stage_records(diff, db, err));
 	TRY(flo__cdb_read(db, err));
 	TRY(read_pull(diff, db, err, &in));
-	st = flo__match_run(&match, db, &in, err);
+	TRY(find_approved(diff, db, true, err));
+	if (diff->again)
+		goto out;
+	TRY(flo__match_run(&match, db, &in, err));
 	flo__cdb_rollback(db);
-	if (st == FLO_OK) {
-		fill_plan(diff, db, &match);
+	fill_plan(diff, db, &match);
+	if (diff->plan.state == FLO__PLAN_BLOCKED)
+		TRY(find_approved(diff, db, false, err));
+	if (!diff->again)
 		st = flo__plan_write(db, &diff->plan, &match, diff->spec, err);
-	}
-	flo__match_fini(&match);
 out:
+	flo__cdb_rollback(db);
+	flo__match_fini(&match);
 	if (st != FLO_OK)
 		flo_error_prefix(err, "diff %s",
 				 diff->source != NULL ? diff->source
@@ -371,12 +384,17 @@ static flo_status tell(const struct diff *diff, flo_step_call *call,
 			     "record it has changed; name it in \"ignore\" if "
 			     "it means nothing",
 			     diff->volatile_fields.data);
+	if (plan->decision == FLO__PLAN_APPROVED)
+		flo_step_log(call, "%s: plan %s was approved by %s",
+			     plan->source_name, plan->id, plan->decided_by);
 	if (plan->state != FLO__PLAN_BLOCKED)
 		return FLO_OK;
 	return flo_error_set(err, FLO_BLOCKED,
 			     "diff %s: blocked by guard %s: %s; plan %s is "
-			     "kept, nothing is applied; if this is right, "
-			     "approve the plan or relax \"guard\"",
+			     "kept, nothing is applied; look at it with "
+			     "'flowctl cmdb show', and if this is right, "
+			     "approve it with 'flowctl cmdb approve', or "
+			     "relax \"guard\"",
 			     plan->source_name, plan->guards, plan->reason,
 			     plan->id);
 }

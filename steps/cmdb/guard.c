@@ -8,6 +8,9 @@
 /* A share of fewer rows says nothing about a field. */
 #define VOLATILE_ROWS_MIN 10
 
+/* A percentage that nothing reaches. */
+#define NEVER 101
+
 static flo_status read_switch(const flo_value *value, const char *name,
 			      flo_error *err, bool *ret_on)
 {
@@ -19,11 +22,17 @@ static flo_status read_switch(const flo_value *value, const char *name,
 	return FLO_OK;
 }
 
+/* Or false, which is more than there can be. */
 static flo_status read_percent(const flo_value *value, const char *name,
 			       flo_error *err, double *ret_percent)
 {
 	double percent = -1;
 
+	if (flo_value_typeof(value) == FLO_VALUE_BOOL &&
+	    !flo_value_get_bool(value)) {
+		*ret_percent = NEVER;
+		return FLO_OK;
+	}
 	if (flo_value_typeof(value) == FLO_VALUE_INT)
 		percent = (double)flo_value_get_int(value);
 	else if (flo_value_typeof(value) == FLO_VALUE_DOUBLE)
@@ -31,7 +40,7 @@ static flo_status read_percent(const flo_value *value, const char *name,
 	if (!(percent >= 0 && percent <= 100))
 		return flo_error_set(err, FLO_RANGE,
 				     "guard: \"%s\" must be a number from 0 "
-				     "to 100",
+				     "to 100, or false",
 				     name);
 	*ret_percent = percent;
 	return FLO_OK;

@@ -21,6 +21,14 @@ static enum flo__plan_state state_of(const char *name)
 	return strcmp(name, "ready") == 0 ? FLO__PLAN_READY : FLO__PLAN_BLOCKED;
 }
 
+static enum flo__plan_decision decision_of(const char *name)
+{
+	if (strcmp(name, "rejected") == 0)
+		return FLO__PLAN_REJECTED;
+	return strcmp(name, "approved") == 0 ? FLO__PLAN_APPROVED
+					     : FLO__PLAN_UNDECIDED;
+}
+
 static void read_counts(sqlite3_stmt *stmt, int from,
 			struct flo__counts *counts)
 {
@@ -55,6 +63,8 @@ static void read_row(sqlite3_stmt *stmt, struct flo__cmdb_plan *plan)
 	read_counts(stmt, 16, &plan->counts);
 	plan->since = sqlite3_column_int64(stmt, 25);
 	plan->missing = sqlite3_column_int64(stmt, 26);
+	plan->decision = decision_of(flo__cdb_text(stmt, 27));
+	copy(plan->decided_by, sizeof(plan->decided_by), stmt, 28);
 }
 
 flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
@@ -71,7 +81,8 @@ flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
 			  " p.changed, p.removed, p.same, p.fields, p.rejected,"
 			  " p.raw_hits, p.since, (SELECT count(*)"
 			  "  FROM plan_miss m WHERE m.id BETWEEN p.no << 32"
-			  "  AND p.no << 32 | 4294967295)"
+			  "  AND p.no << 32 | 4294967295),"
+			  " p.decision, p.decided_by"
 			  " FROM plan p JOIN source s ON s.id = p.source"
 			  " WHERE p.id = ?1",
 			  "t", id);

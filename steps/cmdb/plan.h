@@ -12,6 +12,13 @@ enum flo__plan_state {
 	FLO__PLAN_APPLIED, /* for ever */
 };
 
+/* What a person said of it; see decide.h. */
+enum flo__plan_decision {
+	FLO__PLAN_UNDECIDED,
+	FLO__PLAN_APPROVED,
+	FLO__PLAN_REJECTED, /* never applied */
+};
+
 /* A row of the table plan. */
 struct flo__cmdb_plan {
 	int64_t no;
@@ -39,6 +46,8 @@ struct flo__cmdb_plan {
 	struct flo__counts counts;
 	int64_t missing;    /* records that are missing, but stay */
 	int64_t applied_us; /* 0: not yet */
+	enum flo__plan_decision decision;
+	char decided_by[128]; /* cut; "": nobody */
 };
 
 #define FLO__SINCE_ANY (-1)

@@ -13,64 +13,6 @@
 
 #define CHANGES "\"kind\":\"changes\",\"origin\":\"o\",\"gone\":\"/gone\""
 
-/* Stage as @how says, of source vm; the output is the caller's. */
-static flo_value *stage(const char *db, const char *how, const char *records)
-{
-	static unsigned number;
-	flo_value *pull = NULL;
-	char key[32];
-
-	snprintf(key, sizeof(key), "stage-%u", ++number);
-	fake_ok(&fs, fake_step(&fs, &cmdb_stage_step, key, &pull,
-			       "{\"db\":\"%s\",\"source\":\"vm\",%s,"
-			       "\"records\":%s}",
-			       db, how, records));
-	return pull;
-}
-
-/* Diff by /id; @more is further arguments, beginning with a comma, or "". */
-static flo_status diff(const char *db, const flo_value *pull, const char *more,
-		       flo_value **ret_diff)
-{
-	static unsigned number;
-	char key[32];
-
-	snprintf(key, sizeof(key), "diff-%u", ++number);
-	return fake_step(&fs, &flo__cmdb_diff, key, ret_diff,
-			 "{\"db\":\"%s\",\"pull\":\"%s\",\"key\":[\"/id\"]%s}",
-			 db, out_text(pull, "pull"), more);
-}
-
-/* Stage, diff, and hold the counters against @want. */
-static flo_value *plan(const char *db, const char *how, const char *records,
-		       const char *more, const char *want)
-{
-	flo_value *pull = stage(db, how, records), *out = NULL;
-	char text[128];
-
-	fake_ok(&fs, diff(db, pull, more, &out));
-	snprintf(text, sizeof(text), "%lld rows +%lld ~%lld -%lld =%lld",
-		 (long long)out_int(out, "rows"),
-		 (long long)out_int(out, "added"),
-		 (long long)out_int(out, "changed"),
-		 (long long)out_int(out, "removed"),
-		 (long long)out_int(out, "same"));
-	assert_string_equal(text, want);
-	flo_value_unref(pull);
-	return out;
-}
-
-static void sync_as(const char *db, const char *how, const char *records,
-		    const char *more, const char *want)
-{
-	flo_value *out = plan(db, how, records, more, want);
-	flo_value *done = apply_plan(db, out);
-
-	assert_true(out_bool(done, "applied"));
-	flo_value_unref(done);
-	flo_value_unref(out);
-}
-
 static void expect_state(const char *db, const char *want)
 {
 	assert_string_equal(query_text(db, "SELECT group_concat(body, ' ') FROM"
@@ -182,8 +124,8 @@ static void a_pull_of_everything_may_say_what_is_gone(void **state)
 		"", "3 rows +0 ~0 -2 =2");
 	expect_state("f.db", "{\"id\":3}");
 	/* A list that says both of one key has a wrong key. */
-	pull = stage("f.db", how, "[{\"id\":3},{\"id\":3,\"gone\":true}]");
-	assert_int_equal(diff("f.db", pull, "", &out), FLO_INVALID);
+	pull = stage_as("f.db", how, "[{\"id\":3},{\"id\":3,\"gone\":true}]");
+	assert_int_equal(diff_staged("f.db", pull, "", &out), FLO_INVALID);
 	assert_non_null(strstr(fs.err.text, "duplicate keys: [3]"));
 	flo_value_unref(pull);
 }
@@ -203,11 +145,11 @@ static void another_gone_reads_known_bytes_again(void **state)
 
 static void null_keys_of_changes_fail(void **state)
 {
-	flo_value *pull = stage("n.db", CHANGES, "[{\"gone\":true}]");
+	flo_value *pull = stage_as("n.db", CHANGES, "[{\"gone\":true}]");
 	flo_value *out = NULL;
 
 	(void)state;
-	assert_int_equal(diff("n.db", pull, "", &out), FLO_INVALID);
+	assert_int_equal(diff_staged("n.db", pull, "", &out), FLO_INVALID);
 	assert_non_null(strstr(fs.err.text, "null or missing key"));
 	flo_value_unref(pull);
 }
@@ -225,15 +167,15 @@ static void a_cursor_moves_with_the_apply_only(void **state)
 		"[{\"id\":1}]", "", "1 rows +1 ~0 -0 =0");
 	expect_since("c.db", "o|1|e|m");
 	/* Pulled and diffed, but not applied: asked for again. */
-	pull = stage("c.db", CHANGES ",\"cursor\":\"2\"", "[{\"id\":2}]");
+	pull = stage_as("c.db", CHANGES ",\"cursor\":\"2\"", "[{\"id\":2}]");
 	assert_string_equal(out_text(pull, "offered"), "1");
-	fake_ok(&fs, diff("c.db", pull, "", &out));
+	fake_ok(&fs, diff_staged("c.db", pull, "", &out));
 	flo_value_unref(out);
 	flo_value_unref(pull);
 	expect_since("c.db", "o|1|e|m");
-	pull = stage("c.db", CHANGES ",\"cursor\":\"3\"", "[{\"id\":2}]");
+	pull = stage_as("c.db", CHANGES ",\"cursor\":\"3\"", "[{\"id\":2}]");
 	assert_string_equal(out_text(pull, "offered"), "1");
-	fake_ok(&fs, diff("c.db", pull, "", &out));
+	fake_ok(&fs, diff_staged("c.db", pull, "", &out));
 	flo_value_unref(apply_plan("c.db", out));
 	expect_since("c.db", "o|3|null|null");
 	flo_value_unref(out);
@@ -257,16 +199,16 @@ static void another_origin_is_offered_nothing(void **state)
 	(void)state;
 	sync_as("o.db", "\"origin\":\"o\",\"cursor\":\"1\",\"etag\":\"e\"",
 		"[{\"id\":1}]", "", "1 rows +1 ~0 -0 =0");
-	pull = stage("o.db", "\"origin\":\"p\"", "[{\"id\":1}]");
+	pull = stage_as("o.db", "\"origin\":\"p\"", "[{\"id\":1}]");
 	assert_int_equal(flo_value_typeof(flo_value_map_get(pull, "offered")),
 			 FLO_VALUE_NULL);
 	flo_value_unref(pull);
-	pull = stage("o.db", "\"kind\":\"full\"", "[{\"id\":1}]");
+	pull = stage_as("o.db", "\"kind\":\"full\"", "[{\"id\":1}]");
 	assert_int_equal(flo_value_typeof(
 				 flo_value_map_get(pull, "offered_etag")),
 			 FLO_VALUE_NULL);
 	flo_value_unref(pull);
-	pull = stage("o.db", "\"origin\":\"o\"", "[{\"id\":1}]");
+	pull = stage_as("o.db", "\"origin\":\"o\"", "[{\"id\":1}]");
 	assert_string_equal(out_text(pull, "offered_etag"), "e");
 	flo_value_unref(pull);
 }
@@ -276,7 +218,7 @@ static void refuse_diff(const char *db, flo_value *pull)
 {
 	flo_value *out = NULL;
 
-	assert_int_equal(diff(db, pull, "", &out), FLO_FAILED);
+	assert_int_equal(diff_staged(db, pull, "", &out), FLO_FAILED);
 	assert_non_null(strstr(fs.err.text, "pull again"));
 	flo_value_unref(pull);
 }
@@ -288,9 +230,9 @@ static void changes_of_an_old_cursor_are_refused(void **state)
 	(void)state;
 	sync_as("b.db", "\"origin\":\"o\",\"cursor\":\"1\"", "[{\"id\":1}]", "",
 		"1 rows +1 ~0 -0 =0");
-	early = stage("b.db", CHANGES ",\"cursor\":\"2\"", "[]");
-	late = stage("b.db", CHANGES ",\"cursor\":\"3\"", "[{\"id\":2}]");
-	fake_ok(&fs, diff("b.db", early, "", &out));
+	early = stage_as("b.db", CHANGES ",\"cursor\":\"2\"", "[]");
+	late = stage_as("b.db", CHANGES ",\"cursor\":\"3\"", "[{\"id\":2}]");
+	fake_ok(&fs, diff_staged("b.db", early, "", &out));
 	/* It changes nothing but the cursor: that is enough. */
 	flo_value_unref(apply_plan("b.db", out));
 	flo_value_unref(out);
@@ -307,10 +249,10 @@ static void a_plan_of_an_old_cursor_is_refused(void **state)
 	(void)state;
 	sync_as("p.db", "\"origin\":\"o\",\"cursor\":\"1\"", "[{\"id\":1}]", "",
 		"1 rows +1 ~0 -0 =0");
-	early = plan("p.db", CHANGES ",\"cursor\":\"2\"", "[]", "",
-		     "0 rows +0 ~0 -0 =0");
-	late = plan("p.db", CHANGES ",\"cursor\":\"3\"", "[{\"id\":2}]", "",
-		    "1 rows +1 ~0 -0 =0");
+	early = plan_as("p.db", CHANGES ",\"cursor\":\"2\"", "[]", "",
+			"0 rows +0 ~0 -0 =0");
+	late = plan_as("p.db", CHANGES ",\"cursor\":\"3\"", "[{\"id\":2}]", "",
+		       "1 rows +1 ~0 -0 =0");
 	flo_value_unref(apply_plan("p.db", early));
 	assert_int_equal(fake_step(&fs, &flo__cmdb_apply, "late", NULL,
 				   "{\"db\":\"p.db\",\"plan\":\"%s\"}",
@@ -343,7 +285,7 @@ static void the_same_as_what_is_no_more_is_refused(void **state)
 	(void)state;
 	sync_as("r.db", "\"origin\":\"o\",\"etag\":\"e\"", "[{\"id\":1}]", "",
 		"1 rows +1 ~0 -0 =0");
-	pull = stage("r.db", "\"kind\":\"same\",\"origin\":\"o\"", "[]");
+	pull = stage_as("r.db", "\"kind\":\"same\",\"origin\":\"o\"", "[]");
 	/* Not the pull itself: one that began before and ends after it. */
 	query("r.db", "UPDATE source SET pull = pull - 1");
 	refuse_diff("r.db", pull);
@@ -378,7 +320,7 @@ static void changes_under_a_new_key_find_their_records(void **state)
 		"[{\"id\":1,\"u\":\"a\"},{\"id\":2,\"u\":\"b\"},{\"id\":3}]",
 		"", "3 rows +3 ~0 -0 =0");
 	/* Record 3 stays, and has no such key. */
-	pull = stage("k.db", CHANGES, "[{\"id\":1,\"u\":\"a\",\"n\":1}]");
+	pull = stage_as("k.db", CHANGES, "[{\"id\":1,\"u\":\"a\",\"n\":1}]");
 	assert_int_equal(fake_step(&fs, &flo__cmdb_diff, "k", &out,
 				   "{\"db\":\"k.db\",\"pull\":\"%s\","
 				   "\"key\":[\"/u\"]}",
@@ -389,7 +331,7 @@ static void changes_under_a_new_key_find_their_records(void **state)
 	/* With it gone the others have. */
 	sync_as("k.db", CHANGES, "[{\"id\":3,\"gone\":true}]", "",
 		"1 rows +0 ~0 -1 =0");
-	pull = stage("k.db", CHANGES, "[{\"id\":7,\"u\":\"a\"}]");
+	pull = stage_as("k.db", CHANGES, "[{\"id\":7,\"u\":\"a\"}]");
 	fake_ok(&fs, fake_step(&fs, &flo__cmdb_diff, "k2", &out,
 			       "{\"db\":\"k.db\",\"pull\":\"%s\","
 			       "\"key\":[\"/u\"]}",

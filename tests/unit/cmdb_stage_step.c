@@ -1,9 +1,17 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cmdb_fixture.h"
 #include "cmdb_stage_step.h"
 
 #include "steps/args.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct work {
@@ -109,3 +117,60 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 }
 
 const flo_step_type cmdb_stage_step = {.name = "test.stage", .run = run};
+
+/* Steps in a row */
+
+flo_value *stage_as(const char *db, const char *how, const char *records)
+{
+	static unsigned number;
+	flo_value *pull = NULL;
+	char key[32];
+
+	snprintf(key, sizeof(key), "stage-%u", ++number);
+	fake_ok(&fs, fake_step(&fs, &cmdb_stage_step, key, &pull,
+			       "{\"db\":\"%s\",\"source\":\"vm\",%s,"
+			       "\"records\":%s}",
+			       db, how, records));
+	return pull;
+}
+
+flo_status diff_staged(const char *db, const flo_value *pull, const char *more,
+		       flo_value **ret_diff)
+{
+	static unsigned number;
+	char key[32];
+
+	snprintf(key, sizeof(key), "diff-%u", ++number);
+	return fake_step(&fs, &flo__cmdb_diff, key, ret_diff,
+			 "{\"db\":\"%s\",\"pull\":\"%s\",\"key\":[\"/id\"]%s}",
+			 db, out_text(pull, "pull"), more);
+}
+
+flo_value *plan_as(const char *db, const char *how, const char *records,
+		   const char *more, const char *want)
+{
+	flo_value *pull = stage_as(db, how, records), *out = NULL;
+	char text[128];
+
+	fake_ok(&fs, diff_staged(db, pull, more, &out));
+	snprintf(text, sizeof(text), "%lld rows +%lld ~%lld -%lld =%lld",
+		 (long long)out_int(out, "rows"),
+		 (long long)out_int(out, "added"),
+		 (long long)out_int(out, "changed"),
+		 (long long)out_int(out, "removed"),
+		 (long long)out_int(out, "same"));
+	assert_string_equal(text, want);
+	flo_value_unref(pull);
+	return out;
+}
+
+void sync_as(const char *db, const char *how, const char *records,
+	     const char *more, const char *want)
+{
+	flo_value *out = plan_as(db, how, records, more, want);
+	flo_value *done = apply_plan(db, out);
+
+	assert_true(out_bool(done, "applied"));
+	flo_value_unref(done);
+	flo_value_unref(out);
+}

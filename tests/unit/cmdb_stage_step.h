@@ -13,4 +13,22 @@
 
 extern const flo_step_type cmdb_stage_step;
 
+/* Stage as @how says, of source vm; the output is the caller's. */
+flo_value *stage_as(const char *db, const char *how, const char *records);
+
+/*
+ * Diff what was staged by /id; @more is further arguments, beginning with a
+ * comma, or "".
+ */
+flo_status diff_staged(const char *db, const flo_value *pull, const char *more,
+		       flo_value **ret_diff);
+
+/* Both; the counters must be @want: "3 rows +1 ~1 -0 =1". */
+flo_value *plan_as(const char *db, const char *how, const char *records,
+		   const char *more, const char *want);
+
+/* All three: it must be this apply that applies it. */
+void sync_as(const char *db, const char *how, const char *records,
+	     const char *more, const char *want);
+
 #endif
