@@ -80,6 +80,7 @@ static flo_status read_args(struct pull *pull, flo_error *err)
 	TRY(flo__args_string(job->with, "db", true, err, &job->db));
 	TRY(flo__args_string(job->with, "source", true, err, &job->source));
 	TRY(flo__source_check(job->source, err));
+	TRY(flo__args_string(job->with, "gone", false, err, &job->gone));
 	TRY(read_records(job, err));
 	st = choose_kind(pull, err);
 out:
@@ -117,6 +118,8 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 
 	job->cdb = db;
 	TRY(flo__stage_open(db, job->source, err, &stage));
+	if (job->gone != NULL)
+		TRY(flo__stage_gone(stage, job->gone, err));
 	TRY(pull->kind->read(job, pull->state, stage, err));
 	st = flo__stage_finish(stage, job->bytes, err, &job->done);
 out:
@@ -191,6 +194,11 @@ static const flo_step_param params[] = {
 	 .types = FLO_TYPES(STRING) | FLO_TYPES(LIST),
 	 .description =
 		 "Where in the document the records are: JSON pointers to arrays."},
+	{.name = "gone",
+	 .types = FLO_TYPES(STRING),
+	 .description =
+		 "Where a record says that it is no more: a JSON pointer to a boolean.",
+	 .min_len = 1},
 	{.name = "map", .description = OBJECT_LATER},
 	{.name = "where", .description = OBJECT_LATER},
 	{.name = "sqlite", .description = OBJECT_LATER},

@@ -454,6 +454,21 @@ static void name_page(const struct reading *r, flo_error *err)
 		flo_error_prefix(err, "page %zu", r->trail.len);
 }
 
+/* Of lines nobody can tell that the last ones are missing. */
+static flo_status check_whole(const struct reading *r,
+			      const struct flo__pull_watch *watch,
+			      flo_error *err)
+{
+	if (r->answer.framed || !watch->lines)
+		return FLO_OK;
+	return flo_error_set(err, FLO_FAILED,
+			     "the answer does not say how long it is (it has "
+			     "no Content-Length and no chunks), so nobody "
+			     "would notice if its last lines were missing; "
+			     "lines are read from servers that say it, or an "
+			     "array from any");
+}
+
 /* Add the records of the page that was fetched, and find what follows. */
 static flo_status read_page(struct reading *r, flo_error *err)
 {
@@ -465,6 +480,7 @@ static flo_status read_page(struct reading *r, flo_error *err)
 	set_watch(r, &watch);
 	TRY(flo__pull_split_watch(r->source->job, r->source->fd, r->stage,
 				  &watch, err));
+	TRY(check_whole(r, &watch, err));
 	if (args->changes)
 		TRY(take_cursor(r, watch.seen[watch.len - 1],
 				watch.pointers[watch.len - 1], err));

@@ -21,6 +21,7 @@ struct flo__pull_job {
 	const char *source;
 	const char *records[FLO__PULL_RECORDS_MAX];
 	size_t records_len;
+	const char *gone; /* a pointer, or NULL */
 	const char *from; /* the source's: what errors call it; or NULL */
 	uint64_t bytes;	  /* the source's, in all */
 	struct flo__pull done;
@@ -71,6 +72,7 @@ struct flo__pull_watch {
 	const char *pointers[FLO__SPLIT_WATCH_MAX];
 	char *seen[FLO__SPLIT_WATCH_MAX];
 	size_t len;
+	bool lines; /* afterwards: the document was NDJSON */
 };
 
 /*

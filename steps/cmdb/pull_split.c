@@ -213,6 +213,7 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
 	TRY(flo__split_new(fd, job->records, job->records_len, 0, err, &split));
 	st = job->records_len != 0 ? add_watching(job, split, stage, watch, err)
 				   : add_looking(job, split, stage, watch, err);
+	watch->lines = flo__split_is_lines(split);
 out:
 	flo__split_free(split);
 	return st;

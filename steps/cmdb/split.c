@@ -465,7 +465,8 @@ static flo_status all_found(const struct flo__pointer *node, flo_error *err)
 
 static flo_status take_start(struct flo__split *split, int c)
 {
-	split->want = c == '[' ? WANT_VALUE : WANT_LINE;
+	split->lines = c != '[';
+	split->want = split->lines ? WANT_LINE : WANT_VALUE;
 	split->root.marks |= c == '[' ? RECORDS : 0;
 	return FLO_OK;
 }

@@ -67,6 +67,9 @@ const char *flo__split_seen(const struct flo__split *split, size_t place);
 flo_status flo__split_next(struct flo__split *split, flo_error *err,
 			   const char **ret_record, size_t *ret_len);
 
+/* Whether the document is NDJSON, or empty; known once there was a record. */
+bool flo__split_is_lines(const struct flo__split *split);
+
 /* Bytes read so far, records found so far, byte at which the last one began. */
 uint64_t flo__split_bytes(const struct flo__split *split);
 uint64_t flo__split_records(const struct flo__split *split);

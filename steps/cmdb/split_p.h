@@ -48,6 +48,7 @@ struct flo__split {
 	size_t at;   /* next byte to look at */
 	size_t keep; /* first byte to keep; == at if none */
 	bool keeping;
+	bool lines;
 	uint64_t base; /* offset of buf[0] in the stream */
 	uint64_t records;
 	uint64_t record_at;

@@ -66,3 +66,8 @@ const char *flo__split_seen(const struct flo__split *split, size_t place)
 	REQUIRE(place < split->seen_len);
 	return split->seen[place];
 }
+
+bool flo__split_is_lines(const struct flo__split *split)
+{
+	return split->lines;
+}

@@ -52,6 +52,13 @@ static void add_link(struct flo__http_fields *fields, const char *value,
 	fields->failed |= fields->link == NULL;
 }
 
+/* RFC 9112, 6.3: without one of them the body ends with the connection. */
+static bool is_framing(const char *name, size_t len)
+{
+	return (len == 14 && strncasecmp(name, "content-length", len) == 0) ||
+	       (len == 17 && strncasecmp(name, "transfer-encoding", len) == 0);
+}
+
 static void take(struct flo__http_fields *fields, const char *name,
 		 size_t name_len, const char *value, size_t len)
 {
@@ -73,6 +80,7 @@ static void take(struct flo__http_fields *fields, const char *name,
 			set(fields, known[i].field, value, len);
 	if (name_len == 4 && strncasecmp(name, "link", 4) == 0)
 		add_link(fields, value, len);
+	fields->framed |= is_framing(name, name_len);
 }
 
 /* Control bytes never come into what is kept, which is sent back or shown. */
@@ -91,9 +99,10 @@ void flo__http_fields_line(struct flo__http_fields *fields, const char *line,
 	const char *colon;
 	size_t at;
 
-	if (len >= 5 && strncasecmp(line, "HTTP/", 5) == 0) {
+	if (len > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
 		flo__http_fields_fini(fields);
 		fields->failed = failed;
+		fields->framed = line[5] != '1'; /* HTTP/2 has frames */
 		return;
 	}
 	while (len != 0 && isspace((unsigned char)line[len - 1]))

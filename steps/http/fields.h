@@ -22,6 +22,7 @@ struct flo__http_fields {
 	char *link; /* all of them, joined with ", " */
 	char *type;
 	char *encoding;
+	bool framed; /* the answer says itself where its body ends */
 	bool failed; /* out of memory */
 };
 

@@ -68,6 +68,7 @@ struct flo__http_response {
 	char *type;
 	char *next; /* the target of Link's rel="next", as it came */
 	uint64_t bytes;
+	bool framed; /* false: a body that was cut off cannot be told */
 };
 
 /*
