@@ -17,19 +17,20 @@
 static int unnamed_file(const char *db_path)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
-	int fd;
+	size_t dir_len = (size_t)(strrchr(db_path, '/') + 1 - db_path);
+	int fd = -1;
 
-	flo__strbuf_adds(&sb, db_path);
+	flo__strbuf_add(&sb, db_path, dir_len);
 	if (!sb.failed)
-		flo__strbuf_cut(&sb,
-				(size_t)(strrchr(sb.data, '/') + 1 - sb.data));
-	fd = open(sb.data, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0 && !sb.failed) {
+		fd = open(sb.data, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0) {
 		flo__strbuf_adds(&sb, ".pull-XXXXXX");
 		fd = sb.failed ? -1 : mkostemp(sb.data, O_CLOEXEC);
 		if (fd >= 0)
 			unlink(sb.data);
 	}
+	if (sb.failed)
+		errno = ENOMEM;
 	flo__strbuf_fini(&sb);
 	return fd;
 }
