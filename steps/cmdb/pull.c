@@ -9,6 +9,7 @@
 static const struct flo__pull_kind *const kinds[] = {
 	&flo__pull_file,
 	&flo__pull_command,
+	&flo__pull_http,
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -64,13 +65,13 @@ static flo_status choose_kind(struct pull *pull, flo_error *err)
 	if (found == 1)
 		return FLO_OK;
 	return flo_error_set(err, FLO_INVALID,
-			     "a pull reads from one of \"file\" and "
-			     "\"command\": give exactly one");
+			     "a pull reads from one of \"file\", "
+			     "\"command\" and \"http\": give exactly one");
 }
 
 static flo_status read_args(struct pull *pull, flo_error *err)
 {
-	static const char *const later[] = {"map", "where", "sqlite", "http"};
+	static const char *const later[] = {"map", "where", "sqlite"};
 	struct flo__pull_job *job = &pull->job;
 	flo_status st;
 
@@ -79,6 +80,7 @@ static flo_status read_args(struct pull *pull, flo_error *err)
 	TRY(flo__args_string(job->with, "db", true, err, &job->db));
 	TRY(flo__args_string(job->with, "source", true, err, &job->source));
 	TRY(flo__source_check(job->source, err));
+	TRY(flo__args_string(job->with, "gone", false, err, &job->gone));
 	TRY(read_records(job, err));
 	st = choose_kind(pull, err);
 out:
@@ -114,7 +116,10 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 	struct flo__stage *stage = NULL;
 	flo_status st;
 
+	job->cdb = db;
 	TRY(flo__stage_open(db, job->source, err, &stage));
+	if (job->gone != NULL)
+		TRY(flo__stage_gone(stage, job->gone, err));
 	TRY(pull->kind->read(job, pull->state, stage, err));
 	st = flo__stage_finish(stage, job->bytes, err, &job->done);
 out:
@@ -189,10 +194,17 @@ static const flo_step_param params[] = {
 	 .types = FLO_TYPES(STRING) | FLO_TYPES(LIST),
 	 .description =
 		 "Where in the document the records are: JSON pointers to arrays."},
+	{.name = "gone",
+	 .types = FLO_TYPES(STRING),
+	 .description =
+		 "Where a record says that it is no more: a JSON pointer to a boolean.",
+	 .min_len = 1},
 	{.name = "map", .description = OBJECT_LATER},
 	{.name = "where", .description = OBJECT_LATER},
 	{.name = "sqlite", .description = OBJECT_LATER},
-	{.name = "http", .description = OBJECT_LATER},
+	{.name = "http",
+	 .types = FLO_TYPES(MAP),
+	 .description = "A URL to read from, and how."},
 };
 
 const flo_step_type flo__cmdb_pull = {
