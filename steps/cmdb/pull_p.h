@@ -5,6 +5,7 @@
 #ifndef FLO_CMDB_PULL_P_H
 #define FLO_CMDB_PULL_P_H
 
+#include "steps/cmdb/mapping.h"
 #include "steps/cmdb/split.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
@@ -21,7 +22,9 @@ struct flo__pull_job {
 	const char *source;
 	const char *records[FLO__PULL_RECORDS_MAX];
 	size_t records_len;
-	const char *gone; /* a pointer, or NULL */
+	const char *gone;	      /* a pointer, or NULL */
+	struct flo__mapping *mapping; /* owned by pull.c; NULL: none */
+	bool unfit;	  /* the record that was added last failed in it */
 	const char *from; /* the source's: what errors call it; or NULL */
 	uint64_t bytes;	  /* the source's, in all */
 	struct flo__pull done;

@@ -74,8 +74,7 @@ flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
 	flo_error fault = FLO_ERROR_INIT;
 	flo_status st = flo__stage_add(stage, text, len, &fault);
 
-	(void)job;
-	if (st == FLO_SYNTAX)
+	if (st == FLO_SYNTAX || st == FLO_TYPE || job->unfit)
 		name_place(place, &fault);
 	/* Its line and column are of the record, not of the document. */
 	if (st != FLO_OK)
