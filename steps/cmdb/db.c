@@ -227,7 +227,8 @@ static flo_status open_file(struct flo__cdb *db, flo_error *err)
 	sqlite3_progress_handler(db->sql, PROGRESS_STEPS, on_progress, db);
 	TRY(exec(db,
 		 "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-		 "PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY",
+		 "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;"
+		 "PRAGMA wal_autocheckpoint=4096",
 		 err));
 	TRY(read_version(db, err, &version));
 	if (version < FLO__CDB_VERSION)
