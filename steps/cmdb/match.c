@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/reread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -148,11 +149,11 @@ static flo_status add_state(struct flo__match *m, sqlite3_stmt *stmt,
 				     "restore the file from a backup",
 				     m->db->path);
 	e->present = (uint16_t)sqlite3_column_int64(stmt, 3);
-	if (m->in.rebase)
+	if (m->in.rebase) {
 		st = identify_again(m, e, err);
+		flo__index_put(&m->by_key, (uint32_t)m->len);
+	}
 	count_present(m, e->present, m->present_before);
-	flo__index_put(&m->by_raw, (uint32_t)m->len);
-	flo__index_put(&m->by_key, (uint32_t)m->len);
 	m->len++;
 	m->state_len++;
 	return st;
@@ -185,7 +186,7 @@ static flo_status load_state(struct flo__match *m, flo_error *err)
 	flo_status st;
 
 	TRY(flo__cdb_row(m->db, err, &stmt,
-			 "SELECT count(*) FROM state WHERE source = ?1", "i",
+			 "SELECT rows FROM source WHERE id = ?1", "i",
 			 m->in.source));
 	TRY(reserve(m, (size_t)sqlite3_column_int64(stmt, 0)));
 	sqlite3_finalize(stmt);
@@ -201,6 +202,9 @@ static flo_status load_state(struct flo__match *m, flo_error *err)
 			break;
 		TRY(add_state(m, stmt, err));
 	}
+	flo__index_fill(&m->by_raw, (uint32_t)m->state_len);
+	if (!m->in.rebase)
+		flo__index_fill(&m->by_key, (uint32_t)m->state_len);
 	if (m->counts.dup_keys != 0) {
 		st = check_keys(m, err);
 		flo_error_prefix(err, "records that the database holds");
@@ -237,6 +241,15 @@ static flo_status set_key_text(struct flo__match *m, struct flo__change *change,
 	change->key_at = m->texts.len;
 	flo__record_key_text(record, m->in.spec, &m->texts);
 	change->key_len = (uint32_t)(m->texts.len - change->key_at);
+	return flo__strbuf_status(&m->texts);
+}
+
+static flo_status add_key_text(struct flo__match *m, struct flo__change *change,
+			       const char *text, size_t len)
+{
+	change->key_at = m->texts.len;
+	flo__strbuf_add(&m->texts, text, len);
+	change->key_len = (uint32_t)len;
 	return flo__strbuf_status(&m->texts);
 }
 
@@ -283,7 +296,9 @@ struct pulled {
 	int64_t row;
 	struct flo__digest raw;
 	struct flo__identity id;
-	json_t *json; /* owned; NULL: not read yet */
+	json_t *json;	 /* owned; NULL: not read yet */
+	const char *key; /* as people see it; NULL: read the record for it */
+	size_t key_len;
 };
 
 static flo_status add_change(struct flo__match *m, struct pulled *p, char op,
@@ -294,10 +309,13 @@ static flo_status add_change(struct flo__match *m, struct pulled *p, char op,
 
 	if (change == NULL)
 		return FLO_NOMEM;
-	if (p->json == NULL)
+	if (p->json == NULL && (p->key == NULL || op == 'u'))
 		TRY(load(m, p->row, err, &p->json));
 	change->after = p->row;
-	TRY(set_key_text(m, change, p->json));
+	if (p->key != NULL)
+		TRY(add_key_text(m, change, p->key, p->key_len));
+	else
+		TRY(set_key_text(m, change, p->json));
 	if (op == 'u')
 		st = set_fields(m, change, p->json, err);
 out:
@@ -376,7 +394,6 @@ static flo_status match_hit(struct flo__match *m, const struct flo__digest *raw,
 				     "so that records it had are gone; pull "
 				     "again");
 	e = &m->entry[at];
-	m->counts.raw_hits++;
 	if (key_is_null(m, e->present))
 		return bad_key(m, e->body, &m->null_keys, err);
 	if (e->seen)
@@ -387,15 +404,31 @@ static flo_status match_hit(struct flo__match *m, const struct flo__digest *raw,
 	return FLO_OK;
 }
 
+/* Records that are looked for ahead of the one that is matched. */
+#define HITS_AHEAD 16
+
+static void hint_hit(const struct flo__match *m, const struct flo__digest *raw,
+		     size_t i, size_t len)
+{
+	if (i + 2 * HITS_AHEAD < len)
+		flo__index_hint(&m->by_raw, &raw[i + 2 * HITS_AHEAD]);
+	if (i + HITS_AHEAD < len)
+		flo__index_hint_place(&m->by_raw, &raw[i + HITS_AHEAD]);
+}
+
 static flo_status match_hits(struct flo__match *m, flo_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	bool row = true;
 	flo_status st;
 
-	TRY(flo__cdb_prepare(m->db,
-			     "SELECT raws FROM hit WHERE id BETWEEN ?1 AND ?2",
-			     err, &stmt));
+	TRY(flo__cdb_prepare(
+		m->db,
+		"SELECT raws, 1 FROM hit WHERE id BETWEEN ?1 AND ?2"
+		" UNION ALL"
+		" SELECT raws, 0 FROM same WHERE id BETWEEN ?1 AND"
+		" ?2",
+		err, &stmt));
 	TRY(flo__cdb_bind(m->db, stmt, err, "ii", flo__cdb_first(m->in.pull),
 			  flo__cdb_last(m->in.pull)));
 	for (;;) {
@@ -407,8 +440,12 @@ static flo_status match_hits(struct flo__match *m, flo_error *err)
 			break;
 		raw = sqlite3_column_blob(stmt, 0);
 		len = (size_t)sqlite3_column_bytes(stmt, 0) / sizeof(*raw);
-		for (size_t i = 0; i < len; i++)
+		if (sqlite3_column_int(stmt, 1) != 0)
+			m->counts.raw_hits += (int64_t)len;
+		for (size_t i = 0; i < len; i++) {
+			hint_hit(m, raw, i, len);
 			TRY(match_hit(m, &raw[i], err));
+		}
 	}
 out:
 	sqlite3_finalize(stmt);
@@ -418,18 +455,9 @@ out:
 static flo_status read_staged(struct flo__match *m, sqlite3_stmt *stmt,
 			      struct pulled *p, flo_error *err)
 {
-	flo_status st;
-
 	*p = (struct pulled){.row = sqlite3_column_int64(stmt, 0)};
 	if (!flo__cdb_digest(stmt, 1, &p->raw))
 		goto broken;
-	if (!m->in.identified) {
-		st = load(m, p->row, err, &p->json);
-		if (st != FLO_OK)
-			return st;
-		return flo__record_identify(p->json, m->in.spec, &m->scratch,
-					    &p->id);
-	}
 	p->id.present = (unsigned)sqlite3_column_int64(stmt, 4);
 	if (flo__cdb_digest(stmt, 2, &p->id.key) &&
 	    flo__cdb_digest(stmt, 3, &p->id.body))
@@ -440,7 +468,7 @@ broken:
 			     m->db->path);
 }
 
-static flo_status match_staged(struct flo__match *m, flo_error *err)
+static flo_status match_identified(struct flo__match *m, flo_error *err)
 {
 	struct pulled pulled = {.json = NULL};
 	sqlite3_stmt *stmt = NULL;
@@ -466,6 +494,43 @@ out:
 	json_decref(pulled.json);
 	sqlite3_finalize(stmt);
 	return st;
+}
+
+static flo_status match_reread(struct flo__match *m, flo_error *err)
+{
+	const struct flo__reread_row *row = NULL;
+	struct flo__reread *reread = NULL;
+	const char *key = NULL;
+	flo_status st;
+
+	TRY(flo__reread_open(m->db, m->in.pull, m->in.spec, err, &reread));
+	for (;;) {
+		struct pulled pulled;
+
+		TRY(flo__reread_next(reread, err, &row, &key));
+		if (row == NULL)
+			break;
+		pulled = (struct pulled){
+			.row = row->id,
+			.raw = row->raw,
+			.id = row->identity,
+			.key = key,
+			.key_len = row->key_len,
+		};
+		st = match_record(m, &pulled, err);
+		json_decref(pulled.json);
+		if (st != FLO_OK)
+			break;
+	}
+out:
+	flo__reread_close(reread);
+	return st;
+}
+
+static flo_status match_staged(struct flo__match *m, flo_error *err)
+{
+	return m->in.identified ? match_identified(m, err)
+				: match_reread(m, err);
 }
 
 /* The pull that the state was made of: nothing can differ. */

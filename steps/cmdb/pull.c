@@ -200,24 +200,31 @@ static flo_status add_record(struct flo__stage *stage,
 			     const struct flo__split *split, const char *text,
 			     size_t len, flo_error *err)
 {
-	flo_error fault = FLO_ERROR_INIT;
-	flo_status st = flo__stage_add(stage, text, len, &fault);
+	const struct flo__place place = {
+		.unit = "record",
+		.number = flo__split_records(split),
+		.byte = flo__split_place(split),
+	};
 
-	if (st == FLO_SYNTAX)
-		flo_error_prefix(&fault, "record %llu (byte %llu)",
-				 (unsigned long long)flo__split_records(split),
-				 (unsigned long long)flo__split_place(split));
-	/* Its line and column are of the record, not of the document. */
-	if (st != FLO_OK)
-		flo_error_set(err, st, "%s",
-			      fault.text[0] != '\0' ? fault.text
-						    : flo_status_text(st));
+	return flo__stage_add(stage, text, len, &place, err);
+}
+
+/* The document is broken at some place; a record before it may be, too. */
+static flo_status tell_first(struct flo__stage *stage, flo_status st,
+			     const flo_error *fault, flo_error *err)
+{
+	flo_status before = flo__stage_settle(stage, err);
+
+	if (before != FLO_OK)
+		return before;
+	*err = *fault;
 	return st;
 }
 
 static flo_status stage_all(struct pull *pull, struct flo__stage *stage,
 			    flo_error *err)
 {
+	flo_error fault = FLO_ERROR_INIT;
 	struct flo__split *split = NULL;
 	const char *text = NULL;
 	size_t len = 0;
@@ -226,7 +233,11 @@ static flo_status stage_all(struct pull *pull, struct flo__stage *stage,
 	TRY(flo__split_new(pull->fd, pull->records, pull->records_len, 0, err,
 			   &split));
 	for (;;) {
-		TRY(flo__split_next(split, err, &text, &len));
+		st = flo__split_next(split, &fault, &text, &len);
+		if (st != FLO_OK) {
+			st = tell_first(stage, st, &fault, err);
+			goto out;
+		}
 		if (text == NULL)
 			break;
 		TRY(add_record(stage, split, text, len, err));

@@ -25,6 +25,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/split.h"
 
 #include <errno.h>
 #include <math.h>
@@ -35,11 +36,51 @@
 
 /* Text */
 
+/* What a look at the bytes of a record tells. */
+struct shape {
+	size_t depth;
+	bool spaced; /* there is space between its tokens */
+};
+
+static size_t pass_string(const char *text, size_t len, size_t i)
+{
+	while (i < len && text[i] != '"')
+		i += text[i] == '\\' ? 2 : 1;
+	return i + 1;
+}
+
+static struct shape look_at(const char *text, size_t len)
+{
+	struct shape shape = {.depth = 0};
+	size_t depth = 0;
+	size_t i = 0;
+
+	while (i < len) {
+		char c = text[i++];
+
+		if (c == '"') {
+			i = pass_string(text, len, i);
+		} else if (c == '{' || c == '[') {
+			depth++;
+			shape.depth = depth > shape.depth ? depth : shape.depth;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		} else if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
+			shape.spaced = true;
+		}
+	}
+	return shape;
+}
+
 void flo__record_compact(const char *text, size_t len, struct flo__strbuf *sb)
 {
 	size_t begin;
 	size_t at = 0;
 
+	if (!look_at(text, len).spaced) {
+		flo__strbuf_add(sb, text, len);
+		return;
+	}
 	while (flo__json_next_token(text, len, &at, &begin))
 		flo__strbuf_add(sb, text + begin, at - begin);
 }
@@ -103,19 +144,49 @@ static void quote_huge(const char *text, size_t len, struct flo__strbuf *sb)
 	}
 }
 
+/* @text as jansson may read it: *@sb is its copy, if it must be changed. */
+static flo_status prepare(const char **text, size_t *len,
+			  struct flo__strbuf *sb)
+{
+	if (!may_be_huge(*text, *len))
+		return FLO_OK;
+	quote_huge(*text, *len, sb);
+	*text = sb->data;
+	*len = sb->len;
+	return flo__strbuf_status(sb);
+}
+
+flo_status flo__record_read(struct flo__json_reader *reader, const char *text,
+			    size_t len, flo_error *err, const json_t **ret_json)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	size_t depth = look_at(text, len).depth;
+	const json_t *json = NULL;
+	flo_status st;
+
+	if (depth > FLO__RECORD_DEPTH_MAX)
+		return flo_error_set(err, FLO_LIMIT,
+				     "it nests deeper than %d levels",
+				     FLO__RECORD_DEPTH_MAX);
+	TRY(prepare(&text, &len, &sb));
+	TRY(flo__json_read(reader, text, len, 0, depth, err, &json));
+	if (!json_is_object(json))
+		st = flo_error_set(err, FLO_SYNTAX, "not an object");
+	else
+		*ret_json = json;
+out:
+	flo__strbuf_fini(&sb);
+	return st;
+}
+
 flo_status flo__record_load(const char *text, size_t len, flo_error *err,
 			    json_t **ret_json)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	json_t *json = NULL;
-	flo_status st = FLO_OK;
+	flo_status st;
 
-	if (may_be_huge(text, len)) {
-		quote_huge(text, len, &sb);
-		st = flo__strbuf_status(&sb);
-		text = sb.data;
-		len = sb.len;
-	}
+	st = prepare(&text, &len, &sb);
 	if (st == FLO_OK)
 		st = flo__json_load(text, len, 0, err, &json);
 	if (st == FLO_OK && !json_is_object(json)) {

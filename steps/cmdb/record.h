@@ -14,6 +14,14 @@
 flo_status flo__record_load(const char *text, size_t len, flo_error *err,
 			    json_t **ret_json);
 
+/*
+ * As flo__record_load(), with the tree as @reader keeps it. FLO_LIMIT too: it
+ * nests deeper than FLO__RECORD_DEPTH_MAX.
+ */
+flo_status flo__record_read(struct flo__json_reader *reader, const char *text,
+			    size_t len, flo_error *err,
+			    const json_t **ret_json);
+
 /* Append the record without the space between its tokens: one line. */
 void flo__record_compact(const char *text, size_t len, struct flo__strbuf *sb);
 

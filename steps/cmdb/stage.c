@@ -3,39 +3,43 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "base/time.h"
-#include "steps/cmdb/index.h"
-#include "steps/cmdb/record.h"
+#include "steps/cmdb/same.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* A transaction is written when it has this many bytes or records. */
-#define FLUSH_BYTES   (4u << 20)
-#define FLUSH_RECORDS 16384
-
-/* A record that waits to be written. */
-struct waiting {
-	size_t at; /* its text in stage->texts */
-	size_t len;
-	struct flo__digest raw;
-	struct flo__identity id;
-};
+/*
+ * Note: the ring.
+ *
+ * Batches lie in a ring and go round it in one order: the one that is being
+ * filled, those that are worked on, those that are done, those that are free.
+ *
+ *	written <= taken <= started <= written + RING
+ *
+ * are numbers of batches so far; each is at its number modulo RING. When all
+ * are in use, the older half is taken back and written in one transaction,
+ * while the younger half is being worked on. Only the stage's owner knows these
+ * numbers; who owns a batch's content says task.h.
+ */
+#define RING 32
 
 struct flo__stage {
 	struct flo__cdb *db; /* borrowed */
 	struct flo__pull pull;
 	int64_t source;
-	struct flo__spec *spec;	   /* of the last apply; NULL: none. owned */
-	struct flo__digest *known; /* raw digests of the state; owned */
-	size_t known_len;
-	struct flo__index index; /* of known */
-	struct waiting *waiting; /* owned; FLUSH_RECORDS of them */
-	size_t waiting_len;
-	struct flo__strbuf texts;
+	struct flo__spec *spec; /* of the last apply; NULL: none. owned */
+	struct flo__held held;	/* raw digests */
+	struct flo__held whole; /* loaded when it pays: see look_wider() */
+	struct flo__batch_how how;
+	struct flo__batch_how how_wider;
+	bool wider; /* look for what is the same in other bytes, too */
+	struct flo__batch ring[RING];
+	uint64_t written;
+	uint64_t taken;
+	uint64_t started;
 	struct flo__strbuf hits; /* raw digests, one after the other */
-	struct flo__strbuf scratch;
-	uint64_t hits_len;   /* in all */
-	uint64_t staged_len; /* in all */
+	uint64_t hits_len;	 /* in all, those of `same` too */
+	uint64_t staged_len;	 /* in all: the next one's place */
 	int64_t hit_rows;
 	bool open; /* the pull is in the database, incomplete */
 };
@@ -162,59 +166,6 @@ out:
 	return st;
 }
 
-static flo_status count_state(struct flo__stage *stage, flo_error *err,
-			      size_t *ret_len)
-{
-	sqlite3_stmt *stmt = NULL;
-	flo_status st;
-
-	st = flo__cdb_row(stage->db, err, &stmt,
-			  "SELECT count(*) FROM state WHERE source = ?1", "i",
-			  stage->source);
-	if (st == FLO_OK)
-		*ret_len = (size_t)sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return st;
-}
-
-/*
- * The raw digests of the state. It may be moved by an apply meanwhile; then a
- * hit may be of a record that is no longer there, which the diff notices.
- */
-static flo_status load_known(struct flo__stage *stage, flo_error *err)
-{
-	struct flo__cdb *db = stage->db;
-	sqlite3_stmt *stmt = NULL;
-	size_t max = 0;
-	bool row = true;
-	flo_status st;
-
-	TRY(flo__cdb_read(db, err));
-	TRY(count_state(stage, err, &max));
-	stage->known = flo__reallocarray(NULL, max, sizeof(*stage->known));
-	if (stage->known == NULL ||
-	    flo__index_init(&stage->index, stage->known, sizeof(*stage->known),
-			    max) != FLO_OK) {
-		st = flo_error_set(err, FLO_NOMEM, "out of memory");
-		goto out;
-	}
-	TRY(flo__cdb_prepare(db, "SELECT raw FROM state WHERE source = ?1", err,
-			     &stmt));
-	TRY(flo__cdb_bind(db, stmt, err, "i", stage->source));
-	for (;;) {
-		TRY(flo__cdb_step(db, stmt, err, &row));
-		if (!row || stage->known_len == max)
-			break;
-		if (!flo__cdb_digest(stmt, 0, &stage->known[stage->known_len]))
-			continue;
-		flo__index_put(&stage->index, (uint32_t)stage->known_len++);
-	}
-out:
-	sqlite3_finalize(stmt);
-	flo__cdb_rollback(db);
-	return st;
-}
-
 flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 			   flo_error *err, struct flo__stage **ret_stage)
 {
@@ -224,18 +175,23 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 	if (stage == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	stage->db = db;
-	flo__strbuf_init(&stage->texts);
 	flo__strbuf_init(&stage->hits);
-	flo__strbuf_init(&stage->scratch);
+	for (size_t i = 0; i < RING; i++)
+		flo__batch_init(&stage->ring[i]);
 	st = flo__stage_id(db->call, "pull", stage->pull.id);
-	stage->waiting =
-		flo__reallocarray(NULL, FLUSH_RECORDS, sizeof(*stage->waiting));
-	if (stage->waiting == NULL)
-		st = FLO_NOMEM;
 	if (st == FLO_OK)
 		st = begin_pull(stage, source, err);
 	if (st == FLO_OK)
-		st = load_known(stage, err);
+		st = flo__held_load(&stage->held, db, stage->source, false,
+				    err);
+	stage->how = (struct flo__batch_how){
+		.held = &stage->held,
+		.spec = stage->spec,
+	};
+	stage->how_wider = (struct flo__batch_how){
+		.held = &stage->whole,
+		.spec = stage->spec,
+	};
 	if (st == FLO_OK)
 		*ret_stage = stage;
 	else
@@ -262,43 +218,74 @@ static flo_status check_open(struct flo__stage *stage, flo_error *err)
 			     "source was applied; pull again");
 }
 
-static flo_status write_record(struct flo__stage *stage, sqlite3_stmt *body,
-			       sqlite3_stmt *staged, size_t i, flo_error *err)
+struct writing {
+	sqlite3_stmt *body; /* owned, like the next one */
+	sqlite3_stmt *staged;
+};
+
+static flo_status write_new(struct flo__stage *stage, const struct writing *to,
+			    const struct flo__batch *batch,
+			    const struct flo__batch_row *row, flo_error *err)
 {
-	const struct waiting *w = &stage->waiting[i];
-	int64_t id = flo__cdb_first(stage->pull.no) +
-		     (int64_t)(stage->staged_len - stage->waiting_len + i);
+	int64_t id =
+		flo__cdb_first(stage->pull.no) + (int64_t)stage->staged_len++;
 	flo_status st;
 
-	TRY(flo__cdb_bind(stage->db, body, err, "is", id,
-			  stage->texts.data + w->at, w->len));
-	TRY(flo__cdb_done(stage->db, body, err));
+	TRY(flo__cdb_bind(stage->db, to->body, err, "is", id,
+			  batch->bodies.data + row->at, row->len));
+	TRY(flo__cdb_done(stage->db, to->body, err));
 	/* Without a spec the identity is not known yet: the rest stays null. */
-	TRY(flo__cdb_bind(stage->db, staged, err,
-			  stage->spec != NULL ? "idddi" : "id", id, &w->raw,
-			  &w->id.key, &w->id.body, (int64_t)w->id.present));
-	st = flo__cdb_done(stage->db, staged, err);
+	TRY(flo__cdb_bind(stage->db, to->staged, err,
+			  stage->spec != NULL ? "idddi" : "id", id, &row->raw,
+			  &row->id.key, &row->id.body,
+			  (int64_t)row->id.present));
+	st = flo__cdb_done(stage->db, to->staged, err);
 out:
 	return st;
 }
 
-static flo_status write_records(struct flo__stage *stage, flo_error *err)
+/* The rows of a batch: first what is new, then what is the same. */
+static flo_status write_batch(struct flo__stage *stage,
+			      const struct writing *to,
+			      const struct flo__batch *batch, flo_error *err)
 {
-	sqlite3_stmt *body = NULL;
-	sqlite3_stmt *staged = NULL;
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; i < batch->len; i++) {
+		const struct flo__batch_row *row = &batch->row[i];
+
+		if (row->is == FLO__BATCH_HIT)
+			flo__strbuf_add(&stage->hits, &row->raw,
+					sizeof(row->raw));
+		if (row->is == FLO__BATCH_NEW)
+			TRY(write_new(stage, to, batch, row, err));
+	}
+	if (batch->sames != 0)
+		st = flo__same_write(stage->db,
+				     flo__cdb_first(stage->pull.no) +
+					     (int64_t)stage->staged_len,
+				     batch, err);
+	stage->staged_len += batch->sames;
+out:
+	return st;
+}
+
+static flo_status write_batches(struct flo__stage *stage, flo_error *err)
+{
+	struct writing to = {.body = NULL};
 	flo_status st;
 
 	TRY(flo__cdb_prepare(stage->db, "INSERT INTO body VALUES(?1, ?2)", err,
-			     &body));
+			     &to.body));
 	TRY(flo__cdb_prepare(stage->db,
 			     "INSERT INTO staged(id, raw, key, digest, present)"
 			     " VALUES(?1, ?2, ?3, ?4, ?5)",
-			     err, &staged));
-	for (size_t i = 0; i < stage->waiting_len; i++)
-		TRY(write_record(stage, body, staged, i, err));
+			     err, &to.staged));
+	for (uint64_t n = stage->written; n < stage->taken; n++)
+		TRY(write_batch(stage, &to, &stage->ring[n % RING], err));
 out:
-	sqlite3_finalize(body);
-	sqlite3_finalize(staged);
+	sqlite3_finalize(to.body);
+	sqlite3_finalize(to.staged);
 	return st;
 }
 
@@ -312,24 +299,23 @@ static flo_status write_hits(struct flo__stage *stage, flo_error *err)
 			    stage->hits.data, stage->hits.len);
 }
 
-/* Write what waits, within a transaction. */
-static flo_status write_waiting(struct flo__stage *stage, flo_error *err)
+/* Write what was taken back, within a transaction. */
+static flo_status write_taken(struct flo__stage *stage, flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__strbuf_status(&stage->texts));
-	TRY(flo__strbuf_status(&stage->hits));
 	TRY(check_open(stage, err));
-	TRY(write_records(stage, err));
+	TRY(write_batches(stage, err));
+	TRY(flo__strbuf_status(&stage->hits));
 	st = write_hits(stage, err);
 out:
 	return st;
 }
 
-static void forget_waiting(struct flo__stage *stage)
+static void forget_taken(struct flo__stage *stage)
 {
-	stage->waiting_len = 0;
-	flo__strbuf_reset(&stage->texts);
+	for (; stage->written < stage->taken; stage->written++)
+		flo__batch_reset(&stage->ring[stage->written % RING]);
 	flo__strbuf_reset(&stage->hits);
 }
 
@@ -339,61 +325,95 @@ static flo_status flush(struct flo__stage *stage, flo_error *err)
 
 	TRY(flo__cdb_alive(stage->db, err));
 	TRY(flo__cdb_write(stage->db, false, err));
-	TRY(write_waiting(stage, err));
+	TRY(write_taken(stage, err));
 	TRY(flo__cdb_commit(stage->db, err));
-	forget_waiting(stage);
+	forget_taken(stage);
 out:
 	if (st != FLO_OK)
 		flo__cdb_rollback(stage->db);
 	return st;
 }
 
-static flo_status add_new(struct flo__stage *stage, const char *text,
-			  size_t len, const struct flo__digest *raw,
-			  flo_error *err)
+/* Take back the oldest batch that is worked on. */
+static flo_status take(struct flo__stage *stage, flo_error *err)
 {
-	struct waiting *w = &stage->waiting[stage->waiting_len];
-	json_t *json = NULL;
-	flo_status st;
+	struct flo__batch *batch = &stage->ring[stage->taken % RING];
 
-	*w = (struct waiting){.at = stage->texts.len, .raw = *raw};
-	st = flo__record_load(text, len, err, &json);
-	if (st != FLO_OK)
-		return st;
-	if (stage->spec != NULL)
-		st = flo__record_identify(json, stage->spec, &stage->scratch,
-					  &w->id);
-	json_decref(json);
-	flo__record_compact(text, len, &stage->texts);
-	w->len = stage->texts.len - w->at;
-	stage->waiting_len++;
-	stage->staged_len++;
-	return st;
+	INSIST(stage->taken < stage->started);
+	flo__task_wait(&batch->task);
+	stage->taken++;
+	stage->hits_len += batch->hits + batch->sames;
+	/* Line and column are of the record, not of the document. */
+	if (batch->st != FLO_OK)
+		return flo_error_set(err, batch->st, "%s",
+				     batch->err.text[0] != '\0'
+					     ? batch->err.text
+					     : flo_status_text(batch->st));
+	return FLO_OK;
+}
+
+/*
+ * Where most records are hits, it is cheaper to stage the rest than to load
+ * what the state's records are. So that is done when the first batches had
+ * something else. Those that are being worked on look at `held` only.
+ */
+static flo_status look_wider(struct flo__stage *stage, flo_error *err)
+{
+	if (stage->wider || stage->spec == NULL || stage->held.len == 0 ||
+	    stage->staged_len < stage->hits_len / 4)
+		return FLO_OK;
+	stage->wider = true;
+	return flo__held_load(&stage->whole, stage->db, stage->source, true,
+			      err);
+}
+
+static flo_status start(struct flo__stage *stage, flo_error *err)
+{
+	struct flo__batch *batch = &stage->ring[stage->started % RING];
+	flo_status st = FLO_OK;
+
+	if (batch->len == 0)
+		return FLO_OK;
+	batch->how = stage->wider ? &stage->how_wider : &stage->how;
+	flo__task_start(&batch->task);
+	stage->started++;
+	if (stage->started - stage->written < RING)
+		return FLO_OK;
+	while (st == FLO_OK && stage->taken - stage->written < RING / 2)
+		st = take(stage, err);
+	if (st == FLO_OK)
+		st = flush(stage, err);
+	return st == FLO_OK ? look_wider(stage, err) : st;
 }
 
 flo_status flo__stage_add(struct flo__stage *stage, const char *text,
-			  size_t len, flo_error *err)
+			  size_t len, const struct flo__place *place,
+			  flo_error *err)
 {
-	struct flo__digest raw = flo__digest_of(text, len);
-	flo_status st = FLO_OK;
+	struct flo__batch *batch = &stage->ring[stage->started % RING];
+	flo_status st;
 
+	INSIST(stage->started - stage->written < RING);
 	if (stage->pull.rows == UINT32_MAX)
 		return flo_error_set(err, FLO_LIMIT,
 				     "more than %u records in one pull",
 				     UINT32_MAX);
-	if (flo__index_find(&stage->index, &raw) != FLO__INDEX_NONE) {
-		flo__strbuf_add(&stage->hits, &raw, sizeof(raw));
-		stage->hits_len++;
-	} else {
-		st = add_new(stage, text, len, &raw, err);
-	}
+	st = flo__batch_add(batch, text, len, place);
+	if (st != FLO_OK)
+		return st;
 	stage->pull.rows++;
-	if (st == FLO_OK && stage->pull.rows % 1024 == 0)
-		st = flo__cdb_alive(stage->db, err);
-	if (st == FLO_OK && (stage->texts.len >= FLUSH_BYTES ||
-			     stage->hits.len >= FLUSH_BYTES / 4 ||
-			     stage->waiting_len == FLUSH_RECORDS))
-		st = flush(stage, err);
+	if (!flo__batch_is_full(batch))
+		return FLO_OK;
+	st = flo__cdb_alive(stage->db, err);
+	return st == FLO_OK ? start(stage, err) : st;
+}
+
+flo_status flo__stage_settle(struct flo__stage *stage, flo_error *err)
+{
+	flo_status st = start(stage, err);
+
+	while (st == FLO_OK && stage->taken < stage->started)
+		st = take(stage, err);
 	return st;
 }
 
@@ -406,8 +426,9 @@ flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
 
 	stage->pull.bytes = bytes;
 	TRY(flo__cdb_alive(stage->db, err));
+	TRY(flo__stage_settle(stage, err));
 	TRY(flo__cdb_write(stage->db, true, err));
-	TRY(write_waiting(stage, err));
+	TRY(write_taken(stage, err));
 	TRY(flo__cdb_run(stage->db, err,
 			 "UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
 			 " bytes = ?4, finished_us = ?5 WHERE no = ?1",
@@ -471,6 +492,8 @@ flo_status flo__stage_release(struct flo__cdb *db, int64_t no, flo_error *err)
 			 first, last));
 	TRY(flo__cdb_run(db, err, "DELETE FROM hit WHERE id BETWEEN ?1 AND ?2",
 			 "ii", first, last));
+	TRY(flo__cdb_run(db, err, "DELETE FROM same WHERE id BETWEEN ?1 AND ?2",
+			 "ii", first, last));
 	st = flo__cdb_run(db, err, "UPDATE pull SET staged = 0 WHERE no = ?1",
 			  "i", no);
 out:
@@ -496,14 +519,14 @@ void flo__stage_close(struct flo__stage *stage)
 {
 	if (stage == NULL)
 		return;
+	/* Those that are worked on look at what is freed below. */
+	for (size_t i = 0; i < RING; i++)
+		flo__batch_fini(&stage->ring[i]);
 	if (stage->open)
 		discard(stage);
 	flo__spec_free(stage->spec);
-	flo__index_fini(&stage->index);
-	flo__free(stage->known);
-	flo__free(stage->waiting);
-	flo__strbuf_fini(&stage->texts);
+	flo__held_fini(&stage->held);
+	flo__held_fini(&stage->whole);
 	flo__strbuf_fini(&stage->hits);
-	flo__strbuf_fini(&stage->scratch);
 	flo__free(stage);
 }

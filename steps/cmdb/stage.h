@@ -4,11 +4,19 @@
  * visible to a diff with the last of them, which marks it complete.
  *
  * A record whose very bytes the state holds already is not staged: only the
- * digest of its bytes is kept.
+ * digest of its bytes is kept. One that is the same in other bytes (written
+ * differently, or what differs is ignored) is kept in case that the diff is to
+ * compare in another way than the last: see same.h.
+ *
+ * Records are read in batches, which are tasks (see task.h): the caller gives
+ * records, and hears later, at some other record or at the end, that one of
+ * them could not be read. What is staged does not depend on how many P there
+ * are.
  */
 #ifndef FLO_CMDB_STAGE_H
 #define FLO_CMDB_STAGE_H
 
+#include "steps/cmdb/batch.h"
 #include "steps/cmdb/db.h"
 
 /* Bytes of a source's name: it becomes part of a file's name. */
@@ -44,9 +52,20 @@ flo_status flo__stage_id(const flo_step_call *call, const char *kind,
 flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 			   flo_error *err, struct flo__stage **ret_stage);
 
-/* Stage a record. FLO_SYNTAX if its bytes are no JSON object. */
+/*
+ * Stage a record, which is copied. FLO_SYNTAX if its bytes, or those of one
+ * that was added before, are no JSON object; @err names the record by its
+ * @place. FLO_LIMIT: it nests too deep, or the pull has too many records.
+ */
 flo_status flo__stage_add(struct flo__stage *stage, const char *text,
-			  size_t len, flo_error *err);
+			  size_t len, const struct flo__place *place,
+			  flo_error *err);
+
+/*
+ * Wait until all records so far are read. Who has found a fault after them
+ * calls it, as theirs comes first. Errors as of flo__stage_add().
+ */
+flo_status flo__stage_settle(struct flo__stage *stage, flo_error *err);
 
 /* Mark the pull complete; it was read from @bytes bytes. */
 flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,

@@ -1,0 +1,79 @@
+/*
+ * Some records on their way into the database: what is to be computed of them
+ * is computed of all at once, as a task (see task.h).
+ *
+ * The stage fills a batch, starts it, and takes it back to write what came out.
+ */
+#ifndef FLO_CMDB_BATCH_H
+#define FLO_CMDB_BATCH_H
+
+#include "steps/cmdb/held.h"
+#include "steps/cmdb/pack.h"
+#include "steps/cmdb/task.h"
+
+/* A batch is full with so many bytes or records: some milliseconds of work. */
+#define FLO__BATCH_BYTES   (128u << 10)
+#define FLO__BATCH_RECORDS 1024
+
+/* Where a record lies in its source, for errors: "record 7 (byte 120)". */
+struct flo__place {
+	const char *unit; /* "record", "row"; lives for ever. NULL: untold */
+	uint64_t number;  /* from 1 */
+	uint64_t byte;	  /* its first one, or FLO__PLACE_NO_BYTE */
+};
+#define FLO__PLACE_NO_BYTE UINT64_MAX
+
+enum flo__batch_is {
+	FLO__BATCH_HIT,	 /* the state holds its bytes */
+	FLO__BATCH_SAME, /* it is what the state holds, in other bytes */
+	FLO__BATCH_NEW,	 /* to be staged */
+};
+
+struct flo__batch_row {
+	size_t at; /* its text in `texts`, or, once it is read, in `bodies` */
+	size_t len;
+	struct flo__place place;
+	struct flo__digest raw; /* of SAME: that of the state's */
+	struct flo__identity id;
+	enum flo__batch_is is;
+};
+
+/* How records are read: the same for all batches, which only look at it. */
+struct flo__batch_how {
+	const struct flo__held *held;
+	const struct flo__spec *spec; /* NULL: not known yet */
+};
+
+struct flo__batch {
+	struct flo__task task;
+	const struct flo__batch_how *how; /* borrowed; set before the start */
+	struct flo__strbuf texts;
+	struct flo__batch_row *row; /* owned */
+	size_t len;
+	size_t cap;
+	/* What comes out: bodies without space, those of SAME in `same`. */
+	struct flo__strbuf bodies;
+	struct flo__strbuf same;   /* a line each */
+	struct flo__strbuf packed; /* `same`, made smaller */
+	flo__packer *packer;	   /* owned */
+	size_t hits;
+	size_t sames;
+	flo_status st; /* of the first record that cannot be read */
+	flo_error err;
+	struct flo__json_reader reader;
+	struct flo__strbuf scratch;
+};
+
+/* Starts as zeros, but for what these do. */
+void flo__batch_init(struct flo__batch *batch);
+void flo__batch_fini(struct flo__batch *batch);
+
+/* Put a copy of a record in. FLO_NOMEM. */
+flo_status flo__batch_add(struct flo__batch *batch, const char *text,
+			  size_t len, const struct flo__place *place);
+bool flo__batch_is_full(const struct flo__batch *batch);
+
+/* Empty it for the next records. Requires: it is not being worked on. */
+void flo__batch_reset(struct flo__batch *batch);
+
+#endif
