@@ -52,11 +52,14 @@ static flo_status identify(struct flo__batch *batch, struct flo__batch_row *row,
 			   flo_error *err)
 {
 	const struct flo__batch_how *how = batch->how;
+	const char *text = batch->texts.data + row->at;
+	struct flo__shape shape = flo__record_look(text, row->len);
 	const json_t *json = NULL;
 	flo_status st;
 
-	TRY(flo__record_read(&batch->reader, batch->texts.data + row->at,
-			     row->len, err, &json));
+	row->spaced = shape.spaced;
+	TRY(flo__record_read(&batch->reader, text, row->len, shape.depth, err,
+			     &json));
 	if (how->spec != NULL)
 		st = flo__record_identify(json, how->spec, &batch->scratch,
 					  &row->id);
@@ -135,9 +138,13 @@ static void keep_body(struct flo__batch *batch, struct flo__batch_row *row)
 {
 	bool same = row->is == FLO__BATCH_SAME;
 	struct flo__strbuf *to = same ? &batch->same : &batch->bodies;
+	const char *text = batch->texts.data + row->at;
 	size_t at = to->len;
 
-	flo__record_compact(batch->texts.data + row->at, row->len, to);
+	if (row->spaced)
+		flo__record_compact(text, row->len, to);
+	else
+		flo__strbuf_add(to, text, row->len);
 	row->at = at;
 	row->len = to->len - at;
 	if (same)

@@ -36,6 +36,7 @@ struct flo__batch_row {
 	struct flo__digest raw; /* of SAME: that of the state's */
 	struct flo__identity id;
 	enum flo__batch_is is;
+	bool spaced; /* there is space between its tokens */
 };
 
 /* How records are read: the same for all batches, which only look at it. */

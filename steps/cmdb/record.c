@@ -25,6 +25,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/scan.h"
 #include "steps/cmdb/split.h"
 
 #include <errno.h>
@@ -36,22 +37,19 @@
 
 /* Text */
 
-/* What a look at the bytes of a record tells. */
-struct shape {
-	size_t depth;
-	bool spaced; /* there is space between its tokens */
-};
-
 static size_t pass_string(const char *text, size_t len, size_t i)
 {
-	while (i < len && text[i] != '"')
+	for (;;) {
+		i = flo__scan_string(text, i, len);
+		if (i >= len || text[i] == '"')
+			return i + 1;
 		i += text[i] == '\\' ? 2 : 1;
-	return i + 1;
+	}
 }
 
-static struct shape look_at(const char *text, size_t len)
+struct flo__shape flo__record_look(const char *text, size_t len)
 {
-	struct shape shape = {.depth = 0};
+	struct flo__shape shape = {.depth = 0};
 	size_t depth = 0;
 	size_t i = 0;
 
@@ -77,10 +75,6 @@ void flo__record_compact(const char *text, size_t len, struct flo__strbuf *sb)
 	size_t begin;
 	size_t at = 0;
 
-	if (!look_at(text, len).spaced) {
-		flo__strbuf_add(sb, text, len);
-		return;
-	}
 	while (flo__json_next_token(text, len, &at, &begin))
 		flo__strbuf_add(sb, text + begin, at - begin);
 }
@@ -157,10 +151,10 @@ static flo_status prepare(const char **text, size_t *len,
 }
 
 flo_status flo__record_read(struct flo__json_reader *reader, const char *text,
-			    size_t len, flo_error *err, const json_t **ret_json)
+			    size_t len, size_t depth, flo_error *err,
+			    const json_t **ret_json)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
-	size_t depth = look_at(text, len).depth;
 	const json_t *json = NULL;
 	flo_status st;
 

@@ -44,11 +44,13 @@ struct flo__reread {
 
 static flo_status read_one(struct chunk *chunk, struct flo__reread_row *row)
 {
+	const char *text = chunk->texts.data + row->at;
 	const json_t *json = NULL;
 	flo_status st;
 
-	TRY(flo__record_read(&chunk->reader, chunk->texts.data + row->at,
-			     row->len, &chunk->err, &json));
+	TRY(flo__record_read(&chunk->reader, text, row->len,
+			     flo__record_look(text, row->len).depth,
+			     &chunk->err, &json));
 	TRY(flo__record_identify(json, chunk->spec, &chunk->scratch,
 				 &row->identity));
 	row->key_at = chunk->keys.len;
