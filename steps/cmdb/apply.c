@@ -61,6 +61,11 @@ static flo_status check_plan(const struct apply *apply, struct flo__cdb *db,
 }
 
 /*
+ * Statements of many rows say OR FAIL: one that fails rolls all back, so SQLite
+ * need not remember, page by page, what was before the statement.
+ */
+
+/*
  * Run @sql over the plan's changes; it must touch @rows rows. Its arguments
  * are the ids of the first and last change, the source, @ts and the plan's
  * number, as many of them as @types has.
@@ -92,13 +97,13 @@ static flo_status write_history(struct flo__cdb *db,
 	flo_status st;
 
 	TRY(change(db, plan,
-		   "UPDATE history SET valid_to = ?4, to_plan = ?5"
+		   "UPDATE OR FAIL history SET valid_to = ?4, to_plan = ?5"
 		   " WHERE source = ?3 AND valid_to IS NULL AND id IN"
 		   " (SELECT before FROM change WHERE id BETWEEN ?1 AND ?2"
 		   "  AND before IS NOT NULL)",
 		   "iiiii", ts, n->changed + n->removed, err));
 	st = change(db, plan,
-		    "INSERT INTO history"
+		    "INSERT OR FAIL INTO history"
 		    " SELECT after, ?3, key_text, ?4, NULL, ?5, NULL"
 		    " FROM change WHERE id BETWEEN ?1 AND ?2 AND op <> 'd'"
 		    " ORDER BY after",
@@ -124,14 +129,14 @@ static flo_status write_state(struct flo__cdb *db,
 		   "  AND op = 'd')",
 		   "iii", 0, n->removed, err));
 	TRY(change(db, plan,
-		   "UPDATE state SET raw = c.raw, digest = c.digest,"
+		   "UPDATE OR FAIL state SET raw = c.raw, digest = c.digest,"
 		   " present = c.present, body = c.after"
 		   " FROM (SELECT * FROM change WHERE id BETWEEN ?1 AND ?2"
 		   "  AND op = 'u' ORDER BY id) AS c"
 		   " WHERE state.source = ?3 AND state.key = c.key",
 		   "iii", 0, n->changed, err));
 	st = change(db, plan,
-		    "INSERT INTO state"
+		    "INSERT OR FAIL INTO state"
 		    " SELECT ?3, key, raw, digest, present, after FROM change"
 		    " WHERE id BETWEEN ?1 AND ?2 AND op = 'c' ORDER BY id",
 		    "iii", 0, n->added, err);
