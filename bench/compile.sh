@@ -35,14 +35,8 @@ done
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/flow-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-make_bench() {
-	[ -f "$build/build.ninja" ] ||
-		meson setup "$build" "$top" -Dbuildtype=release -Db_lto=false \
-			-Dtests=disabled -Dbench=true || return
-	ninja -C "$build" bench/compile_bench cli/flowctl \
-		engine/proc/flo-minder
-}
-make_bench >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+build_bench "$build" bench/compile_bench cli/flowctl \
+	engine/proc/flo-minder || exit 1
 for program in "$FLOWCTL" "$COMPILE_BENCH"; do
 	[ -x "$program" ] || { echo "bench: no $program" >&2; exit 2; }
 done

@@ -30,15 +30,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
-log=$(mktemp "${TMPDIR:-/tmp}/flow-bench.XXXXXX")
-trap 'rm -f "$log"' EXIT
-make_bench() {
-	[ -f "$build/build.ninja" ] ||
-		meson setup "$build" "$top" -Dbuildtype=release -Db_lto=false \
-			-Dtests=disabled -Dbench=true >"$log" 2>&1 || return
-	ninja -C "$build" bench/dsl_bench >"$log" 2>&1
-}
-make_bench || { cat "$log" >&2; exit 1; }
+build_bench "$build" bench/dsl_bench || exit 1
 
 # The least figure of a row's rounds.
 least() {
@@ -70,5 +62,4 @@ done
 $whole || exit 0
 options=(--rounds "$rounds")
 $json && options+=(--json) || echo
-rm -f "$log"
 exec "$top/bench/compile.sh" "${options[@]}"

@@ -9,7 +9,8 @@ Usage: tools/bench run [--json] [--rounds N] [--steps N] [ROW...]
 
 Peers are make, ninja, xargs and dagu, as far as they are installed
 ($DAGU names the program; the npm package @dagu-org/dagu-linux-x64 has one).
-$FLOWCTL names ours. docs/benchmarks.md says what each row is.
+Builds this tree in build-bench/, unless $FLOWCTL names a program.
+docs/benchmarks.md says what each row is.
 """
 import json
 import os
@@ -22,7 +23,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FLOWCTL = os.path.abspath(
-    os.environ.get("FLOWCTL", TOP + "/build/cli/flowctl"))
+    os.environ.get("FLOWCTL", TOP + "/build-bench/cli/flowctl"))
 DAGU = os.environ.get("DAGU") or shutil.which("dagu")
 LEVELS = ("power", "process", "none")
 ROWS = ("wide", "chain", "start", "memory", "noop")
@@ -257,6 +258,16 @@ def noop(table, work, rounds, n=100000):
               flowctl(stem, "process", memory=True)["kib"] / 1024, {}, True)
 
 
+def build():
+    """Make what is measured, unless the caller has named it."""
+    if "FLOWCTL" not in os.environ:
+        subprocess.run(["bash", "-c", 'top=$1; . "$top/bench/common.sh"; '
+                        'build_bench "$top/build-bench" cli/flowctl '
+                        'engine/proc/flo-minder', "build", TOP], check=True)
+    if not os.access(FLOWCTL, os.X_OK):
+        raise Usage("no flowctl at " + FLOWCTL)
+
+
 def main(argv):
     rounds, steps, rows, as_json = 5, None, [], False
     args = iter(argv)
@@ -279,8 +290,7 @@ def main(argv):
         else:
             raise Usage("unknown argument '%s'" % arg)
     rows = rows or ROWS
-    if not os.access(FLOWCTL, os.X_OK):
-        raise Usage("no flowctl at " + FLOWCTL)
+    build()
     table = Table(as_json)
     with tempfile.TemporaryDirectory(prefix="flow-bench.") as work:
         if "wide" in rows or "memory" in rows:

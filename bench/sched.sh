@@ -42,19 +42,9 @@ declare -A command=(
 )
 peers=(go go-wg tbb fiber)
 
-# Quietly, unless it fails.
-make_ours() {
-	local log=$1
-	[ -f "$build/build.ninja" ] ||
-		meson setup "$build" "$top" -Dbuildtype=release -Db_lto=false \
-			-Dtests=disabled -Dbench=true >"$log" 2>&1 || return
-	ninja -C "$build" bench/sched_bench >"$log" 2>&1
-}
-
 work=$(mktemp -d "${TMPDIR:-/tmp}/flow-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-"$top/tools/setup" bench >&2 || true
-make_ours "$work/log" || { cat "$work/log" >&2; exit 1; }
+build_bench "$build" bench/sched_bench || exit 1
 "$top/bench/peers/build" "$build/peers"
 
 # List what each program can do, and forget programs that are not there.

@@ -70,6 +70,7 @@ extern const struct cli_verb cli_verb_rerun;
 extern const struct cli_verb cli_verb_cancel;
 extern const struct cli_verb cli_verb_prune;
 extern const struct cli_verb cli_verb_doctor;
+extern const struct cli_verb cli_verb_cmdb;
 extern const struct cli_verb cli_verb_version;
 extern const struct cli_verb cli_verb_help;
 
@@ -78,6 +79,9 @@ extern const struct cli_verb *const cli_verbs[];
 
 /* NULL if there is none of that name. */
 const struct cli_verb *cli_verb_find(const char *name);
+
+/* The same of the commands of `flowctl cmdb`: "plans", not "cmdb plans". */
+const struct cli_verb *cli_cmdb_find(const char *name);
 
 /* The name among @names (NULL ends them) that @word was likely meant to be,
  * or NULL. */

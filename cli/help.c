@@ -61,13 +61,18 @@ static int verb_run(const struct cli_verb *verb, int argc, char **argv)
 
 	if (code != CLI_GO_ON)
 		return code;
-	if (operands > 1)
-		return cli_args_usage(verb, "one COMMAND at a time");
 	if (operands == 0) {
 		cli_help_overview();
 		return CLI_OK;
 	}
 	about = cli_verb_find(argv[0]);
+	if (about == &cli_verb_cmdb && operands == 2) {
+		argv++;
+		operands--;
+		about = cli_cmdb_find(argv[0]);
+	}
+	if (operands > 1)
+		return cli_args_usage(verb, "one COMMAND at a time");
 	if (!about)
 		return cli_args_usage(verb, "there is no command \"%s\"",
 				      argv[0]);

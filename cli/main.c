@@ -26,6 +26,7 @@ const struct cli_verb *const cli_verbs[] = {
 	&cli_verb_show,
 	&cli_verb_events,
 	&cli_verb_logs,
+	&cli_verb_cmdb,
 	&cli_verb_prune,
 	&cli_verb_doctor,
 	&cli_verb_version,

@@ -23,8 +23,8 @@ void minder_pids_fini(struct minder_pids *pids);
 void minder_tree_stop(int signal, int cgroup, struct minder_pids *told);
 
 /*
- * Send SIGKILL to every descendant, and to what is in @cgroup (as above). To get them all, call it again until none
- * is left.
+ * Send SIGKILL to every descendant, and to what is in @cgroup (as above). To
+ * get them all, call it again until none is left.
  */
 void minder_tree_kill(int cgroup);
 

@@ -91,6 +91,8 @@ static void record_end(struct leaf_run *l, const struct flo__attempt *attempt,
 	l->ret->state = state;
 	l->ret->end_seq = event.seq;
 	l->ret->error_seq = event.seq;
+	if (state == FLO__STATE_CANCELLED)
+		flo__tree_cut(l->frame, l->ret);
 	flo__run_count(l->frame, state, 1);
 }
 
@@ -147,6 +149,8 @@ static void take_preset(struct leaf_run *l, const struct flo__preset *preset)
 	if (l->run->frozen && ret->state == FLO__STATE_FAILED &&
 	    l->leaf->argv_len > 0)
 		ret->command = command_of(l);
+	if (ret->state == FLO__STATE_CANCELLED)
+		flo__tree_cut(l->frame, ret);
 	flo__run_count(l->frame, ret->state, 1);
 }
 

@@ -106,6 +106,12 @@ struct flo__frame {
 	/* BLOCK: by position. A slot is written once, by whoever ran that
 	 * child, and read by those that were started after it ended. */
 	struct flo__result *results;
+	/* BLOCK: what is said of what its own time limit ended; NULL: it has
+	 * none. Constant. */
+	const char *limit;
+	/* BLOCK: the first event of such an end; 0: there is none. Atomic,
+	 * relaxed: read once all in it has been joined. */
+	_Atomic uint64_t cut_seq;
 	/* BLOCK, ITEM: enum flo__recorded of the children by position; NULL:
 	 * there is no record. Constant once a child runs. */
 	const uint8_t *recorded;
@@ -329,6 +335,11 @@ bool flo__tree_fails(const struct flo__run *run, uint32_t id,
 
 /* Whether @error tells of a time limit that ended. */
 bool flo__tree_is_limit(const flo_value *error);
+/*
+ * A leaf in @frame was cancelled, as its event tells: if a time limit did it,
+ * the block around whose limit it was keeps that in mind.
+ */
+void flo__tree_cut(struct flo__frame *frame, const struct flo__result *result);
 
 /* The failures a block tolerates, out of @n children. */
 flo_status flo__tree_tolerance(struct flo__frame *frame, uint32_t id,

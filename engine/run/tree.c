@@ -245,6 +245,25 @@ bool flo__tree_is_limit(const flo_value *error)
 	       0;
 }
 
+void flo__tree_cut(struct flo__frame *frame, const struct flo__result *result)
+{
+	const char *message = message_of(result->error);
+	uint64_t seq = result->end_seq;
+
+	while (frame != NULL &&
+	       (frame->limit == NULL || strcmp(frame->limit, message) != 0))
+		frame = frame->parent;
+	if (frame == NULL)
+		return;
+	/* The least of them, whoever comes first. */
+	for (uint64_t was = 0; was == 0 || seq < was;)
+		if (atomic_compare_exchange_weak_explicit(&frame->cut_seq, &was,
+							  seq,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			break;
+}
+
 /*
  * Whether the record tells that it was the limit of @path that ended what was
  * cancelled in it: its context then was another one, in an engine that is gone.
@@ -298,6 +317,25 @@ judge_end(struct flo__run *run, const char *path, flo_context *parent,
 	flo_value_unref(error);
 }
 
+/*
+ * The body in @frame has ended well, as all that failed in it was allowed to.
+ * But the time limit of @path ended something in it.
+ */
+static __attribute__((noinline)) void judge_cut(const struct flo__frame *frame,
+						const char *path,
+						struct flo__result *ret)
+{
+	uint64_t seq =
+		atomic_load_explicit(&frame->cut_seq, memory_order_relaxed);
+	flo_value *error;
+
+	if (seq == 0 || ret->state != FLO__STATE_SUCCEEDED)
+		return;
+	error = flo__failure("timeout", path, frame->limit, NULL, NULL);
+	flo__result_fail(ret, error, seq);
+	flo_value_unref(error);
+}
+
 /* A child context of @parent for a limit of @timeout_ns (0: none), of which
  * @left_ns are left; NULL without memory. */
 static __attribute__((noinline)) flo_context *
@@ -329,10 +367,12 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 	struct flo__result result = FLO__RESULT_INIT;
 	struct flo__result *results = NULL;
 	char *finally_path = flo__path_child(path, "finally");
+	char limit[LIMIT_TEXT_SIZE];
 	flo_context *ctx = NULL;
 
 	if (finally_path == NULL)
 		goto nomem;
+	limit_text(block->finally_timeout_ns, finally_path, limit);
 	ctx = limit_context(run, run->base, block->finally_timeout_ns,
 			    block->finally_timeout_ns, finally_path);
 	results = flo__calloc(run->plan->nodes[body].children_len,
@@ -346,12 +386,14 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 					   .run = run,
 					   .parent = &around,
 					   .node = body,
+					   .limit = limit,
 					   .results = results};
 
 		body_run(&frame, body, finally_path, ctx, ret->end_seq, passed,
 			 NULL, &result);
 		judge_end(run, finally_path, run->base, ctx,
 			  block->finally_timeout_ns, &result);
+		judge_cut(&frame, finally_path, &result);
 		flo__block_errors(&result);
 		flo__run_visit(run, finally_path, body, &result);
 	}
@@ -397,15 +439,19 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 {
 	struct flo__run *run = outer->run;
 	const struct flo__node *node = &run->plan->nodes[id];
+	char limit[LIMIT_TEXT_SIZE];
 	struct flo__frame frame = {.kind = FLO__FRAME_BLOCK,
 				   .run = run,
 				   .parent = outer,
-				   .node = id};
+				   .node = id,
+				   .limit = timeout_ns != 0 ? limit : NULL};
 	flo_context *ctx =
 		limit_context(run, parent, timeout_ns,
 			      flo__spent_left(outer, path, timeout_ns), path);
 	uint64_t begin_ns = flo_now();
 
+	if (timeout_ns != 0)
+		limit_text(timeout_ns, path, limit);
 	frame.results = flo__calloc(node->children_len, sizeof(*frame.results));
 	if (ctx == NULL || frame.results == NULL) {
 		flo__tree_fail(run, path, "native", "out of memory", ret);
@@ -427,6 +473,7 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 		body_run(&frame, id, path, ctx, need_seq, passed, admission,
 			 ret);
 	judge_end(run, path, parent, ctx, timeout_ns, ret);
+	judge_cut(&frame, path, ret);
 	block_end(node->kind == FLO__NODE_FOREACH ? outer : &frame, id, path,
 		  passed, ret);
 	if (run->plan->blocks[node->spec].call != NULL)

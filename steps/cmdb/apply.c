@@ -3,7 +3,8 @@
  *
  * The plan is applied to exactly the state that it was computed against: its
  * base is the source's version, which every apply that changes something
- * raises. So applying is a few statements over the plan's changes, and there
+ * raises; where the plan depends on more than the state, no other pull may have
+ * been applied at all. So applying is a few statements over the plan's changes, and there
  * is nothing to decide here.
  */
 #include "steps/cmdb/cmdb.h"
@@ -11,7 +12,7 @@
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
-#include "steps/cmdb/plan.h"
+#include "steps/cmdb/decide.h"
 #include "steps/cmdb/rebase.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
@@ -20,6 +21,7 @@
 
 struct apply {
 	const char *plan_id; /* borrowed */
+	const char *run_id;  /* borrowed; NULL: no run does it */
 	struct flo__cmdb_plan plan;
 	bool applied; /* by this call */
 };
@@ -29,35 +31,23 @@ static flo_status check_plan(const struct apply *apply, struct flo__cdb *db,
 			     flo_error *err, bool *ret_do)
 {
 	const struct flo__cmdb_plan *plan = &apply->plan;
-	sqlite3_stmt *stmt = NULL;
-	bool moved;
 	flo_status st;
 
 	*ret_do = false;
 	if (plan->state == FLO__PLAN_APPLIED)
 		return FLO_OK;
+	TRY(flo__plan_not_rejected(plan, err));
 	if (plan->state == FLO__PLAN_BLOCKED)
 		return flo_error_set(err, FLO_BLOCKED,
 				     "plan %s is blocked by guard %s: %s",
 				     plan->id, plan->guards, plan->reason);
-	if (plan->held && strcmp(plan->run_id, flo_step_run_id(db->call)) == 0)
+	if (plan->held && apply->run_id != NULL &&
+	    strcmp(plan->run_id, apply->run_id) == 0)
 		return FLO_OK;
-	st = flo__cdb_row(db, err, &stmt,
-			  "SELECT version, pull FROM source WHERE id = ?1", "i",
-			  plan->source);
-	if (st != FLO_OK)
-		return st;
-	moved = sqlite3_column_int64(stmt, 0) != plan->base ||
-		sqlite3_column_int64(stmt, 1) > plan->pull;
-	sqlite3_finalize(stmt);
-	if (moved)
-		return flo_error_set(err, FLO_FAILED,
-				     "plan %s is out of date: %s has changed "
-				     "since the diff, by another apply; pull "
-				     "and diff again",
-				     plan->id, plan->source_name);
+	TRY(flo__plan_current(db, plan, err));
 	*ret_do = true;
-	return FLO_OK;
+out:
+	return st;
 }
 
 /*
@@ -186,6 +176,44 @@ out:
 	return st;
 }
 
+/* What was missing, and stays, is what the plan says and nothing else. */
+static flo_status write_misses(struct flo__cdb *db,
+			       const struct flo__cmdb_plan *plan,
+			       flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_run(db, err, "DELETE FROM miss WHERE source = ?1", "i",
+			 plan->source));
+	st = flo__cdb_run(db, err,
+			  "INSERT INTO miss SELECT ?3, key, times"
+			  " FROM plan_miss WHERE id BETWEEN ?1 AND ?2"
+			  " ORDER BY key",
+			  "iii", flo__cdb_first(plan->no),
+			  flo__cdb_last(plan->no), plan->source);
+out:
+	return st;
+}
+
+/*
+ * What the next pull goes on from: with the changes, or not at all. Where the
+ * pull is not there any more there is nothing to go on from.
+ */
+static flo_status write_since(struct flo__cdb *db,
+			      const struct flo__cmdb_plan *plan, flo_error *err)
+{
+	return flo__cdb_run(
+		db, err,
+		"UPDATE source SET (origin, cursor, etag, modified) ="
+		" (SELECT p.origin,"
+		"   CASE p.kind WHEN 'changes'"
+		"    THEN ifnull(p.cursor, source.cursor) ELSE p.cursor END,"
+		"   p.etag, p.modified FROM pull p WHERE p.no = ?2)"
+		" WHERE id = ?1 AND NOT EXISTS"
+		"  (SELECT 1 FROM pull WHERE no = ?2 AND kind = 'same')",
+		"ii", plan->source, plan->pull);
+}
+
 /* Pulls of the source that no diff will want any more: this and older ones. */
 static flo_status release_pulls(struct flo__cdb *db,
 				const struct flo__cmdb_plan *plan,
@@ -229,6 +257,8 @@ static flo_status write_all(struct apply *apply, struct flo__cdb *db,
 		TRY(flo__rebase(db, plan, err));
 	TRY(write_history(db, plan, ts, err));
 	TRY(write_state(db, plan, err));
+	TRY(write_misses(db, plan, err));
+	TRY(write_since(db, plan, err));
 	TRY(mark_applied(db, plan, ts, err));
 	st = release_pulls(db, plan, err);
 out:
@@ -243,6 +273,8 @@ static flo_status apply_in(struct flo__cdb *db, void *arg, flo_error *err)
 
 	/* It alone comes to a page more than once, and to all of them. */
 	TRY(flo__cdb_run(db, err, "PRAGMA cache_size=-65536", ""));
+	if (db->call != NULL)
+		apply->run_id = flo_step_run_id(db->call);
 	TRY(flo__cdb_write(db, true, err));
 	TRY(flo__plan_read(db, apply->plan_id, err, &apply->plan));
 	TRY(check_plan(apply, db, err, &go));
@@ -256,6 +288,19 @@ out:
 	if (st != FLO_OK)
 		flo_error_prefix(err, "apply");
 	return st;
+}
+
+flo_status flo__plan_apply(struct flo__cdb *db, const char *id, flo_error *err,
+			   struct flo__cmdb_plan *ret_plan, bool *ret_applied)
+{
+	struct apply apply = {.plan_id = id};
+	flo_status st = apply_in(db, &apply, err);
+
+	if (st != FLO_OK)
+		return st;
+	*ret_plan = apply.plan;
+	*ret_applied = apply.applied;
+	return FLO_OK;
 }
 
 static flo_status make_output(const struct apply *apply, flo_value **ret_output)

@@ -7,13 +7,27 @@
 
 /* Looking up */
 
+/*
+ * The digest by which a record is known without being read. Where another
+ * `gone` might read the same bytes as something else, it is another digest.
+ */
+static struct flo__digest digest_raw(const struct flo__batch_how *how,
+				     const char *text, size_t len)
+{
+	struct flo__digest raw = flo__digest_of(text, len);
+
+	for (size_t i = 0; i < sizeof(raw.byte); i++)
+		raw.byte[i] ^= how->salt.byte[i];
+	return raw;
+}
+
 static void digest_rows(struct flo__batch *batch)
 {
 	for (size_t i = 0; i < batch->len; i++) {
 		struct flo__batch_row *row = &batch->row[i];
 
-		row->raw =
-			flo__digest_of(batch->texts.data + row->at, row->len);
+		row->raw = digest_raw(batch->how, batch->texts.data + row->at,
+				      row->len);
 		flo__index_hint(&batch->how->held->by_raw, &row->raw);
 	}
 }
@@ -33,7 +47,29 @@ static void find_hits(struct flo__batch *batch)
 	}
 }
 
+static void find_none(struct flo__batch *batch)
+{
+	for (size_t i = 0; i < batch->len; i++)
+		batch->row[i].is = FLO__BATCH_NEW;
+}
+
 /* Reading */
+
+static flo_status read_gone(const struct flo__pointer *gone, const json_t *json,
+			    flo_error *err, bool *ret_gone)
+{
+	const json_t *value = flo__pointer_get(gone, json);
+	char text[128];
+
+	*ret_gone = json_is_true(value);
+	if (value == NULL || json_is_boolean(value) || json_is_null(value))
+		return FLO_OK;
+	flo__pointer_text(gone, text, sizeof(text));
+	return flo_error_set(err, FLO_TYPE,
+			     "%s, which says whether the record is gone, is "
+			     "neither true, false nor null",
+			     text);
+}
 
 static void name_place(const struct flo__place *place, flo_error *err)
 {
@@ -61,8 +97,10 @@ static flo_status identify(struct flo__batch *batch, struct flo__batch_row *row,
 	TRY(flo__record_read(&batch->reader, text, row->len, shape.depth, err,
 			     &json));
 	if (how->spec != NULL)
-		st = flo__record_identify(json, how->spec, &batch->scratch,
-					  &row->id);
+		TRY(flo__record_identify(json, how->spec, &batch->scratch,
+					 &row->id));
+	if (how->gone != NULL)
+		st = read_gone(how->gone, json, err, &row->gone);
 out:
 	return st;
 }
@@ -77,7 +115,7 @@ static flo_status read_rows(struct flo__batch *batch)
 		if (row->is != FLO__BATCH_NEW)
 			continue;
 		st = identify(batch, row, &batch->err);
-		if (st == FLO_SYNTAX || st == FLO_LIMIT)
+		if (st == FLO_SYNTAX || st == FLO_LIMIT || st == FLO_TYPE)
 			name_place(&row->place, &batch->err);
 	}
 	return st;
@@ -85,9 +123,10 @@ static flo_status read_rows(struct flo__batch *batch)
 
 /* Being the same */
 
-static bool is_new(const struct flo__batch *batch, size_t i)
+/* To be looked up: what is gone is never the same. */
+static bool may_be_same(const struct flo__batch *batch, size_t i)
 {
-	return batch->row[i].is == FLO__BATCH_NEW;
+	return batch->row[i].is == FLO__BATCH_NEW && !batch->row[i].gone;
 }
 
 /* What the state may hold under @key: what[i] is of row i, if that is new. */
@@ -98,13 +137,13 @@ static void hint_same(const struct flo__batch *batch, struct flo__digest *what)
 	for (size_t i = 0; i < batch->len; i++) {
 		const struct flo__identity *id = &batch->row[i].id;
 
-		if (!is_new(batch, i))
+		if (!may_be_same(batch, i))
 			continue;
 		what[i] = flo__held_what(&id->key, &id->body);
 		flo__index_hint(index, &what[i]);
 	}
 	for (size_t i = 0; i < batch->len; i++)
-		if (is_new(batch, i))
+		if (may_be_same(batch, i))
 			flo__index_hint_place(index, &what[i]);
 }
 
@@ -120,7 +159,7 @@ static flo_status find_same(struct flo__batch *batch)
 	for (size_t i = 0; i < batch->len; i++) {
 		uint32_t at = FLO__INDEX_NONE;
 
-		if (is_new(batch, i))
+		if (may_be_same(batch, i))
 			at = flo__index_find(&held->by_what, &what[i]);
 		if (at == FLO__INDEX_NONE)
 			continue;
@@ -172,7 +211,10 @@ static void work(struct flo__task *task)
 	flo_status st = FLO_OK;
 
 	digest_rows(batch);
-	find_hits(batch);
+	if (batch->how->full)
+		find_hits(batch);
+	else
+		find_none(batch);
 	if (batch->hits == batch->len)
 		goto out;
 	TRY(read_rows(batch));

@@ -36,6 +36,7 @@ struct flo__batch_row {
 	struct flo__digest raw; /* of SAME: that of the state's */
 	struct flo__identity id;
 	enum flo__batch_is is;
+	bool gone;
 	bool spaced; /* there is space between its tokens */
 };
 
@@ -43,6 +44,9 @@ struct flo__batch_row {
 struct flo__batch_how {
 	const struct flo__held *held;
 	const struct flo__spec *spec; /* NULL: not known yet */
+	bool full; /* else of changes: nothing is looked up */
+	const struct flo__pointer *gone; /* NULL: no record ever is */
+	struct flo__digest salt; /* of how records are read: see batch.c */
 };
 
 struct flo__batch {

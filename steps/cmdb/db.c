@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -210,16 +211,17 @@ out:
 	return st;
 }
 
-static flo_status open_file(struct flo__cdb *db, flo_error *err)
+/* Connect to the file @name, which is db->path or an URI of it. */
+static flo_status connect(struct flo__cdb *db, const char *name, int flags,
+			  flo_error *err)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
-		    SQLITE_OPEN_PRIVATECACHE;
-	int64_t version = 0;
 	flo_status st;
 	int rc;
 
-	TRY(make_file(db->path, err));
-	rc = sqlite3_open_v2(db->path, &db->sql, flags, NULL);
+	rc = sqlite3_open_v2(name, &db->sql,
+			     flags | SQLITE_OPEN_NOMUTEX |
+				     SQLITE_OPEN_PRIVATECACHE,
+			     NULL);
 	if (rc != SQLITE_OK)
 		return fail(db, rc, err);
 	sqlite3_extended_result_codes(db->sql, 1);
@@ -230,27 +232,159 @@ static flo_status open_file(struct flo__cdb *db, flo_error *err)
 		 "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;"
 		 "PRAGMA wal_autocheckpoint=4096",
 		 err));
-	TRY(read_version(db, err, &version));
-	if (version < FLO__CDB_VERSION)
+	st = read_version(db, err, &db->format);
+out:
+	return st;
+}
+
+/* What is empty becomes a CMDB by a step alone. */
+static flo_status check_empty(struct flo__cdb *db, flo_error *err)
+{
+	if (db->format != 0 || db->call != NULL)
+		return FLO_OK;
+	return flo_error_set(err, FLO_NOTFOUND, "%s has no tables", db->path);
+}
+
+/* Open it for writing, and make it what this version writes. */
+static flo_status open_to_write(struct flo__cdb *db, flo_error *err)
+{
+	flo_status st;
+
+	TRY(connect(db, db->path, SQLITE_OPEN_READWRITE, err));
+	TRY(check_empty(db, err));
+	if (db->format < FLO__CDB_VERSION)
 		st = migrate(db, err);
 out:
 	return st;
 }
 
+/* A file: URI that opens @path as it lies on the disk. */
+static char *immutable_uri(const char *path)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	char *uri;
+
+	flo__strbuf_adds(&sb, "file:");
+	for (; *path != '\0'; path++) {
+		if (strchr("%?#", *path) != NULL)
+			flo__strbuf_addf(&sb, "%%%02X", (unsigned char)*path);
+		else
+			flo__strbuf_addc(&sb, *path);
+	}
+	flo__strbuf_adds(&sb, "?immutable=1");
+	uri = flo__strbuf_take(&sb);
+	flo__strbuf_fini(&sb);
+	return uri;
+}
+
+/* Whether PATH-wal holds anything; true too if that cannot be known. */
+static bool has_wal(const char *path)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	struct stat info;
+	bool has = true;
+
+	flo__strbuf_addf(&sb, "%s-wal", path);
+	if (!sb.failed)
+		has = stat(sb.data, &info) == 0 ? info.st_size != 0
+						: errno != ENOENT;
+	flo__strbuf_fini(&sb);
+	return has;
+}
+
+/*
+ * SQLite's WAL wants to write a little even for readers (PATH-shm). Where it
+ * may not, the database alone is all there is, if no WAL goes with it.
+ */
+static flo_status open_immutable(struct flo__cdb *db, flo_error *err)
+{
+	char *uri;
+	flo_status st;
+
+	INSIST(sqlite3_close(db->sql) == SQLITE_OK);
+	db->sql = NULL;
+	if (has_wal(db->path))
+		return flo_error_set(
+			err, FLO_READONLY,
+			"%s has changes in %s-wal that cannot be read without "
+			"writing beside it; allow that once, or copy both "
+			"files elsewhere",
+			db->path, db->path);
+	uri = immutable_uri(db->path);
+	if (uri == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	st = connect(db, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err);
+	flo__free(uri);
+	return st;
+}
+
+static flo_status open_to_read(struct flo__cdb *db, flo_error *err)
+{
+	flo_error why = FLO_ERROR_INIT;
+	flo_status st = connect(db, db->path, SQLITE_OPEN_READONLY, &why);
+
+	if ((st == FLO_SYSTEM || st == FLO_READONLY) &&
+	    access(db->path, R_OK) == 0)
+		st = open_immutable(db, err);
+	else if (st != FLO_OK)
+		flo_error_set(err, st, "%s", why.text);
+	return st == FLO_OK ? check_empty(db, err) : st;
+}
+
+/* What comes first, last and on failure, whoever opens it how. */
+static flo_status new_db(const flo_step_call *call, char *path, flo_error *err,
+			 struct flo__cdb **ret_db)
+{
+	struct flo__cdb *db = flo__calloc(1, sizeof(*db));
+
+	if (db == NULL || path == NULL) {
+		flo__free(db);
+		flo__free(path);
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	}
+	db->call = call;
+	db->deaf = call == NULL;
+	db->path = path;
+	*ret_db = db;
+	return FLO_OK;
+}
+
 flo_status flo__cdb_open(const flo_step_call *call, const char *path,
 			 flo_error *err, struct flo__cdb **ret_db)
 {
-	struct flo__cdb *db = flo__calloc(1, sizeof(*db));
-	flo_status st;
+	struct flo__cdb *db = NULL;
+	flo_status st = new_db(call, flo__args_path(call, path), err, &db);
 
-	if (db == NULL)
-		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	db->call = call;
-	db->path = flo__args_path(call, path);
-	if (db->path == NULL)
-		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (st != FLO_OK)
+		return st;
+	st = make_file(db->path, err);
+	if (st == FLO_OK)
+		st = open_to_write(db, err);
+	if (st == FLO_OK)
+		*ret_db = db;
 	else
-		st = open_file(db, err);
+		flo__cdb_close(db);
+	return st;
+}
+
+flo_status flo__cdb_open_file(const char *path, bool writes, flo_error *err,
+			      struct flo__cdb **ret_db)
+{
+	struct flo__cdb *db = NULL;
+	struct stat info;
+	flo_status st = new_db(NULL, flo__strdup(path), err, &db);
+
+	if (st != FLO_OK)
+		return st;
+	if (stat(path, &info) != 0 || access(path, R_OK) != 0)
+		st = flo_error_sys(err, errno, "%s", path);
+	else if (S_ISDIR(info.st_mode))
+		st = flo_error_sys(err, EISDIR, "%s", path);
+	else if (info.st_size == 0)
+		st = flo_error_set(err, FLO_NOTFOUND, "%s is an empty file",
+				   path);
+	else
+		st = writes ? open_to_write(db, err) : open_to_read(db, err);
 	if (st == FLO_OK)
 		*ret_db = db;
 	else

@@ -20,9 +20,10 @@
 struct flo__cdb {
 	sqlite3 *sql;
 	char *path;		   /* owned */
-	const flo_step_call *call; /* borrowed */
+	const flo_step_call *call; /* borrowed; NULL: no step has opened it */
+	int64_t format;		   /* of the file when it was opened */
 	uint64_t busy_since_ns;	   /* when the wait for the lock began */
-	bool deaf;		   /* clean up: the context has ended */
+	bool deaf; /* no context counts: clean up, or there is none */
 };
 
 /*
@@ -32,6 +33,14 @@ struct flo__cdb {
  */
 flo_status flo__cdb_open(const flo_step_call *call, const char *path,
 			 flo_error *err, struct flo__cdb **ret_db);
+/*
+ * Open the file @path, which is there, without a step: nobody ends a wait
+ * early. @writes: as flo__cdb_open(). Else it is only read, as it is, also
+ * where nothing may be written: db->format says which columns it has.
+ * FLO_NOTFOUND: there is no file, or it is empty.
+ */
+flo_status flo__cdb_open_file(const char *path, bool writes, flo_error *err,
+			      struct flo__cdb **ret_db);
 /* NULL is allowed. A transaction that is open is rolled back. */
 void flo__cdb_close(struct flo__cdb *db);
 

@@ -4,8 +4,8 @@
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
+#include "steps/cmdb/decide.h"
 #include "steps/cmdb/guard.h"
-#include "steps/cmdb/plan.h"
 #include "steps/cmdb/same.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
@@ -26,7 +26,7 @@ struct diff {
 	char own_pull[FLO__DIGEST_TEXT_SIZE]; /* made of the records */
 	struct flo__cmdb_plan plan;
 	struct flo__strbuf volatile_fields;
-	bool again; /* the plan was made, and applied, by this step before */
+	bool again; /* the plan was there: applied by this step, or approved */
 };
 
 /* Arguments */
@@ -131,11 +131,22 @@ out:
 
 /* What is to be matched */
 
+static enum flo__pull_is kind_of(sqlite3_stmt *stmt, int column)
+{
+	const char *name = flo__cdb_text(stmt, column);
+
+	if (strcmp(name, "changes") == 0)
+		return FLO__PULL_CHANGES;
+	return strcmp(name, "same") == 0 ? FLO__PULL_SAME : FLO__PULL_FULL;
+}
+
 static flo_status check_pull(const struct diff *diff, sqlite3_stmt *stmt,
 			     flo_error *err)
 {
 	int64_t no = sqlite3_column_int64(stmt, 0);
 	int64_t applied = sqlite3_column_int64(stmt, 9);
+	int64_t since = sqlite3_column_int64(stmt, 12);
+	bool full = kind_of(stmt, 11) == FLO__PULL_FULL;
 	bool staged = sqlite3_column_int64(stmt, 3) != 0;
 
 	if (sqlite3_column_int64(stmt, 2) == 0)
@@ -148,6 +159,13 @@ static flo_status check_pull(const struct diff *diff, sqlite3_stmt *stmt,
 				     "pull %s is older than the state, as a "
 				     "newer pull of its source has been "
 				     "applied; pull again",
+				     diff->pull_id);
+	if (!full && no != applied && since != applied)
+		return flo_error_set(err, FLO_FAILED,
+				     "pull %s goes on from a state that is no "
+				     "longer there, as another pull of its "
+				     "source has been applied since; pull "
+				     "again",
 				     diff->pull_id);
 	return FLO_OK;
 }
@@ -168,7 +186,8 @@ static flo_status read_pull(struct diff *diff, struct flo__cdb *db,
 
 	st = flo__cdb_row(db, err, &stmt,
 			  "SELECT p.no, p.source, p.complete, p.staged, p.rows,"
-			  " p.hits, p.spec, s.name, s.version, s.pull, s.spec"
+			  " p.hits, p.spec, s.name, s.version, s.pull, s.spec,"
+			  " p.kind, p.since"
 			  " FROM pull p JOIN source s ON s.id = p.source"
 			  " WHERE p.id = ?1",
 			  "t", diff->pull_id);
@@ -190,12 +209,17 @@ static flo_status read_pull(struct diff *diff, struct flo__cdb *db,
 		.rebase = sqlite3_column_type(stmt, 10) == SQLITE_TEXT &&
 			  !same_spec(stmt, 10, diff->spec->text),
 		.null_allowed = diff->null_allowed,
+		.is = kind_of(stmt, 11),
+		.remove_after = (uint32_t)diff->guard.remove_after,
 		.spec = diff->spec,
 	};
 	plan->source = ret_in->source;
 	plan->pull = ret_in->pull;
 	plan->rebase = ret_in->rebase;
 	plan->base = sqlite3_column_int64(stmt, 8);
+	plan->since = ret_in->is != FLO__PULL_FULL || ret_in->remove_after > 1
+			      ? sqlite3_column_int64(stmt, 9)
+			      : FLO__SINCE_ANY;
 	snprintf(plan->pull_id, sizeof(plan->pull_id), "%s", diff->pull_id);
 	snprintf(plan->source_name, sizeof(plan->source_name), "%s",
 		 flo__cdb_text(stmt, 7));
@@ -239,6 +263,7 @@ static void fill_plan(struct diff *diff, struct flo__cdb *db,
 	struct flo__strbuf reason = FLO__STRBUF_INIT;
 
 	plan->counts = match->counts;
+	plan->missing = match->missing;
 	plan->ts = flo__time_now_us();
 	plan->held = diff->plan_only;
 	snprintf(plan->run_id, sizeof(plan->run_id), "%s",
@@ -273,7 +298,15 @@ static flo_status find_applied(struct diff *diff, struct flo__cdb *db,
 	diff->again = plan.state == FLO__PLAN_APPLIED;
 	if (diff->again)
 		diff->plan = plan;
-	return FLO_OK;
+	return flo__plan_not_rejected(&plan, err);
+}
+
+/* A plan that a person has approved is not made anew: see decide.h. */
+static flo_status find_approved(struct diff *diff, struct flo__cdb *db,
+				bool applied, flo_error *err)
+{
+	return flo__plan_find_approved(db, &diff->plan, diff->spec->text,
+				       applied, err, &diff->again);
 }
 
 static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
@@ -290,15 +323,20 @@ static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 		TRY(stage_records(diff, db, err));
 	TRY(flo__cdb_read(db, err));
 	TRY(read_pull(diff, db, err, &in));
+	TRY(find_approved(diff, db, true, err));
+	if (diff->again)
+		goto out;
 	TRY(stage_same(diff, db, &in, err));
-	st = flo__match_run(&match, db, &in, err);
+	TRY(flo__match_run(&match, db, &in, err));
 	flo__cdb_rollback(db);
-	if (st == FLO_OK) {
-		fill_plan(diff, db, &match);
+	fill_plan(diff, db, &match);
+	if (diff->plan.state == FLO__PLAN_BLOCKED)
+		TRY(find_approved(diff, db, false, err));
+	if (!diff->again)
 		st = flo__plan_write(db, &diff->plan, &match, diff->spec, err);
-	}
-	flo__match_fini(&match);
 out:
+	flo__cdb_rollback(db);
+	flo__match_fini(&match);
 	if (st != FLO_OK)
 		flo_error_prefix(err, "diff %s",
 				 diff->source != NULL ? diff->source
@@ -308,9 +346,9 @@ out:
 	return st;
 }
 
-static flo_status make_output(const struct flo__cmdb_plan *plan,
-			      flo_value **ret_output)
+static flo_status make_output(const struct diff *diff, flo_value **ret_output)
 {
+	const struct flo__cmdb_plan *plan = &diff->plan;
 	const struct {
 		const char *name;
 		int64_t n;
@@ -325,7 +363,7 @@ static flo_status make_output(const struct flo__cmdb_plan *plan,
 		{"rejected", plan->counts.rejected},
 		{"raw_hits", plan->counts.raw_hits},
 	};
-	flo_value *map = flo_value_map(11);
+	flo_value *map = flo_value_map(12);
 	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
 
 	if (map == NULL)
@@ -334,6 +372,9 @@ static flo_status make_output(const struct flo__cmdb_plan *plan,
 	flo__cmdb_put(map, "source", flo_value_string(plan->source_name), &st);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		flo__cmdb_put(map, counts[i].name, flo_value_int(counts[i].n),
+			      &st);
+	if (diff->guard.remove_after > 1)
+		flo__cmdb_put(map, "missing", flo_value_int(plan->missing),
 			      &st);
 	if (st == FLO_OK)
 		*ret_output = map;
@@ -360,18 +401,29 @@ static flo_status tell(const struct diff *diff, flo_step_call *call,
 			     "state is compared, and will be stored, under "
 			     "the new ones",
 			     plan->source_name);
+	if (plan->missing != 0)
+		flo_step_log(call,
+			     "%s: %lld missing, kept until %lld pulls in a row "
+			     "lack them",
+			     plan->source_name, (long long)plan->missing,
+			     (long long)diff->guard.remove_after);
 	if (diff->volatile_fields.len != 0)
 		flo_step_log(call,
 			     "warning: volatile field? %s: in nearly every "
 			     "record it has changed; name it in \"ignore\" if "
 			     "it means nothing",
 			     diff->volatile_fields.data);
+	if (plan->decision == FLO__PLAN_APPROVED)
+		flo_step_log(call, "%s: plan %s was approved by %s",
+			     plan->source_name, plan->id, plan->decided_by);
 	if (plan->state != FLO__PLAN_BLOCKED)
 		return FLO_OK;
 	return flo_error_set(err, FLO_BLOCKED,
 			     "diff %s: blocked by guard %s: %s; plan %s is "
-			     "kept, nothing is applied; if this is right, "
-			     "approve the plan or relax \"guard\"",
+			     "kept, nothing is applied; look at it with "
+			     "'flowctl cmdb show', and if this is right, "
+			     "approve it with 'flowctl cmdb approve', or "
+			     "relax \"guard\"",
 			     plan->source_name, plan->guards, plan->reason,
 			     plan->id);
 }
@@ -386,7 +438,7 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 	TRY(read_args(&diff, with, err));
 	TRY(flo__cmdb_with_db(call, with, make_plan, &diff, err));
 	TRY(tell(&diff, call, err));
-	st = make_output(&diff.plan, ret_output);
+	st = make_output(&diff, ret_output);
 out:
 	flo__strbuf_fini(&diff.volatile_fields);
 	flo__spec_free(diff.spec);

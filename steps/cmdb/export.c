@@ -11,7 +11,9 @@
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
+#include "steps/cmdb/decide.h"
 #include "steps/cmdb/export_p.h"
+#include "steps/cmdb/outdir.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
@@ -22,7 +24,7 @@
 
 /* Arguments */
 
-static const char *const formats[] = {"ndjson", "parquet", "csv", NULL};
+const char *const flo__export_formats[] = {"ndjson", "parquet", "csv", NULL};
 static const char *const whats[] = {"changes", "snapshot", NULL};
 
 static bool is_one_of(const char *text, const char *const *words)
@@ -33,7 +35,7 @@ static bool is_one_of(const char *text, const char *const *words)
 }
 
 static flo_status read_args(struct flo__export *ex, const flo_value *with,
-			    flo_error *err)
+			    flo_error *err, const char **ret_root)
 {
 	flo_status st;
 
@@ -41,8 +43,8 @@ static flo_status read_args(struct flo__export *ex, const flo_value *with,
 	TRY(flo__cmdb_handle(with, "plan", err, &ex->plan_id));
 	TRY(flo__args_string(with, "format", true, err, &ex->format));
 	TRY(flo__args_string(with, "what", false, err, &ex->what));
-	TRY(flo__args_string(with, "root", true, err, &ex->root));
-	if (!is_one_of(ex->format, formats))
+	TRY(flo__args_string(with, "root", true, err, ret_root));
+	if (!is_one_of(ex->format, flo__export_formats))
 		return flo_error_set(err, FLO_INVALID,
 				     "there is no format \"%.40s\"; use "
 				     "\"ndjson\", \"parquet\" or \"csv\"",
@@ -62,24 +64,19 @@ bool flo__export_is_snapshot(const struct flo__export *ex)
 }
 
 /* Its place follows from the plan alone, so that it is the same again. */
-static flo_status find_place(struct flo__export *ex, struct flo__cdb *db,
-			     flo_error *err)
+static flo_status find_place(struct flo__export *ex, flo_error *err)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	char time[FLO__RFC3339_SIZE];
-	char *root = flo__args_path(db->call, ex->root);
 
 	flo__time_rfc3339(ex->plan.ts, time);
 	snprintf(ex->date, sizeof(ex->date), "dt=%.10s", time);
 	snprintf(ex->name, sizeof(ex->name), "%s.%s", ex->plan.pull_id,
 		 ex->format);
-	if (root == NULL)
-		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	flo__strbuf_addf(&sb, "%s/%s/%s/%s/%s", root, ex->plan.source_name,
+	flo__strbuf_addf(&sb, "%s/%s/%s/%s/%s", ex->root, ex->plan.source_name,
 			 ex->what, ex->date, ex->name);
 	ex->path = flo__strbuf_take(&sb);
 	flo__strbuf_fini(&sb);
-	flo__free(root);
 	if (ex->path == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	return FLO_OK;
@@ -88,7 +85,10 @@ static flo_status find_place(struct flo__export *ex, struct flo__cdb *db,
 static flo_status check_plan(const struct flo__export *ex, flo_error *err)
 {
 	const struct flo__cmdb_plan *plan = &ex->plan;
+	flo_status st = flo__plan_not_rejected(plan, err);
 
+	if (st != FLO_OK)
+		return st;
 	if (plan->state == FLO__PLAN_BLOCKED)
 		return flo_error_set(err, FLO_BLOCKED,
 				     "plan %s is blocked by guard %s: %s",
@@ -216,6 +216,21 @@ flo_status flo__export_open_rows(const struct flo__export *ex,
 			err, &stmt));
 		st = flo__cdb_bind(db, stmt, err, "ii", ex->plan.source,
 				   ex->plan.applied_us);
+	} else if (ex->part != NULL) {
+		/* The limit keeps SQLite from taking the order for idle. */
+		TRY(flo__cdb_prepare(
+			db,
+			"SELECT c.op, c.key_text, c.fields, x.body, y.body"
+			" FROM (SELECT id FROM change"
+			"  WHERE id BETWEEN ?1 AND ?2"
+			"  ORDER BY key_text LIMIT -1) o"
+			" CROSS JOIN change c ON c.id = o.id"
+			" LEFT JOIN body x ON x.id = c.before"
+			" LEFT JOIN body y ON y.id = c.after",
+			err, &stmt));
+		st = flo__cdb_bind(db, stmt, err, "ii",
+				   flo__cdb_first(ex->plan.no),
+				   flo__cdb_last(ex->plan.no));
 	} else {
 		TRY(flo__cdb_prepare(
 			db,
@@ -235,10 +250,45 @@ out:
 	return st;
 }
 
-static flo_status write_rows(struct flo__export *ex, struct flo__cdb *db,
-			     struct flo__outfile *file, sqlite3_stmt *rows,
-			     struct flo__strbuf *sb, flo_error *err)
+flo_status flo__export_each(struct flo__export *ex, struct flo__cdb *db,
+			    flo_status (*turn)(struct flo__export *ex,
+					       struct flo__cdb *db, void *arg,
+					       flo_error *err),
+			    void *arg, flo_error *err)
 {
+	flo_status st = FLO_OK;
+
+	if (ex->part == NULL)
+		return turn(ex, db, arg, err);
+	for (size_t i = 0; i < ex->part_len; i++) {
+		const struct flo__export_part *part = &ex->part[i];
+		int64_t before = ex->rows;
+
+		TRY(flo__plan_read(db, part->plan, err, &ex->plan));
+		TRY(turn(ex, db, arg, err));
+		if (ex->rows - before != part->rows)
+			return flo_error_set(err, FLO_NOTFOUND,
+					     "plan %s had %lld changes when it "
+					     "was exported, and %s has %lld; "
+					     "its files stay as they are",
+					     part->plan, (long long)part->rows,
+					     db->path,
+					     (long long)(ex->rows - before));
+	}
+out:
+	return st;
+}
+
+struct lines {
+	struct flo__outfile *file; /* borrowed */
+	struct flo__strbuf sb;	   /* not yet written */
+};
+
+static flo_status write_rows(struct flo__export *ex, struct flo__cdb *db,
+			     struct lines *lines, sqlite3_stmt *rows,
+			     flo_error *err)
+{
+	struct flo__strbuf *sb = &lines->sb;
 	bool row = true;
 	flo_status st;
 
@@ -255,25 +305,37 @@ static flo_status write_rows(struct flo__export *ex, struct flo__cdb *db,
 		ex->rows++;
 		ex->bytes += (int64_t)(sb->len - before);
 		if (sb->len >= WRITE_BYTES)
-			TRY(flo__outfile_write(file, sb, err));
+			TRY(flo__outfile_write(lines->file, sb, err));
 	}
-	st = flo__outfile_write(file, sb, err);
 out:
 	return st;
 }
 
-static flo_status write_ndjson(struct flo__export *ex, struct flo__cdb *db,
-			       struct flo__outfile *file, flo_error *err)
+static flo_status write_plan(struct flo__export *ex, struct flo__cdb *db,
+			     void *arg, flo_error *err)
 {
-	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	sqlite3_stmt *rows = NULL;
 	flo_status st;
 
 	TRY(flo__export_open_rows(ex, db, err, &rows));
-	st = write_rows(ex, db, file, rows, &sb, err);
+	st = write_rows(ex, db, arg, rows, err);
 out:
 	sqlite3_finalize(rows);
-	flo__strbuf_fini(&sb);
+	return st;
+}
+
+flo_status flo__export_write(struct flo__export *ex, struct flo__cdb *db,
+			     struct flo__outfile *file, flo_error *err)
+{
+	struct lines lines = {.file = file, .sb = FLO__STRBUF_INIT};
+	flo_status st;
+
+	if (strcmp(ex->format, "ndjson") != 0)
+		return flo__export_table(ex, db, file, err);
+	TRY(flo__export_each(ex, db, write_plan, &lines, err));
+	st = flo__outfile_write(file, &lines.sb, err);
+out:
+	flo__strbuf_fini(&lines.sb);
 	return st;
 }
 
@@ -281,21 +343,14 @@ static flo_status write_file(struct flo__export *ex, struct flo__cdb *db,
 			     flo_error *err)
 {
 	const char *dirs[] = {ex->plan.source_name, ex->what, ex->date, NULL};
-	char *root = flo__args_path(db->call, ex->root);
 	struct flo__outfile *file = NULL;
-	flo_status st = FLO_NOMEM;
+	flo_status st;
 
-	if (root == NULL)
-		goto out;
-	TRY(flo__outfile_open(root, dirs, ex->name, err, &file));
-	if (strcmp(ex->format, "ndjson") == 0)
-		TRY(write_ndjson(ex, db, file, err));
-	else
-		TRY(flo__export_table(ex, db, file, err));
+	TRY(flo__outfile_open(db, ex->root, dirs, ex->name, err, &file));
+	TRY(flo__export_write(ex, db, file, err));
 	st = flo__outfile_finish(file, err);
 out:
 	flo__outfile_close(file);
-	flo__free(root);
 	return st;
 }
 
@@ -319,17 +374,24 @@ out:
 	return st;
 }
 
+struct job {
+	struct flo__export ex;
+	const char *root; /* borrowed: as it was given */
+};
+
 static flo_status export_in(struct flo__cdb *db, void *arg, flo_error *err)
 {
-	struct flo__export *ex = arg;
+	struct job *job = arg;
+	struct flo__export *ex = &job->ex;
 	bool done = false;
 	flo_status st;
 
+	TRY(flo__outdir_root(db, job->root, err, &ex->root));
 	TRY(flo__plan_read(db, ex->plan_id, err, &ex->plan));
 	TRY(check_plan(ex, err));
 	/* The name was checked when the source was made; who knows since. */
 	TRY(flo__source_check(ex->plan.source_name, err));
-	TRY(find_place(ex, db, err));
+	TRY(find_place(ex, err));
 	TRY(find_done(ex, db, err, &done));
 	if (done)
 		return FLO_OK;
@@ -362,16 +424,18 @@ static flo_status make_output(const struct flo__export *ex,
 static flo_status run(flo_step_call *call, const flo_value *with,
 		      flo_error *err, flo_value **ret_output)
 {
-	struct flo__export ex = {.plan_id = NULL};
+	struct job job = {.root = NULL};
+	struct flo__export *ex = &job.ex;
 	flo_status st;
 
-	TRY(read_args(&ex, with, err));
-	TRY(flo__cmdb_with_db(call, with, export_in, &ex, err));
-	flo_step_log(call, "%s: %lld rows in %s", ex.plan.source_name,
-		     (long long)ex.rows, ex.path);
-	st = make_output(&ex, ret_output);
+	TRY(read_args(ex, with, err, &job.root));
+	TRY(flo__cmdb_with_db(call, with, export_in, &job, err));
+	flo_step_log(call, "%s: %lld rows in %s", ex->plan.source_name,
+		     (long long)ex->rows, ex->path);
+	st = make_output(ex, ret_output);
 out:
-	flo__free(ex.path);
+	flo__free(ex->path);
+	flo__free(ex->root);
 	return flo__cmdb_told(st, err);
 }
 
@@ -389,7 +453,7 @@ static const flo_step_param params[] = {
 	 .types = FLO_TYPES(STRING),
 	 .required = true,
 	 .description = "\"ndjson\", \"parquet\" or \"csv\".",
-	 .one_of = formats},
+	 .one_of = flo__export_formats},
 	{.name = "what",
 	 .types = FLO_TYPES(STRING),
 	 .description = "\"changes\" (the default) or \"snapshot\".",

@@ -313,10 +313,15 @@ static flo_status set_row(struct table *t, sqlite3_stmt *row, flo_error *err)
 
 /* The file */
 
-static flo_status write_rows(struct table *t, struct flo__export *ex,
-			     struct flo__cdb *db, struct flo__sheet *sheet,
-			     flo_error *err)
+struct write {
+	struct table *table;
+	struct flo__sheet *sheet;
+};
+
+static flo_status write_plan(struct flo__export *ex, struct flo__cdb *db,
+			     void *arg, flo_error *err)
 {
+	struct write *w = arg;
 	sqlite3_stmt *rows = NULL;
 	bool row = true;
 	flo_status st;
@@ -326,40 +331,51 @@ static flo_status write_rows(struct table *t, struct flo__export *ex,
 		TRY(flo__cdb_step(db, rows, err, &row));
 		if (!row)
 			break;
-		TRY(set_row(t, rows, err));
-		TRY(flo__sheet_row(sheet, t->cells, err));
+		TRY(set_row(w->table, rows, err));
+		TRY(flo__sheet_row(w->sheet, w->table->cells, err));
 		ex->rows++;
 	}
-	st = flo__sheet_finish(sheet, err, &ex->bytes);
 out:
 	sqlite3_finalize(rows);
 	return st;
 }
 
-flo_status flo__export_table(struct flo__export *ex, struct flo__cdb *db,
-			     struct flo__outfile *file, flo_error *err)
+static flo_status open_sheet(struct table *t, struct flo__outfile *file,
+			     flo_error *err, struct flo__sheet **ret_sheet)
 {
+	const struct flo__export *ex = t->ex;
+	bool day = ex->part != NULL;
 	const char *const meta[][2] = {
 		{"cmdb.source", ex->plan.source_name},
 		{"cmdb.what", ex->what},
-		{"cmdb.plan", ex->plan.id},
-		{"cmdb.pull_id", ex->plan.pull_id},
+		{day ? "cmdb.day" : "cmdb.plan", day ? ex->day : ex->plan.id},
+		{day ? NULL : "cmdb.pull_id", ex->plan.pull_id},
 		{NULL, NULL},
 	};
+
+	return flo__sheet_open(file, strcmp(ex->format, "parquet") == 0,
+			       t->columns, t->len, meta, err, ret_sheet);
+}
+
+flo_status flo__export_table(struct flo__export *ex, struct flo__cdb *db,
+			     struct flo__outfile *file, flo_error *err)
+{
 	struct table t = {.ex = ex,
 			  .names = FLO__STRBUF_INIT,
 			  .texts = FLO__STRBUF_INIT};
-	struct flo__sheet *sheet = NULL;
+	struct write w = {.table = &t};
 	flo_status st;
 
-	TRY(see_rows(&t, db, err));
+	/* What is in files already was seen when these were written. */
+	if (ex->part == NULL)
+		TRY(see_rows(&t, db, err));
 	TRY(flo__fields_store(db, ex->plan.source, &t.fields, err));
 	TRY(make_columns(&t, err));
-	TRY(flo__sheet_open(file, strcmp(ex->format, "parquet") == 0, t.columns,
-			    t.len, meta, err, &sheet));
-	st = write_rows(&t, ex, db, sheet, err);
+	TRY(open_sheet(&t, file, err, &w.sheet));
+	TRY(flo__export_each(ex, db, write_plan, &w, err));
+	st = flo__sheet_finish(w.sheet, err, &ex->bytes);
 out:
-	flo__sheet_close(sheet);
+	flo__sheet_close(w.sheet);
 	table_fini(&t);
 	return st;
 }

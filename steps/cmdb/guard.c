@@ -8,6 +8,9 @@
 /* A share of fewer rows says nothing about a field. */
 #define VOLATILE_ROWS_MIN 10
 
+/* A percentage that nothing reaches. */
+#define NEVER 101
+
 static flo_status read_switch(const flo_value *value, const char *name,
 			      flo_error *err, bool *ret_on)
 {
@@ -19,11 +22,17 @@ static flo_status read_switch(const flo_value *value, const char *name,
 	return FLO_OK;
 }
 
+/* Or false, which is more than there can be. */
 static flo_status read_percent(const flo_value *value, const char *name,
 			       flo_error *err, double *ret_percent)
 {
 	double percent = -1;
 
+	if (flo_value_typeof(value) == FLO_VALUE_BOOL &&
+	    !flo_value_get_bool(value)) {
+		*ret_percent = NEVER;
+		return FLO_OK;
+	}
 	if (flo_value_typeof(value) == FLO_VALUE_INT)
 		percent = (double)flo_value_get_int(value);
 	else if (flo_value_typeof(value) == FLO_VALUE_DOUBLE)
@@ -31,7 +40,7 @@ static flo_status read_percent(const flo_value *value, const char *name,
 	if (!(percent >= 0 && percent <= 100))
 		return flo_error_set(err, FLO_RANGE,
 				     "guard: \"%s\" must be a number from 0 "
-				     "to 100",
+				     "to 100, or false",
 				     name);
 	*ret_percent = percent;
 	return FLO_OK;
@@ -49,6 +58,20 @@ static flo_status read_rows(const flo_value *value, const char *name,
 	return FLO_OK;
 }
 
+static flo_status read_misses(const flo_value *value, const char *name,
+			      flo_error *err, int64_t *ret_times)
+{
+	if (flo_value_typeof(value) != FLO_VALUE_INT ||
+	    flo_value_get_int(value) < 1 ||
+	    flo_value_get_int(value) > FLO__MISSES_MAX)
+		return flo_error_set(err, FLO_RANGE,
+				     "guard: \"%s\" must be a number of pulls "
+				     "from 1 to %d",
+				     name, FLO__MISSES_MAX);
+	*ret_times = flo_value_get_int(value);
+	return FLO_OK;
+}
+
 static flo_status read_setting(const char *name, const flo_value *value,
 			       flo_error *err, struct flo__guard *guard)
 {
@@ -63,14 +86,12 @@ static flo_status read_setting(const char *name, const flo_value *value,
 	if (strcmp(name, "volatile_percent") == 0)
 		return read_percent(value, name, err, &guard->volatile_percent);
 	if (strcmp(name, "remove_after_misses") == 0)
-		return flo_error_set(err, FLO_VERSION,
-				     "guard: \"%s\" is not supported by this "
-				     "version; leave it out",
-				     name);
+		return read_misses(value, name, err, &guard->remove_after);
 	return flo_error_set(err, FLO_INVALID,
 			     "guard: there is no \"%s\"; there are "
 			     "empty_pull, key_field, removed_percent, "
-			     "removed_rows and volatile_percent",
+			     "removed_rows, volatile_percent and "
+			     "remove_after_misses",
 			     name);
 }
 
@@ -101,12 +122,13 @@ flo_status flo__guard_read(const flo_value *with, flo_error *err,
 			   struct flo__guard *ret_guard)
 {
 	const flo_value *given = flo__args_get(with, "guard");
-	struct flo__guard guard = {true, true, 20, 10, 90};
+	struct flo__guard guard = {true, true, 20, 10, 90, 1};
 	flo_status st = FLO_OK;
 
 	if (given != NULL && flo_value_typeof(given) == FLO_VALUE_BOOL) {
 		if (!flo_value_get_bool(given))
-			guard = (struct flo__guard){false, false, 100, 0, 101};
+			guard = (struct flo__guard){false, false, 100,
+						    0,	   101,	  1};
 	} else if (given != NULL) {
 		st = read_settings(given, err, &guard);
 	}
@@ -125,6 +147,20 @@ static void broken(const char *name, struct flo__strbuf *names,
 	flo__strbuf_adds(names, name);
 }
 
+/*
+ * Whether a key field of which @before records of the state have a value and
+ * @after of the pull's do is not what it was. Changes are of a few records, so
+ * that a field which not every record has is missing there by chance.
+ */
+static bool key_field_moved(const struct flo__match *match, int64_t before,
+			    int64_t after)
+{
+	if (before == 0 || after != 0)
+		return (before == 0) != (after == 0);
+	return match->in.is != FLO__PULL_CHANGES ||
+	       before == (int64_t)match->state_len;
+}
+
 static void check_key_fields(const struct flo__match *match,
 			     struct flo__strbuf *names,
 			     struct flo__strbuf *reason)
@@ -133,15 +169,15 @@ static void check_key_fields(const struct flo__match *match,
 	char text[128];
 
 	for (size_t i = 0; i < spec->key_len; i++) {
-		bool before = match->present_before[i] != 0;
+		int64_t before = match->present_before[i];
 
-		if (before == (match->present_after[i] != 0))
+		if (!key_field_moved(match, before, match->present_after[i]))
 			continue;
 		flo__pointer_text(spec->key[i], text, sizeof(text));
 		broken("key_field", names, reason);
 		flo__strbuf_addf(reason, "the key field %s %s", text,
-				 before ? "has vanished from all records"
-					: "has appeared");
+				 before != 0 ? "has vanished from all records"
+					     : "has appeared");
 		return;
 	}
 }
@@ -155,14 +191,15 @@ void flo__guard_check(const struct flo__guard *guard,
 	double percent =
 		before != 0 ? 100.0 * (double)removed / (double)before : 0;
 
-	if (guard->empty && before != 0 && match->counts.rows == 0) {
+	if (guard->empty && match->in.is == FLO__PULL_FULL && before != 0 &&
+	    match->counts.rows == 0) {
 		broken("empty_pull", names, reason);
 		flo__strbuf_addf(reason,
 				 "the pull is empty, the database has %lld "
 				 "rows",
 				 (long long)before);
 	}
-	if (guard->key_field && before != 0 && match->counts.rows != 0)
+	if (guard->key_field && before != 0 && match->there != 0)
 		check_key_fields(match, names, reason);
 	if (percent > guard->removed_percent &&
 	    removed >= guard->removed_rows) {
@@ -175,11 +212,19 @@ void flo__guard_check(const struct flo__guard *guard,
 	}
 }
 
+/* Of changes every record differs in something: they are held to the state. */
+static int64_t volatile_of(const struct flo__match *match)
+{
+	return match->in.is == FLO__PULL_CHANGES
+		       ? (int64_t)match->state_len
+		       : match->counts.same + match->counts.changed;
+}
+
 void flo__guard_volatile(const struct flo__guard *guard,
 			 const struct flo__match *match,
 			 struct flo__strbuf *fields)
 {
-	int64_t both = match->counts.same + match->counts.changed;
+	int64_t both = volatile_of(match);
 
 	for (size_t i = 0; i < match->fields_len; i++) {
 		const struct flo__field *field = &match->field[i];

@@ -3,11 +3,17 @@
  *
  * They are for the day on which a product answers with half of its inventory,
  * or with another shape of it, and a sync would delete the other half.
+ *
+ * A pull of changes may be empty; the other guards hold for it as well, as
+ * nothing says that a product is right about what it calls gone.
  */
 #ifndef FLO_CMDB_GUARD_H
 #define FLO_CMDB_GUARD_H
 
 #include "steps/cmdb/match.h"
+
+/* Largest remove_after_misses. */
+#define FLO__MISSES_MAX 1000000
 
 struct flo__guard {
 	bool empty;		 /* an empty pull while there are rows */
@@ -15,6 +21,7 @@ struct flo__guard {
 	double removed_percent;	 /* more than this removed, and ... */
 	int64_t removed_rows;	 /* ... at least so many rows */
 	double volatile_percent; /* warn: so much changed in one field */
+	int64_t remove_after;	 /* pulls in a row that must lack a record */
 };
 
 /* All on, as documented, then as the argument `guard` of @with says. */

@@ -6,7 +6,7 @@
  * old ones again, while body stays the old row, which a change names as what
  * was before.
  */
-#include "steps/cmdb/match.h"
+#include "steps/cmdb/match_p.h"
 
 #include "base/alloc.h"
 #include "base/contract.h"
@@ -60,8 +60,8 @@ static flo_status tell_bad_key(struct flo__match *m, const json_t *record)
 	return flo__strbuf_status(&m->bad_keys);
 }
 
-static flo_status bad_key(struct flo__match *m, int64_t body, int64_t *count,
-			  flo_error *err)
+flo_status flo__match_bad_key(struct flo__match *m, int64_t body,
+			      int64_t *count, flo_error *err)
 {
 	json_t *record = NULL;
 	flo_status st = FLO_OK;
@@ -97,14 +97,14 @@ static flo_status check_keys(const struct flo__match *m, flo_error *err)
 			     m->bad_keys.data, more);
 }
 
-static bool key_is_null(const struct flo__match *m, unsigned present)
+bool flo__match_null_key(const struct flo__match *m, unsigned present)
 {
 	return !m->in.null_allowed &&
 	       present != (1u << m->in.spec->key_len) - 1;
 }
 
-static void count_present(const struct flo__match *m, unsigned present,
-			  int64_t *count)
+void flo__match_present(const struct flo__match *m, unsigned present,
+			int64_t *count)
 {
 	for (size_t i = 0; i < m->in.spec->key_len; i++)
 		count[i] += present >> i & 1;
@@ -149,11 +149,12 @@ static flo_status add_state(struct flo__match *m, sqlite3_stmt *stmt,
 				     "restore the file from a backup",
 				     m->db->path);
 	e->present = (uint16_t)sqlite3_column_int64(stmt, 3);
+	e->times = (uint32_t)sqlite3_column_int64(stmt, 5);
 	if (m->in.rebase) {
 		st = identify_again(m, e, err);
 		flo__index_put(&m->by_key, (uint32_t)m->len);
 	}
-	count_present(m, e->present, m->present_before);
+	flo__match_present(m, e->present, m->present_before);
 	m->len++;
 	m->state_len++;
 	return st;
@@ -179,6 +180,15 @@ static flo_status reserve(struct flo__match *m, size_t state_len)
 	return st;
 }
 
+/* Without misses in the way: they are few, and mostly none. */
+static const char state_sql[] = "SELECT key, raw, digest, present, body, 0"
+				" FROM state WHERE source = ?1 ORDER BY key";
+static const char state_and_misses_sql[] =
+	"SELECT s.key, s.raw, s.digest, s.present, s.body, m.times"
+	" FROM state s LEFT JOIN miss m ON m.source = s.source"
+	"  AND m.key = s.key"
+	" WHERE s.source = ?1 ORDER BY s.key";
+
 static flo_status load_state(struct flo__match *m, flo_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -192,8 +202,8 @@ static flo_status load_state(struct flo__match *m, flo_error *err)
 	sqlite3_finalize(stmt);
 	stmt = NULL;
 	TRY(flo__cdb_prepare(m->db,
-			     "SELECT key, raw, digest, present, body"
-			     " FROM state WHERE source = ?1 ORDER BY key",
+			     m->in.remove_after > 1 ? state_and_misses_sql
+						    : state_sql,
 			     err, &stmt));
 	TRY(flo__cdb_bind(m->db, stmt, err, "i", m->in.source));
 	for (;;) {
@@ -216,7 +226,7 @@ out:
 
 /* Changes */
 
-static struct flo__change *new_change(struct flo__match *m, char op,
+struct flo__change *flo__match_change(struct flo__match *m, char op,
 				      uint32_t entry)
 {
 	struct flo__change *change;
@@ -235,7 +245,7 @@ static struct flo__change *new_change(struct flo__match *m, char op,
 	return change;
 }
 
-static flo_status set_key_text(struct flo__match *m, struct flo__change *change,
+flo_status flo__match_key_text(struct flo__match *m, struct flo__change *change,
 			       const json_t *record)
 {
 	change->key_at = m->texts.len;
@@ -299,12 +309,13 @@ struct pulled {
 	json_t *json;	 /* owned; NULL: not read yet */
 	const char *key; /* as people see it; NULL: read the record for it */
 	size_t key_len;
+	bool gone;
 };
 
 static flo_status add_change(struct flo__match *m, struct pulled *p, char op,
 			     uint32_t entry, flo_error *err)
 {
-	struct flo__change *change = new_change(m, op, entry);
+	struct flo__change *change = flo__match_change(m, op, entry);
 	flo_status st = FLO_OK;
 
 	if (change == NULL)
@@ -315,7 +326,7 @@ static flo_status add_change(struct flo__match *m, struct pulled *p, char op,
 	if (p->key != NULL)
 		TRY(add_key_text(m, change, p->key, p->key_len));
 	else
-		TRY(set_key_text(m, change, p->json));
+		TRY(flo__match_key_text(m, change, p->json));
 	if (op == 'u')
 		st = set_fields(m, change, p->json, err);
 out:
@@ -327,11 +338,6 @@ static flo_status match_new(struct flo__match *m, struct pulled *p,
 {
 	struct flo__entry *e = &m->entry[m->len];
 
-	if (m->len == m->cap)
-		return flo_error_set(err, FLO_CORRUPT,
-				     "%s: the pull has more records than it "
-				     "says; pull again",
-				     m->db->path);
 	*e = (struct flo__entry){
 		.key = p->id.key,
 		.raw = p->raw,
@@ -364,19 +370,45 @@ static flo_status match_known(struct flo__match *m, struct pulled *p,
 	return st;
 }
 
+/* Its entry is for what else the pull has of its key. */
+static flo_status match_gone(struct flo__match *m, const struct pulled *p,
+			     uint32_t at, flo_error *err)
+{
+	if (at != FLO__INDEX_NONE)
+		return flo__match_remove(m, at, err);
+	m->entry[m->len] = (struct flo__entry){.key = p->id.key, .seen = true};
+	flo__index_put(&m->by_key, (uint32_t)m->len++);
+	m->counts.same++;
+	return FLO_OK;
+}
+
 static flo_status match_record(struct flo__match *m, struct pulled *p,
 			       flo_error *err)
 {
 	uint32_t at;
 
-	if (key_is_null(m, p->id.present))
-		return bad_key(m, p->row, &m->null_keys, err);
-	count_present(m, p->id.present, m->present_after);
+	if (flo__match_null_key(m, p->id.present))
+		return flo__match_bad_key(m, p->row, &m->null_keys, err);
 	at = flo__index_find(&m->by_key, &p->id.key);
+	if (at != FLO__INDEX_NONE && m->entry[at].seen) {
+		if (m->in.is == FLO__PULL_FULL)
+			return flo__match_bad_key(m, p->row,
+						  &m->counts.dup_keys, err);
+		/* A later change of its key has been met: see match_staged. */
+		m->counts.same++;
+		return FLO_OK;
+	}
+	if (at == FLO__INDEX_NONE && m->len == m->cap)
+		return flo_error_set(err, FLO_CORRUPT,
+				     "%s: the pull has more records than it "
+				     "says; pull again",
+				     m->db->path);
+	if (p->gone)
+		return match_gone(m, p, at, err);
+	m->there++;
+	flo__match_present(m, p->id.present, m->present_after);
 	if (at == FLO__INDEX_NONE)
 		return match_new(m, p, err);
-	if (m->entry[at].seen)
-		return bad_key(m, p->row, &m->counts.dup_keys, err);
 	return match_known(m, p, at, err);
 }
 
@@ -394,11 +426,12 @@ static flo_status match_hit(struct flo__match *m, const struct flo__digest *raw,
 				     "so that records it had are gone; pull "
 				     "again");
 	e = &m->entry[at];
-	if (key_is_null(m, e->present))
-		return bad_key(m, e->body, &m->null_keys, err);
+	if (flo__match_null_key(m, e->present))
+		return flo__match_bad_key(m, e->body, &m->null_keys, err);
 	if (e->seen)
-		return bad_key(m, e->body, &m->counts.dup_keys, err);
-	count_present(m, e->present, m->present_after);
+		return flo__match_bad_key(m, e->body, &m->counts.dup_keys, err);
+	m->there++;
+	flo__match_present(m, e->present, m->present_after);
 	e->seen = true;
 	m->counts.same++;
 	return FLO_OK;
@@ -455,7 +488,10 @@ out:
 static flo_status read_staged(struct flo__match *m, sqlite3_stmt *stmt,
 			      struct pulled *p, flo_error *err)
 {
-	*p = (struct pulled){.row = sqlite3_column_int64(stmt, 0)};
+	*p = (struct pulled){
+		.row = sqlite3_column_int64(stmt, 0),
+		.gone = sqlite3_column_int64(stmt, 5) != 0,
+	};
 	if (!flo__cdb_digest(stmt, 1, &p->raw))
 		goto broken;
 	p->id.present = (unsigned)sqlite3_column_int64(stmt, 4);
@@ -468,6 +504,10 @@ broken:
 			     m->db->path);
 }
 
+#define STAGED_SQL                                                             \
+	"SELECT id, raw, key, digest, present, gone FROM staged"               \
+	" WHERE id BETWEEN ?1 AND ?2"
+
 static flo_status match_identified(struct flo__match *m, flo_error *err)
 {
 	struct pulled pulled = {.json = NULL};
@@ -476,8 +516,9 @@ static flo_status match_identified(struct flo__match *m, flo_error *err)
 	flo_status st;
 
 	TRY(flo__cdb_prepare(m->db,
-			     "SELECT id, raw, key, digest, present FROM staged"
-			     " WHERE id BETWEEN ?1 AND ?2",
+			     m->in.is == FLO__PULL_CHANGES
+				     ? STAGED_SQL " ORDER BY id DESC"
+				     : STAGED_SQL " ORDER BY id",
 			     err, &stmt));
 	TRY(flo__cdb_bind(m->db, stmt, err, "ii", flo__cdb_first(m->in.pull),
 			  flo__cdb_last(m->in.pull)));
@@ -503,7 +544,8 @@ static flo_status match_reread(struct flo__match *m, flo_error *err)
 	const char *key = NULL;
 	flo_status st;
 
-	TRY(flo__reread_open(m->db, m->in.pull, m->in.spec, err, &reread));
+	TRY(flo__reread_open(m->db, m->in.pull, m->in.spec,
+			     m->in.is == FLO__PULL_CHANGES, err, &reread));
 	for (;;) {
 		struct pulled pulled;
 
@@ -516,6 +558,7 @@ static flo_status match_reread(struct flo__match *m, flo_error *err)
 			.id = row->identity,
 			.key = key,
 			.key_len = row->key_len,
+			.gone = row->gone,
 		};
 		st = match_record(m, &pulled, err);
 		json_decref(pulled.json);
@@ -527,49 +570,11 @@ out:
 	return st;
 }
 
+/* Changes are matched from the last to the first: the last one counts. */
 static flo_status match_staged(struct flo__match *m, flo_error *err)
 {
 	return m->in.identified ? match_identified(m, err)
 				: match_reread(m, err);
-}
-
-/* The pull that the state was made of: nothing can differ. */
-static void match_itself(struct flo__match *m)
-{
-	m->counts.same = m->in.pull_rows;
-	m->counts.raw_hits = m->in.pull_rows;
-	for (size_t i = 0; i < m->state_len; i++) {
-		m->entry[i].seen = true;
-		count_present(m, m->entry[i].present, m->present_after);
-	}
-}
-
-/* What was not pulled */
-
-static flo_status remove_entry(struct flo__match *m, uint32_t i, flo_error *err)
-{
-	struct flo__change *change = new_change(m, 'd', i);
-	json_t *record = NULL;
-	flo_status st;
-
-	if (change == NULL)
-		return FLO_NOMEM;
-	m->counts.removed++;
-	TRY(load(m, m->entry[i].body, err, &record));
-	st = set_key_text(m, change, record);
-out:
-	json_decref(record);
-	return st;
-}
-
-static flo_status match_removed(struct flo__match *m, flo_error *err)
-{
-	flo_status st = FLO_OK;
-
-	for (uint32_t i = 0; st == FLO_OK && i < m->state_len; i++)
-		if (!m->entry[i].seen)
-			st = remove_entry(m, i, err);
-	return st;
 }
 
 /* So that apply writes to the state from one end to the other. */
@@ -595,14 +600,14 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	match->counts.rows = in->pull_rows;
 	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &match->body));
 	TRY(load_state(match, err));
-	if (in->staged) {
+	if (in->staged && in->is != FLO__PULL_SAME) {
 		TRY(match_hits(match, err));
 		TRY(match_staged(match, err));
 	} else {
-		match_itself(match);
+		flo__match_itself(match);
 	}
+	TRY(flo__match_absent(match, err));
 	TRY(check_keys(match, err));
-	TRY(match_removed(match, err));
 	if (match->change_len != 0)
 		qsort_r(match->change, match->change_len,
 			sizeof(*match->change), compare_changes, match->entry);

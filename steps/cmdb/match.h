@@ -11,6 +11,7 @@
 #include "steps/cmdb/db.h"
 #include "steps/cmdb/index.h"
 #include "steps/cmdb/record.h"
+#include "steps/cmdb/since.h"
 
 struct flo__counts {
 	int64_t rows, dup_keys, added, changed, removed, same, fields, rejected,
@@ -23,6 +24,7 @@ struct flo__entry {
 	struct flo__digest raw;	   /* of what will be: see match.c */
 	struct flo__digest digest; /* the same */
 	int64_t body;		   /* its row; of what was, if it was */
+	uint32_t times; /* pulls in a row that lacked it, and kept it */
 	uint16_t present;
 	bool seen; /* the pull has it */
 };
@@ -51,9 +53,11 @@ struct flo__match_input {
 	int64_t pull;
 	int64_t pull_rows;
 	int64_t pull_hits;
-	bool staged;	 /* else the pull is what the state was made of */
-	bool identified; /* staged records were digested under `spec` */
-	bool rebase;	 /* the state was not: do it again */
+	enum flo__pull_is is;
+	uint32_t remove_after; /* pulls in a row that must lack a record */
+	bool staged;	       /* else the pull is what the state was made of */
+	bool identified;       /* staged records were digested under `spec` */
+	bool rebase;	       /* the state was not: do it again */
 	bool null_allowed;
 	const struct flo__spec *spec; /* borrowed */
 };
@@ -72,6 +76,8 @@ struct flo__match {
 	size_t change_len;
 	size_t change_cap;
 	struct flo__strbuf texts; /* of the changes */
+	int64_t there;		  /* records of the pull that are not gone */
+	int64_t missing; /* records that the pull lacks, but that stay */
 	int64_t null_keys;
 	struct flo__strbuf bad_keys; /* the first ten, null or twice */
 	size_t bad_keys_len;

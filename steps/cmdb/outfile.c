@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/outdir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,30 +105,89 @@ static flo_status open_temp(struct flo__outfile *file, flo_error *err)
 	return FLO_OK;
 }
 
-flo_status flo__outfile_open(const char *root, const char *const *dirs,
-			     const char *name, flo_error *err,
-			     struct flo__outfile **ret_file)
+static struct flo__outfile *new_file(const char *name, flo_error *err)
 {
 	struct flo__outfile *file = flo__calloc(1, sizeof(*file));
-	flo_status st;
 
-	if (file == NULL)
-		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (file == NULL) {
+		flo_error_set(err, FLO_NOMEM, "out of memory");
+		return NULL;
+	}
 	file->dir = -1;
 	file->fd = -1;
 	snprintf(file->name, sizeof(file->name), "%s", name);
 	snprintf(file->temp, sizeof(file->temp), "%.250s.tmp", name);
-	TRY(make_root(root, err, &file->dir));
-	for (; *dirs != NULL; dirs++)
-		TRY(descend(&file->dir, *dirs, err));
-	TRY(open_temp(file, err));
-	*ret_file = file;
-	return FLO_OK;
-out:
-	/* Before the lock is ours the temporary file is not. */
-	file->done = true;
-	flo__outfile_close(file);
+	return file;
+}
+
+/* Make @file's temporary file, or give the whole up. */
+static flo_status begin(struct flo__outfile *file, flo_status st,
+			flo_error *err, struct flo__outfile **ret_file)
+{
+	if (st == FLO_OK)
+		st = open_temp(file, err);
+	if (st == FLO_OK) {
+		*ret_file = file;
+	} else {
+		/* Before the lock is ours the temporary file is not. */
+		file->done = true;
+		flo__outfile_close(file);
+	}
 	return st;
+}
+
+/* The last of the directories: made if it is missing, and locked. */
+static flo_status enter(struct flo__cdb *db, struct flo__outfile *file,
+			const char *name, flo_error *err)
+{
+	int fd = -1;
+	flo_status st = FLO_OK;
+
+	if (mkdirat(file->dir, name, 0700) == 0)
+		st = flush(file->dir, name, err);
+	else if (errno != EEXIST)
+		st = flo_error_sys(err, errno, "make the directory %s", name);
+	if (st == FLO_OK)
+		st = flo__outdir_lock(db, file->dir, name, false, err, &fd);
+	if (st == FLO_NOTFOUND)
+		st = flo_error_sys(err, ENOENT, "open the directory %s", name);
+	if (st == FLO_OK) {
+		close(file->dir);
+		file->dir = fd;
+	}
+	return st;
+}
+
+flo_status flo__outfile_open(struct flo__cdb *db, const char *root,
+			     const char *const *dirs, const char *name,
+			     flo_error *err, struct flo__outfile **ret_file)
+{
+	struct flo__outfile *file = new_file(name, err);
+	flo_status st;
+
+	if (file == NULL)
+		return FLO_NOMEM;
+	TRY(make_root(root, err, &file->dir));
+	for (; dirs[1] != NULL; dirs++)
+		TRY(descend(&file->dir, *dirs, err));
+	st = enter(db, file, *dirs, err);
+out:
+	return begin(file, st, err, ret_file);
+}
+
+flo_status flo__outfile_open_at(int dir, const char *name, flo_error *err,
+				struct flo__outfile **ret_file)
+{
+	struct flo__outfile *file = new_file(name, err);
+	flo_status st = FLO_OK;
+
+	if (file == NULL)
+		return FLO_NOMEM;
+	file->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+	if (file->dir < 0)
+		st = flo_error_sys(err, errno, "open the directory of %s",
+				   name);
+	return begin(file, st, err, ret_file);
 }
 
 flo_status flo__outfile_write(struct flo__outfile *file, struct flo__strbuf *sb,

@@ -8,20 +8,25 @@
 #define FLO_CMDB_OUTFILE_H
 
 #include "base/strbuf.h"
-
-#include <flo/error.h>
+#include "steps/cmdb/db.h"
 
 struct flo__outfile;
 
 /*
- * Begin the file @dirs[0]/@dirs[1]/.../@name below @root; @dirs ends with NULL.
- * Directories that are missing are made (0700). Only @root may have symbolic
- * links on its way. FLO_BUSY while another writer has the file; FLO_SYSTEM and
- * the like, FLO_NOMEM.
+ * Begin the file @dirs[0]/@dirs[1]/.../@name below @root; @dirs ends with NULL
+ * and is not empty. Directories that are missing are made (0700). Only @root
+ * may have symbolic links on its way. The last directory is locked, shared,
+ * until the file is closed (outdir.h): waits for whoever has it alone, as long
+ * as the context of @db lives. FLO_BUSY while another writer has the file;
+ * FLO_SYSTEM and the like, FLO_NOMEM.
  */
-flo_status flo__outfile_open(const char *root, const char *const *dirs,
-			     const char *name, flo_error *err,
-			     struct flo__outfile **ret_file);
+flo_status flo__outfile_open(struct flo__cdb *db, const char *root,
+			     const char *const *dirs, const char *name,
+			     flo_error *err, struct flo__outfile **ret_file);
+
+/* Begin the file @name in the directory @dir, which is borrowed. */
+flo_status flo__outfile_open_at(int dir, const char *name, flo_error *err,
+				struct flo__outfile **ret_file);
 
 /* Write @sb's content and empty it. */
 flo_status flo__outfile_write(struct flo__outfile *file, struct flo__strbuf *sb,

@@ -21,6 +21,14 @@ static enum flo__plan_state state_of(const char *name)
 	return strcmp(name, "ready") == 0 ? FLO__PLAN_READY : FLO__PLAN_BLOCKED;
 }
 
+static enum flo__plan_decision decision_of(const char *name)
+{
+	if (strcmp(name, "rejected") == 0)
+		return FLO__PLAN_REJECTED;
+	return strcmp(name, "approved") == 0 ? FLO__PLAN_APPROVED
+					     : FLO__PLAN_UNDECIDED;
+}
+
 static void read_counts(sqlite3_stmt *stmt, int from,
 			struct flo__counts *counts)
 {
@@ -53,6 +61,10 @@ static void read_row(sqlite3_stmt *stmt, struct flo__cmdb_plan *plan)
 	copy(plan->reason, sizeof(plan->reason), stmt, 14);
 	plan->applied_us = sqlite3_column_int64(stmt, 15);
 	read_counts(stmt, 16, &plan->counts);
+	plan->since = sqlite3_column_int64(stmt, 25);
+	plan->missing = sqlite3_column_int64(stmt, 26);
+	plan->decision = decision_of(flo__cdb_text(stmt, 27));
+	copy(plan->decided_by, sizeof(plan->decided_by), stmt, 28);
 }
 
 flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
@@ -67,7 +79,10 @@ flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
 			  " p.held, p.base, p.state, p.guards, p.reason,"
 			  " p.applied_us, p.rows, p.dup_keys, p.added,"
 			  " p.changed, p.removed, p.same, p.fields, p.rejected,"
-			  " p.raw_hits"
+			  " p.raw_hits, p.since, (SELECT count(*)"
+			  "  FROM plan_miss m WHERE m.id BETWEEN p.no << 32"
+			  "  AND p.no << 32 | 4294967295),"
+			  " p.decision, p.decided_by"
 			  " FROM plan p JOIN source s ON s.id = p.source"
 			  " WHERE p.id = ?1",
 			  "t", id);
@@ -90,6 +105,12 @@ static flo_status remove_earlier(struct flo__cdb *db, const char *id,
 	flo_status st;
 
 	TRY(flo__cdb_run(db, err,
+			 "DELETE FROM plan_miss WHERE id BETWEEN"
+			 " (SELECT no << 32 FROM plan WHERE id = ?1) AND"
+			 " (SELECT no << 32 | 4294967295 FROM plan"
+			 "  WHERE id = ?1)",
+			 "t", id));
+	TRY(flo__cdb_run(db, err,
 			 "DELETE FROM change WHERE id BETWEEN"
 			 " (SELECT no << 32 FROM plan WHERE id = ?1) AND"
 			 " (SELECT no << 32 | 4294967295 FROM plan"
@@ -110,15 +131,16 @@ static flo_status insert_plan(struct flo__cdb *db, struct flo__cmdb_plan *plan,
 		db, err,
 		"INSERT INTO plan(id, source, pull, pull_id, run_id, trace_id,"
 		" ts, spec, rebase, base, held, state, guards, reason, " COUNTS
-		") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-		" ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
-		"tiitttitiiitttiiiiiiiii", plan->id, plan->source, plan->pull,
+		", since) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+		" ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,"
+		" ?24)",
+		"tiitttitiiitttiiiiiiiiii", plan->id, plan->source, plan->pull,
 		plan->pull_id, plan->run_id, plan->trace_id, plan->ts, spec,
 		(int64_t)plan->rebase, plan->base, (int64_t)plan->held,
 		plan->state == FLO__PLAN_READY ? "ready" : "blocked",
 		plan->guards, plan->reason, n->rows, n->dup_keys, n->added,
 		n->changed, n->removed, n->same, n->fields, n->rejected,
-		n->raw_hits);
+		n->raw_hits, plan->since);
 	plan->no = sqlite3_last_insert_rowid(db->sql);
 	return st;
 }
@@ -174,6 +196,30 @@ out:
 	return st;
 }
 
+/* What `miss` is to be for the source. */
+static flo_status insert_misses(struct flo__cdb *db, int64_t no,
+				const struct flo__match *match, flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int64_t id = flo__cdb_first(no);
+	flo_status st;
+
+	TRY(flo__cdb_prepare(db, "INSERT INTO plan_miss VALUES(?1, ?2, ?3)",
+			     err, &stmt));
+	for (size_t i = 0; i < match->state_len; i++) {
+		const struct flo__entry *e = &match->entry[i];
+
+		if (e->times == 0)
+			continue;
+		TRY(flo__cdb_bind(db, stmt, err, "idi", id++, &e->key,
+				  (int64_t)e->times));
+		TRY(flo__cdb_done(db, stmt, err));
+	}
+out:
+	sqlite3_finalize(stmt);
+	return st;
+}
+
 flo_status flo__plan_write(struct flo__cdb *db, struct flo__cmdb_plan *plan,
 			   const struct flo__match *match,
 			   const struct flo__spec *spec, flo_error *err)
@@ -184,6 +230,8 @@ flo_status flo__plan_write(struct flo__cdb *db, struct flo__cmdb_plan *plan,
 	TRY(remove_earlier(db, plan->id, err));
 	TRY(insert_plan(db, plan, spec->text, err));
 	TRY(insert_changes(db, plan->no, match, err));
+	if (match->missing != 0)
+		TRY(insert_misses(db, plan->no, match, err));
 	st = flo__cdb_commit(db, err);
 out:
 	if (st != FLO_OK)

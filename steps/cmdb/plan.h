@@ -12,6 +12,13 @@ enum flo__plan_state {
 	FLO__PLAN_APPLIED, /* for ever */
 };
 
+/* What a person said of it; see decide.h. */
+enum flo__plan_decision {
+	FLO__PLAN_UNDECIDED,
+	FLO__PLAN_APPROVED,
+	FLO__PLAN_REJECTED, /* never applied */
+};
+
 /* A row of the table plan. */
 struct flo__cmdb_plan {
 	int64_t no;
@@ -26,12 +33,24 @@ struct flo__cmdb_plan {
 	bool rebase;
 	bool held; /* plan_only: not to be applied by its own run */
 	int64_t base;
+	/*
+	 * The pull that must still be the source's last applied one, or
+	 * FLO__SINCE_ANY: where a plan depends on more than the state's
+	 * version. A pull of changes goes on from one cursor only, and misses
+	 * count from one pull to the next.
+	 */
+	int64_t since;
 	enum flo__plan_state state;
 	char guards[64]; /* names, separated by commas; "" */
 	char reason[512];
 	struct flo__counts counts;
+	int64_t missing;    /* records that are missing, but stay */
 	int64_t applied_us; /* 0: not yet */
+	enum flo__plan_decision decision;
+	char decided_by[128]; /* cut; "": nobody */
 };
+
+#define FLO__SINCE_ANY (-1)
 
 /* Read the plan @id. FLO_NOTFOUND with a text. */
 flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,

@@ -425,7 +425,7 @@ flo_status flo__record_identify(const json_t *record,
 	return FLO_OK;
 }
 
-static void add_part(struct flo__strbuf *sb, const json_t *part)
+void flo__record_part_text(const json_t *part, struct flo__strbuf *sb)
 {
 	const char *text = json_string_value(part);
 	char *json;
@@ -456,7 +456,8 @@ void flo__record_key_text(const json_t *record, const struct flo__spec *spec,
 {
 	for (size_t i = 0; i < spec->key_len; i++) {
 		flo__strbuf_addc(sb, i == 0 ? '[' : ',');
-		add_part(sb, flo__pointer_get(spec->key[i], record));
+		flo__record_part_text(flo__pointer_get(spec->key[i], record),
+				      sb);
 	}
 	flo__strbuf_addc(sb, ']');
 }

@@ -56,6 +56,8 @@ flo_status flo__record_identify(const json_t *record,
 /* Append the key as people see it: a JSON array of its parts. */
 void flo__record_key_text(const json_t *record, const struct flo__spec *spec,
 			  struct flo__strbuf *sb);
+/* Append one part of it; NULL is null. */
+void flo__record_part_text(const json_t *part, struct flo__strbuf *sb);
 
 /*
  * Append the pointers of the leaves that differ, as a JSON array, to @sb, and

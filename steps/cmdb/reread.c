@@ -93,6 +93,7 @@ static flo_status add_row(struct flo__reread *reread, struct chunk *chunk,
 		.id = sqlite3_column_int64(stmt, 0),
 		.at = chunk->texts.len,
 		.len = (size_t)sqlite3_column_bytes(stmt, 2),
+		.gone = sqlite3_column_int64(stmt, 3) != 0,
 	};
 	if (!flo__cdb_digest(stmt, 1, &row->raw) ||
 	    sqlite3_column_type(stmt, 2) != SQLITE_TEXT)
@@ -178,15 +179,18 @@ out:
 
 /* Life */
 
+#define ROWS_SQL                                                               \
+	"SELECT s.id, s.raw, b.body, s.gone FROM staged s"                     \
+	" LEFT JOIN body b ON b.id = s.id WHERE s.id BETWEEN ?1 AND ?2"
+
 static flo_status prepare(struct flo__reread *reread, int64_t no,
-			  flo_error *err)
+			  bool backwards, flo_error *err)
 {
 	flo_status st;
 
 	TRY(flo__cdb_prepare(reread->db,
-			     "SELECT s.id, s.raw, b.body FROM staged s"
-			     " LEFT JOIN body b ON b.id = s.id"
-			     " WHERE s.id BETWEEN ?1 AND ?2 ORDER BY s.id",
+			     backwards ? ROWS_SQL " ORDER BY s.id DESC"
+				       : ROWS_SQL " ORDER BY s.id",
 			     err, &reread->stmt));
 	st = flo__cdb_bind(reread->db, reread->stmt, err, "ii",
 			   flo__cdb_first(no), flo__cdb_last(no));
@@ -195,8 +199,8 @@ out:
 }
 
 flo_status flo__reread_open(struct flo__cdb *db, int64_t no,
-			    const struct flo__spec *spec, flo_error *err,
-			    struct flo__reread **ret_reread)
+			    const struct flo__spec *spec, bool backwards,
+			    flo_error *err, struct flo__reread **ret_reread)
 {
 	struct flo__reread *reread = flo__calloc(1, sizeof(*reread));
 	flo_status st = FLO_NOMEM;
@@ -215,7 +219,7 @@ flo_status flo__reread_open(struct flo__cdb *db, int64_t no,
 		flo__strbuf_init(&chunk->scratch);
 	}
 	if (reread->ring != NULL)
-		st = prepare(reread, no, err);
+		st = prepare(reread, no, backwards, err);
 	if (st == FLO_OK)
 		*ret_reread = reread;
 	else

@@ -17,17 +17,19 @@ struct flo__reread_row {
 	struct flo__identity identity;
 	size_t key_at; /* in flo__reread_key()'s memory */
 	size_t key_len;
-	size_t at; /* the library's: its text, until it is read */
+	bool gone;
+	size_t at; /* reread.c's: its text, until it is read */
 	size_t len;
 };
 
 /*
  * Read those of the pull @no under @spec (borrowed until the close), in @db's
- * read transaction. FLO_NOMEM, and the database's errors.
+ * read transaction, @backwards from the last to the first. FLO_NOMEM, and the
+ * database's errors.
  */
 flo_status flo__reread_open(struct flo__cdb *db, int64_t no,
-			    const struct flo__spec *spec, flo_error *err,
-			    struct flo__reread **ret_reread);
+			    const struct flo__spec *spec, bool backwards,
+			    flo_error *err, struct flo__reread **ret_reread);
 
 /*
  * The next one, which lives until the next call, as does its key as people see

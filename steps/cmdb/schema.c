@@ -153,6 +153,8 @@ static const char format_2[] =
 	/* full: all there is; changes: since the cursor; same: as applied */
 	"ALTER TABLE pull ADD COLUMN kind TEXT NOT NULL DEFAULT 'full'"
 	" CHECK (kind IN ('full', 'changes', 'same'));"
+	/* the applied pull that it goes on from: pull.no; 0: none */
+	"ALTER TABLE pull ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE pull ADD COLUMN origin TEXT;"
 	"ALTER TABLE pull ADD COLUMN cursor TEXT;"
 	"ALTER TABLE pull ADD COLUMN etag TEXT;"
@@ -160,6 +162,8 @@ static const char format_2[] =
 	"ALTER TABLE pull ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0;"
 	/* 1: the pull says that the record is no more */
 	"ALTER TABLE staged ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;"
+	/* still to be the last applied pull (pull.no; 0: none); -1: any may be */
+	"ALTER TABLE plan ADD COLUMN since INTEGER NOT NULL DEFAULT -1;"
 	"ALTER TABLE plan ADD COLUMN decision TEXT"
 	" CHECK (decision IN ('approved', 'rejected'));"
 	"ALTER TABLE plan ADD COLUMN decided_us INTEGER;"

@@ -27,6 +27,8 @@ struct flo__stage {
 	struct flo__cdb *db; /* borrowed */
 	struct flo__pull pull;
 	int64_t source;
+	enum flo__pull_is is;
+	struct flo__pointer gone_root; /* of how.gone */
 	struct flo__spec *spec; /* of the last apply; NULL: none. owned */
 	struct flo__held held;	/* raw digests */
 	struct flo__held whole; /* loaded when it pays: see look_wider() */
@@ -187,16 +189,70 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 	stage->how = (struct flo__batch_how){
 		.held = &stage->held,
 		.spec = stage->spec,
-	};
-	stage->how_wider = (struct flo__batch_how){
-		.held = &stage->whole,
-		.spec = stage->spec,
+		.full = true,
 	};
 	if (st == FLO_OK)
 		*ret_stage = stage;
 	else
 		flo__stage_close(stage);
 	return st;
+}
+
+/* What it is of */
+
+flo_status flo__stage_ask(struct flo__stage *stage, enum flo__pull_is is,
+			  const char *origin, const struct flo__since *since,
+			  flo_error *err)
+{
+	static const char *const names[] = {"full", "changes", "same"};
+	flo_status st;
+
+	REQUIRE(stage->pull.rows == 0);
+	TRY(flo__cdb_write(stage->db, false, err));
+	TRY(flo__cdb_run(stage->db, err,
+			 "UPDATE pull SET kind = ?2, origin = ?3, since = ?4"
+			 " WHERE no = ?1",
+			 "itti", stage->pull.no, names[is], origin,
+			 since->pull));
+	TRY(flo__cdb_commit(stage->db, err));
+	stage->is = is;
+	stage->how.full = is == FLO__PULL_FULL;
+out:
+	flo__cdb_rollback(stage->db);
+	return st;
+}
+
+flo_status flo__stage_answer(struct flo__stage *stage, const char *cursor,
+			     const char *etag, const char *modified,
+			     flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_write(stage->db, false, err));
+	TRY(flo__cdb_run(stage->db, err,
+			 "UPDATE pull SET cursor = ?2, etag = ?3, modified = ?4"
+			 " WHERE no = ?1",
+			 "ittt", stage->pull.no, cursor, etag, modified));
+	st = flo__cdb_commit(stage->db, err);
+out:
+	flo__cdb_rollback(stage->db);
+	return st;
+}
+
+flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
+			   flo_error *err)
+{
+	struct flo__pointer *node = NULL;
+	flo_status st;
+
+	REQUIRE(stage->pull.rows == 0 && stage->how.gone == NULL);
+	st = flo__pointer_add(&stage->gone_root, gone, strlen(gone), err,
+			      &node);
+	if (st != FLO_OK)
+		return st;
+	stage->how.gone = node;
+	stage->how.salt = flo__digest_of(gone, strlen(gone));
+	return FLO_OK;
 }
 
 /* Add */
@@ -236,8 +292,8 @@ static flo_status write_new(struct flo__stage *stage, const struct writing *to,
 	TRY(flo__cdb_done(stage->db, to->body, err));
 	/* Without a spec the identity is not known yet: the rest stays null. */
 	TRY(flo__cdb_bind(stage->db, to->staged, err,
-			  stage->spec != NULL ? "idddi" : "id", id, &row->raw,
-			  &row->id.key, &row->id.body,
+			  stage->spec != NULL ? "ididdi" : "idi", id, &row->raw,
+			  (int64_t)row->gone, &row->id.key, &row->id.body,
 			  (int64_t)row->id.present));
 	st = flo__cdb_done(stage->db, to->staged, err);
 out:
@@ -278,8 +334,8 @@ static flo_status write_batches(struct flo__stage *stage, flo_error *err)
 	TRY(flo__cdb_prepare(stage->db, "INSERT INTO body VALUES(?1, ?2)", err,
 			     &to.body));
 	TRY(flo__cdb_prepare(stage->db,
-			     "INSERT INTO staged(id, raw, key, digest, present)"
-			     " VALUES(?1, ?2, ?3, ?4, ?5)",
+			     "INSERT INTO staged(id, raw, gone, key, digest,"
+			     " present) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 			     err, &to.staged));
 	for (uint64_t n = stage->written; n < stage->taken; n++)
 		TRY(write_batch(stage, &to, &stage->ring[n % RING], err));
@@ -359,10 +415,12 @@ static flo_status take(struct flo__stage *stage, flo_error *err)
  */
 static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 {
-	if (stage->wider || stage->spec == NULL || stage->held.len == 0 ||
-	    stage->staged_len < stage->hits_len / 4)
+	if (stage->wider || stage->spec == NULL || !stage->how.full ||
+	    stage->held.len == 0 || stage->staged_len < stage->hits_len / 4)
 		return FLO_OK;
 	stage->wider = true;
+	stage->how_wider = stage->how;
+	stage->how_wider.held = &stage->whole;
 	return flo__held_load(&stage->whole, stage->db, stage->source, true,
 			      err);
 }
@@ -393,6 +451,7 @@ flo_status flo__stage_add(struct flo__stage *stage, const char *text,
 	struct flo__batch *batch = &stage->ring[stage->started % RING];
 	flo_status st;
 
+	INSIST(stage->is != FLO__PULL_SAME);
 	INSIST(stage->started - stage->written < RING);
 	if (stage->pull.rows == UINT32_MAX)
 		return flo_error_set(err, FLO_LIMIT,
@@ -444,62 +503,6 @@ out:
 	return st;
 }
 
-/* Bodies of a pull that nobody will ask for, if there are any. */
-static flo_status release_bodies(struct flo__cdb *db, int64_t no,
-				 flo_error *err)
-{
-	int64_t first = flo__cdb_first(no);
-	int64_t last = flo__cdb_last(no);
-	sqlite3_stmt *stmt = NULL;
-	bool some = false;
-	flo_status st;
-
-	/* Counting is cheap; after a first load all of them are history. */
-	st = flo__cdb_row(db, err, &stmt,
-			  "SELECT (SELECT count(*) FROM staged"
-			  "   WHERE id BETWEEN ?1 AND ?2)"
-			  " > (SELECT count(*) FROM history"
-			  "   WHERE id BETWEEN ?1 AND ?2)",
-			  "ii", first, last);
-	if (st != FLO_OK)
-		return st;
-	some = sqlite3_column_int(stmt, 0) != 0;
-	sqlite3_finalize(stmt);
-	if (!some)
-		return FLO_OK;
-	return flo__cdb_run(
-		db, err,
-		"DELETE FROM body WHERE id IN (SELECT id FROM staged"
-		"  WHERE id BETWEEN ?1 AND ?2"
-		" EXCEPT SELECT id FROM history"
-		"  WHERE id BETWEEN ?1 AND ?2"
-		" EXCEPT SELECT c.after FROM plan p JOIN change c"
-		"  ON c.id BETWEEN p.no << 32"
-		"   AND p.no << 32 | 4294967295"
-		"  WHERE p.pull = ?3 AND c.after IS NOT NULL)",
-		"iii", first, last, no);
-}
-
-flo_status flo__stage_release(struct flo__cdb *db, int64_t no, flo_error *err)
-{
-	int64_t first = flo__cdb_first(no);
-	int64_t last = flo__cdb_last(no);
-	flo_status st;
-
-	TRY(release_bodies(db, no, err));
-	TRY(flo__cdb_run(db, err,
-			 "DELETE FROM staged WHERE id BETWEEN ?1 AND ?2", "ii",
-			 first, last));
-	TRY(flo__cdb_run(db, err, "DELETE FROM hit WHERE id BETWEEN ?1 AND ?2",
-			 "ii", first, last));
-	TRY(flo__cdb_run(db, err, "DELETE FROM same WHERE id BETWEEN ?1 AND ?2",
-			 "ii", first, last));
-	st = flo__cdb_run(db, err, "UPDATE pull SET staged = 0 WHERE no = ?1",
-			  "i", no);
-out:
-	return st;
-}
-
 /* Leave nothing behind. What fails here is done by the next apply. */
 static void discard(struct flo__stage *stage)
 {
@@ -525,6 +528,7 @@ void flo__stage_close(struct flo__stage *stage)
 	if (stage->open)
 		discard(stage);
 	flo__spec_free(stage->spec);
+	flo__pointer_fini(&stage->gone_root);
 	flo__held_fini(&stage->held);
 	flo__held_fini(&stage->whole);
 	flo__strbuf_fini(&stage->hits);

@@ -6,7 +6,9 @@
  * A record whose very bytes the state holds already is not staged: only the
  * digest of its bytes is kept. One that is the same in other bytes (written
  * differently, or what differs is ignored) is kept in case that the diff is to
- * compare in another way than the last: see same.h.
+ * compare in another way than the last: see same.h. Not so in a pull of
+ * changes, where the order of the records matters: the last one of a key
+ * counts.
  *
  * Records are read in batches, which are tasks (see task.h): the caller gives
  * records, and hears later, at some other record or at the end, that one of
@@ -17,7 +19,7 @@
 #define FLO_CMDB_STAGE_H
 
 #include "steps/cmdb/batch.h"
-#include "steps/cmdb/db.h"
+#include "steps/cmdb/since.h"
 
 /* Bytes of a source's name: it becomes part of a file's name. */
 #define FLO__SOURCE_BYTES_MAX 128
@@ -53,9 +55,41 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 			   flo_error *err, struct flo__stage **ret_stage);
 
 /*
+ * Say what the pull is of; without it, it is of everything, and nothing goes on
+ * from it. @since is what it goes on from, as it was before the product was
+ * asked: if another pull of the source is applied meanwhile, the diff of one
+ * that is not full is refused. @origin may be NULL.
+ *
+ * Requires: no record was added yet.
+ */
+flo_status flo__stage_ask(struct flo__stage *stage, enum flo__pull_is is,
+			  const char *origin, const struct flo__since *since,
+			  flo_error *err);
+
+/*
+ * Say what the next pull of the same origin may go on from, once this one is
+ * applied. Each may be NULL. A pull of changes without a cursor leaves the one
+ * that it went on from, and one that is the same leaves everything.
+ */
+flo_status flo__stage_answer(struct flo__stage *stage, const char *cursor,
+			     const char *etag, const char *modified,
+			     flo_error *err);
+
+/*
+ * Records are gone where the value at the JSON pointer @gone is true; false,
+ * null and nothing mean that they are not, and anything else fails the pull. Of
+ * a record that is gone the key is enough. @gone is copied.
+ *
+ * Requires: no record was added yet.
+ */
+flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
+			   flo_error *err);
+
+/*
  * Stage a record, which is copied. FLO_SYNTAX if its bytes, or those of one
- * that was added before, are no JSON object; @err names the record by its
- * @place. FLO_LIMIT: it nests too deep, or the pull has too many records.
+ * that was added before, are no JSON object, FLO_TYPE if it does not say
+ * whether it is gone, FLO_LIMIT if it nests too deep: @err names the record by
+ * its @place. FLO_LIMIT too: the pull has too many records.
  */
 flo_status flo__stage_add(struct flo__stage *stage, const char *text,
 			  size_t len, const struct flo__place *place,

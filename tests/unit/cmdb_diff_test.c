@@ -280,7 +280,9 @@ static void guard_settings_are_checked(void **state)
 		"{\"removed_rows\":-1}",
 		"{\"empty_pull\":1}",
 		"true",
-		"{\"remove_after_misses\":3}",
+		"{\"remove_after_misses\":0}",
+		"{\"remove_after_misses\":1000001}",
+		"{\"remove_after_misses\":true}",
 	};
 
 	(void)state;

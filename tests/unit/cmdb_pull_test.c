@@ -94,13 +94,15 @@ static void bad_arguments_are_named(void **state)
 		 "none.json: No such file"},
 		{"\"db\":\"b.db\",\"source\":\"vm\",\"file\":\".\"",
 		 "not a regular file"},
-		{"\"db\":\"no/dir/b.db\",\"source\":\"vm\",\"file\":\"a\"",
+		{"\"db\":\"no/dir/b.db\",\"source\":\"vm\",\"file\":"
+		 "\"bad.json\"",
 		 "no/dir/b.db"},
 		{"\"db\":\"b.db\",\"source\":\"vm\",\"command\":\"ls\"",
 		 "list of strings"},
 	};
 
 	(void)state;
+	fake_text(&fs, "bad.json", "[]");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_not_equal(fake_step(&fs, &flo__cmdb_pull, "b", NULL,
 					       "{%s}", cases[i].with),

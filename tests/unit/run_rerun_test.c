@@ -160,38 +160,50 @@ static bool has_started(size_t keep)
 	return false;
 }
 
-/* A rerun, broken off after each of its events and resumed from there. */
-static void a_crash_in_a_rerun_changes_nothing(void **state)
+/*
+ * Run @text, which ends as @status, rerun what failed in it, break that off
+ * after each of its events and resume it from there: it succeeds each time, and
+ * @check looks at the result. A rerun has more than @least events.
+ */
+static void break_off_everywhere(const char *text, const char *status,
+				 size_t least, void (*check)(void))
 {
 	size_t total = SIZE_MAX;
 
-	(void)state;
 	for (size_t keep = 1; keep < total; keep++) {
 		fake_result_fini(&result);
 		fake_fini(&fake);
 		fake_init(&fake);
 		result = (struct fake_result){0};
-		run(mixed, "failed");
-		rerun(mixed, NULL, true);
+		run(text, status);
+		rerun(text, NULL, true);
 		assert_string_equal(fake_status(&result), "succeeded");
 		total = fake.events_len;
-		if (keep >= total)
-			break;
-		fake_result_fini(&result);
-		before = fake.executed_len;
 		/* Before its start it asks for the old run: api/ has that. */
-		if (!has_started(keep))
+		if (keep >= total || !has_started(keep))
 			continue;
-		result = fake_run(&fake, mixed, keep, NULL);
+		fake_result_fini(&result);
+		result = fake_run(&fake, text, keep, NULL);
 		assert_int_equal(result.st, FLO_OK);
 		assert_string_equal(fake_status(&result), "succeeded");
-		assert_int_equal(fake_count(&result, "succeeded"), 13);
-		assert_int_equal(fake_count(&result, "failed"), 1);
-		assert_int_equal(fake_count(&result, "skipped"), 2);
-		assert_int_equal(executions("a"), 0);
-		assert_int_equal(executions("f[0].y"), 0);
+		check();
 	}
-	assert_true(total > 20);
+	assert_true(total > least);
+}
+
+static void check_mixed(void)
+{
+	assert_int_equal(fake_count(&result, "succeeded"), 13);
+	assert_int_equal(fake_count(&result, "failed"), 1);
+	assert_int_equal(fake_count(&result, "skipped"), 2);
+	assert_int_equal(executions("a"), 0);
+	assert_int_equal(executions("f[0].y"), 0);
+}
+
+static void a_crash_in_a_rerun_changes_nothing(void **state)
+{
+	(void)state;
+	break_off_everywhere(mixed, "failed", 20, check_mixed);
 }
 
 /* A failure of a member does not let one that had not begun run its finally,
@@ -219,6 +231,13 @@ static void what_is_reused_says_nothing_of_those_before_it(void **state)
 	assert_true(fake_has(&fake, FLO__EVENT_STEP_REUSED, "g.e"));
 }
 
+static void check_half_reused(void)
+{
+	assert_true(fake_has(&fake, FLO__EVENT_STEP_REUSED, "g.b.c"));
+	assert_int_equal(executions("g.a[0]"), 0);
+	assert_int_equal(executions("g.a.finally.d"), 0);
+}
+
 /* A member of which something was taken over comes before those written before
  * it: that it ran does not tell that they did, so what it cancels stays so. */
 static void what_is_half_reused_does_not_either(void **state)
@@ -231,29 +250,9 @@ static void what_is_half_reused_does_not_either(void **state)
 		"{'name':'b','steps':[{'name':'c','exec':['ok']},"
 		"{'name':'e','exec':['exit','1']}]}]},"
 		"{'name':'h','exec':['ok']},{'name':'i','exec':['ok']}]}";
-	size_t total = SIZE_MAX;
 
 	(void)state;
-	for (size_t keep = 1; keep < total; keep++) {
-		fake_result_fini(&result);
-		fake_fini(&fake);
-		fake_init(&fake);
-		result = (struct fake_result){0};
-		run(text, "succeeded");
-		rerun(text, NULL, true);
-		assert_string_equal(fake_status(&result), "succeeded");
-		assert_true(fake_has(&fake, FLO__EVENT_STEP_REUSED, "g.b.c"));
-		total = fake.events_len;
-		if (keep >= total || !has_started(keep))
-			continue;
-		fake_result_fini(&result);
-		result = fake_run(&fake, text, keep, NULL);
-		assert_int_equal(result.st, FLO_OK);
-		assert_string_equal(fake_status(&result), "succeeded");
-		assert_int_equal(executions("g.a[0]"), 0);
-		assert_int_equal(executions("g.a.finally.d"), 0);
-	}
-	assert_true(total > 8);
+	break_off_everywhere(text, "succeeded", 8, check_half_reused);
 }
 
 int main(void)

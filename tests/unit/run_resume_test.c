@@ -19,6 +19,7 @@
 
 static struct fake fake;
 static struct fake_result result;
+static struct fake_shown shown;
 
 static int setup(void **state)
 {
@@ -132,6 +133,41 @@ static void resume_ends_alike_from_every_prefix(void **state)
 {
 	(void)state;
 	resume_everywhere(whole, "succeeded");
+}
+
+/* Also after a record in which the step is ended but not the block. */
+static void a_time_limit_within_a_failure_that_is_allowed_counts(void **state)
+{
+	static const char *const text =
+		"{'name':'p','steps':[{'name':'b','timeout':'20ms','steps':["
+		"{'name':'g','allow_failure':true,'on_error':'drain','group':["
+		"{'name':'x','exec':['exit','1']},"
+		"{'name':'y','exec':['hang']}]}]},"
+		"{'name':'c','exec':['ok']}]}";
+
+	(void)state;
+	resume_everywhere(text, "failed");
+	assert_int_equal(fake_order(&fake, "c"), -1);
+	start_over();
+	run(text);
+	assert_string_equal(fake_error(&result, "kind"), "timeout");
+	assert_string_equal(fake_error(&result, "path"), "b");
+	fake_inspect(&fake, text, fake.events_len, true, &shown);
+	assert_int_equal(fake_shown_state(&shown, "b"), FLO__STATE_FAILED);
+	assert_int_equal(fake_shown_state(&shown, "c"), FLO__STATE_CANCELLED);
+}
+
+static void a_time_limit_of_finally_counts_as_well(void **state)
+{
+	(void)state;
+	resume_everywhere(
+		"{'name':'p','steps':[{'name':'a','exec':['ok']}],"
+		"'finally':{'timeout':'20ms','steps':["
+		"{'name':'g','allow_failure':true,'on_error':'drain','group':["
+		"{'name':'x','exec':['exit','1']},"
+		"{'name':'y','exec':['hang']}]}]}}",
+		"failed");
+	assert_string_equal(fake_error(&result, "kind"), "timeout");
 }
 
 static void resume_of_a_failed_group_starts_nothing_new(void **state)
@@ -494,6 +530,8 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(resume_ends_alike_from_every_prefix),
+		CASE(a_time_limit_within_a_failure_that_is_allowed_counts),
+		CASE(a_time_limit_of_finally_counts_as_well),
 		CASE(resume_of_a_failed_group_starts_nothing_new),
 		CASE(resume_counts_lost_attempts_apart),
 		CASE(resume_of_a_cancelled_run_goes_on_cancelling),

@@ -20,7 +20,6 @@ After each case
 Exit code 0 if all was well, 77 if there is no strace or it may not trace.
 """
 
-import argparse
 import json
 import os
 import random
@@ -32,6 +31,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import options  # noqa: E402
 import verbs  # noqa: E402
 
 Fault = verbs.Fault
@@ -147,15 +147,7 @@ def choose(args):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--cases", type=int)
-    what.add_argument("--all", action="store_true")
-    what.add_argument("--case")
-    parser.add_argument("--call", choices=list(CALLS))
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options.parser(__doc__, CALLS)
     args = parser.parse_args()
     if not may_trace():
         print("skipped: there is no strace, or it may not trace")

@@ -25,7 +25,6 @@ After each case
 $FLOWCTL names the program. Exit code 0 if all was well.
 """
 
-import argparse
 import errno
 import json
 import os
@@ -40,7 +39,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 CRASH = os.path.join(HERE, "..", "crash")
 sys.path.insert(0, CRASH)
+sys.path.insert(0, HERE)
 
+import options  # noqa: E402
 import rounds as crash  # noqa: E402
 from pipelines import leaf  # noqa: E402
 
@@ -285,15 +286,7 @@ class Runner:
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--cases", type=int)
-    what.add_argument("--all", action="store_true")
-    what.add_argument("--case")
-    parser.add_argument("--call", choices=list(FAILURES))
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options.parser(__doc__, FAILURES)
     parser.add_argument("--engines", type=int, default=2)
     parser.add_argument("--dir")
     args = parser.parse_args()

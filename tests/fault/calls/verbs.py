@@ -20,7 +20,6 @@ After each case
 $FLOWCTL names the program, $CALL_FAILER the library. Exit code 0 if all was well.
 """
 
-import argparse
 import importlib.util
 import json
 import os
@@ -39,6 +38,7 @@ SPEC = importlib.util.spec_from_file_location("calls",
 calls = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(calls)
 crash = calls.crash
+options = calls.options
 Fault = crash.Fault
 SUCCEEDED, FAILED, USAGE, STORE, INTERRUPTED = 0, 1, 2, 4, 5
 END_S = 120  # within which each command ends: it waits 60 s for a lock
@@ -338,16 +338,8 @@ def choose(args, verbs):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--cases", type=int)
-    what.add_argument("--all", action="store_true")
-    what.add_argument("--case")
+    parser = options.parser(__doc__, calls.FAILURES)
     parser.add_argument("--verb", choices=list(VERBS))
-    parser.add_argument("--call", choices=list(calls.FAILURES))
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--dir")
     args = parser.parse_args()
     if not calls.FAILER:

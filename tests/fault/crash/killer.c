@@ -185,6 +185,26 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to)
 	return rc;
 }
 
+int renameat2(int from_dir, const char *from, int to_dir, const char *to,
+	      unsigned flags)
+{
+	enum how how = enter(false);
+	int rc = REAL(renameat2)(from_dir, from, to_dir, to, flags);
+
+	leave(how);
+	return rc;
+}
+
+int linkat(int from_dir, const char *from, int to_dir, const char *to,
+	   int flags)
+{
+	enum how how = enter(false);
+	int rc = REAL(linkat)(from_dir, from, to_dir, to, flags);
+
+	leave(how);
+	return rc;
+}
+
 int mkdirat(int dir, const char *path, mode_t mode)
 {
 	enum how how = enter(false);

@@ -164,3 +164,16 @@ flow_code() {
 	wait "$flow_pid" || code=$?
 	echo "exit $code"
 }
+
+# Run SQL on a database and print the rows: sql FILE SQL
+sql() {
+	python3 -c 'import sqlite3, sys
+base = sqlite3.connect(sys.argv[1], timeout=20, isolation_level=None)
+for row in base.execute(sys.argv[2]): print(*row)' "$1" "$2"
+}
+
+# The ids of plans, newest first: plan_ids [OPTION]... (of cmdb plans)
+plan_ids() {
+	"$FLOWCTL" cmdb plans --json "$@" |
+		sed 's/^{"plan":"\([0-9a-f]*\)".*/\1/'
+}

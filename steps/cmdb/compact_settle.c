@@ -1,0 +1,162 @@
+/*
+ * What a compact leaves beside a day, settled: step 3 of the note in compact.c.
+ */
+#include "steps/cmdb/compact_p.h"
+
+#include "base/contract.h"
+#include "steps/cmdb/outdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Names */
+
+bool flo__compact_is_temp(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len >= 4 && strcmp(name + len - 4, ".tmp") == 0;
+}
+
+void flo__compact_name(const struct flo__compact *w, const char *format,
+		       char *ret_name)
+{
+	snprintf(ret_name, FLO__COMPACT_NAME, "day-%s.%s", w->day->day, format);
+}
+
+static bool is_days(const struct flo__compact *w, const char *name)
+{
+	const char *const *format = flo__export_formats;
+	char days[FLO__COMPACT_NAME] = "";
+
+	for (; *format != NULL && strcmp(days, name) != 0; format++)
+		flo__compact_name(w, *format, days);
+	return strcmp(days, name) == 0;
+}
+
+flo_status flo__compact_flush(int fd, const char *of, flo_error *err)
+{
+	if (fsync(fd) != 0)
+		return flo_error_sys(err, errno, "flush %s", of);
+	return FLO_OK;
+}
+
+/* Settling: step 3 */
+
+static bool is_same(int a, int b, const char *name)
+{
+	struct stat one, other;
+
+	return fstatat(a, name, &one, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstatat(b, name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* Whether @name in @beside needs no thought: @now is the day's directory. */
+static bool is_spare(const struct flo__compact *w, int beside, int now,
+		     const char *name)
+{
+	return flo__compact_is_temp(name) || is_days(w, name) ||
+	       is_same(beside, now, name);
+}
+
+/* Mark the export of that name: *@ret_known is false if there is none. */
+static flo_status mark(const struct flo__compact *w, const char *name,
+		       flo_error *err, bool *ret_known)
+{
+	struct flo__cdb *db = w->day->db;
+	struct flo__strbuf path = FLO__STRBUF_INIT;
+	struct flo__strbuf to = FLO__STRBUF_INIT;
+	flo_status st;
+
+	flo__strbuf_addf(&path, "%s%s", w->prefix.data, name);
+	flo__strbuf_addf(&to, "%sday-%s.", w->prefix.data, w->day->day);
+	if (path.failed || to.failed) {
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+		goto out;
+	}
+	TRY(flo__cdb_run(db, err,
+			 "UPDATE export SET compacted = ?2 || format"
+			 " WHERE path = ?1",
+			 "tt", path.data, to.data));
+	*ret_known = sqlite3_changes(db->sql) > 0;
+out:
+	flo__strbuf_fini(&path);
+	flo__strbuf_fini(&to);
+	return st;
+}
+
+/* Came in the last moment: nothing of that name may be lost. */
+static flo_status rescue(int beside, int now, const char *name, flo_error *err)
+{
+	if (renameat2(beside, name, now, name, RENAME_NOREPLACE) != 0)
+		return flo_error_sys(err, errno, "move %s back to its day",
+				     name);
+	return FLO_OK;
+}
+
+static flo_status mark_names(const struct flo__compact *w, int beside, int now,
+			     const struct flo__strbuf *names, flo_error *err)
+{
+	const char *end = names->data + names->len;
+	struct flo__cdb *db = w->day->db;
+	bool known = false;
+	flo_status st;
+
+	TRY(flo__cdb_write(db, true, err));
+	for (const char *at = names->data; at < end;
+	     at = flo__compact_next(at)) {
+		if (is_spare(w, beside, now, at))
+			continue;
+		TRY(mark(w, at, err, &known));
+		if (!known)
+			TRY(rescue(beside, now, at, err));
+	}
+	st = flo__cdb_commit(db, err);
+out:
+	if (st != FLO_OK)
+		flo__cdb_rollback(db);
+	return st;
+}
+
+/* Remove the directory beside and all of @names in it. */
+static flo_status remove_beside(const struct flo__compact *w, int beside,
+				const struct flo__strbuf *names, flo_error *err)
+{
+	const char *end = names->data + names->len;
+
+	for (const char *at = names->data; at < end; at = flo__compact_next(at))
+		if (unlinkat(beside, at, 0) != 0 && errno != ENOENT)
+			return flo_error_sys(err, errno, "remove %s/%s",
+					     w->aside, at);
+	if (unlinkat(w->source, w->aside, AT_REMOVEDIR) != 0 && errno != ENOENT)
+		return flo_error_sys(err, errno, "remove %s", w->aside);
+	return FLO_OK;
+}
+
+flo_status flo__compact_settle(const struct flo__compact *w, int beside,
+			       int now, flo_error *err)
+{
+	struct flo__strbuf names = FLO__STRBUF_INIT;
+	flo_status st;
+
+	TRY(flo__outdir_names(beside, err, &names));
+	TRY(mark_names(w, beside, now, &names, err));
+	TRY(flo__compact_flush(now, w->name, err));
+	st = remove_beside(w, beside, &names, err);
+out:
+	flo__strbuf_fini(&names);
+	return st;
+}
+
+void flo__compact_discard(const struct flo__compact *w, int beside)
+{
+	struct flo__strbuf names = FLO__STRBUF_INIT;
+
+	if (beside >= 0 && flo__outdir_names(beside, NULL, &names) == FLO_OK)
+		(void)remove_beside(w, beside, &names, NULL);
+	flo__strbuf_fini(&names);
+}

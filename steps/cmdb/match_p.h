@@ -1,0 +1,35 @@
+/* What the parts of a match share. */
+#ifndef FLO_CMDB_MATCH_P_H
+#define FLO_CMDB_MATCH_P_H
+
+#include "steps/cmdb/match.h"
+
+/* Whether a key of which @present is there is one that must not be. */
+bool flo__match_null_key(const struct flo__match *match, unsigned present);
+
+/* Note the key of the record in row @body for the error, and count it. */
+flo_status flo__match_bad_key(struct flo__match *match, int64_t body,
+			      int64_t *count, flo_error *err);
+
+/* A change of entry @entry; NULL without memory. */
+struct flo__change *flo__match_change(struct flo__match *match, char op,
+				      uint32_t entry);
+flo_status flo__match_key_text(struct flo__match *match,
+			       struct flo__change *change,
+			       const json_t *record);
+
+/* Remove the entry @entry of the state. */
+flo_status flo__match_remove(struct flo__match *match, uint32_t entry,
+			     flo_error *err);
+
+/* Decide about what the pull did not have; see absent.c. */
+flo_status flo__match_absent(struct flo__match *match, flo_error *err);
+
+/* Count the parts of a key that are there. */
+void flo__match_present(const struct flo__match *match, unsigned present,
+			int64_t *count);
+
+/* The pull is what the state is. */
+void flo__match_itself(struct flo__match *match);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * What the sources of cmdb.pull share. A source is one of the arguments `file`,
+ * `command` and their like, in a file of its own; pull.c chooses, and reports.
+ */
+#ifndef FLO_CMDB_PULL_P_H
+#define FLO_CMDB_PULL_P_H
+
+#include "steps/cmdb/stage.h"
+#include "steps/cmdb/steps_p.h"
+
+/* Pointers in `records`. */
+#define FLO__PULL_RECORDS_MAX 64
+
+/* A pull that is being done. What it points at is borrowed from `with`. */
+struct flo__pull_job {
+	flo_step_call *call;
+	const flo_value *with; /* all arguments */
+	const char *db;
+	const char *source;
+	const char *records[FLO__PULL_RECORDS_MAX];
+	size_t records_len;
+	const char *from; /* the source's: what errors call it; or NULL */
+	uint64_t bytes;	  /* the source's, in all */
+	struct flo__pull done;
+};
+
+/*
+ * A kind of source. The calls come in this order, close() always:
+ *
+ * open() checks the argument and prepares what can be prepared without the
+ * database: it is called in the coroutine, outside of blocking regions, so that
+ * it may park, run programs and talk to servers; it brackets what blocks
+ * itself. It sets @job->from as soon as it knows it. *@ret_state is for the
+ * other two calls; after a failure it may be set too, and close() is called.
+ *
+ * read() adds the records to @stage, with flo__pull_split() or
+ * flo__pull_add(). It is called within the database's blocking region.
+ *
+ * close() frees @state, which may be NULL. Outside of blocking regions; it is
+ * quick.
+ */
+struct flo__pull_kind {
+	const char *name; /* of the argument */
+	flo_status (*open)(struct flo__pull_job *job, const flo_value *arg,
+			   flo_error *err, void **ret_state);
+	flo_status (*read)(struct flo__pull_job *job, void *state,
+			   struct flo__stage *stage, flo_error *err);
+	void (*close)(void *state);
+};
+
+extern const struct flo__pull_kind flo__pull_file;
+extern const struct flo__pull_kind flo__pull_command;
+
+/*
+ * Cut what @fd (borrowed) gives, from where it stands, into records as
+ * `records` says, and add each to @stage. Its bytes are added to @job->bytes.
+ * Errors name the record and its first byte. Blocks.
+ */
+flo_status flo__pull_split(struct flo__pull_job *job, int fd,
+			   struct flo__stage *stage, flo_error *err);
+
+/* Where a record lies in its source: see batch.h. */
+#define flo__pull_place	  flo__place
+#define FLO__PULL_NO_BYTE FLO__PLACE_NO_BYTE
+
+/*
+ * Add one record, a JSON object as text, to @stage. Blocks, and may park: the
+ * caller is in the database's blocking region and in no other. What is wrong
+ * with a record is told later, when its batch has been read, by another call.
+ *
+ * FLO_SYNTAX, FLO_LIMIT, FLO_NOMEM; the database's errors.
+ */
+flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
+			 const char *text, size_t len,
+			 const struct flo__pull_place *place, flo_error *err);
+
+/*
+ * Make a file without a name beside the database, where there is room for it,
+ * to read and write. *@ret_fd is the caller's. Blocks, bracketed.
+ */
+flo_status flo__pull_spool(const struct flo__pull_job *job, flo_error *err,
+			   int *ret_fd);
+
+#endif
