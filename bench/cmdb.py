@@ -11,9 +11,10 @@ Usage: tools/bench cmdb [--json] [--records N] [--rounds N] [ROW...]
 Ours is `flowctl run` of a pipeline, at the default durability. Peers are
 DuckDB (with as many threads as cores, and with one), sqlite3 and sqldiff, as
 far as they are there; what they do is to tell two sets of records apart: they
-apply nothing and record nothing. DuckDB is npm's, as tests/parquet/install
-puts it into the build directory ($DUCKDB names another directory that has it
-in node_modules). $FLOWCTL names ours. docs/benchmarks.md says what each row is.
+apply nothing and record nothing. Builds this tree in build-bench/, unless
+$FLOWCTL names a program, and installs npm's DuckDB there, unless $DUCKDB names
+a directory that has it in node_modules. docs/benchmarks.md says what each row
+is.
 """
 import json
 import os
@@ -28,9 +29,9 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FLOWCTL = os.path.abspath(
-    os.environ.get("FLOWCTL", TOP + "/build/cli/flowctl"))
+    os.environ.get("FLOWCTL", TOP + "/build-bench/cli/flowctl"))
 DUCKDB = os.path.abspath(
-    os.environ.get("DUCKDB", TOP + "/build/parquet-readers"))
+    os.environ.get("DUCKDB", TOP + "/build-bench/parquet-readers"))
 ROWS = ("stable", "parsed", "speedup", "first", "memory", "array", "parquet")
 PEERS = ("duckdb", "duckdb-1", "sqlite3", "sqldiff")
 
@@ -372,11 +373,25 @@ def read_args(argv):
     return options
 
 
+def build():
+    """Make what is measured, and what it is measured against, unless the
+    caller has named it."""
+    if "FLOWCTL" not in os.environ:
+        subprocess.run(["bash", "-c", 'top=$1; . "$top/bench/common.sh"; '
+                        'build_bench "$top/build-bench" cli/flowctl',
+                        "build", TOP], check=True)
+    if not os.access(FLOWCTL, os.X_OK):
+        raise Usage("no flowctl at " + FLOWCTL)
+    if "DUCKDB" not in os.environ and not os.path.isdir(DUCKDB) and \
+            os.path.isdir(TOP + "/build-bench"):
+        subprocess.run([TOP + "/tests/parquet/install", TOP + "/build-bench"],
+                       stdout=sys.stderr)
+
+
 def main(argv):
     options = read_args(argv)
     rows, rounds = options["rows"], options["rounds"]
-    if not os.access(FLOWCTL, os.X_OK):
-        raise Usage("no flowctl at " + FLOWCTL)
+    build()
     table = Table(options["json"])
     with tempfile.TemporaryDirectory(prefix="flow-bench.") as path:
         work = Work(path, options["records"])
