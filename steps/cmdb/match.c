@@ -18,19 +18,24 @@
 /* Keys that are named in an error. */
 #define BAD_KEYS_MAX 10
 
-flo_status flo__body_load(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
-			  flo_error *err, json_t **ret)
+flo_status flo__body_read(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
+			  struct flo__json_reader *reader, flo_error *err,
+			  const json_t **ret)
 {
 	bool row = false;
 	flo_status st;
 
 	TRY(flo__cdb_bind(db, stmt, err, "i", id));
 	TRY(flo__cdb_step(db, stmt, err, &row));
-	if (row)
-		st = flo__record_load(flo__cdb_text(stmt, 0),
-				      (size_t)sqlite3_column_bytes(stmt, 0),
-				      err, ret);
-	if (!row || st == FLO_SYNTAX) {
+	if (row) {
+		const char *text = flo__cdb_text(stmt, 0);
+		size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
+
+		st = flo__record_read(reader, text, len,
+				      flo__record_look(text, len).depth, err,
+				      ret);
+	}
+	if (!row || st == FLO_SYNTAX || st == FLO_LIMIT) {
 		flo_error_clear(err);
 		st = flo_error_set(err, FLO_CORRUPT,
 				   "%s: body %lld is missing or broken; "
@@ -43,9 +48,9 @@ out:
 }
 
 static flo_status load(struct flo__match *m, int64_t id, flo_error *err,
-		       json_t **ret)
+		       const json_t **ret)
 {
-	return flo__body_load(m->db, m->body, id, err, ret);
+	return flo__body_read(m->db, m->body, id, &m->before, err, ret);
 }
 
 /* Keys that must not be */
@@ -63,7 +68,7 @@ static flo_status tell_bad_key(struct flo__match *m, const json_t *record)
 flo_status flo__match_bad_key(struct flo__match *m, int64_t body,
 			      int64_t *count, flo_error *err)
 {
-	json_t *record = NULL;
+	const json_t *record = NULL;
 	flo_status st = FLO_OK;
 
 	++*count;
@@ -71,7 +76,6 @@ flo_status flo__match_bad_key(struct flo__match *m, int64_t body,
 		st = load(m, body, err, &record);
 		if (st == FLO_OK)
 			st = tell_bad_key(m, record);
-		json_decref(record);
 	}
 	return st;
 }
@@ -117,7 +121,7 @@ static flo_status identify_again(struct flo__match *m, struct flo__entry *e,
 				 flo_error *err)
 {
 	struct flo__identity id;
-	json_t *record = NULL;
+	const json_t *record = NULL;
 	flo_status st;
 
 	TRY(load(m, e->body, err, &record));
@@ -130,7 +134,6 @@ static flo_status identify_again(struct flo__match *m, struct flo__entry *e,
 		st = tell_bad_key(m, record);
 	}
 out:
-	json_decref(record);
 	return st;
 }
 
@@ -288,7 +291,7 @@ static void count_field(void *arg, const char *name)
 static flo_status set_fields(struct flo__match *m, struct flo__change *change,
 			     const json_t *after, flo_error *err)
 {
-	json_t *before = NULL;
+	const json_t *before = NULL;
 	flo_status st;
 
 	TRY(load(m, m->entry[change->entry].body, err, &before));
@@ -297,7 +300,6 @@ static flo_status set_fields(struct flo__match *m, struct flo__change *change,
 				&m->texts));
 	change->fields_len = (uint32_t)(m->texts.len - change->fields_at);
 out:
-	json_decref(before);
 	return st;
 }
 
@@ -306,7 +308,6 @@ struct pulled {
 	int64_t row;
 	struct flo__digest raw;
 	struct flo__identity id;
-	json_t *json;	 /* owned; NULL: not read yet */
 	const char *key; /* as people see it; NULL: read the record for it */
 	size_t key_len;
 	bool gone;
@@ -316,19 +317,21 @@ static flo_status add_change(struct flo__match *m, struct pulled *p, char op,
 			     uint32_t entry, flo_error *err)
 {
 	struct flo__change *change = flo__match_change(m, op, entry);
+	const json_t *json = NULL;
 	flo_status st = FLO_OK;
 
 	if (change == NULL)
 		return FLO_NOMEM;
-	if (p->json == NULL && (p->key == NULL || op == 'u'))
-		TRY(load(m, p->row, err, &p->json));
+	if (p->key == NULL || op == 'u')
+		TRY(flo__body_read(m->db, m->body, p->row, &m->after, err,
+				   &json));
 	change->after = p->row;
 	if (p->key != NULL)
 		TRY(add_key_text(m, change, p->key, p->key_len));
 	else
-		TRY(flo__match_key_text(m, change, p->json));
+		TRY(flo__match_key_text(m, change, json));
 	if (op == 'u')
-		st = set_fields(m, change, p->json, err);
+		st = set_fields(m, change, json, err);
 out:
 	return st;
 }
@@ -510,7 +513,7 @@ broken:
 
 static flo_status match_identified(struct flo__match *m, flo_error *err)
 {
-	struct pulled pulled = {.json = NULL};
+	struct pulled pulled;
 	sqlite3_stmt *stmt = NULL;
 	bool row = true;
 	flo_status st;
@@ -528,11 +531,8 @@ static flo_status match_identified(struct flo__match *m, flo_error *err)
 			break;
 		TRY(read_staged(m, stmt, &pulled, err));
 		TRY(match_record(m, &pulled, err));
-		json_decref(pulled.json);
-		pulled.json = NULL;
 	}
 out:
-	json_decref(pulled.json);
 	sqlite3_finalize(stmt);
 	return st;
 }
@@ -561,7 +561,6 @@ static flo_status match_reread(struct flo__match *m, flo_error *err)
 			.gone = row->gone,
 		};
 		st = match_record(m, &pulled, err);
-		json_decref(pulled.json);
 		if (st != FLO_OK)
 			break;
 	}
@@ -626,6 +625,8 @@ void flo__match_fini(struct flo__match *match)
 	flo__strbuf_fini(&match->texts);
 	flo__strbuf_fini(&match->bad_keys);
 	flo__strbuf_fini(&match->scratch);
+	flo__json_reader_fini(&match->before);
+	flo__json_reader_fini(&match->after);
 	sqlite3_finalize(match->body);
 	match->body = NULL;
 }
