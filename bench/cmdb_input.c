@@ -17,12 +17,15 @@
 
 static const char *const regions[] = {"eu-west-1", "eu-north-1", "us-east-1",
 				      "us-west-2", "ap-south-1", "sa-east-1"};
-static const char *const teams[] = {"billing", "search", "storage", "network",
-				    "identity", "delivery", "media"};
-static const char *const words[] = {
-	"rack",	  "moved",    "ticket", "kernel",  "patched", "owner",
-	"spare",  "disk",     "swap",	"checked", "gateway", "pending",
-	"review", "northern", "hall",	"caf\u00e9",	   "\\\"hot\\\"", "standby"};
+static const char *const teams[] = {"billing", "search",   "storage",
+				    "network", "identity", "delivery",
+				    "media"};
+static const char *const words[] = {"rack",	 "moved",	"ticket",
+				    "kernel",	 "patched",	"owner",
+				    "spare",	 "disk",	"swap",
+				    "checked",	 "gateway",	"pending",
+				    "review",	 "northern",	"hall",
+				    "caf\u00e9", "\\\"hot\\\"", "standby"};
 
 #define OF(list, n) (list)[(n) % (sizeof(list) / sizeof((list)[0]))]
 
