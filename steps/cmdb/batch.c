@@ -9,7 +9,8 @@
 
 /*
  * The digest by which a record is known without being read. Where another
- * `gone` might read the same bytes as something else, it is another digest.
+ * `gone` or shape might read the same bytes as something else, it is another
+ * digest.
  */
 static struct flo__digest digest_raw(const struct flo__batch_how *how,
 				     const char *text, size_t len)
@@ -84,22 +85,95 @@ static void name_place(const struct flo__place *place, flo_error *err)
 				 (unsigned long long)place->byte);
 }
 
+static const char *text_of(const struct flo__batch *batch,
+			   const struct flo__batch_row *row)
+{
+	return (row->shaped ? batch->shaped.data : batch->texts.data) + row->at;
+}
+
+static flo_status read_json(struct flo__batch *batch,
+			    struct flo__batch_row *row, flo_error *err,
+			    const json_t **ret_json)
+{
+	const char *text = text_of(batch, row);
+	struct flo__shape shape = flo__record_look(text, row->len);
+
+	row->spaced = shape.spaced;
+	return flo__record_read(&batch->reader, text, row->len, shape.depth,
+				err, ret_json);
+}
+
+static flo_status look_gone(struct flo__batch *batch,
+			    struct flo__batch_row *row, flo_error *err)
+{
+	const json_t *json = NULL;
+	flo_status st;
+
+	TRY(read_json(batch, row, err, &json));
+	st = read_gone(batch->how->gone, json, err, &row->gone);
+out:
+	return st;
+}
+
+static flo_status shape_once(struct flo__batch *batch,
+			     struct flo__batch_row *row, flo_error *err,
+			     bool *ret_keep)
+{
+	const struct flo__batch_how *how = batch->how;
+	const char *text = text_of(batch, row);
+	const char *made = text;
+	size_t made_len = row->len;
+	flo_status st;
+
+	st = how->shape(how->shape_arg, text, row->len, row->gone,
+			&batch->shape_scratch, err, ret_keep, &made, &made_len);
+	if (st != FLO_OK || !*ret_keep || made == text)
+		return st;
+	row->at = batch->shaped.len;
+	row->len = made_len;
+	row->shaped = true;
+	flo__strbuf_add(&batch->shaped, made, made_len);
+	return flo__strbuf_status(&batch->shaped);
+}
+
+/* What is left out of changes is gone: it must not stay what it was. */
+static flo_status shape_row(struct flo__batch *batch,
+			    struct flo__batch_row *row, flo_error *err)
+{
+	bool keep = true;
+	flo_status st;
+
+	if (batch->how->gone != NULL)
+		TRY(look_gone(batch, row, err));
+	TRY(shape_once(batch, row, err, &keep));
+	if (keep)
+		return FLO_OK;
+	batch->rejected++;
+	row->gone = true;
+	if (!batch->how->full)
+		return shape_once(batch, row, err, &keep);
+	row->is = FLO__BATCH_REJECTED;
+	batch->left_out++;
+out:
+	return st;
+}
+
 static flo_status identify(struct flo__batch *batch, struct flo__batch_row *row,
 			   flo_error *err)
 {
 	const struct flo__batch_how *how = batch->how;
-	const char *text = batch->texts.data + row->at;
-	struct flo__shape shape = flo__record_look(text, row->len);
 	const json_t *json = NULL;
 	flo_status st;
 
-	row->spaced = shape.spaced;
-	TRY(flo__record_read(&batch->reader, text, row->len, shape.depth, err,
-			     &json));
+	if (how->shape != NULL)
+		TRY(shape_row(batch, row, err));
+	if (row->is == FLO__BATCH_REJECTED)
+		return FLO_OK;
+	TRY(read_json(batch, row, err, &json));
 	if (how->spec != NULL)
 		TRY(flo__record_identify(json, how->spec, &batch->scratch,
 					 &row->id));
-	if (how->gone != NULL)
+	if (how->gone != NULL && how->shape == NULL)
 		st = read_gone(how->gone, json, err, &row->gone);
 out:
 	return st;
@@ -115,7 +189,7 @@ static flo_status read_rows(struct flo__batch *batch)
 		if (row->is != FLO__BATCH_NEW)
 			continue;
 		st = identify(batch, row, &batch->err);
-		if (st == FLO_SYNTAX || st == FLO_LIMIT || st == FLO_TYPE)
+		if (st != FLO_OK && st != FLO_NOMEM)
 			name_place(&row->place, &batch->err);
 	}
 	return st;
@@ -177,7 +251,7 @@ static void keep_body(struct flo__batch *batch, struct flo__batch_row *row)
 {
 	bool same = row->is == FLO__BATCH_SAME;
 	struct flo__strbuf *to = same ? &batch->same : &batch->bodies;
-	const char *text = batch->texts.data + row->at;
+	const char *text = text_of(batch, row);
 	size_t at = to->len;
 
 	if (row->spaced)
@@ -195,7 +269,8 @@ static flo_status keep_bodies(struct flo__batch *batch)
 	flo_status st;
 
 	for (size_t i = 0; i < batch->len; i++)
-		if (batch->row[i].is != FLO__BATCH_HIT)
+		if (batch->row[i].is == FLO__BATCH_NEW ||
+		    batch->row[i].is == FLO__BATCH_SAME)
 			keep_body(batch, &batch->row[i]);
 	TRY(flo__strbuf_status(&batch->bodies));
 	TRY(flo__strbuf_status(&batch->same));
@@ -231,6 +306,8 @@ void flo__batch_init(struct flo__batch *batch)
 {
 	batch->task.work = work;
 	flo__strbuf_init(&batch->texts);
+	flo__strbuf_init(&batch->shaped);
+	flo__strbuf_init(&batch->shape_scratch);
 	flo__strbuf_init(&batch->bodies);
 	flo__strbuf_init(&batch->same);
 	flo__strbuf_init(&batch->packed);
@@ -241,6 +318,8 @@ void flo__batch_fini(struct flo__batch *batch)
 {
 	flo__task_drop(&batch->task);
 	flo__strbuf_fini(&batch->texts);
+	flo__strbuf_fini(&batch->shaped);
+	flo__strbuf_fini(&batch->shape_scratch);
 	flo__strbuf_fini(&batch->bodies);
 	flo__strbuf_fini(&batch->same);
 	flo__strbuf_fini(&batch->packed);
@@ -291,6 +370,7 @@ void flo__batch_reset(struct flo__batch *batch)
 {
 	REQUIRE(!batch->task.started);
 	flo__strbuf_reset(&batch->texts);
+	flo__strbuf_reset(&batch->shaped);
 	flo__strbuf_reset(&batch->bodies);
 	flo__strbuf_reset(&batch->same);
 	flo__strbuf_reset(&batch->packed);
@@ -298,4 +378,6 @@ void flo__batch_reset(struct flo__batch *batch)
 	batch->len = 0;
 	batch->hits = 0;
 	batch->sames = 0;
+	batch->rejected = 0;
+	batch->left_out = 0;
 }

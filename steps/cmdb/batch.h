@@ -24,9 +24,10 @@ struct flo__place {
 #define FLO__PLACE_NO_BYTE UINT64_MAX
 
 enum flo__batch_is {
-	FLO__BATCH_HIT,	 /* the state holds its bytes */
-	FLO__BATCH_SAME, /* it is what the state holds, in other bytes */
-	FLO__BATCH_NEW,	 /* to be staged */
+	FLO__BATCH_HIT,	     /* the state holds its bytes */
+	FLO__BATCH_SAME,     /* it is what the state holds, in other bytes */
+	FLO__BATCH_NEW,	     /* to be staged */
+	FLO__BATCH_REJECTED, /* its shape leaves it out */
 };
 
 struct flo__batch_row {
@@ -37,8 +38,22 @@ struct flo__batch_row {
 	struct flo__identity id;
 	enum flo__batch_is is;
 	bool gone;
+	bool shaped; /* its text is in `shaped` */
 	bool spaced; /* there is space between its tokens */
 };
+
+/*
+ * What becomes of a record: unless *@ret_keep it is left out, else
+ * *@ret_text is staged instead of it, which may be @text, or lie in @into, which
+ * is lent. Of a record that is @gone the key is wanted.
+ *
+ * Threads: called by tasks, with another @into each.
+ */
+typedef flo_status (*flo__shape_fn)(const void *arg, const char *text,
+				    size_t len, bool gone,
+				    struct flo__strbuf *into, flo_error *err,
+				    bool *ret_keep, const char **ret_text,
+				    size_t *ret_len);
 
 /* How records are read: the same for all batches, which only look at it. */
 struct flo__batch_how {
@@ -46,6 +61,8 @@ struct flo__batch_how {
 	const struct flo__spec *spec; /* NULL: not known yet */
 	bool full; /* else of changes: nothing is looked up */
 	const struct flo__pointer *gone; /* NULL: no record ever is */
+	flo__shape_fn shape;		 /* NULL: records stay what they are */
+	const void *shape_arg;		 /* borrowed */
 	struct flo__digest salt; /* of how records are read: see batch.c */
 };
 
@@ -53,6 +70,7 @@ struct flo__batch {
 	struct flo__task task;
 	const struct flo__batch_how *how; /* borrowed; set before the start */
 	struct flo__strbuf texts;
+	struct flo__strbuf shaped;
 	struct flo__batch_row *row; /* owned */
 	size_t len;
 	size_t cap;
@@ -63,10 +81,13 @@ struct flo__batch {
 	flo__packer *packer;	   /* owned */
 	size_t hits;
 	size_t sames;
-	flo_status st; /* of the first record that cannot be read */
+	size_t rejected; /* by the shape */
+	size_t left_out; /* of these; the others are staged as gone */
+	flo_status st;	 /* of the first record that cannot be read */
 	flo_error err;
 	struct flo__json_reader reader;
 	struct flo__strbuf scratch;
+	struct flo__strbuf shape_scratch;
 };
 
 /* Starts as zeros, but for what these do. */

@@ -5,6 +5,7 @@
 #ifndef FLO_CMDB_PULL_P_H
 #define FLO_CMDB_PULL_P_H
 
+#include "steps/cmdb/mapping.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
@@ -19,7 +20,10 @@ struct flo__pull_job {
 	const char *source;
 	const char *records[FLO__PULL_RECORDS_MAX];
 	size_t records_len;
+	struct flo__mapping *mapping; /* owned by pull.c; NULL: none */
 	const char *from; /* the source's: what errors call it; or NULL */
+	const char *unit; /* what errors call a record; NULL: "record", and its
+			   * first byte is told, too */
 	uint64_t bytes;	  /* the source's, in all */
 	struct flo__pull done;
 };
@@ -50,6 +54,7 @@ struct flo__pull_kind {
 
 extern const struct flo__pull_kind flo__pull_file;
 extern const struct flo__pull_kind flo__pull_command;
+extern const struct flo__pull_kind flo__pull_sqlite;
 
 /*
  * Cut what @fd (borrowed) gives, from where it stands, into records as

@@ -46,40 +46,6 @@ struct flo__stage {
 	bool open; /* the pull is in the database, incomplete */
 };
 
-flo_status flo__source_check(const char *source, flo_error *err)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789_-.";
-	size_t len = strlen(source);
-
-	if (len == 0 || len > FLO__SOURCE_BYTES_MAX || source[0] == '.' ||
-	    source[0] == '-' || strspn(source, allowed) != len)
-		return flo_error_set(err, FLO_INVALID,
-				     "\"%.140s\" cannot name a source, as it "
-				     "becomes part of file names: use up to %d "
-				     "letters, digits, '_', '-' and '.', "
-				     "beginning with none of the last two",
-				     source, FLO__SOURCE_BYTES_MAX);
-	return FLO_OK;
-}
-
-flo_status flo__stage_id(const flo_step_call *call, const char *kind,
-			 char ret_id[FLO__DIGEST_TEXT_SIZE])
-{
-	struct flo__strbuf sb = FLO__STRBUF_INIT;
-	struct flo__digest digest;
-	flo_status st;
-
-	flo__strbuf_addf(&sb, "%s\n%s", kind, flo_step_idempotency_key(call));
-	st = flo__strbuf_status(&sb);
-	digest = flo__digest_of(sb.data, sb.len);
-	flo__strbuf_fini(&sb);
-	if (st == FLO_OK)
-		flo__digest_text(&digest, ret_id);
-	return st;
-}
-
 /* Open */
 
 /* The source's row, made if it is new; and its spec. In a transaction. */
@@ -239,6 +205,12 @@ out:
 	return st;
 }
 
+static void add_salt(struct flo__stage *stage, struct flo__digest salt)
+{
+	for (size_t i = 0; i < sizeof(salt.byte); i++)
+		stage->how.salt.byte[i] ^= salt.byte[i];
+}
+
 flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 			   flo_error *err)
 {
@@ -251,8 +223,17 @@ flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 	if (st != FLO_OK)
 		return st;
 	stage->how.gone = node;
-	stage->how.salt = flo__digest_of(gone, strlen(gone));
+	add_salt(stage, flo__digest_of(gone, strlen(gone)));
 	return FLO_OK;
+}
+
+void flo__stage_shape(struct flo__stage *stage, flo__shape_fn shape,
+		      const void *arg, const struct flo__digest *salt)
+{
+	REQUIRE(stage->pull.rows == 0 && stage->how.shape == NULL);
+	stage->how.shape = shape;
+	stage->how.shape_arg = arg;
+	add_salt(stage, *salt);
 }
 
 /* Add */
@@ -399,6 +380,8 @@ static flo_status take(struct flo__stage *stage, flo_error *err)
 	flo__task_wait(&batch->task);
 	stage->taken++;
 	stage->hits_len += batch->hits + batch->sames;
+	stage->pull.rows -= batch->left_out;
+	stage->pull.rejected += batch->rejected;
 	/* Line and column are of the record, not of the document. */
 	if (batch->st != FLO_OK)
 		return flo_error_set(err, batch->st, "%s",
@@ -490,10 +473,11 @@ flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
 	TRY(write_taken(stage, err));
 	TRY(flo__cdb_run(stage->db, err,
 			 "UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
-			 " bytes = ?4, finished_us = ?5 WHERE no = ?1",
-			 "iiiii", stage->pull.no, (int64_t)stage->pull.rows,
+			 " bytes = ?4, finished_us = ?5, rejected = ?6"
+			 " WHERE no = ?1",
+			 "iiiiii", stage->pull.no, (int64_t)stage->pull.rows,
 			 (int64_t)stage->hits_len, (int64_t)bytes,
-			 flo__time_now_us()));
+			 flo__time_now_us(), (int64_t)stage->pull.rejected));
 	TRY(flo__cdb_commit(stage->db, err));
 	stage->open = false;
 	*ret_pull = stage->pull;

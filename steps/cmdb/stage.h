@@ -30,7 +30,8 @@ struct flo__stage;
 struct flo__pull {
 	int64_t no;
 	char id[FLO__DIGEST_TEXT_SIZE];
-	uint64_t rows;
+	uint64_t rows;	   /* staged, or known */
+	uint64_t rejected; /* see flo__stage_shape() */
 	uint64_t bytes;
 };
 
@@ -86,9 +87,23 @@ flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 			   flo_error *err);
 
 /*
+ * Have @shape(@arg) look at each record whose bytes are not known. @salt is the
+ * digest of what it does: under another one no bytes are known. What it leaves
+ * out counts as rejected; in a pull of changes it is staged as gone, as it
+ * must not stay what it was. `gone` is looked up in what was pulled.
+ *
+ * @shape is called by tasks, several at once; what @arg points at is borrowed
+ * until the close, and not on the caller's stack (see task.h).
+ *
+ * Requires: no record was added yet; it is called once at most.
+ */
+void flo__stage_shape(struct flo__stage *stage, flo__shape_fn shape,
+		      const void *arg, const struct flo__digest *salt);
+
+/*
  * Stage a record, which is copied. FLO_SYNTAX if its bytes, or those of one
  * that was added before, are no JSON object, FLO_TYPE if it does not say
- * whether it is gone, FLO_LIMIT if it nests too deep: @err names the record by
+ * whether it is gone, FLO_LIMIT if it nests too deep, and what its shape says: @err names the record by
  * its @place. FLO_LIMIT too: the pull has too many records.
  */
 flo_status flo__stage_add(struct flo__stage *stage, const char *text,
