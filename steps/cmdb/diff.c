@@ -6,6 +6,7 @@
 #include "steps/args.h"
 #include "steps/cmdb/decide.h"
 #include "steps/cmdb/guard.h"
+#include "steps/cmdb/same.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
@@ -93,15 +94,17 @@ out:
 static flo_status stage_value(struct flo__stage *stage, const flo_value *value,
 			      size_t i, flo_error *err)
 {
+	const struct flo__place place = {
+		.unit = "records: item",
+		.number = i,
+		.byte = FLO__PLACE_NO_BYTE,
+	};
 	char *text = flo_value_to_json(value);
-	flo_error fault = FLO_ERROR_INIT;
 	flo_status st;
 
 	if (text == NULL)
 		return FLO_NOMEM;
-	st = flo__stage_add(stage, text, strlen(text), &fault);
-	if (st != FLO_OK)
-		flo_error_set(err, st, "records: item %zu: %s", i, fault.text);
+	st = flo__stage_add(stage, text, strlen(text), &place, err);
 	flo_free(text);
 	return st;
 }
@@ -226,6 +229,31 @@ out:
 	return st;
 }
 
+/* What was compared under another spec, when it was pulled, is staged now. */
+static flo_status stage_same(struct diff *diff, struct flo__cdb *db,
+			     struct flo__match_input *in, flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	if (in->identified || !in->staged)
+		return FLO_OK;
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT 1 FROM same WHERE id BETWEEN ?1 AND ?2", "ii",
+			  flo__cdb_first(in->pull), flo__cdb_last(in->pull));
+	sqlite3_finalize(stmt);
+	if (st == FLO_NOTFOUND)
+		return FLO_OK;
+	if (st != FLO_OK)
+		return st;
+	flo__cdb_rollback(db);
+	TRY(flo__same_stage(db, in->pull, err));
+	TRY(flo__cdb_read(db, err));
+	st = read_pull(diff, db, err, in);
+out:
+	return st;
+}
+
 /* The plan */
 
 static void fill_plan(struct diff *diff, struct flo__cdb *db,
@@ -292,6 +320,7 @@ static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 	if (diff->again)
 		goto out;
 	TRY(read_pull(diff, db, err, &in));
+	TRY(stage_same(diff, db, &in, err));
 	TRY(flo__match_run(&match, db, &in, err));
 	flo__cdb_rollback(db);
 	fill_plan(diff, db, &match);

@@ -25,6 +25,8 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/scan.h"
+#include "steps/cmdb/split.h"
 
 #include <errno.h>
 #include <math.h>
@@ -34,6 +36,39 @@
 #define HUGE_LEN (sizeof(FLO__RECORD_HUGE) - 1)
 
 /* Text */
+
+static size_t pass_string(const char *text, size_t len, size_t i)
+{
+	for (;;) {
+		i = flo__scan_string(text, i, len);
+		if (i >= len || text[i] == '"')
+			return i + 1;
+		i += text[i] == '\\' ? 2 : 1;
+	}
+}
+
+struct flo__shape flo__record_look(const char *text, size_t len)
+{
+	struct flo__shape shape = {.depth = 0};
+	size_t depth = 0;
+	size_t i = 0;
+
+	while (i < len) {
+		char c = text[i++];
+
+		if (c == '"') {
+			i = pass_string(text, len, i);
+		} else if (c == '{' || c == '[') {
+			depth++;
+			shape.depth = depth > shape.depth ? depth : shape.depth;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		} else if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
+			shape.spaced = true;
+		}
+	}
+	return shape;
+}
 
 void flo__record_compact(const char *text, size_t len, struct flo__strbuf *sb)
 {
@@ -103,19 +138,49 @@ static void quote_huge(const char *text, size_t len, struct flo__strbuf *sb)
 	}
 }
 
+/* @text as jansson may read it: *@sb is its copy, if it must be changed. */
+static flo_status prepare(const char **text, size_t *len,
+			  struct flo__strbuf *sb)
+{
+	if (!may_be_huge(*text, *len))
+		return FLO_OK;
+	quote_huge(*text, *len, sb);
+	*text = sb->data;
+	*len = sb->len;
+	return flo__strbuf_status(sb);
+}
+
+flo_status flo__record_read(struct flo__json_reader *reader, const char *text,
+			    size_t len, size_t depth, flo_error *err,
+			    const json_t **ret_json)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	const json_t *json = NULL;
+	flo_status st;
+
+	if (depth > FLO__RECORD_DEPTH_MAX)
+		return flo_error_set(err, FLO_LIMIT,
+				     "it nests deeper than %d levels",
+				     FLO__RECORD_DEPTH_MAX);
+	TRY(prepare(&text, &len, &sb));
+	TRY(flo__json_read(reader, text, len, 0, depth, err, &json));
+	if (!json_is_object(json))
+		st = flo_error_set(err, FLO_SYNTAX, "not an object");
+	else
+		*ret_json = json;
+out:
+	flo__strbuf_fini(&sb);
+	return st;
+}
+
 flo_status flo__record_load(const char *text, size_t len, flo_error *err,
 			    json_t **ret_json)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	json_t *json = NULL;
-	flo_status st = FLO_OK;
+	flo_status st;
 
-	if (may_be_huge(text, len)) {
-		quote_huge(text, len, &sb);
-		st = flo__strbuf_status(&sb);
-		text = sb.data;
-		len = sb.len;
-	}
+	st = prepare(&text, &len, &sb);
 	if (st == FLO_OK)
 		st = flo__json_load(text, len, 0, err, &json);
 	if (st == FLO_OK && !json_is_object(json)) {
