@@ -14,6 +14,7 @@
 #define FLO_STEP_H
 
 #include <flo/context.h>
+#include <flo/expr.h>
 #include <flo/value.h>
 
 #ifdef __cplusplus
@@ -25,9 +26,10 @@ typedef struct flo_step_call flo_step_call;
 
 /** What the text of an argument says. */
 typedef enum flo_format {
-	FLO_FORMAT_NONE,     /* anything */
-	FLO_FORMAT_DURATION, /* "250ms", "10s", "1m30s", "2h", "1d" */
-	FLO_FORMAT_SIZE,     /* "512B", "64KiB", "16MiB", "1GiB" */
+	FLO_FORMAT_NONE,       /* anything */
+	FLO_FORMAT_DURATION,   /* "250ms", "10s", "1m30s", "2h", "1d" */
+	FLO_FORMAT_SIZE,       /* "512B", "64KiB", "16MiB", "1GiB" */
+	FLO_FORMAT_EXPRESSION, /* see flo_step_param.expression */
 } flo_format;
 
 /**
@@ -49,6 +51,10 @@ typedef struct flo_step_param {
 	flo_format format;
 	const char *const *one_of; /* the texts allowed, NULL at the end */
 	const char *pattern;	   /* of RE2; matches anywhere without ^ $ */
+	/* of FLO_FORMAT_EXPRESSION, not NULL there: what the text, and in a
+	 * map the text of every entry, may use (flo_expr_compile()). Text with
+	 * templates in it is none, but a template may compute all of it */
+	const flo_expr_options *expression;
 	/* of strings, in characters, and of lists, in items */
 	size_t min_len;
 	size_t max_len; /* 0: no limit */
@@ -57,10 +63,11 @@ typedef struct flo_step_param {
 	bool has_max; /* max counts */
 	double min;   /* the least allowed */
 	double max;   /* the greatest allowed */
+	/* of maps: the keys there may be, in the same way; NULL: any. What is
+	 * asked of a member is only asked if the map is there */
+	const struct flo_step_param *members;
+	size_t members_len;
 } flo_step_param;
-
-/** The bit of a type of values: FLO_TYPES(INT) | FLO_TYPES(DOUBLE). */
-#define FLO_TYPES(t) (1u << FLO_VALUE_##t)
 
 /** What stands between a step's code and the engine that runs it. */
 typedef enum flo_isolation {
@@ -148,6 +155,9 @@ typedef struct flo_command {
 	const char *const *argv; /* NULL-terminated; argv[0] sought in PATH */
 	const char *dir;	 /* NULL: the step's */
 	int stdout_fd;		 /* where stdout goes; -1: the attempt's log */
+	/* NULL-terminated "NAME=value"s beside the step's environment, which
+	 * they go before; NULL: none */
+	const char *const *env;
 } flo_command;
 
 /**

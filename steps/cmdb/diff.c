@@ -185,7 +185,7 @@ static flo_status read_pull(struct diff *diff, struct flo__cdb *db,
 	st = flo__cdb_row(db, err, &stmt,
 			  "SELECT p.no, p.source, p.complete, p.staged, p.rows,"
 			  " p.hits, p.spec, s.name, s.version, s.pull, s.spec,"
-			  " p.kind, p.since"
+			  " p.kind, p.since, p.rejected"
 			  " FROM pull p JOIN source s ON s.id = p.source"
 			  " WHERE p.id = ?1",
 			  "t", diff->pull_id);
@@ -203,6 +203,7 @@ static flo_status read_pull(struct diff *diff, struct flo__cdb *db,
 		.staged = sqlite3_column_int64(stmt, 3) != 0,
 		.pull_rows = sqlite3_column_int64(stmt, 4),
 		.pull_hits = sqlite3_column_int64(stmt, 5),
+		.pull_rejected = sqlite3_column_int64(stmt, 13),
 		.identified = same_spec(stmt, 6, diff->spec->text),
 		.rebase = sqlite3_column_type(stmt, 10) == SQLITE_TEXT &&
 			  !same_spec(stmt, 10, diff->spec->text),
@@ -462,7 +463,9 @@ static const flo_step_param params[] = {
 	 .one_of = null_keys},
 	{.name = "guard",
 	 .types = FLO_TYPES(MAP) | FLO_TYPES(BOOL),
-	 .description = "Settings of the guards; false: none."},
+	 .description = "Settings of the guards; false: none.",
+	 .members = flo__guard_params,
+	 .members_len = FLO__GUARD_PARAMS},
 	{.name = "plan_only",
 	 .types = FLO_TYPES(BOOL),
 	 .description = "Make the plan, but let this run not apply it."},
