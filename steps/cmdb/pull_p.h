@@ -89,7 +89,6 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
 				 struct flo__stage *stage,
 				 struct flo__pull_watch *watch, flo_error *err);
 
-
 /*
  * Add one record, a JSON object as text, to @stage. Blocks, and may park: the
  * caller is in the database's blocking region and in no other. What is wrong
