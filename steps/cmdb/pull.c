@@ -95,7 +95,11 @@ static void name_pull(const struct flo__pull_job *job, flo_status st,
 		      flo_error *err)
 {
 	/* Without it the argument itself is wrong, and the error names that. */
-	if (st != FLO_OK && job->from != NULL)
+	if (st == FLO_OK || job->from == NULL)
+		return;
+	if (job->from[0] == '\0')
+		flo_error_prefix(err, "pull %s", job->source);
+	else
 		flo_error_prefix(err, "pull %s from %s", job->source,
 				 job->from);
 }
@@ -179,6 +183,12 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 	flo_step_log(call, "pulled %llu records of %s, %llu bytes",
 		     (unsigned long long)job->done.rows, job->source,
 		     (unsigned long long)job->done.bytes);
+	if (job->inside[0] != '\0')
+		flo_step_log(call,
+			     "warning: the document is one object and was "
+			     "taken as one record; if the records are in its "
+			     "\"%s\", set \"records\"",
+			     job->inside);
 	if (job->done.rejected != 0)
 		flo_step_log(call, "rejected %llu records of %s, by \"where\"",
 			     (unsigned long long)job->done.rejected,
