@@ -62,6 +62,8 @@ struct flo__pull_kind {
 extern const struct flo__pull_kind flo__pull_file;
 extern const struct flo__pull_kind flo__pull_command;
 extern const struct flo__pull_kind flo__pull_sqlite;
+#define FLO__PULL_SQLITE_MEMBERS 4
+extern const flo_step_param flo__pull_sqlite_members[FLO__PULL_SQLITE_MEMBERS];
 extern const struct flo__pull_kind flo__pull_http;
 
 /*
