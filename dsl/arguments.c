@@ -27,6 +27,29 @@ static void refuse(struct flo__misfit *why, const char *text, size_t len)
 				 (int)(len < SHOWN ? len : SHOWN), text);
 }
 
+/* Its place is in the text, of which a file may show another one. */
+static bool is_expression(const flo_step_param *param, const char *text,
+			  size_t len, struct flo__misfit *why)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_expr *expr = NULL;
+	flo_status st = flo__dsl_expr_compile(text, len, param->expression,
+					      &err, &expr);
+
+	flo__dsl_expr_free(expr);
+	if (st == FLO_OK)
+		return true;
+	why->text.failed |= st == FLO_NOMEM;
+	if (why->secret)
+		flo__strbuf_adds(&why->text, "is no expression that fits");
+	else
+		flo__strbuf_addf(&why->text,
+				 "is no expression that fits: %s (line %d, "
+				 "column %d)",
+				 err.text, err.line, err.column);
+	return false;
+}
+
 static bool is_format(const flo_step_param *param, const char *text, size_t len,
 		      struct flo__misfit *why)
 {
@@ -42,6 +65,8 @@ static bool is_format(const flo_step_param *param, const char *text, size_t len,
 		st = flo__units_parse(flo__size_parse, text, len, &n);
 		snprintf(why->hint, sizeof(why->hint), FLO__SIZE_HINT);
 		break;
+	case FLO_FORMAT_EXPRESSION:
+		return is_expression(param, text, len, why);
 	default:
 		break;
 	}
@@ -147,6 +172,38 @@ static bool number_fits(const flo_step_param *param, double d,
 	return false;
 }
 
+/* A map of expressions; of others nothing is asked. */
+static bool entries_fit(const flo_step_param *param, const flo_value *map,
+			struct flo__misfit *why)
+{
+	size_t n =
+		param->format == FLO_FORMAT_EXPRESSION ? flo_value_len(map) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const flo_value *key;
+		const flo_value *value = flo_value_map_at(map, i, &key);
+		size_t len;
+		const char *text;
+
+		if (flo_value_typeof(key) != FLO_VALUE_STRING)
+			continue; /* none is, in what JSON can say */
+		flo__strbuf_addf(&why->text, "entry \"%.*s\" ", SHOWN,
+				 flo_value_get_string(key, NULL));
+		if (flo_value_typeof(value) != FLO_VALUE_STRING) {
+			flo__strbuf_addf(&why->text,
+					 "must be a string, an expression, not "
+					 "%s",
+					 flo__value_json_type(value));
+			return false;
+		}
+		text = flo_value_get_string(value, &len);
+		if (!is_expression(param, text, len, why))
+			return false;
+		flo__strbuf_cut(&why->text, 0);
+	}
+	return true;
+}
+
 bool flo__argument_fits(const flo_step_param *param, const flo_value *value,
 			struct flo__misfit *why)
 {
@@ -161,6 +218,8 @@ bool flo__argument_fits(const flo_step_param *param, const flo_value *value,
 				   why);
 	case FLO_VALUE_DOUBLE:
 		return number_fits(param, flo_value_get_double(value), why);
+	case FLO_VALUE_MAP:
+		return entries_fit(param, value, why);
 	default:
 		return true;
 	}
@@ -275,7 +334,9 @@ flo_status flo__arguments_declared(const flo_step_type *type, flo_error *err)
 		if ((param->has_min && param->has_max &&
 		     param->min > param->max) ||
 		    (param->max_len != 0 && param->min_len > param->max_len) ||
-		    (unsigned)param->format > FLO_FORMAT_SIZE)
+		    (unsigned)param->format > FLO_FORMAT_EXPRESSION ||
+		    (param->format == FLO_FORMAT_EXPRESSION &&
+		     param->expression == NULL))
 			return flo_error_set(err, FLO_INVALID,
 					     "step type \"%s\": no value can "
 					     "fit what is asked of `%s`",

@@ -351,6 +351,12 @@ bool flo__view_never(struct flo__names *names, const struct flo__ref *ref,
 const char *flo__hint_inside(const struct flo__view *view, const char *name,
 			     size_t len, char *buf, size_t size);
 
+/* template.c: check the string @node as an expression that the @argument of a
+ * step of @type is; nothing is kept of it. Requires: no code is in the making. */
+void flo__compile_named(struct flo__compiler *c, uint32_t node,
+			const flo_expr_options *options, const char *argument,
+			const char *type);
+
 /* template.c. NULL after an error or without memory. */
 const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 					  unsigned types, const char *what);

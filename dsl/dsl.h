@@ -6,6 +6,7 @@
 
 #include <flo/diagnostic.h>
 #include <flo/engine.h>
+#include <flo/expr.h>
 
 #include "engine/plan.h"
 
@@ -93,6 +94,15 @@ flo_status flo__dsl_schema(const struct flo__registry *registry,
  */
 flo_status flo__dsl_eval(const char *expr, size_t len, const flo_value *vars,
 			 flo_error *err, flo_value **ret_value);
+
+/* See flo/expr.h. */
+flo_status flo__dsl_expr_compile(const char *text, size_t len,
+				 const flo_expr_options *options,
+				 flo_error *err, flo_expr **ret_expr);
+flo_status flo__dsl_expr_eval(const flo_expr *expr,
+			      const flo_value *const *values, flo_error *err,
+			      flo_value **ret_value);
+void flo__dsl_expr_free(flo_expr *expr);
 
 /*
  * Whether what @type declares of its arguments can be asked for: FLO_INVALID

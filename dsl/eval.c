@@ -102,6 +102,15 @@ static void take_part(struct flo__slot *slot, const flo_value *part)
 		flo_value_unref(part);
 }
 
+static bool uses_steps(const struct flo__expr *expr)
+{
+	for (uint32_t i = 0; i < expr->refs_len; i++) {
+		if (expr->refs[i].var == FLO__VAR_STEP)
+			return true;
+	}
+	return false;
+}
+
 static void eval_field(struct flo__eval *e, const struct flo__ins *ins)
 {
 	const flo_value *name = e->expr->consts[ins->a];
@@ -119,7 +128,8 @@ static void eval_field(struct flo__eval *e, const struct flo__ins *ins)
 	} else if (part != NULL) {
 		take_part(slot, part);
 	} else {
-		flo__ops_no_field(&failure, flo__slot_type(slot), name);
+		flo__ops_no_field(&failure, flo__slot_type(slot), name,
+				  uses_steps(e->expr));
 		flo__eval_replace(e, 1, NULL, &failure);
 	}
 }
@@ -462,8 +472,9 @@ static bool prepare(struct flo__eval *e, struct room *room, void **ret_mem)
 }
 
 flo_status flo__expr_eval_at(const struct flo__expr *expr,
-			     const struct flo__scope *scope, flo_error *err,
-			     uint32_t *ret_at, flo_value **ret_value)
+			     const struct flo__scope *scope, uint64_t cost_max,
+			     flo_error *err, uint32_t *ret_at,
+			     flo_value **ret_value)
 {
 	struct flo__eval e;
 	struct room room;
@@ -477,7 +488,7 @@ flo_status flo__expr_eval_at(const struct flo__expr *expr,
 	}
 	e.expr = expr;
 	e.scope = scope;
-	e.cost = 0;
+	e.cost = FLO__EXPR_COST_MAX - cost_max;
 	e.pc = 0;
 	e.end = expr->ins_len;
 	e.fatal = (struct flo__failure){0};
@@ -498,5 +509,6 @@ flo_status flo__expr_eval(const struct flo__expr *expr,
 {
 	uint32_t at;
 
-	return flo__expr_eval_at(expr, scope, err, &at, ret_value);
+	return flo__expr_eval_at(expr, scope, FLO__EXPR_COST_MAX, err, &at,
+				 ret_value);
 }

@@ -1,3 +1,4 @@
+#include "dsl/alone_p.h"
 #include "dsl/compile_p.h"
 
 #include "base/contract.h"
@@ -61,8 +62,24 @@ static flo_status given_get(const struct flo__scope *scope,
 	return FLO_OK;
 }
 
-/* The place of an offset into the expression's own text. */
-static void place(flo_error *err, const char *text, size_t len, size_t at)
+/* Text */
+
+struct first {
+	struct flo__expr_problem problem;
+	bool set;
+};
+
+static void keep_first(const struct flo__expr_problem *problem, void *arg)
+{
+	struct first *first = arg;
+
+	if (first->set || problem->warning)
+		return;
+	first->problem = *problem;
+	first->set = true;
+}
+
+void flo__alone_place(flo_error *err, const char *text, size_t len, size_t at)
 {
 	int line = 1;
 	int column = 1;
@@ -76,37 +93,6 @@ static void place(flo_error *err, const char *text, size_t len, size_t at)
 		}
 	}
 	flo_error_place(err, line, column);
-}
-
-struct first {
-	struct flo__expr_problem problem;
-	bool set;
-};
-
-static void keep_first(const struct flo__expr_problem *problem, void *arg)
-{
-	struct first *first = arg;
-
-	if (first->set)
-		return;
-	first->problem = *problem;
-	first->set = true;
-}
-
-static flo_status compile(const char *text, size_t len, struct given *given,
-			  struct flo__code *code, struct flo__arena *arena,
-			  struct first *first)
-{
-	unsigned types;
-	unsigned items;
-	flo_status st;
-
-	flo__code_source(code, text, len, NULL, arena);
-	st = flo__expr_parse(text, len, 0, code, &first->problem);
-	if (st != FLO_OK)
-		return st;
-	return flo__expr_check(code, 0, &given->names, keep_first, first,
-			       &types, &items);
 }
 
 /* How many bytes of @text are UTF-8. */
@@ -125,6 +111,76 @@ static size_t valid_len(const char *text, size_t len)
 	return at;
 }
 
+static flo_status check_text(const char *text, size_t len, flo_error *err)
+{
+	size_t valid;
+	flo_status st;
+
+	if (len > FLO__DOC_LEN_MAX)
+		return flo_error_set(err, FLO_LIMIT, "expression too long");
+	valid = valid_len(text, len);
+	if (valid == len)
+		return FLO_OK;
+	st = flo_error_set(err, FLO_SYNTAX,
+			   "the expression is not valid UTF-8");
+	flo__alone_place(err, text, len, valid);
+	return st;
+}
+
+static flo_status parse(const char *text, size_t len, struct flo__names *names,
+			struct flo__code *code, struct flo__arena *arena,
+			struct first *first, unsigned *ret_types)
+{
+	unsigned items;
+	flo_status st;
+
+	flo__code_source(code, text, len, NULL, arena);
+	st = flo__expr_parse(text, len, 0, code, &first->problem);
+	if (st != FLO_OK)
+		return st;
+	return flo__expr_check(code, 0, names, keep_first, first, ret_types,
+			       &items);
+}
+
+static flo_status tell(const struct flo__expr_problem *problem,
+		       const char *text, size_t len, flo_error *err)
+{
+	flo_error_set(err, FLO_SYNTAX, "%s%s%s", problem->message,
+		      problem->hint[0] != '\0' ? "; " : "", problem->hint);
+	flo__alone_place(err, text, len, problem->at);
+	return FLO_SYNTAX;
+}
+
+flo_status flo__alone_compile(const char *text, size_t len,
+			      struct flo__names *names, bool dynamic,
+			      struct flo__arena *arena, flo_error *err,
+			      unsigned *ret_types, struct flo__expr **ret_expr)
+{
+	struct first first = {.set = false};
+	struct flo__expr *made = NULL;
+	struct flo__code code;
+	flo_status st;
+
+	flo__code_init(&code);
+	code.dynamic = dynamic;
+	TRY(check_text(text, len, err));
+	TRY(parse(text, len, names, &code, arena, &first, ret_types));
+	made = flo__code_finish(&code, arena);
+	if (made != NULL)
+		*ret_expr = made;
+	else
+		st = FLO_NOMEM;
+out:
+	if (code.nomem) /* what lacks a piece may look like a mistake */
+		st = FLO_NOMEM;
+	if (st == FLO_INVALID)
+		st = tell(&first.problem, text, len, err);
+	if (st == FLO_NOMEM)
+		flo_error_set(err, FLO_NOMEM, "out of memory");
+	flo__code_fini(&code);
+	return st;
+}
+
 flo_status flo__dsl_eval(const char *expr, size_t len, const flo_value *vars,
 			 flo_error *err, flo_value **ret_value)
 {
@@ -133,47 +189,22 @@ flo_status flo__dsl_eval(const char *expr, size_t len, const flo_value *vars,
 		.scope = {.get = given_get},
 		.vars = vars,
 	};
-	struct flo__code code;
 	struct flo__arena arena;
-	struct first first = {.set = false};
 	struct flo__expr *made = NULL;
+	unsigned types;
 	uint32_t at = 0;
 	flo_status st;
 
-	flo__code_init(&code);
-	code.dynamic = true;
 	flo__arena_init(&arena);
-	if (len > FLO__DOC_LEN_MAX) {
-		st = flo_error_set(err, FLO_LIMIT, "expression too long");
-		goto out;
-	}
-	if (valid_len(expr, len) < len) {
-		st = flo_error_set(err, FLO_SYNTAX,
-				   "the expression is not valid UTF-8");
-		place(err, expr, len, valid_len(expr, len));
-		goto out;
-	}
-	st = compile(expr, len, &given, &code, &arena, &first);
-	if (st == FLO_INVALID) {
-		st = flo_error_set(err, FLO_SYNTAX, "%s%s%s",
-				   first.problem.message,
-				   first.problem.hint[0] != '\0' ? "; " : "",
-				   first.problem.hint);
-		place(err, expr, len, first.problem.at);
-		goto out;
-	}
-	TRY(st);
-	made = flo__code_finish(&code, &arena);
-	TRY(made != NULL ? FLO_OK : FLO_NOMEM);
-	st = flo__expr_eval_at(made, &given.scope, err, &at, ret_value);
+	TRY(flo__alone_compile(expr, len, &given.names, true, &arena, err,
+			       &types, &made));
+	st = flo__expr_eval_at(made, &given.scope, FLO__EXPR_COST_MAX, err, &at,
+			       ret_value);
 	if (st != FLO_OK && st != FLO_NOMEM)
-		place(err, expr, len, at);
+		flo__alone_place(err, expr, len, at);
 out:
-	if (st == FLO_NOMEM)
-		flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (made != NULL)
 		flo__expr_release(made);
-	flo__code_fini(&code);
 	flo__arena_fini(&arena);
 	return st;
 }

@@ -336,10 +336,14 @@ flo_status flo__expr_eval(const struct flo__expr *expr,
 			  const struct flo__scope *scope, flo_error *err,
 			  flo_value **ret_value);
 
-/* The same; *@ret_at gets the offset of the token that failed. */
+/*
+ * The same in @cost_max operations, FLO__EXPR_COST_MAX at most; *@ret_at gets
+ * the offset of the token that failed.
+ */
 flo_status flo__expr_eval_at(const struct flo__expr *expr,
-			     const struct flo__scope *scope, flo_error *err,
-			     uint32_t *ret_at, flo_value **ret_value);
+			     const struct flo__scope *scope, uint64_t cost_max,
+			     flo_error *err, uint32_t *ret_at,
+			     flo_value **ret_value);
 
 /* Whether a secret's value is among what @expr computes with. */
 bool flo__expr_uses_secret(const struct flo__expr *expr);
@@ -368,8 +372,9 @@ flo_value *flo__ops_no_overload(struct flo__failure *failure, enum flo__op op,
 				flo_value_type a, flo_value_type b);
 void flo__ops_no_unary(struct flo__failure *failure, enum flo__op op,
 		       flo_value_type a);
+/* @of_step: there are steps in the expression, so that a null may be theirs. */
 void flo__ops_no_field(struct flo__failure *failure, flo_value_type type,
-		       const flo_value *name);
+		       const flo_value *name, bool of_step);
 const char *flo__value_type_name(flo_value_type type);
 
 typedef flo_value *(*flo__function_fn)(const flo_value *const *args, size_t n,

@@ -275,14 +275,14 @@ flo_value *flo__ops_binary(enum flo__op op, const flo_value *a,
 }
 
 void flo__ops_no_field(struct flo__failure *failure, flo_value_type type,
-		       const flo_value *name)
+		       const flo_value *name, bool of_step)
 {
 	if (type == FLO_VALUE_MAP)
 		no_key(name, failure);
 	else
 		flo__fail(failure, FLO_TYPE, "cannot select \"%.64s\" from %s",
 			  flo_value_get_string(name, NULL),
-			  type == FLO_VALUE_NULL
+			  type == FLO_VALUE_NULL && of_step
 				  ? "null: the step had no output, or was "
 				    "skipped"
 				  : flo__value_type_name(type));

@@ -1,3 +1,4 @@
+#include "dsl/alone_p.h"
 #include "dsl/compile_p.h"
 
 #include "base/strbuf.h"
@@ -66,28 +67,40 @@ static void set_source(struct flo__compiler *c, uint32_t node, const char *text,
 	flo__code_source(&c->code, text + at, len, &origin, c->arena);
 }
 
+/* Append the code of the expression in the decoded bytes @at .. @at + @len. */
+static flo_status emit_checked(struct place *place, struct flo__names *names,
+			       const char *text, size_t at, size_t len,
+			       unsigned *ret_types, unsigned *ret_items)
+{
+	struct flo__code *code = &place->c->code;
+	struct flo__expr_problem problem;
+	uint32_t first = code->ins_len;
+	flo_status st = flo__expr_parse(text + at, len, at, code, &problem);
+
+	if (st == FLO_INVALID)
+		tell(&problem, place);
+	if (st == FLO_OK)
+		st = flo__expr_check(code, first, names, tell, place, ret_types,
+				     ret_items);
+	place->c->nomem |= st == FLO_NOMEM;
+	return st;
+}
+
 /* Compile the expression in the decoded bytes @at .. @at + @len of @node. */
 static bool emit_expr(struct flo__view *view, uint32_t node, const char *text,
 		      size_t at, size_t len, unsigned *ret_types)
 {
 	struct flo__compiler *c = view->c;
 	struct place place = {.c = c, .node = node};
-	struct flo__expr_problem problem;
 	uint32_t first = c->code.ins_len;
 	flo_status st;
 
 	*ret_types = view->items = FLO__TYPES_ANY;
 	view->place = node;
 	set_source(c, node, text, at, len);
-	st = flo__expr_parse(text + at, len, at, &c->code, &problem);
-	if (st == FLO_INVALID)
-		tell(&problem, &place);
-	if (st == FLO_OK)
-		st = flo__expr_check(&c->code, first, &view->names, tell,
-				     &place, ret_types, &view->items);
+	st = emit_checked(&place, &view->names, text, at, len, ret_types,
+			  &view->items);
 	view->types = *ret_types;
-	if (st == FLO_NOMEM)
-		c->nomem = true;
 	return st == FLO_OK ? true : give_up(c, first);
 }
 
@@ -513,4 +526,30 @@ const struct flo__expr *flo__compile_const(struct flo__compiler *c,
 	flo__code_emit(&c->code, FLO__OP_CONST,
 		       flo__code_const(&c->code, value), 0, 0);
 	return finish(c, true);
+}
+
+void flo__compile_named(struct flo__compiler *c, uint32_t node,
+			const flo_expr_options *options, const char *argument,
+			const char *type)
+{
+	struct flo__named named = flo__named_of(options);
+	struct place place = {.c = c, .node = node};
+	struct flo__expr_problem problem;
+	unsigned got = FLO__TYPES_ANY;
+	unsigned items;
+	size_t len;
+	const char *text = flo__doc_string(&c->doc, node, &len);
+
+	if (!c->doc.nomem &&
+	    emit_checked(&place, &named.names, text, 0, len, &got, &items) ==
+		    FLO_OK &&
+	    !flo__named_fits(options, got, &problem))
+		flo__compile_error(c, TYPE_MISMATCH, node,
+				   problem.hint[0] != '\0' ? problem.hint
+							   : NULL,
+				   "`%s` of %s %s", argument, type,
+				   problem.message);
+	/* Nobody runs it here: the step compiles what it is given. */
+	c->nomem |= c->code.nomem;
+	flo__code_reset(&c->code);
 }

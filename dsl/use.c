@@ -110,9 +110,97 @@ static bool has_marker(struct flo__compiler *c, uint32_t node)
 	return len >= 3 && memmem(text, len, "${{", 3) != NULL;
 }
 
-static void check_value(struct flo__compiler *c, const flo_step_type *type,
+/* Whether @text uses a name that only the step's expression knows. */
+static bool is_meant_bare(struct flo__view *view, const flo_expr_options *names,
+			  const char *text, size_t len)
+{
+	flo_expr *expr = NULL;
+	flo_status st;
+
+	for (size_t i = 0; i < names->names_len; i++) {
+		const char *name = names->names[i].name;
+		struct flo__expr_problem problem;
+		struct flo__ref ref = {.node = FLO__NODE_NONE};
+
+		if (memmem(text, len, name, strlen(name)) != NULL &&
+		    view->names.var(&view->names, name, strlen(name), &ref,
+				    &problem) == FLO_OK)
+			return false;
+	}
+	st = flo__dsl_expr_compile(text, len, names, NULL, &expr);
+	flo__dsl_expr_free(expr);
+	view->c->nomem |= st == FLO_NOMEM;
+	return st == FLO_OK;
+}
+
+/* Pieces do not make an expression: what they say could change what it is. */
+static void check_template(struct flo__view *view, const flo_step_param *param,
+			   uint32_t node)
+{
+	struct flo__compiler *c = view->c;
+	size_t len;
+	const char *text = flo__doc_string(&c->doc, node, &len);
+	size_t at;
+
+	if (!flo__compile_has_template(c, node, &at))
+		at = 0;
+	if (at == 0 && len > 5 && memcmp(text, "${{", 3) == 0 &&
+	    flo__lexer_template_end(text, len, 3) + 2 == len &&
+	    !is_meant_bare(view, param->expression, text + 3, len - 5))
+		return;
+	flo__report_error(&c->report, FLO__CODE_TEMPLATE_PLACE,
+			  flo__doc_inside(&c->doc, node, at, 3), node,
+			  "write the expression without ${{ }}; one template "
+			  "may compute all of it",
+			  "`%s` is an expression already", param->name);
+	/* What its template names is not told as a second mistake. */
+	c->doc.nodes[node].type = FLO__DOC_NULL;
+}
+
+static void check_expression(struct flo__view *view, const flo_step_type *type,
+			     const flo_step_param *param, uint32_t node)
+{
+	struct flo__compiler *c = view->c;
+
+	if (c->doc.nodes[node].type != FLO__DOC_STRING)
+		flo__compile_error(
+			c, WRONG_TYPE, node, "a text is written \"'text'\"",
+			"an entry of `%s` of %s must be a string, an "
+			"expression, not %s",
+			param->name, type->name,
+			flo__doc_type_text(
+				(enum flo__doc_type)c->doc.nodes[node].type));
+	else if (has_marker(c, node))
+		check_template(view, param, node);
+	else
+		flo__compile_named(c, node, param->expression, param->name,
+				   type->name);
+}
+
+/* A text, or a map of texts, that are to be expressions. */
+static void check_expressions(struct flo__view *view, const flo_step_type *type,
+			      const flo_step_param *param, uint32_t value)
+{
+	struct flo__compiler *c = view->c;
+
+	if (c->doc.nodes[value].type == FLO__DOC_STRING) {
+		/* A template may compute the map as well. */
+		if ((flo__argument_types(param) & FLO_TYPES(STRING)) != 0)
+			check_expression(view, type, param, value);
+		return;
+	}
+	if (c->doc.nodes[value].type != FLO__DOC_OBJECT)
+		return;
+	for (uint32_t key = flo__doc_first(&c->doc, value);
+	     key != FLO__DOC_NONE; key = c->doc.nodes[key].next)
+		check_expression(view, type, param, flo__doc_value(key));
+}
+
+static void check_value(struct flo__view *view, const flo_step_type *type,
 			const flo_step_param *param, uint32_t value)
 {
+	struct flo__compiler *c = view->c;
+
 	enum flo__doc_type have = (enum flo__doc_type)c->doc.nodes[value].type;
 
 	if ((types_of(c, value) & flo__argument_types(param)) == 0)
@@ -120,6 +208,8 @@ static void check_value(struct flo__compiler *c, const flo_step_type *type,
 				   "`%s` of %s must be %s, not %s", param->name,
 				   type->name, flo__argument_wanted(param),
 				   flo__doc_type_text(have));
+	else if (param->format == FLO_FORMAT_EXPRESSION)
+		check_expressions(view, type, param, value);
 	else if (!has_marker(c, value))
 		check_literal(c, type, param, value);
 }
@@ -137,9 +227,10 @@ static const flo_step_param *find_param(const flo_step_type *type,
 	return NULL;
 }
 
-static void check_argument(struct flo__compiler *c, const flo_step_type *type,
+static void check_argument(struct flo__view *view, const flo_step_type *type,
 			   uint32_t key)
 {
+	struct flo__compiler *c = view->c;
 	struct flo__nearest near;
 	char hint[96];
 	size_t len;
@@ -147,7 +238,7 @@ static void check_argument(struct flo__compiler *c, const flo_step_type *type,
 	const flo_step_param *param = find_param(type, name, len);
 
 	if (param != NULL) {
-		check_value(c, type, param, flo__doc_value(key));
+		check_value(view, type, param, flo__doc_value(key));
 		return;
 	}
 	flo__nearest_init(&near, name, len);
@@ -160,16 +251,18 @@ static void check_argument(struct flo__compiler *c, const flo_step_type *type,
 			   (int)(len < 64 ? len : 64), name);
 }
 
-static void check_arguments(struct flo__compiler *c, const flo_step_type *type,
+static void check_arguments(struct flo__view *view, const flo_step_type *type,
 			    uint32_t use, uint32_t with)
 {
+	struct flo__compiler *c = view->c;
+
 	if (type->params == NULL)
 		return;
 	for (uint32_t key = with != FLO__DOC_NONE
 				    ? flo__doc_first(&c->doc, with)
 				    : FLO__DOC_NONE;
 	     key != FLO__DOC_NONE; key = c->doc.nodes[key].next)
-		check_argument(c, type, key);
+		check_argument(view, type, key);
 	for (size_t i = 0; i < type->params_len; i++) {
 		const flo_step_param *param = &type->params[i];
 
@@ -223,7 +316,7 @@ void flo__compile_use(struct flo__view *view, const struct flo__keys *keys,
 	    !flo__compile_is(c, with, FLO__DOC_OBJECT, "`with`"))
 		return;
 	if (leaf->type != NULL)
-		check_arguments(c, leaf->type, keys->at[FLO__KEY_USE], with);
+		check_arguments(view, leaf->type, keys->at[FLO__KEY_USE], with);
 	if (with != FLO__DOC_NONE) {
 		struct arguments own = {.view = *view, .type = leaf->type};
 

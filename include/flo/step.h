@@ -14,6 +14,7 @@
 #define FLO_STEP_H
 
 #include <flo/context.h>
+#include <flo/expr.h>
 #include <flo/value.h>
 
 #ifdef __cplusplus
@@ -25,9 +26,10 @@ typedef struct flo_step_call flo_step_call;
 
 /** What the text of an argument says. */
 typedef enum flo_format {
-	FLO_FORMAT_NONE,     /* anything */
-	FLO_FORMAT_DURATION, /* "250ms", "10s", "1m30s", "2h", "1d" */
-	FLO_FORMAT_SIZE,     /* "512B", "64KiB", "16MiB", "1GiB" */
+	FLO_FORMAT_NONE,       /* anything */
+	FLO_FORMAT_DURATION,   /* "250ms", "10s", "1m30s", "2h", "1d" */
+	FLO_FORMAT_SIZE,       /* "512B", "64KiB", "16MiB", "1GiB" */
+	FLO_FORMAT_EXPRESSION, /* see flo_step_param.expression */
 } flo_format;
 
 /**
@@ -49,6 +51,10 @@ typedef struct flo_step_param {
 	flo_format format;
 	const char *const *one_of; /* the texts allowed, NULL at the end */
 	const char *pattern;	   /* of RE2; matches anywhere without ^ $ */
+	/* of FLO_FORMAT_EXPRESSION, not NULL there: what the text, and in a
+	 * map the text of every entry, may use (flo_expr_compile()). Text with
+	 * templates in it is none, but a template may compute all of it */
+	const flo_expr_options *expression;
 	/* of strings, in characters, and of lists, in items */
 	size_t min_len;
 	size_t max_len; /* 0: no limit */
@@ -58,9 +64,6 @@ typedef struct flo_step_param {
 	double min;   /* the least allowed */
 	double max;   /* the greatest allowed */
 } flo_step_param;
-
-/** The bit of a type of values: FLO_TYPES(INT) | FLO_TYPES(DOUBLE). */
-#define FLO_TYPES(t) (1u << FLO_VALUE_##t)
 
 /** What stands between a step's code and the engine that runs it. */
 typedef enum flo_isolation {

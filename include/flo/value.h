@@ -43,6 +43,9 @@ typedef enum flo_value_type {
 	FLO_VALUE_TYPE,	     /* a type as a value; its name is the string */
 } flo_value_type;
 
+/** The bit of a type of values: FLO_TYPES(INT) | FLO_TYPES(DOUBLE). */
+#define FLO_TYPES(t) (1u << FLO_VALUE_##t)
+
 /**
  * Make a value of the type in the name. null, true and false need no memory and
  * cannot fail.

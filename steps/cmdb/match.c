@@ -531,6 +531,7 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	flo__strbuf_init(&match->bad_keys);
 	flo__strbuf_init(&match->scratch);
 	match->counts.rows = in->pull_rows;
+	match->counts.rejected = in->pull_rejected;
 	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &match->body));
 	TRY(load_state(match, err));
 	if (in->staged && in->is != FLO__PULL_SAME) {

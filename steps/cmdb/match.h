@@ -53,6 +53,7 @@ struct flo__match_input {
 	int64_t pull;
 	int64_t pull_rows;
 	int64_t pull_hits;
+	int64_t pull_rejected;
 	enum flo__pull_is is;
 	uint32_t remove_after; /* pulls in a row that must lack a record */
 	bool staged;	       /* else the pull is what the state was made of */

@@ -9,6 +9,7 @@
 static const struct flo__pull_kind *const kinds[] = {
 	&flo__pull_file,
 	&flo__pull_command,
+	&flo__pull_sqlite,
 	&flo__pull_http,
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -66,22 +67,23 @@ static flo_status choose_kind(struct pull *pull, flo_error *err)
 		return FLO_OK;
 	return flo_error_set(err, FLO_INVALID,
 			     "a pull reads from one of \"file\", "
-			     "\"command\" and \"http\": give exactly one");
+			     "\"command\", \"sqlite\" and \"http\": give "
+			     "exactly one");
 }
 
 static flo_status read_args(struct pull *pull, flo_error *err)
 {
-	static const char *const later[] = {"map", "where", "sqlite"};
 	struct flo__pull_job *job = &pull->job;
 	flo_status st;
 
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		TRY(flo__args_refuse(job->with, later[i], err));
 	TRY(flo__args_string(job->with, "db", true, err, &job->db));
 	TRY(flo__args_string(job->with, "source", true, err, &job->source));
 	TRY(flo__source_check(job->source, err));
 	TRY(flo__args_string(job->with, "gone", false, err, &job->gone));
 	TRY(read_records(job, err));
+	TRY(flo__mapping_new(flo__args_get(job->with, "map"),
+			     flo__args_get(job->with, "where"), err,
+			     &job->mapping));
 	st = choose_kind(pull, err);
 out:
 	return st;
@@ -109,6 +111,19 @@ static flo_status open_kind(struct pull *pull, flo_error *err)
 	return st;
 }
 
+static flo_status shape(void *arg, const char *text, size_t len, bool gone,
+			flo_error *err, bool *ret_keep, const char **ret_text,
+			size_t *ret_len)
+{
+	struct flo__pull_job *job = arg;
+	flo_status st;
+
+	st = flo__mapping_run(job->mapping, text, len, gone, err, ret_keep,
+			      ret_text, ret_len);
+	job->unfit = st != FLO_OK && st != FLO_NOMEM;
+	return st;
+}
+
 static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 {
 	struct pull *pull = arg;
@@ -120,6 +135,9 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 	TRY(flo__stage_open(db, job->source, err, &stage));
 	if (job->gone != NULL)
 		TRY(flo__stage_gone(stage, job->gone, err));
+	if (job->mapping != NULL)
+		flo__stage_shape(stage, shape, job,
+				 flo__mapping_digest(job->mapping));
 	TRY(pull->kind->read(job, pull->state, stage, err));
 	st = flo__stage_finish(stage, job->bytes, err, &job->done);
 out:
@@ -131,7 +149,7 @@ out:
 static flo_status make_output(const struct flo__pull_job *job,
 			      flo_value **ret_output)
 {
-	flo_value *map = flo_value_map(5);
+	flo_value *map = flo_value_map(6);
 	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
 
 	if (map == NULL)
@@ -139,6 +157,8 @@ static flo_status make_output(const struct flo__pull_job *job,
 	flo__cmdb_put(map, "pull", flo_value_string(job->done.id), &st);
 	flo__cmdb_put(map, "source", flo_value_string(job->source), &st);
 	flo__cmdb_put(map, "rows", flo_value_int((int64_t)job->done.rows), &st);
+	flo__cmdb_put(map, "rejected",
+		      flo_value_int((int64_t)job->done.rejected), &st);
 	flo__cmdb_put(map, "bytes", flo_value_int((int64_t)job->done.bytes),
 		      &st);
 	flo__cmdb_put(map, "complete", flo_value_bool(true), &st);
@@ -162,14 +182,17 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 	flo_step_log(call, "pulled %llu records of %s, %llu bytes",
 		     (unsigned long long)job->done.rows, job->source,
 		     (unsigned long long)job->done.bytes);
+	if (job->done.rejected != 0)
+		flo_step_log(call, "rejected %llu records of %s, by \"where\"",
+			     (unsigned long long)job->done.rejected,
+			     job->source);
 	st = make_output(job, ret_output);
 out:
+	flo__mapping_free(job->mapping);
 	if (pull.kind != NULL)
 		pull.kind->close(pull.state);
 	return flo__cmdb_told(st, err);
 }
-
-#define OBJECT_LATER "Not supported by this version."
 
 static const flo_step_param params[] = {
 	{.name = "db",
@@ -194,14 +217,25 @@ static const flo_step_param params[] = {
 	 .types = FLO_TYPES(STRING) | FLO_TYPES(LIST),
 	 .description =
 		 "Where in the document the records are: JSON pointers to arrays."},
+	{.name = "map",
+	 .types = FLO_TYPES(MAP),
+	 .description = "The fields to store, an expression over `record` for "
+			"each.",
+	 .format = FLO_FORMAT_EXPRESSION,
+	 .expression = &flo__mapping_field},
+	{.name = "where",
+	 .types = FLO_TYPES(STRING),
+	 .description = "An expression over `record`: false leaves it out.",
+	 .format = FLO_FORMAT_EXPRESSION,
+	 .expression = &flo__mapping_where},
 	{.name = "gone",
 	 .types = FLO_TYPES(STRING),
-	 .description =
-		 "Where a record says that it is no more: a JSON pointer to a boolean.",
+	 .description = "Where a record says that it is no more: a JSON "
+			"pointer to a boolean.",
 	 .min_len = 1},
-	{.name = "map", .description = OBJECT_LATER},
-	{.name = "where", .description = OBJECT_LATER},
-	{.name = "sqlite", .description = OBJECT_LATER},
+	{.name = "sqlite",
+	 .types = FLO_TYPES(MAP),
+	 .description = "A SQLite file, and a query whose rows are records."},
 	{.name = "http",
 	 .types = FLO_TYPES(MAP),
 	 .description = "A URL to read from, and how."},

@@ -5,6 +5,7 @@
 #ifndef FLO_CMDB_PULL_P_H
 #define FLO_CMDB_PULL_P_H
 
+#include "steps/cmdb/mapping.h"
 #include "steps/cmdb/split.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
@@ -21,8 +22,12 @@ struct flo__pull_job {
 	const char *source;
 	const char *records[FLO__PULL_RECORDS_MAX];
 	size_t records_len;
-	const char *gone; /* a pointer, or NULL */
+	const char *gone;	      /* a pointer, or NULL */
+	struct flo__mapping *mapping; /* owned by pull.c; NULL: none */
+	bool unfit;	  /* the record that was added last failed in it */
 	const char *from; /* the source's: what errors call it; or NULL */
+	const char *unit; /* what errors call a record; NULL: "record", and its
+			   * first byte is told, too */
 	uint64_t bytes;	  /* the source's, in all */
 	struct flo__pull done;
 };
@@ -53,6 +58,7 @@ struct flo__pull_kind {
 
 extern const struct flo__pull_kind flo__pull_file;
 extern const struct flo__pull_kind flo__pull_command;
+extern const struct flo__pull_kind flo__pull_sqlite;
 extern const struct flo__pull_kind flo__pull_http;
 
 /*

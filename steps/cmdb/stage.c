@@ -6,7 +6,6 @@
 #include "steps/cmdb/index.h"
 #include "steps/cmdb/record.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* A transaction is written when it has this many bytes or records. */
@@ -29,6 +28,8 @@ struct flo__stage {
 	enum flo__pull_is is;
 	struct flo__pointer gone_root;	 /* of the pointer below */
 	const struct flo__pointer *gone; /* NULL: no record ever is */
+	flo__stage_shape_fn shape;	 /* NULL: records stay what they are */
+	void *shape_arg;		 /* borrowed */
 	struct flo__digest salt; /* of how records are read: see digest_raw() */
 	struct flo__spec *spec;	 /* of the last apply; NULL: none. owned */
 	struct flo__digest *known; /* raw digests of the state; owned */
@@ -44,40 +45,6 @@ struct flo__stage {
 	int64_t hit_rows;
 	bool open; /* the pull is in the database, incomplete */
 };
-
-flo_status flo__source_check(const char *source, flo_error *err)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789_-.";
-	size_t len = strlen(source);
-
-	if (len == 0 || len > FLO__SOURCE_BYTES_MAX || source[0] == '.' ||
-	    source[0] == '-' || strspn(source, allowed) != len)
-		return flo_error_set(err, FLO_INVALID,
-				     "\"%.140s\" cannot name a source, as it "
-				     "becomes part of file names: use up to %d "
-				     "letters, digits, '_', '-' and '.', "
-				     "beginning with none of the last two",
-				     source, FLO__SOURCE_BYTES_MAX);
-	return FLO_OK;
-}
-
-flo_status flo__stage_id(const flo_step_call *call, const char *kind,
-			 char ret_id[FLO__DIGEST_TEXT_SIZE])
-{
-	struct flo__strbuf sb = FLO__STRBUF_INIT;
-	struct flo__digest digest;
-	flo_status st;
-
-	flo__strbuf_addf(&sb, "%s\n%s", kind, flo_step_idempotency_key(call));
-	st = flo__strbuf_status(&sb);
-	digest = flo__digest_of(sb.data, sb.len);
-	flo__strbuf_fini(&sb);
-	if (st == FLO_OK)
-		flo__digest_text(&digest, ret_id);
-	return st;
-}
 
 /* Open */
 
@@ -288,6 +255,12 @@ out:
 	return st;
 }
 
+static void add_salt(struct flo__stage *stage, struct flo__digest salt)
+{
+	for (size_t i = 0; i < sizeof(salt.byte); i++)
+		stage->salt.byte[i] ^= salt.byte[i];
+}
+
 flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 			   flo_error *err)
 {
@@ -300,15 +273,25 @@ flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 	if (st != FLO_OK)
 		return st;
 	stage->gone = node;
-	stage->salt = flo__digest_of(gone, strlen(gone));
+	add_salt(stage, flo__digest_of(gone, strlen(gone)));
 	return FLO_OK;
+}
+
+void flo__stage_shape(struct flo__stage *stage, flo__stage_shape_fn shape,
+		      void *arg, const struct flo__digest *salt)
+{
+	REQUIRE(stage->pull.rows == 0 && stage->shape == NULL);
+	stage->shape = shape;
+	stage->shape_arg = arg;
+	add_salt(stage, *salt);
 }
 
 /* Add */
 
 /*
  * The digest by which a record is known without being read. Where another
- * `gone` might read the same bytes as something else, it is another digest.
+ * `gone` or shape might read the same bytes as something else, it is another
+ * digest.
  */
 static struct flo__digest digest_raw(const struct flo__stage *stage,
 				     const char *text, size_t len)
@@ -441,27 +424,75 @@ out:
 }
 
 static flo_status add_new(struct flo__stage *stage, const char *text,
-			  size_t len, const struct flo__digest *raw,
+			  size_t len, const struct flo__digest *raw, bool gone,
 			  flo_error *err)
 {
 	struct waiting *w = &stage->waiting[stage->waiting_len];
 	json_t *json = NULL;
 	flo_status st;
 
-	*w = (struct waiting){.at = stage->texts.len, .raw = *raw};
+	*w = (struct waiting){.at = stage->texts.len,
+			      .raw = *raw,
+			      .gone = gone};
 	st = flo__record_load(text, len, err, &json);
 	if (st != FLO_OK)
 		return st;
 	if (stage->spec != NULL)
 		st = flo__record_identify(json, stage->spec, &stage->scratch,
 					  &w->id);
-	if (st == FLO_OK && stage->gone != NULL)
+	if (st == FLO_OK && stage->gone != NULL && stage->shape == NULL)
 		st = read_gone(stage, json, err, &w->gone);
 	json_decref(json);
 	flo__record_compact(text, len, &stage->texts);
 	w->len = stage->texts.len - w->at;
 	stage->waiting_len++;
 	stage->staged_len++;
+	return st;
+}
+
+/* Whether the record is gone, of which no more than its text is known. */
+static flo_status look_gone(const struct flo__stage *stage, const char *text,
+			    size_t len, flo_error *err, bool *ret_gone)
+{
+	json_t *json = NULL;
+	flo_status st;
+
+	*ret_gone = false;
+	if (stage->gone == NULL)
+		return FLO_OK;
+	st = flo__record_load(text, len, err, &json);
+	if (st != FLO_OK)
+		return st;
+	st = read_gone(stage, json, err, ret_gone);
+	json_decref(json);
+	return st;
+}
+
+static flo_status add_shaped(struct flo__stage *stage, const char *text,
+			     size_t len, const struct flo__digest *raw,
+			     flo_error *err)
+{
+	const char *made = text;
+	size_t made_len = len;
+	bool keep = true;
+	bool gone;
+	flo_status st;
+
+	TRY(look_gone(stage, text, len, err, &gone));
+	TRY(stage->shape(stage->shape_arg, text, len, gone, err, &keep, &made,
+			 &made_len));
+	if (!keep && ++stage->pull.rejected % 1024 == 0)
+		TRY(flo__cdb_alive(stage->db, err));
+	if (!keep && stage->is != FLO__PULL_CHANGES)
+		return FLO_OK;
+	if (!keep) {
+		gone = true;
+		TRY(stage->shape(stage->shape_arg, text, len, gone, err, &keep,
+				 &made, &made_len));
+	}
+	stage->pull.rows++;
+	st = add_new(stage, made, made_len, raw, gone, err);
+out:
 	return st;
 }
 
@@ -480,10 +511,13 @@ flo_status flo__stage_add(struct flo__stage *stage, const char *text,
 	    flo__index_find(&stage->index, &raw) != FLO__INDEX_NONE) {
 		flo__strbuf_add(&stage->hits, &raw, sizeof(raw));
 		stage->hits_len++;
+		stage->pull.rows++;
+	} else if (stage->shape != NULL) {
+		st = add_shaped(stage, text, len, &raw, err);
 	} else {
-		st = add_new(stage, text, len, &raw, err);
+		stage->pull.rows++;
+		st = add_new(stage, text, len, &raw, false, err);
 	}
-	stage->pull.rows++;
 	if (st == FLO_OK && stage->pull.rows % 1024 == 0)
 		st = flo__cdb_alive(stage->db, err);
 	if (st == FLO_OK && (stage->texts.len >= FLUSH_BYTES ||
@@ -506,10 +540,11 @@ flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
 	TRY(write_waiting(stage, err));
 	TRY(flo__cdb_run(stage->db, err,
 			 "UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
-			 " bytes = ?4, finished_us = ?5 WHERE no = ?1",
-			 "iiiii", stage->pull.no, (int64_t)stage->pull.rows,
+			 " bytes = ?4, finished_us = ?5, rejected = ?6"
+			 " WHERE no = ?1",
+			 "iiiiii", stage->pull.no, (int64_t)stage->pull.rows,
 			 (int64_t)stage->hits_len, (int64_t)bytes,
-			 flo__time_now_us()));
+			 flo__time_now_us(), (int64_t)stage->pull.rejected));
 	TRY(flo__cdb_commit(stage->db, err));
 	stage->open = false;
 	*ret_pull = stage->pull;

@@ -21,7 +21,8 @@ struct flo__stage;
 struct flo__pull {
 	int64_t no;
 	char id[FLO__DIGEST_TEXT_SIZE];
-	uint64_t rows;
+	uint64_t rows;	   /* staged, or known */
+	uint64_t rejected; /* see flo__stage_shape() */
 	uint64_t bytes;
 };
 
@@ -75,6 +76,27 @@ flo_status flo__stage_answer(struct flo__stage *stage, const char *cursor,
  */
 flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 			   flo_error *err);
+
+/*
+ * What becomes of a record: unless *@ret_keep it is left out, else
+ * *@ret_text is staged instead of it, which must live until the next call. Of a
+ * record that is @gone the key is wanted.
+ */
+typedef flo_status (*flo__stage_shape_fn)(void *arg, const char *text,
+					  size_t len, bool gone, flo_error *err,
+					  bool *ret_keep, const char **ret_text,
+					  size_t *ret_len);
+
+/*
+ * Have @shape(@arg) look at each record whose bytes are not known. @salt is the
+ * digest of what it does: under another one no bytes are known. What it leaves
+ * out counts as rejected; in a pull of changes it is staged as gone, as it
+ * must not stay what it was. `gone` is looked up in what was pulled.
+ *
+ * Requires: no record was added yet; it is called once at most.
+ */
+void flo__stage_shape(struct flo__stage *stage, flo__stage_shape_fn shape,
+		      void *arg, const struct flo__digest *salt);
 
 /*
  * Stage a record. FLO_SYNTAX if its bytes are no JSON object, FLO_TYPE if it

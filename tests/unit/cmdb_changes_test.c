@@ -347,6 +347,38 @@ static void changes_under_a_new_key_find_their_records(void **state)
 			    "[\"a\"] [\"b\"]");
 }
 
+/* What `where` leaves out must not stay in the state as it was. */
+static void what_changes_leave_out_is_gone(void **state)
+{
+	static const char shaped[] =
+		",\"where\":\"record.up\",\"map\":{\"id\":\"record.nr\","
+		"\"name\":\"record.name\"}";
+	char how[256];
+
+	(void)state;
+	snprintf(how, sizeof(how), "\"kind\":\"full\",\"origin\":\"o\"%s",
+		 shaped);
+	sync_as("w.db", how,
+		"[{\"nr\":1,\"name\":\"a\",\"up\":true},"
+		"{\"nr\":2,\"name\":\"b\",\"up\":true},"
+		"{\"nr\":3,\"name\":\"c\",\"up\":true},"
+		"{\"nr\":4,\"name\":\"d\",\"up\":false}]",
+		"", "3 rows +3 ~0 -0 =0");
+	snprintf(how, sizeof(how), CHANGES "%s", shaped);
+	/* Of one that is gone the key is enough, even for a map. */
+	sync_as("w.db", how,
+		"[{\"nr\":1,\"name\":\"a\",\"up\":false},"
+		"{\"nr\":2,\"gone\":true},"
+		"{\"nr\":4,\"name\":\"d\",\"up\":false},"
+		"{\"nr\":5,\"name\":\"e\",\"up\":true}]",
+		",\"guard\":false", "4 rows +1 ~0 -2 =1");
+	expect_state("w.db", "{\"id\":3,\"name\":\"c\"} "
+			     "{\"id\":5,\"name\":\"e\"}");
+	assert_int_equal(query("w.db", "SELECT rejected FROM pull ORDER BY no"
+				       " DESC LIMIT 1"),
+			 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +396,7 @@ int main(void)
 		cmocka_unit_test(the_same_as_what_is_no_more_is_refused),
 		cmocka_unit_test(changes_under_a_new_spec_are_only_changes),
 		cmocka_unit_test(changes_under_a_new_key_find_their_records),
+		cmocka_unit_test(what_changes_leave_out_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

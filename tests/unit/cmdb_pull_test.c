@@ -21,7 +21,7 @@ static void a_pull_gives_a_handle(void **state)
 	fake_ok(&fs, fake_step(&fs, &flo__cmdb_pull, "h", &pull,
 			       "{\"db\":\"h.db\",\"source\":\"vm\",\"file\":"
 			       "\"a.json\",\"records\":\"/items\"}"));
-	assert_int_equal(flo_value_len(pull), 5);
+	assert_int_equal(flo_value_len(pull), 6);
 	assert_int_equal(out_int(pull, "rows"), 2);
 	assert_int_equal(out_int(pull, "bytes"), 29);
 	assert_string_equal(out_text(pull, "source"), "vm");
@@ -86,10 +86,11 @@ static void bad_arguments_are_named(void **state)
 		{"\"db\":\"b.db\",\"source\":\".x\",\"file\":\"a\"",
 		 "cannot name a source"},
 		{"\"db\":\"b.db\",\"source\":\"vm\",\"file\":\"a\",\"map\":{}",
-		 "\"map\" is not supported by this version"},
+		 "\"map\" has no fields"},
 		{"\"db\":\"b.db\",\"source\":\"vm\",\"file\":\"a\","
 		 "\"where\":\"x\"",
-		 "\"where\" is not supported by this version"},
+		 "where: there is no variable \"x\"; `record` can be used "
+		 "here (line 1, column 1)"},
 		{"\"db\":\"b.db\",\"source\":\"vm\",\"file\":\"none.json\"",
 		 "none.json: No such file"},
 		{"\"db\":\"b.db\",\"source\":\"vm\",\"file\":\".\"",

@@ -8,6 +8,7 @@
 #include "cmdb_stage_step.h"
 
 #include "steps/args.h"
+#include "steps/cmdb/mapping.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
@@ -16,6 +17,7 @@
 
 struct work {
 	const flo_value *with;
+	struct flo__mapping *mapping;
 	struct flo__since since;
 	struct flo__pull pull;
 };
@@ -55,6 +57,28 @@ static flo_status add_all(struct flo__stage *stage, const flo_value *records,
 	return st;
 }
 
+static flo_status shape(void *arg, const char *text, size_t len, bool gone,
+			flo_error *err, bool *ret_keep, const char **ret_text,
+			size_t *ret_len)
+{
+	return flo__mapping_run(arg, text, len, gone, err, ret_keep, ret_text,
+				ret_len);
+}
+
+static flo_status set_mapping(struct flo__stage *stage, struct work *work,
+			      flo_error *err)
+{
+	flo_status st;
+
+	st = flo__mapping_new(flo__args_get(work->with, "map"),
+			      flo__args_get(work->with, "where"), err,
+			      &work->mapping);
+	if (work->mapping != NULL)
+		flo__stage_shape(stage, shape, work->mapping,
+				 flo__mapping_digest(work->mapping));
+	return st;
+}
+
 static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 {
 	struct work *work = arg;
@@ -71,6 +95,8 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 	if (st == FLO_OK)
 		st = flo__stage_ask(stage, kind_of(with), origin, &work->since,
 				    err);
+	if (st == FLO_OK)
+		st = set_mapping(stage, work, err);
 	if (st == FLO_OK && gone != NULL)
 		st = flo__stage_gone(stage, gone, err);
 	if (st == FLO_OK)
@@ -109,6 +135,7 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 		put_text(map, "offered_etag", work.since.etag, &st);
 	}
 	flo__since_fini(&work.since);
+	flo__mapping_free(work.mapping);
 	if (st == FLO_OK)
 		*ret_output = map;
 	else

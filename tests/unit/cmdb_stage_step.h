@@ -3,7 +3,7 @@
  * kinds of pulls without a product.
  *
  * Its arguments: db, source, kind (full, changes, same), origin, cursor, etag,
- * modified, gone (a pointer), records (a list). The cursor that it was offered
+ * modified, gone (a pointer), map, where, records (a list). The cursor that it was offered
  * is in its output as "offered", beside "pull"; the texts are null without.
  */
 #ifndef FLO_TESTS_CMDB_STAGE_STEP_H

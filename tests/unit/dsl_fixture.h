@@ -76,6 +76,32 @@ static const flo_step_param limits_params[] = {
 	 .max_len = 3},
 };
 
+static const flo_expr_name record_names[] = {
+	{"record", FLO_TYPES(MAP)},
+};
+
+static const flo_expr_options record_any = {
+	.names = record_names,
+	.names_len = 1,
+};
+
+static const flo_expr_options record_bool = {
+	.names = record_names,
+	.names_len = 1,
+	.types = FLO_TYPES(BOOL),
+};
+
+static const flo_step_param record_params[] = {
+	{.name = "map",
+	 .types = FLO_TYPES(MAP),
+	 .format = FLO_FORMAT_EXPRESSION,
+	 .expression = &record_any},
+	{.name = "where",
+	 .types = FLO_TYPES(STRING),
+	 .format = FLO_FORMAT_EXPRESSION,
+	 .expression = &record_bool},
+};
+
 static const flo_step_type types[] = {
 	{"core.noop", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"core.fail", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
@@ -86,6 +112,7 @@ static const flo_step_type types[] = {
 	{"cmdb.apply", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"cmdb.export", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"test.limits", "", limits_params, 6, NULL, NULL, FLO_ISOLATION_NONE},
+	{"test.record", "", record_params, 2, NULL, NULL, FLO_ISOLATION_NONE},
 };
 
 static const flo_step_type *registry_at(const struct flo__registry *registry,

@@ -137,7 +137,8 @@ static void every_mistake_survives_a_lack_of_memory(void **state)
 }
 
 /* Check arguments with each allocation failing; without, it ends in @end. */
-static void check_arguments(const char *json, flo_status end, const char *text)
+static void check_of(const char *type, const char *json, flo_status end,
+		     const char *text)
 {
 	flo_value *with = json_value(json);
 	flo_status st = FLO_NOMEM;
@@ -146,8 +147,7 @@ static void check_arguments(const char *json, flo_status end, const char *text)
 	for (long n = 1; st == FLO_NOMEM; n++) {
 		err = (flo_error)FLO_ERROR_INIT;
 		flo__alloc_fail_at(n, 0);
-		st = flo__arguments_check(registry_find(&registry,
-							"test.limits", 11),
+		st = flo__arguments_check(registry_find(&registry, type, 11),
 					  NULL, with, &err);
 		flo__alloc_fail_at(0, 0);
 		assert_true(n < 1000);
@@ -158,6 +158,37 @@ static void check_arguments(const char *json, flo_status end, const char *text)
 	if (strstr(err.text, text) == NULL)
 		fail_msg("%s: %s", json, err.text);
 	flo_value_unref(with);
+}
+
+static void check_arguments(const char *json, flo_status end, const char *text)
+{
+	check_of("test.limits", json, end, text);
+}
+
+/* What templates have computed, so that it could not be checked before. */
+static void expressions_are_checked_without_memory(void **state)
+{
+	const char *type = "test.record";
+
+	(void)state;
+	check_of(type,
+		 "{\"where\":\"record.a == 1\",\"map\":{\"id\":"
+		 "\"record.b\"}}",
+		 FLO_OK, "");
+	check_of(type, "{\"where\":\"recrd.a == 1\"}", FLO_INVALID,
+		 "with: \"where\" is no expression that fits: there is no "
+		 "variable \"recrd\"; did you mean \"record\"? (line 1, column "
+		 "1)");
+	check_of(type, "{\"where\":\"size(record)\"}", FLO_INVALID,
+		 "must be true or false, but this is a whole number");
+	check_of(
+		type, "{\"map\":{\"id\":\"record.id\",\"n\":\"1 +\"}}",
+		FLO_INVALID,
+		"with: \"map\" entry \"n\" is no expression that fits: the "
+		"expression ends where a value is expected (line 1, column 4)");
+	check_of(type, "{\"map\":{\"id\":7}}", FLO_INVALID,
+		 "with: \"map\" entry \"id\" must be a string, an expression, "
+		 "not an integer");
 }
 
 static void arguments_are_checked_without_memory(void **state)
@@ -207,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_mistake_survives_a_lack_of_memory),
 		cmocka_unit_test(arguments_are_checked_without_memory),
+		cmocka_unit_test(expressions_are_checked_without_memory),
 		cmocka_unit_test(declarations_are_checked_without_memory),
 	};
 
