@@ -65,10 +65,11 @@ static flo_status choose_kind(struct pull *pull, flo_error *err)
 	}
 	if (found == 1)
 		return FLO_OK;
-	return flo_error_set(err, FLO_INVALID,
-			     "a pull reads from one of \"file\", "
-			     "\"command\", \"sqlite\" and \"http\": give "
-			     "exactly one");
+	return flo_error_set(
+		err, FLO_INVALID,
+		"a pull reads from one of \"file\", "
+		"\"command\", \"sqlite\" and \"http\": give exactly "
+		"one");
 }
 
 static flo_status read_args(struct pull *pull, flo_error *err)
@@ -228,14 +229,14 @@ static const flo_step_param params[] = {
 	 .description = "An expression over `record`: false leaves it out.",
 	 .format = FLO_FORMAT_EXPRESSION,
 	 .expression = &flo__mapping_where},
-	{.name = "gone",
-	 .types = FLO_TYPES(STRING),
-	 .description = "Where a record says that it is no more: a JSON "
-			"pointer to a boolean.",
-	 .min_len = 1},
 	{.name = "sqlite",
 	 .types = FLO_TYPES(MAP),
 	 .description = "A SQLite file, and a query whose rows are records."},
+	{.name = "gone",
+	 .types = FLO_TYPES(STRING),
+	 .description =
+		 "Where a record says that it is no more: a JSON pointer to a boolean.",
+	 .min_len = 1},
 	{.name = "http",
 	 .types = FLO_TYPES(MAP),
 	 .description = "A URL to read from, and how."},
