@@ -87,6 +87,14 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
 				 struct flo__stage *stage,
 				 struct flo__pull_watch *watch, flo_error *err);
 
+/*
+ * The text of @json, a scalar that was seen at @pointer: a string's characters,
+ * a number as it is written. *@ret_text is the caller's: flo__free(). FLO_TYPE,
+ * FLO_NOMEM.
+ */
+flo_status flo__pull_scalar(const char *json, const char *pointer,
+			    flo_error *err, char **ret_text);
+
 /* Where a record lies in its source, for errors: "record 7 (byte 120)". */
 struct flo__pull_place {
 	const char *unit; /* "record", "row" */
