@@ -83,8 +83,12 @@ void cli_cmdb_put_json(const char *json, size_t len)
 	size_t from = 0, used;
 
 	for (size_t i = 0; i < len; i += used) {
-		uint32_t point = cli_utf8_next(json + i, len - i, &used);
+		uint32_t point;
 
+		used = 1;
+		if (json[i] >= ' ' && json[i] <= '~')
+			continue;
+		point = cli_utf8_next(json + i, len - i, &used);
 		if (point != CLI_UTF8_BAD && cli_utf8_width(point) >= 0)
 			continue;
 		fwrite(json + from, 1, i - from, stdout);
@@ -204,12 +208,17 @@ void cli_cmdb_put_fields(const char *fields, const char *before,
 {
 	flo_value *list = NULL;
 
-	if (flo_value_from_json(fields, strlen(fields), 0, NULL, &list))
+	/* What a damaged file says of them is not shown. */
+	if (!before || !after ||
+	    flo_value_from_json(fields, strlen(fields), 0, NULL, &list))
 		return;
 	for (size_t i = 0; i < flo_value_len(list); i++) {
-		const char *pointer =
-			flo_value_get_string(flo_value_list_at(list, i), NULL);
+		const flo_value *item = flo_value_list_at(list, i);
+		const char *pointer;
 
+		if (flo_value_typeof(item) != FLO_VALUE_STRING)
+			continue;
+		pointer = flo_value_get_string(item, NULL);
 		fputs("    ", stdout);
 		cli_put_escaped(stdout, pointer, strlen(pointer), CLI_ONE_LINE);
 		printf(": %s", paint->remove);

@@ -146,8 +146,10 @@ static flo_status begin(const struct cli_follow *f, flo_engine *engine,
 			struct cli_progress *progress, flo_error *err,
 			flo_run **ret_run)
 {
-	flo_status st = start(f, engine, progress, err, ret_run);
+	flo_status st;
 
+	cli_signals_starting();
+	st = start(f, engine, progress, err, ret_run);
 	while (f->cancel && st == FLO_BUSY && !cli_signals_seen()) {
 		cli_store_pause();
 		flo_error_clear(err);
@@ -277,7 +279,9 @@ int cli_follow_run(const struct cli_follow *f)
 	if (code != CLI_GO_ON)
 		return code;
 	if (cli_signals_start(f->options->on_sigterm &&
-			      !strcmp(f->options->on_sigterm, "interrupt")))
+				      !strcmp(f->options->on_sigterm,
+					      "interrupt"),
+			      !f->pipeline && !f->rerun_of))
 		sink = cli_sink_open(STDOUT_FILENO);
 	if (!sink) {
 		cli_error("cannot start a thread: out of memory or processes");

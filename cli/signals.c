@@ -13,13 +13,16 @@ static struct {
 	flo_run *run;	       /* by lock; NULL before and after */
 	struct cli_sink *sink; /* by lock */
 	int first;	       /* by lock; the first signal, or 0 */
+	int last;	       /* by lock; the last one */
 	int count;	       /* by lock */
 	bool is_over;	       /* by lock; the run has ended */
 	int late;	       /* by lock; the first signal after that, or 0 */
 	bool is_settled;       /* by lock; nothing can change the code */
 	int code;	       /* by lock; the program's, once settled */
 	bool is_leaving;       /* by lock; it was interrupted */
+	bool is_starting;      /* by lock; what the store has now is unknown */
 	bool interrupts;       /* that is what SIGTERM does; constant */
+	bool resumes;	       /* a run that there is already; constant */
 } watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *name_of(int signal)
@@ -50,19 +53,19 @@ static void interrupt_run(void)
 		  "be resumed; once more kills them at once");
 }
 
-/* Called with the lock held. */
-static void tell_run(int signal)
+/* Tell of the @nth signal. Called with the lock held. */
+static void tell_run(int signal, int nth)
 {
 	const char *name = name_of(watch.first);
 
 	if (watch.is_leaving || (watch.interrupts && signal == SIGTERM)) {
 		interrupt_run();
-	} else if (watch.count == 1) {
+	} else if (nth == 1) {
 		flo_run_cancel(watch.run, FLO_CANCEL_STOP, why_of(watch.first));
 		cli_error("%s: asking the steps to stop; once more kills "
 			  "them at once",
 			  name);
-	} else if (watch.count == 2) {
+	} else if (nth == 2) {
 		cli_sink_abandon(watch.sink);
 		flo_run_cancel(watch.run, FLO_CANCEL_KILL, why_of(watch.first));
 		cli_error("killing the steps");
@@ -75,10 +78,22 @@ static int code_for(int signal)
 	return watch.is_leaving ? CLI_INTERRUPTED : CLI_SIGNALLED + signal;
 }
 
+/*
+ * Of signals that come before there is a run to tell of them. A run that was to
+ * be resumed stays as it is.
+ */
+static int early_code(int signal)
+{
+	bool stays = watch.resumes || (watch.interrupts && signal == SIGTERM);
+
+	return stays ? CLI_INTERRUPTED : code_for(signal);
+}
+
 static void on_signal(int signal)
 {
 	pthread_mutex_lock(&watch.lock);
 	watch.count++;
+	watch.last = signal;
 	if (!watch.first)
 		watch.first = signal;
 	if (watch.is_settled)
@@ -89,12 +104,10 @@ static void on_signal(int signal)
 			cli_sink_abandon(watch.sink);
 	} else if (watch.is_over) {
 		_exit(code_for(signal));
-	} else if (!watch.run && watch.count > 1) {
-		/* Nothing has begun that could have been told of it. */
-		_exit(watch.interrupts && signal == SIGTERM ? CLI_INTERRUPTED
-							    : code_for(signal));
 	} else if (watch.run) {
-		tell_run(signal);
+		tell_run(signal, watch.count);
+	} else if (watch.count > (watch.is_starting ? 2 : 1)) {
+		_exit(early_code(signal));
 	}
 	pthread_mutex_unlock(&watch.lock);
 }
@@ -118,11 +131,12 @@ static void add_unless_ignored(sigset_t *set, int signal)
 		sigaddset(set, signal);
 }
 
-bool cli_signals_start(bool interrupt)
+bool cli_signals_start(bool interrupt, bool resumes)
 {
 	pthread_t thread;
 
 	watch.interrupts = interrupt;
+	watch.resumes = resumes;
 	sigemptyset(&watch.set);
 	add_unless_ignored(&watch.set, SIGINT);
 	add_unless_ignored(&watch.set, SIGTERM);
@@ -133,13 +147,20 @@ bool cli_signals_start(bool interrupt)
 	return true;
 }
 
+void cli_signals_starting(void)
+{
+	pthread_mutex_lock(&watch.lock);
+	watch.is_starting = true;
+	pthread_mutex_unlock(&watch.lock);
+}
+
 void cli_signals_attach(flo_run *run, struct cli_sink *sink)
 {
 	pthread_mutex_lock(&watch.lock);
 	watch.run = run;
 	watch.sink = sink;
-	if (watch.count > 0)
-		tell_run(watch.first);
+	for (int nth = 1; nth <= watch.count && nth <= 2; nth++)
+		tell_run(nth == 1 ? watch.first : watch.last, nth);
 	pthread_mutex_unlock(&watch.lock);
 }
 

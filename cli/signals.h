@@ -17,10 +17,16 @@
 
 /* Block them in this thread and all that it starts, and watch. Call before
  * other threads exist, once. @interrupt: what SIGTERM does, instead of
- * cancelling. False if there can be no thread. */
-bool cli_signals_start(bool interrupt);
+ * cancelling. @resumes: there is a run, which stays interrupted if two come
+ * before it is gone on with. False if there can be no thread. */
+bool cli_signals_start(bool interrupt, bool resumes);
 
-/* From here on they go to @run; one that came earlier goes at once. Borrowed,
+/* The run is about to be recorded, or taken. Two signals end the program no
+ * more, since nobody knows how far that is: they wait for the run. A third
+ * does. */
+void cli_signals_starting(void);
+
+/* From here on they go to @run; those that came earlier go at once. Borrowed,
  * @run until cli_signals_detach() and @sink until cli_signals_release(). */
 void cli_signals_attach(flo_run *run, struct cli_sink *sink);
 

@@ -151,17 +151,17 @@ flo_status flo_cmdb_sources(flo_cmdb *cmdb, flo_error *err,
 	flo_status st;
 
 	REQUIRE_RULE(cmdb != NULL, "there is no CMDB");
-	flo__strbuf_addf(&sql,
-			 "SELECT s.name, s.rows, s.spec,"
-			 " (SELECT finished_us FROM pull WHERE source = s.id"
+	flo__strbuf_adds(&sql,
+			 "SELECT o.name, o.rows, o.spec,"
+			 " (SELECT finished_us FROM pull WHERE source = o.id"
 			 "  AND complete = 1 ORDER BY no DESC LIMIT 1),"
-			 " s.applied_us, ifnull(w.plans, 0) FROM source s"
+			 " o.applied_us, ifnull(w.plans, 0) FROM source o"
 			 " LEFT JOIN (SELECT p.source, count(*) AS plans"
-			 "  FROM plan p JOIN source o ON o.id = p.source"
-			 "  WHERE p.state = 'blocked' AND p.base = o.version"
-			 "  AND p.pull >= o.pull%s GROUP BY p.source) w"
-			 " ON w.source = s.id ORDER BY s.name",
-			 cmdb->db->format < 2 ? "" : " AND p.decision IS NULL");
+			 "  FROM plan p JOIN source s ON s.id = p.source"
+			 "  WHERE");
+	flo__book_add_waiting(cmdb, &sql);
+	flo__strbuf_adds(&sql, " GROUP BY p.source) w ON w.source = o.id"
+			       " ORDER BY o.name");
 	TRY(flo__strbuf_status(&sql));
 	TRY(flo__cdb_prepare(cmdb->db, sql.data, err, &stmt));
 	st = flo__book_list(cmdb, stmt, make_source, err, ret_sources);

@@ -2,6 +2,7 @@
 #ifndef FLO_CMDB_BOOK_P_H
 #define FLO_CMDB_BOOK_P_H
 
+#include "base/strbuf.h"
 #include "steps/cmdb/db.h"
 
 #include <flo/cmdb.h>
@@ -28,6 +29,12 @@ flo_value *flo__book_text(sqlite3_stmt *row, int column);
 /* The source's row. FLO_NOTFOUND names those that there are. */
 flo_status flo__book_source(flo_cmdb *cmdb, const char *name, flo_error *err,
 			    int64_t *ret_id);
+
+/*
+ * Append to a statement what is true of a plan p of a source s that waits for a
+ * person: it is "blocked", as flo_cmdb_plan() calls it.
+ */
+void flo__book_add_waiting(const flo_cmdb *cmdb, struct flo__strbuf *sql);
 
 /* The id of the plan @prefix, or of the only one that begins so. */
 flo_status flo__book_plan_id(flo_cmdb *cmdb, const char *prefix, flo_error *err,

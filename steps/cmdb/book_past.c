@@ -10,7 +10,7 @@
 
 #define COLUMNS                                                                \
 	"SELECT h.key, b.body, h.valid_from, h.valid_to, p.id"                 \
-	" FROM history h JOIN body b ON b.id = h.id"                           \
+	" FROM history h LEFT JOIN body b ON b.id = h.id"                      \
 	" LEFT JOIN plan p ON p.no = h.from_plan WHERE h.source = ?1"
 
 /* Keys */
@@ -111,15 +111,32 @@ out:
 
 /* Rows */
 
-static flo_cmdb_version version_of(sqlite3_stmt *row)
+static flo_status damaged(flo_cmdb *cmdb, sqlite3_stmt *row, flo_error *err)
 {
-	return (flo_cmdb_version){
-		.key = flo__cdb_text(row, 0),
-		.record = flo__cdb_text(row, 1),
-		.valid_from_us = sqlite3_column_int64(row, 2),
-		.valid_to_us = sqlite3_column_int64(row, 3),
-		.plan = flo__cdb_text(row, 4),
+	return flo_error_set(err, FLO_CORRUPT,
+			     "%s: the record %.200s is missing or broken; "
+			     "restore the file from a backup",
+			     cmdb->db->path, flo__cdb_text(row, 0));
+}
+
+static flo_status next_version(flo_cmdb *cmdb, sqlite3_stmt *stmt,
+			       flo_error *err, flo_cmdb_version *ret_version,
+			       bool *ret_row)
+{
+	flo_status st = flo__cdb_step(cmdb->db, stmt, err, ret_row);
+
+	if (st != FLO_OK || !*ret_row)
+		return st;
+	if (sqlite3_column_type(stmt, 1) != SQLITE_TEXT)
+		return damaged(cmdb, stmt, err);
+	*ret_version = (flo_cmdb_version){
+		.key = flo__cdb_text(stmt, 0),
+		.record = flo__cdb_text(stmt, 1),
+		.valid_from_us = sqlite3_column_int64(stmt, 2),
+		.valid_to_us = sqlite3_column_int64(stmt, 3),
+		.plan = flo__cdb_text(stmt, 4),
 	};
+	return FLO_OK;
 }
 
 /* A walk over the versions of one record. */
@@ -137,14 +154,13 @@ static void no_field(void *arg, const char *name)
 }
 
 /* What @version differs in from the one before, if that ended with it. */
-static flo_status compare(struct walk *walk, flo_cmdb_version *version,
-			  flo_error *err)
+static flo_status compare(struct walk *walk, flo_cmdb_version *version)
 {
 	json_t *json = NULL;
 	flo_status st;
 
 	flo__strbuf_reset(&walk->fields);
-	TRY(flo__record_load(version->record, strlen(version->record), err,
+	TRY(flo__record_load(version->record, strlen(version->record), NULL,
 			     &json));
 	if (walk->last != NULL && walk->last_to == version->valid_from_us) {
 		TRY(flo__record_compare(walk->last, json, walk->spec, no_field,
@@ -184,11 +200,13 @@ static flo_status give_history(flo_cmdb *cmdb, sqlite3_stmt *stmt,
 	for (;;) {
 		flo_cmdb_version version;
 
-		TRY(flo__cdb_step(cmdb->db, stmt, err, &row));
+		TRY(next_version(cmdb, stmt, err, &version, &row));
 		if (!row)
 			break;
-		version = version_of(stmt);
-		TRY(compare(walk, &version, err));
+		st = compare(walk, &version);
+		if (st == FLO_SYNTAX)
+			st = damaged(cmdb, stmt, err);
+		TRY(st);
 		TRY(fn(&version, arg));
 	}
 out:
@@ -237,10 +255,9 @@ static flo_status give_versions(flo_cmdb *cmdb, sqlite3_stmt *stmt,
 	for (;;) {
 		flo_cmdb_version version;
 
-		TRY(flo__cdb_step(cmdb->db, stmt, err, &row));
+		TRY(next_version(cmdb, stmt, err, &version, &row));
 		if (!row)
 			break;
-		version = version_of(stmt);
 		TRY(fn(&version, arg));
 	}
 out:

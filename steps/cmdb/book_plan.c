@@ -151,10 +151,9 @@ static flo_status make_plan(sqlite3_stmt *row, flo_error *err, flo_value **ret)
 	return st;
 }
 
-/* As status_of() calls a plan blocked. */
-static void add_blocked(const flo_cmdb *cmdb, struct flo__strbuf *sql)
+void flo__book_add_waiting(const flo_cmdb *cmdb, struct flo__strbuf *sql)
 {
-	flo__strbuf_addf(sql, " AND p.state = 'blocked' AND NOT %s",
+	flo__strbuf_addf(sql, " p.state = 'blocked' AND NOT %s",
 			 moved_column(cmdb));
 	if (cmdb->db->format >= 2)
 		flo__strbuf_adds(sql, " AND p.decision IS NULL");
@@ -179,8 +178,10 @@ flo_status flo_cmdb_plans(flo_cmdb *cmdb,
 			 COLUMNS "%s FROM plan p JOIN source s"
 				 " ON s.id = p.source WHERE ?1 IN (0, s.id)",
 			 moved_column(cmdb), decision_columns(cmdb));
-	if (o->blocked)
-		add_blocked(cmdb, &sql);
+	if (o->blocked) {
+		flo__strbuf_adds(&sql, " AND");
+		flo__book_add_waiting(cmdb, &sql);
+	}
 	flo__strbuf_adds(&sql, " ORDER BY p.no DESC LIMIT ?2");
 	TRY(flo__strbuf_status(&sql));
 	TRY(flo__cdb_prepare(cmdb->db, sql.data, err, &stmt));

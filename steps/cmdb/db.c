@@ -322,8 +322,7 @@ static flo_status open_to_read(struct flo__cdb *db, flo_error *err)
 	flo_error why = FLO_ERROR_INIT;
 	flo_status st = connect(db, db->path, SQLITE_OPEN_READONLY, &why);
 
-	if ((st == FLO_SYSTEM || st == FLO_READONLY) &&
-	    access(db->path, R_OK) == 0)
+	if (st == FLO_SYSTEM || st == FLO_READONLY || st == FLO_FULL)
 		st = open_immutable(db, err);
 	else if (st != FLO_OK)
 		flo_error_set(err, st, "%s", why.text);

@@ -23,17 +23,26 @@ flo_status flo__plan_current(struct flo__cdb *db,
 			     const struct flo__cmdb_plan *plan, flo_error *err);
 
 /*
- * Find the plan that a person has approved in place of @plan, which a diff has
- * just computed under the spec @spec, of the same pull. *@plan is replaced by
- * it, and it belongs to the run @run_id from then on, if *@ret_found.
- *
- * @applied: it is carried out already, and the state is what it made. Else: it
- * waits, is from the same base and comes to the same counts.
+ * Find the plan of the pull @pull_id under the spec @spec that a person has
+ * approved and that was carried out, however long ago: whoever goes on with
+ * its run has its changes to export, and nothing to diff.
  */
-flo_status flo__plan_find_approved(struct flo__cdb *db,
-				   struct flo__cmdb_plan *plan,
-				   const char *spec, bool applied,
-				   flo_error *err, bool *ret_found);
+flo_status flo__plan_find_applied(struct flo__cdb *db, const char *pull_id,
+				  const char *spec, flo_error *err,
+				  struct flo__cmdb_plan *ret_plan,
+				  bool *ret_found);
+/*
+ * Find the plan that a person has approved and that waits, in place of @plan,
+ * which a diff has just computed under the spec @spec. It is from the same base
+ * and comes to the same counts; and it is of the same pull, or, where @match is
+ * given as there was none, to the same changes. *@plan is replaced by it if
+ * *@ret_found, and it belongs to the run of @plan from then on. Not in a
+ * transaction.
+ */
+flo_status flo__plan_find_waiting(struct flo__cdb *db,
+				  struct flo__cmdb_plan *plan, const char *spec,
+				  const struct flo__match *match,
+				  flo_error *err, bool *ret_found);
 
 /* What a decision is. All is borrowed. */
 struct flo__decision {

@@ -274,14 +274,6 @@ static flo_status find_applied(struct diff *diff, struct flo__cdb *db,
 	return flo__plan_not_rejected(&plan, err);
 }
 
-/* A plan that a person has approved is not made anew: see decide.h. */
-static flo_status find_approved(struct diff *diff, struct flo__cdb *db,
-				bool applied, flo_error *err)
-{
-	return flo__plan_find_approved(db, &diff->plan, diff->spec->text,
-				       applied, err, &diff->again);
-}
-
 static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 {
 	struct diff *diff = arg;
@@ -295,15 +287,20 @@ static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 	if (diff->records != NULL)
 		TRY(stage_records(diff, db, err));
 	TRY(flo__cdb_read(db, err));
-	TRY(read_pull(diff, db, err, &in));
-	TRY(find_approved(diff, db, true, err));
+	TRY(flo__plan_find_applied(db, diff->pull_id, diff->spec->text, err,
+				   &diff->plan, &diff->again));
 	if (diff->again)
 		goto out;
+	TRY(read_pull(diff, db, err, &in));
 	TRY(flo__match_run(&match, db, &in, err));
 	flo__cdb_rollback(db);
 	fill_plan(diff, db, &match);
+	/* What a person has approved is not made anew: see decide.h. */
 	if (diff->plan.state == FLO__PLAN_BLOCKED)
-		TRY(find_approved(diff, db, false, err));
+		TRY(flo__plan_find_waiting(db, &diff->plan, diff->spec->text,
+					   diff->records != NULL ? &match
+								 : NULL,
+					   err, &diff->again));
 	if (!diff->again)
 		st = flo__plan_write(db, &diff->plan, &match, diff->spec, err);
 out:

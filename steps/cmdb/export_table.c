@@ -1,9 +1,12 @@
 /*
  * cmdb.export in columns: Parquet and CSV.
  *
- * The rows are read twice: first to see which fields there are and of what
- * types, which is added to what is stored of the source; then to write them. A
- * plan's changes are never changed, so both find the same.
+ * The columns must be known before the first row is written, and only the last
+ * row tells which there are and of what types. But records of one source are
+ * alike: so what is stored of the source and the first rows make a guess, which
+ * is nearly always right, and where a row shows that it is wrong, all rows are
+ * read to see, and the file begins anew. A plan's changes are never changed, so
+ * that then both find the same.
  */
 #include "steps/cmdb/export_p.h"
 
@@ -29,8 +32,13 @@ static const struct flo__parquet_column snapshot_head[] = {
 #define CHANGE_HEAD   (sizeof(change_head) / sizeof(change_head[0]))
 #define SNAPSHOT_HEAD (sizeof(snapshot_head) / sizeof(snapshot_head[0]))
 
+/* Rows that are read for the guess. */
+#define GUESS_ROWS 1000
+
 struct table {
 	const struct flo__export *ex;
+	bool guessed; /* rows may show that the fields are others */
+	bool wrong;   /* and one did */
 	struct flo__fields fields;
 	struct flo__strbuf names;	     /* of columns, each with its NUL */
 	struct flo__parquet_column *columns; /* owned */
@@ -63,7 +71,9 @@ static flo_status see_body(struct table *t, sqlite3_stmt *row, int column,
 			       (size_t)sqlite3_column_bytes(row, column), err);
 }
 
-static flo_status see_rows(struct table *t, struct flo__cdb *db, flo_error *err)
+/* See at most @max rows: *@ret_all says whether these are all. */
+static flo_status see_rows(struct table *t, struct flo__cdb *db, int64_t max,
+			   flo_error *err, bool *ret_all)
 {
 	bool snapshot = flo__export_is_snapshot(t->ex);
 	sqlite3_stmt *rows = NULL;
@@ -71,7 +81,7 @@ static flo_status see_rows(struct table *t, struct flo__cdb *db, flo_error *err)
 	flo_status st;
 
 	TRY(flo__export_open_rows(t->ex, db, err, &rows));
-	for (;;) {
+	for (; max > 0; max--) {
 		TRY(flo__cdb_step(db, rows, err, &row));
 		if (!row)
 			break;
@@ -79,6 +89,7 @@ static flo_status see_rows(struct table *t, struct flo__cdb *db, flo_error *err)
 		if (!snapshot)
 			TRY(see_body(t, rows, 4, err));
 	}
+	*ret_all = !row;
 out:
 	sqlite3_finalize(rows);
 	return st;
@@ -181,9 +192,14 @@ static flo_status set_string(struct table *t, const struct flo__member *member,
 			     struct flo__cell *cell, flo_error *err)
 {
 	size_t at = t->texts.len;
-	flo_status st = flo__member_string(member->text, member->text_len, err,
-					   &t->texts);
+	flo_status st;
 
+	if (!member->escaped) {
+		set_text(cell, member->text + 1, member->text_len - 2);
+		return FLO_OK;
+	}
+	st = flo__member_unescape(member->text, member->text_len, err,
+				  &t->texts);
 	if (st == FLO_OK)
 		set_text(cell, t->texts.data + at, t->texts.len - at);
 	return st;
@@ -226,7 +242,10 @@ static flo_status set_field(struct table *t, const struct flo__member *member,
 	if (member->kind == FLO__KIND_NULL)
 		return FLO_OK;
 	kind = i == SIZE_MAX ? FLO__KIND_NULL : t->fields.field[i].kind;
-	if (flo__kind_join(kind, member->kind) != kind)
+	t->wrong = flo__kind_join(kind, member->kind) != kind;
+	if (t->wrong && t->guessed)
+		return FLO_AGAIN;
+	if (t->wrong)
 		return flo_error_set(err, FLO_BUSY,
 				     "the records of plan %s changed while "
 				     "they were exported; export again",
@@ -357,8 +376,27 @@ static flo_status open_sheet(struct table *t, struct flo__outfile *file,
 			       t->columns, t->len, meta, err, ret_sheet);
 }
 
-flo_status flo__export_table(struct flo__export *ex, struct flo__cdb *db,
-			     struct flo__outfile *file, flo_error *err)
+/* Which fields there are, as far as it is known. */
+static flo_status find_fields(struct table *t, struct flo__cdb *db,
+			      bool see_all, flo_error *err)
+{
+	bool all = true;
+	flo_status st = FLO_OK;
+
+	/* What is in files already was seen when these were written. */
+	if (t->ex->part == NULL)
+		TRY(see_rows(t, db, see_all ? INT64_MAX : GUESS_ROWS, err,
+			     &all));
+	t->guessed = !all;
+	st = flo__fields_store(db, t->ex->plan.source, &t->fields, err);
+out:
+	return st;
+}
+
+/* Write the table: *@ret_wrong, and FLO_AGAIN, if the guess was wrong. */
+static flo_status write_table(struct flo__export *ex, struct flo__cdb *db,
+			      struct flo__outfile *file, bool see_all,
+			      flo_error *err, bool *ret_wrong)
 {
 	struct table t = {.ex = ex,
 			  .names = FLO__STRBUF_INIT,
@@ -366,16 +404,29 @@ flo_status flo__export_table(struct flo__export *ex, struct flo__cdb *db,
 	struct write w = {.table = &t};
 	flo_status st;
 
-	/* What is in files already was seen when these were written. */
-	if (ex->part == NULL)
-		TRY(see_rows(&t, db, err));
-	TRY(flo__fields_store(db, ex->plan.source, &t.fields, err));
+	TRY(find_fields(&t, db, see_all, err));
 	TRY(make_columns(&t, err));
 	TRY(open_sheet(&t, file, err, &w.sheet));
 	TRY(flo__export_each(ex, db, write_plan, &w, err));
 	st = flo__sheet_finish(w.sheet, err, &ex->bytes);
 out:
+	*ret_wrong = st == FLO_AGAIN && t.guessed && t.wrong;
 	flo__sheet_close(w.sheet);
 	table_fini(&t);
+	return st;
+}
+
+flo_status flo__export_table(struct flo__export *ex, struct flo__cdb *db,
+			     struct flo__outfile *file, flo_error *err)
+{
+	bool wrong = false;
+	flo_status st = write_table(ex, db, file, false, err, &wrong);
+
+	if (!wrong)
+		return st;
+	TRY(flo__outfile_restart(file, err));
+	ex->rows = 0;
+	st = write_table(ex, db, file, true, err, &wrong);
+out:
 	return st;
 }

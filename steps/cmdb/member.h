@@ -35,6 +35,7 @@ struct flo__member {
 	const char *text; /* the value as it stands in the record */
 	size_t text_len;
 	enum flo__kind kind;
+	bool escaped; /* a string that has escapes */
 };
 
 /* Where in a record the next member is. Starts with @at and @key as zeros. */
@@ -52,9 +53,9 @@ struct flo__members {
 flo_status flo__members_next(struct flo__members *members, flo_error *err,
 			     struct flo__member *ret_member, bool *ret_more);
 
-/* Append what a string's token says. FLO_NOMEM. */
-flo_status flo__member_string(const char *text, size_t len, flo_error *err,
-			      struct flo__strbuf *sb);
+/* Append what a string's token with escapes says. FLO_NOMEM, FLO_CORRUPT. */
+flo_status flo__member_unescape(const char *text, size_t len, flo_error *err,
+				struct flo__strbuf *sb);
 
 /* What a number's token says, as a double or, if it is one, as an integer. */
 flo_status flo__member_double(const char *text, size_t len, flo_error *err,

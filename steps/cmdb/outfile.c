@@ -209,6 +209,13 @@ flo_status flo__outfile_write(struct flo__outfile *file, struct flo__strbuf *sb,
 	return FLO_OK;
 }
 
+flo_status flo__outfile_restart(struct flo__outfile *file, flo_error *err)
+{
+	if (ftruncate(file->fd, 0) != 0 || lseek(file->fd, 0, SEEK_SET) != 0)
+		return flo_error_sys(err, errno, "empty %s", file->temp);
+	return FLO_OK;
+}
+
 flo_status flo__outfile_finish(struct flo__outfile *file, flo_error *err)
 {
 	flo_status st;

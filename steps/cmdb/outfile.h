@@ -32,6 +32,9 @@ flo_status flo__outfile_open_at(int dir, const char *name, flo_error *err,
 flo_status flo__outfile_write(struct flo__outfile *file, struct flo__strbuf *sb,
 			      flo_error *err);
 
+/* Forget what was written: begin with an empty file again. */
+flo_status flo__outfile_restart(struct flo__outfile *file, flo_error *err);
+
 /* Give the file its name. Afterwards it is on the disk. */
 flo_status flo__outfile_finish(struct flo__outfile *file, flo_error *err);
 

@@ -10,6 +10,7 @@ static const struct flo__pull_kind *const kinds[] = {
 	&flo__pull_file,
 	&flo__pull_command,
 	&flo__pull_http,
+	&flo__pull_sqlite,
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -64,19 +65,18 @@ static flo_status choose_kind(struct pull *pull, flo_error *err)
 	}
 	if (found == 1)
 		return FLO_OK;
-	return flo_error_set(err, FLO_INVALID,
-			     "a pull reads from one of \"file\", "
-			     "\"command\" and \"http\": give exactly one");
+	return flo_error_set(
+		err, FLO_INVALID,
+		"a pull reads from one of \"file\", "
+		"\"command\", \"sqlite\" and \"http\": give exactly "
+		"one");
 }
 
 static flo_status read_args(struct pull *pull, flo_error *err)
 {
-	static const char *const later[] = {"sqlite"};
 	struct flo__pull_job *job = &pull->job;
 	flo_status st;
 
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		TRY(flo__args_refuse(job->with, later[i], err));
 	TRY(flo__args_string(job->with, "db", true, err, &job->db));
 	TRY(flo__args_string(job->with, "source", true, err, &job->source));
 	TRY(flo__source_check(job->source, err));
@@ -90,8 +90,8 @@ static flo_status read_args(struct pull *pull, flo_error *err)
 	    pull->kind != &flo__pull_command)
 		st = flo_error_set(err, FLO_INVALID,
 				   "\"changes\" is of programs (\"command\"); "
-				   "\"http\" has its own within it, and a file "
-				   "cannot be asked since when");
+				   "\"http\" has its own within it, and others "
+				   "cannot be asked");
 out:
 	return st;
 }
@@ -201,8 +201,6 @@ out:
 	return flo__cmdb_told(st, err);
 }
 
-#define OBJECT_LATER "Not supported by this version."
-
 static const flo_step_param params[] = {
 	{.name = "db",
 	 .types = FLO_TYPES(STRING),
@@ -247,7 +245,9 @@ static const flo_step_param params[] = {
 	 .description =
 		 "Where a record says that it is no more: a JSON pointer to a boolean.",
 	 .min_len = 1},
-	{.name = "sqlite", .description = OBJECT_LATER},
+	{.name = "sqlite",
+	 .types = FLO_TYPES(MAP),
+	 .description = "A SQLite file, and a query whose rows are records."},
 	{.name = "http",
 	 .types = FLO_TYPES(MAP),
 	 .description = "A URL to read from, and how."},

@@ -16,6 +16,29 @@ struct file {
 	int fd; /* owned */
 };
 
+/*
+ * Not the CMDB itself: to close a descriptor of it would drop the locks of all
+ * connections that this process has on it.
+ */
+static flo_status check_other(const struct flo__pull_job *job, const char *path,
+			      flo_error *err)
+{
+	char *db = flo__args_path(job->call, job->db);
+	struct stat one, other;
+	flo_status st = FLO_OK;
+
+	if (db == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (stat(path, &one) == 0 && stat(db, &other) == 0 &&
+	    one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+		st = flo_error_set(err, FLO_INVALID,
+				   "%s is the CMDB itself; to pull from it use "
+				   "\"sqlite\"",
+				   path);
+	flo__free(db);
+	return st;
+}
+
 static flo_status open_file(struct flo__pull_job *job, flo_error *err,
 			    int *ret_fd)
 {
@@ -25,6 +48,7 @@ static flo_status open_file(struct flo__pull_job *job, flo_error *err,
 
 	if (path == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	TRY(check_other(job, path, err));
 	/* Not to wait for a writer if it is a pipe, which is refused next. */
 	*ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (*ret_fd < 0)
@@ -36,6 +60,7 @@ static flo_status open_file(struct flo__pull_job *job, flo_error *err,
 				   "%s is not a regular file; to read from a "
 				   "program use \"command\"",
 				   path);
+out:
 	flo__free(path);
 	return st;
 }

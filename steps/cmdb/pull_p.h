@@ -26,6 +26,8 @@ struct flo__pull_job {
 	struct flo__mapping *mapping; /* owned by pull.c; NULL: none */
 	bool unfit;	  /* the record that was added last failed in it */
 	const char *from; /* the source's: what errors call it; or NULL */
+	const char *unit; /* what errors call a record; NULL: "record", and its
+			   * first byte is told, too */
 	uint64_t bytes;	  /* the source's, in all */
 	struct flo__pull done;
 };
@@ -57,6 +59,7 @@ struct flo__pull_kind {
 extern const struct flo__pull_kind flo__pull_file;
 extern const struct flo__pull_kind flo__pull_command;
 extern const struct flo__pull_kind flo__pull_http;
+extern const struct flo__pull_kind flo__pull_sqlite;
 
 /*
  * Cut what @fd (borrowed) gives, from where it stands, into records as

@@ -14,23 +14,28 @@
 #include <string.h>
 #include <unistd.h>
 
+/* -1 and errno. */
 static int unnamed_file(const char *db_path)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
-	size_t dir_len = (size_t)(strrchr(db_path, '/') + 1 - db_path);
 	int fd = -1;
 
-	flo__strbuf_add(&sb, db_path, dir_len);
-	if (!sb.failed)
-		fd = open(sb.data, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		flo__strbuf_adds(&sb, ".pull-XXXXXX");
-		fd = sb.failed ? -1 : mkostemp(sb.data, O_CLOEXEC);
-		if (fd >= 0)
-			unlink(sb.data);
-	}
-	if (sb.failed)
+	flo__strbuf_addf(&sb, "%.*s.pull-XXXXXX",
+			 (int)(strrchr(db_path, '/') + 1 - db_path), db_path);
+	if (sb.failed) {
 		errno = ENOMEM;
+		goto out;
+	}
+	*strrchr(sb.data, '.') = '\0';
+	fd = open(sb.data, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		goto out;
+	/* Not every file system has files without names. */
+	sb.data[strlen(sb.data)] = '.';
+	fd = mkostemp(sb.data, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(sb.data);
+out:
 	flo__strbuf_fini(&sb);
 	return fd;
 }
@@ -90,9 +95,10 @@ static flo_status add_record(struct flo__pull_job *job,
 			     size_t len, flo_error *err)
 {
 	const struct flo__pull_place place = {
-		.unit = "record",
+		.unit = job->unit != NULL ? job->unit : "record",
 		.number = flo__split_records(split),
-		.byte = flo__split_place(split),
+		.byte = job->unit != NULL ? FLO__PULL_NO_BYTE
+					  : flo__split_place(split),
 	};
 
 	return flo__pull_add(job, stage, text, len, &place, err);

@@ -8,6 +8,9 @@
 
 #define SLOTS_MIN 256u
 
+/* After how many values a dictionary is looked at that repeats too little. */
+#define LOOK_AT 16384u
+
 static bool is_text(const struct flo__pcolumn *column)
 {
 	return column->type == FLO__PARQUET_STRING ||
@@ -77,8 +80,8 @@ size_t flo__pcolumn_dict_rows(const struct flo__pcolumn *column)
 size_t flo__pcolumn_bytes(const struct flo__pcolumn *column)
 {
 	return column->present.len + column->entries.len + column->plain.len +
-	       sizeof(uint32_t) * (column->entry_len + column->slot_len +
-				   column->index_len);
+	       sizeof(uint32_t) * (column->entry_len + column->index_len) +
+	       sizeof(uint64_t) * column->slot_len;
 }
 
 /* Values as they lie in a file */
@@ -111,53 +114,62 @@ static size_t prefix_len(const struct flo__pcolumn *column)
 	return is_text(column) ? sizeof(uint32_t) : 0;
 }
 
-static size_t slot_of(const struct flo__pcolumn *column, const void *bytes,
-		      size_t len)
-{
-	return XXH3_64bits(bytes, len) & (column->slot_len - 1);
-}
-
-/* The slot of the value: that of its entry, or a free one. */
-static uint32_t *find_slot(const struct flo__pcolumn *column, const void *bytes,
-			   size_t len)
+static bool is_entry(const struct flo__pcolumn *column, size_t i,
+		     const void *bytes, size_t len)
 {
 	size_t skip = prefix_len(column);
-	size_t at = slot_of(column, bytes, len);
+	size_t have_len;
+	const char *have = entry(column, i, &have_len);
+
+	return have_len - skip == len && memcmp(have + skip, bytes, len) == 0;
+}
+
+#define TAG_MASK (UINT64_C(0xffffffff) << 32)
+
+/* The slot of the value with that hash: that of its entry, or a free one. */
+static uint64_t *find_slot(const struct flo__pcolumn *column, uint64_t hash,
+			   const void *bytes, size_t len)
+{
+	size_t at = (hash >> 32) & (column->slot_len - 1);
 
 	for (;; at = (at + 1) & (column->slot_len - 1)) {
-		uint32_t *slot = &column->slots[at];
-		const char *have;
-		size_t have_len;
+		uint64_t *slot = &column->slots[at];
 
 		if (*slot == 0)
 			return slot;
-		have = entry(column, *slot - 1, &have_len);
-		if (have_len - skip == len &&
-		    memcmp(have + skip, bytes, len) == 0)
+		if (((*slot ^ hash) & TAG_MASK) == 0 &&
+		    is_entry(column, (uint32_t)*slot - 1, bytes, len))
 			return slot;
 	}
+}
+
+/* Put a used slot among the new ones. */
+static void move_slot(uint64_t *slots, size_t len, uint64_t slot)
+{
+	size_t at = (slot >> 32) & (len - 1);
+
+	while (slots[at] != 0)
+		at = (at + 1) & (len - 1);
+	slots[at] = slot;
 }
 
 /* Keep at least half of the slots free. */
 static flo_status grow_slots(struct flo__pcolumn *column)
 {
 	size_t len = column->slot_len == 0 ? SLOTS_MIN : column->slot_len * 2;
-	size_t skip = prefix_len(column);
-	uint32_t *slots;
+	uint64_t *slots;
 
 	if ((column->entry_len + 1) * 2 <= column->slot_len)
 		return FLO_OK;
 	slots = flo__calloc(len, sizeof(*slots));
 	if (slots == NULL)
 		return FLO_NOMEM;
+	for (size_t i = 0; i < column->slot_len; i++)
+		if (column->slots[i] != 0)
+			move_slot(slots, len, column->slots[i]);
 	flo__free(column->slots);
 	column->slots = slots;
 	column->slot_len = len;
-	for (size_t i = 0; i < column->entry_len; i++) {
-		const char *have = entry(column, i, &len);
-
-		*find_slot(column, have + skip, len - skip) = (uint32_t)i + 1;
-	}
 	return FLO_OK;
 }
 
@@ -231,16 +243,33 @@ flo_status flo__pcolumn_settle(struct flo__pcolumn *column)
 	return column->dict_full ? FLO_OK : close_dict(column);
 }
 
-/* FLO_FULL: the dictionary has no room for one more entry. */
-static flo_status add_index(struct flo__pcolumn *column, const void *bytes,
-			    size_t len)
+/* Whether a dictionary repeats so little that more of it is in vain. */
+static bool is_vain(const struct flo__pcolumn *column)
 {
-	uint32_t *slot;
+	return column->index_len == LOOK_AT &&
+	       column->entry_len > LOOK_AT / 16 * 15;
+}
+
+/* Columns of one value are many, so the last one is looked at first. */
+static bool is_last(const struct flo__pcolumn *column, const void *bytes,
+		    size_t len)
+{
+	return column->index_len > 0 &&
+	       is_entry(column, column->index[column->index_len - 1], bytes,
+			len);
+}
+
+/* The number of the value, which is made an entry if it is none yet. */
+static flo_status find_entry(struct flo__pcolumn *column, const void *bytes,
+			     size_t len, bool *ret_known, uint32_t *ret_entry)
+{
+	uint64_t hash = XXH3_64bits(bytes, len);
+	uint64_t *slot;
 	flo_status st;
 
 	TRY(grow_slots(column));
-	TRY(reserve(&column->index, column->index_len, &column->index_cap));
-	slot = find_slot(column, bytes, len);
+	slot = find_slot(column, hash, bytes, len);
+	*ret_known = *slot != 0;
 	if (*slot == 0) {
 		if (column->entries.len + len > column->dict_max)
 			return FLO_FULL;
@@ -250,21 +279,41 @@ static flo_status add_index(struct flo__pcolumn *column, const void *bytes,
 			(uint32_t)column->entries.len;
 		add_plain(column, bytes, len, &column->entries);
 		TRY(flo__strbuf_status(&column->entries));
-		*slot = (uint32_t)++column->entry_len;
+		*slot = (hash & TAG_MASK) | ++column->entry_len;
 	}
-	column->index[column->index_len++] = *slot - 1;
-	st = FLO_OK;
+	*ret_entry = (uint32_t)*slot - 1;
+out:
+	return st;
+}
+
+/* FLO_FULL: the dictionary has no room for one more entry, or is in vain. */
+static flo_status add_index(struct flo__pcolumn *column, const void *bytes,
+			    size_t len, bool *ret_known)
+{
+	uint32_t at;
+	flo_status st;
+
+	if (is_vain(column))
+		return FLO_FULL;
+	TRY(reserve(&column->index, column->index_len, &column->index_cap));
+	*ret_known = is_last(column, bytes, len);
+	if (*ret_known)
+		at = column->index[column->index_len - 1];
+	else
+		TRY(find_entry(column, bytes, len, ret_known, &at));
+	column->index[column->index_len++] = at;
 out:
 	return st;
 }
 
 static flo_status add_value(struct flo__pcolumn *column, const void *bytes,
-			    size_t len)
+			    size_t len, bool *ret_known)
 {
 	flo_status st = FLO_FULL;
 
+	*ret_known = false;
 	if (!column->dict_full) {
-		st = add_index(column, bytes, len);
+		st = add_index(column, bytes, len, ret_known);
 		if (st == FLO_FULL)
 			TRY(close_dict(column));
 	}
@@ -277,9 +326,9 @@ out:
 }
 
 flo_status flo__pcolumn_add(struct flo__pcolumn *column, const void *bytes,
-			    size_t len)
+			    size_t len, bool *ret_known)
 {
-	flo_status st = add_value(column, bytes, len);
+	flo_status st = add_value(column, bytes, len, ret_known);
 
 	if (st != FLO_OK)
 		return st;

@@ -6,7 +6,8 @@
  * dict_rows rows: so a chunk may begin with pages of indices and go on with
  * plain ones. Where the dictionary has not paid by then, or at the end, its rows
  * are made plain too; they are no longer then than what was held, so that this
- * needs no more memory than twice the limit.
+ * needs no more memory than twice the limit. One in which nearly all of the
+ * first values are different counts as too large at once.
  */
 #ifndef FLO_PARQUET_COLUMN_H
 #define FLO_PARQUET_COLUMN_H
@@ -28,9 +29,14 @@ struct flo__pcolumn {
 	bool dict_full;
 	size_t dict_rows; /* that indices are for, once it is full */
 	struct flo__strbuf entries;
-	uint32_t *entry_at; /* owned, like the next two */
+	uint32_t *entry_at; /* owned, like the slots */
 	size_t entry_len, entry_cap;
-	uint32_t *slots; /* entry + 1, or 0; a power of two of them */
+	/*
+	 * A power of two of them: entry + 1, or 0, in the lower half; in the
+	 * upper one half of the value's hash, so that another value is passed
+	 * by without a look at it, and growing needs no hash anew.
+	 */
+	uint64_t *slots;
 	size_t slot_len;
 	uint32_t *index; /* owned; of each value in dict_rows */
 	size_t index_len, index_cap;
@@ -50,10 +56,12 @@ void flo__pcolumn_reset(struct flo__pcolumn *column);
 
 /*
  * Add a row. @bytes is the value: 1 byte of a boolean, 8 of a number, a text's.
- * Its statistics are the caller's. FLO_NOMEM: the column is of no use then.
+ * Its statistics are the caller's; *@ret_known says that the value was there
+ * before, so that there is nothing new about it. FLO_NOMEM: the column is of no
+ * use then.
  */
 flo_status flo__pcolumn_add(struct flo__pcolumn *column, const void *bytes,
-			    size_t len);
+			    size_t len, bool *ret_known);
 flo_status flo__pcolumn_add_null(struct flo__pcolumn *column);
 
 /* No rows follow: drop a dictionary that does not pay. FLO_NOMEM. */

@@ -211,24 +211,27 @@ void flo__parquet_put_bool(struct flo__parquet *file, size_t column, bool b)
 {
 	struct flo__pcolumn *to = target(file, column);
 	char byte = b ? 1 : 0;
+	bool known;
 
 	if (to == NULL)
 		return;
 	REQUIRE(to->type == FLO__PARQUET_BOOL);
 	flo__stats_int(&to->stats, b);
-	note(file, flo__pcolumn_add(to, &byte, sizeof(byte)));
+	note(file, flo__pcolumn_add(to, &byte, sizeof(byte), &known));
 }
 
 static void put_int(struct flo__parquet *file, size_t column,
 		    enum flo__parquet_type type, int64_t n)
 {
 	struct flo__pcolumn *to = target(file, column);
+	bool known;
 
 	if (to == NULL)
 		return;
 	REQUIRE(to->type == type);
-	flo__stats_int(&to->stats, n);
-	note(file, flo__pcolumn_add(to, &n, sizeof(n)));
+	note(file, flo__pcolumn_add(to, &n, sizeof(n), &known));
+	if (!known)
+		flo__stats_int(&to->stats, n);
 }
 
 void flo__parquet_put_int(struct flo__parquet *file, size_t column, int64_t n)
@@ -244,18 +247,21 @@ void flo__parquet_put_time(struct flo__parquet *file, size_t column, int64_t us)
 void flo__parquet_put_double(struct flo__parquet *file, size_t column, double d)
 {
 	struct flo__pcolumn *to = target(file, column);
+	bool known;
 
 	if (to == NULL)
 		return;
 	REQUIRE(to->type == FLO__PARQUET_DOUBLE);
-	flo__stats_double(&to->stats, d);
-	note(file, flo__pcolumn_add(to, &d, sizeof(d)));
+	note(file, flo__pcolumn_add(to, &d, sizeof(d), &known));
+	if (!known)
+		flo__stats_double(&to->stats, d);
 }
 
 void flo__parquet_put_text(struct flo__parquet *file, size_t column,
 			   const char *text, size_t len)
 {
 	struct flo__pcolumn *to = target(file, column);
+	bool known;
 
 	if (to == NULL)
 		return;
@@ -268,13 +274,13 @@ void flo__parquet_put_text(struct flo__parquet *file, size_t column,
 			      to->name, len, FLO__PARQUET_VALUE_MAX);
 		return;
 	}
-	if (!flo__utf8_valid(text, len)) {
+	note(file, flo__pcolumn_add(to, text, len, &known));
+	if (known)
+		return;
+	if (!flo__utf8_valid(text, len))
 		flo_error_set(&file->error, FLO_INVALID,
 			      "column %s: a value is not UTF-8", to->name);
-		return;
-	}
 	flo__stats_text(&to->stats, text, len);
-	note(file, flo__pcolumn_add(to, text, len));
 }
 
 /* What was not put is null. */

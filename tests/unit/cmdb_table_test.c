@@ -9,6 +9,7 @@
 #include "steps/cmdb/fields.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -386,6 +387,114 @@ static void every_allocation_of_an_export_may_fail(void **state)
 	flo_value_unref(diff);
 }
 
+/* Fields that only late rows have: the columns are all there, and rows once. */
+static void late_rows_may_have_other_columns(void **state)
+{
+	static char bytes[1u << 20];
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_value *diff = NULL, *output = NULL;
+	size_t lines = 0;
+
+	(void)state;
+	for (int i = 0; i < 2500; i++) {
+		flo__strbuf_addf(&sb, "%c{\"id\":%d,\"n\":%s",
+				 i == 0 ? '[' : ',', i,
+				 i % 500 == 499 ? "\"many\"" : "1");
+		if (i % 500 == 499)
+			flo__strbuf_addf(&sb, ",\"f%d\":%d", i, i);
+		flo__strbuf_addc(&sb, '}');
+	}
+	flo__strbuf_addc(&sb, ']');
+	fake_ok(&fs, diff_text("late.db", "1", sb.data, "", &diff));
+	fake_ok(&fs, export("late.db", diff, "csv", "", &output));
+	assert_int_equal(out_int(output, "rows"), 2500);
+	assert_int_equal(read_bytes(out_text(output, "path"), bytes,
+				    sizeof(bytes)),
+			 out_int(output, "bytes"));
+	for (const char *at = bytes; (at = strstr(at, "\r\n")) != NULL; at++)
+		lines++;
+	assert_int_equal(lines, 2501);
+	for (int i = 499; i < 2500; i += 500) {
+		char name[16];
+
+		snprintf(name, sizeof(name), ",new_f%d", i);
+		assert_non_null(strstr(bytes, name));
+	}
+	assert_string_equal(type_of("late.db", "n"), "json");
+	flo_value_unref(output);
+	flo_value_unref(diff);
+	flo__strbuf_fini(&sb);
+}
+
+/* A number's double is strtod()'s, to the last bit. */
+static void expect_double(const char *text)
+{
+	double is = 0, want = strtod(text, NULL);
+
+	assert_int_equal(flo__member_double(text, strlen(text), NULL, &is),
+			 FLO_OK);
+	if (memcmp(&is, &want, sizeof(is)) != 0)
+		fail_msg("%s is %.17g, want %.17g", text, is, want);
+}
+
+static void doubles_are_rounded_as_they_must_be(void **state)
+{
+	static const char *const texts[] = {"0.0",
+					    "-0.0",
+					    "0.1",
+					    "-1.5e-7",
+					    "1e300",
+					    "0.3",
+					    "123456789.012345",
+					    "9007199254740993.5",
+					    "5e-324",
+					    "1E2",
+					    "0.00000000000001",
+					    "99999999999999.9",
+					    "-0.00001",
+					    "1.005",
+					    "2.2250738585072014e-308"};
+	uint64_t seed = 1;
+	char text[40];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		expect_double(texts[i]);
+	for (int i = 0; i < 100000; i++) {
+		seed = seed * UINT64_C(6364136223846793005) + 1;
+		snprintf(text, sizeof(text), "%s%llu.%0*llu",
+			 seed >> 63 != 0 ? "-" : "",
+			 (unsigned long long)(seed >> 40) % 1000000,
+			 1 + (int)(seed >> 60),
+			 (unsigned long long)(seed >> 50));
+		expect_double(text);
+	}
+	/* An integer in a column of doubles. */
+	expect_double("-12");
+	expect_double("123456789012345678");
+}
+
+static const char *unescaped(const char *token)
+{
+	static char text[64];
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	assert_int_equal(flo__member_unescape(token, strlen(token), NULL, &sb),
+			 FLO_OK);
+	snprintf(text, sizeof(text), "%s", sb.data);
+	flo__strbuf_fini(&sb);
+	return text;
+}
+
+static void escapes_are_resolved(void **state)
+{
+	(void)state;
+	assert_string_equal(unescaped("\"\\\"a\\\\b\\/\""), "\"a\\b/");
+	assert_string_equal(unescaped("\"\\b\\f\\n\\r\\t\""), "\b\f\n\r\t");
+	assert_string_equal(unescaped("\"x\\n\\u00e9\\\"\""), "x\n\u00e9\"");
+	assert_string_equal(unescaped("\"\\ud83d\\ude00\""), "\U0001f600");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +513,9 @@ int main(void)
 		cmocka_unit_test(a_snapshots_columns_are_the_fields),
 		cmocka_unit_test(a_damaged_record_fails_the_export),
 		cmocka_unit_test(too_many_fields_are_no_table),
+		cmocka_unit_test(late_rows_may_have_other_columns),
+		cmocka_unit_test(doubles_are_rounded_as_they_must_be),
+		cmocka_unit_test(escapes_are_resolved),
 		cmocka_unit_test(every_allocation_of_an_export_may_fail),
 	};
 
