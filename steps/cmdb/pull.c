@@ -9,8 +9,8 @@
 static const struct flo__pull_kind *const kinds[] = {
 	&flo__pull_file,
 	&flo__pull_command,
-	&flo__pull_http,
 	&flo__pull_sqlite,
+	&flo__pull_http,
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -240,14 +240,14 @@ static const flo_step_param params[] = {
 	 .description = "An expression over `record`: false leaves it out.",
 	 .format = FLO_FORMAT_EXPRESSION,
 	 .expression = &flo__mapping_where},
+	{.name = "sqlite",
+	 .types = FLO_TYPES(MAP),
+	 .description = "A SQLite file, and a query whose rows are records."},
 	{.name = "gone",
 	 .types = FLO_TYPES(STRING),
 	 .description =
 		 "Where a record says that it is no more: a JSON pointer to a boolean.",
 	 .min_len = 1},
-	{.name = "sqlite",
-	 .types = FLO_TYPES(MAP),
-	 .description = "A SQLite file, and a query whose rows are records."},
 	{.name = "http",
 	 .types = FLO_TYPES(MAP),
 	 .description = "A URL to read from, and how."},

@@ -58,8 +58,8 @@ struct flo__pull_kind {
 
 extern const struct flo__pull_kind flo__pull_file;
 extern const struct flo__pull_kind flo__pull_command;
-extern const struct flo__pull_kind flo__pull_http;
 extern const struct flo__pull_kind flo__pull_sqlite;
+extern const struct flo__pull_kind flo__pull_http;
 
 /*
  * Cut what @fd (borrowed) gives, from where it stands, into records as

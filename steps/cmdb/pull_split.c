@@ -18,24 +18,20 @@
 static int unnamed_file(const char *db_path)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	size_t dir_len = (size_t)(strrchr(db_path, '/') + 1 - db_path);
 	int fd = -1;
 
-	flo__strbuf_addf(&sb, "%.*s.pull-XXXXXX",
-			 (int)(strrchr(db_path, '/') + 1 - db_path), db_path);
-	if (sb.failed) {
-		errno = ENOMEM;
-		goto out;
+	flo__strbuf_add(&sb, db_path, dir_len);
+	if (!sb.failed)
+		fd = open(sb.data, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		flo__strbuf_adds(&sb, ".pull-XXXXXX");
+		fd = sb.failed ? -1 : mkostemp(sb.data, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(sb.data);
 	}
-	*strrchr(sb.data, '.') = '\0';
-	fd = open(sb.data, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		goto out;
-	/* Not every file system has files without names. */
-	sb.data[strlen(sb.data)] = '.';
-	fd = mkostemp(sb.data, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(sb.data);
-out:
+	if (sb.failed)
+		errno = ENOMEM;
 	flo__strbuf_fini(&sb);
 	return fd;
 }
