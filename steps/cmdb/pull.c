@@ -118,17 +118,12 @@ static flo_status open_kind(struct pull *pull, flo_error *err)
 	return st;
 }
 
-static flo_status shape(void *arg, const char *text, size_t len, bool gone,
-			flo_error *err, bool *ret_keep, const char **ret_text,
-			size_t *ret_len)
+static flo_status shape(const void *arg, const char *text, size_t len,
+			bool gone, struct flo__strbuf *into, flo_error *err,
+			bool *ret_keep, const char **ret_text, size_t *ret_len)
 {
-	struct flo__pull_job *job = arg;
-	flo_status st;
-
-	st = flo__mapping_run(job->mapping, text, len, gone, err, ret_keep,
-			      ret_text, ret_len);
-	job->unfit = st != FLO_OK && st != FLO_NOMEM;
-	return st;
+	return flo__mapping_run(arg, text, len, gone, into, err, ret_keep,
+				ret_text, ret_len);
 }
 
 static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
@@ -143,7 +138,7 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 	if (job->gone != NULL)
 		TRY(flo__stage_gone(stage, job->gone, err));
 	if (job->mapping != NULL)
-		flo__stage_shape(stage, shape, job,
+		flo__stage_shape(stage, shape, job->mapping,
 				 flo__mapping_digest(job->mapping));
 	TRY(pull->kind->read(job, pull->state, stage, err));
 	st = flo__stage_finish(stage, job->bytes, err, &job->done);
