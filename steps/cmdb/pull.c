@@ -3,7 +3,7 @@
 
 #include "base/contract.h"
 #include "steps/args.h"
-#include "steps/cmdb/pull_p.h"
+#include "steps/cmdb/pull_changes.h"
 
 /* Every kind of source there is. */
 static const struct flo__pull_kind *const kinds[] = {
@@ -85,7 +85,13 @@ static flo_status read_args(struct pull *pull, flo_error *err)
 	TRY(flo__mapping_new(flo__args_get(job->with, "map"),
 			     flo__args_get(job->with, "where"), err,
 			     &job->mapping));
-	st = choose_kind(pull, err);
+	TRY(choose_kind(pull, err));
+	if (flo__args_get(job->with, "changes") != NULL &&
+	    pull->kind != &flo__pull_command)
+		st = flo_error_set(err, FLO_INVALID,
+				   "\"changes\" is of programs (\"command\"); "
+				   "\"http\" has its own within it, and others "
+				   "cannot be asked");
 out:
 	return st;
 }
@@ -229,6 +235,11 @@ static const flo_step_param params[] = {
 	 .types = FLO_TYPES(STRING) | FLO_TYPES(LIST),
 	 .description =
 		 "Where in the document the records are: JSON pointers to arrays."},
+	{.name = "changes",
+	 .types = FLO_TYPES(MAP),
+	 .description = "Have the program say what changed since a cursor.",
+	 .members = flo__changes_params,
+	 .members_len = FLO__CHANGES_PARAMS},
 	{.name = "map",
 	 .types = FLO_TYPES(MAP),
 	 .description = "The fields to store, an expression over `record` for "

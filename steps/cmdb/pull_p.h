@@ -94,6 +94,14 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
 				 struct flo__pull_watch *watch, flo_error *err);
 
 /*
+ * The text of @json, a scalar that was seen at @pointer: a string's characters,
+ * a number as it is written. *@ret_text is the caller's: flo__free(). FLO_TYPE,
+ * FLO_NOMEM.
+ */
+flo_status flo__pull_scalar(const char *json, const char *pointer,
+			    flo_error *err, char **ret_text);
+
+/*
  * Add one record, a JSON object as text, to @stage. Blocks, and may park: the
  * caller is in the database's blocking region and in no other. What is wrong
  * with a record is told later, when its batch has been read, by another call.

@@ -258,3 +258,29 @@ flo_status flo__pull_split(struct flo__pull_job *job, int fd,
 
 	return flo__pull_split_watch(job, fd, stage, &nothing, err);
 }
+
+flo_status flo__pull_scalar(const char *json, const char *pointer,
+			    flo_error *err, char **ret_text)
+{
+	json_t *value = NULL;
+	flo_status st = FLO_OK;
+
+	if (json[0] == '-' || (json[0] >= '0' && json[0] <= '9')) {
+		*ret_text = flo__strdup(json);
+	} else if (json[0] != '"') {
+		return flo_error_set(err, FLO_TYPE,
+				     "what is at \"%s\" is neither a string "
+				     "nor a number",
+				     pointer);
+	} else {
+		st = flo__json_load(json, strlen(json), JSON_DECODE_ANY, err,
+				    &value);
+		if (st == FLO_OK)
+			*ret_text = flo__strndup(json_string_value(value),
+						 json_string_length(value));
+		flo__json_free(value);
+	}
+	if (st == FLO_OK && *ret_text == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	return st;
+}
