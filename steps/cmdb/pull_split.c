@@ -80,6 +80,7 @@ static flo_status add_record(struct flo__pull_job *job,
 		.number = flo__split_records(split),
 		.byte = job->unit != NULL ? FLO__PULL_NO_BYTE
 					  : flo__split_place(split),
+		.line = flo__split_trusted(split),
 	};
 
 	return flo__pull_add(job, stage, text, len, &place, err);
@@ -107,6 +108,9 @@ flo_status flo__pull_split(struct flo__pull_job *job, int fd,
 	flo_status st;
 
 	TRY(flo__split_new(fd, job->records, job->records_len, 0, err, &split));
+	/* What a source has written for us is named by its rows, not by lines. */
+	if (job->unit == NULL)
+		flo__split_trust_lines(split);
 	for (;;) {
 		st = flo__split_next(split, &fault, &text, &len);
 		if (st != FLO_OK) {
