@@ -10,6 +10,7 @@ static const struct flo__pull_kind *const kinds[] = {
 	&flo__pull_file,
 	&flo__pull_command,
 	&flo__pull_sqlite,
+	&flo__pull_http,
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -64,22 +65,22 @@ static flo_status choose_kind(struct pull *pull, flo_error *err)
 	}
 	if (found == 1)
 		return FLO_OK;
-	return flo_error_set(err, FLO_INVALID,
-			     "a pull reads from one of \"file\", "
-			     "\"command\" and \"sqlite\": give exactly one");
+	return flo_error_set(
+		err, FLO_INVALID,
+		"a pull reads from one of \"file\", "
+		"\"command\", \"sqlite\" and \"http\": give exactly "
+		"one");
 }
 
 static flo_status read_args(struct pull *pull, flo_error *err)
 {
-	static const char *const later[] = {"http"};
 	struct flo__pull_job *job = &pull->job;
 	flo_status st;
 
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		TRY(flo__args_refuse(job->with, later[i], err));
 	TRY(flo__args_string(job->with, "db", true, err, &job->db));
 	TRY(flo__args_string(job->with, "source", true, err, &job->source));
 	TRY(flo__source_check(job->source, err));
+	TRY(flo__args_string(job->with, "gone", false, err, &job->gone));
 	TRY(read_records(job, err));
 	TRY(flo__mapping_new(flo__args_get(job->with, "map"),
 			     flo__args_get(job->with, "where"), err,
@@ -126,7 +127,10 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 	struct flo__stage *stage = NULL;
 	flo_status st;
 
+	job->cdb = db;
 	TRY(flo__stage_open(db, job->source, err, &stage));
+	if (job->gone != NULL)
+		TRY(flo__stage_gone(stage, job->gone, err));
 	if (job->mapping != NULL)
 		flo__stage_shape(stage, shape, job->mapping,
 				 flo__mapping_digest(job->mapping));
@@ -186,8 +190,6 @@ out:
 	return flo__cmdb_told(st, err);
 }
 
-#define OBJECT_LATER "Not supported by this version."
-
 static const flo_step_param params[] = {
 	{.name = "db",
 	 .types = FLO_TYPES(STRING),
@@ -225,7 +227,14 @@ static const flo_step_param params[] = {
 	{.name = "sqlite",
 	 .types = FLO_TYPES(MAP),
 	 .description = "A SQLite file, and a query whose rows are records."},
-	{.name = "http", .description = OBJECT_LATER},
+	{.name = "gone",
+	 .types = FLO_TYPES(STRING),
+	 .description =
+		 "Where a record says that it is no more: a JSON pointer to a boolean.",
+	 .min_len = 1},
+	{.name = "http",
+	 .types = FLO_TYPES(MAP),
+	 .description = "A URL to read from, and how."},
 };
 
 const flo_step_type flo__cmdb_pull = {

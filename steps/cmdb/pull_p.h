@@ -6,6 +6,7 @@
 #define FLO_CMDB_PULL_P_H
 
 #include "steps/cmdb/mapping.h"
+#include "steps/cmdb/split.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
@@ -17,9 +18,11 @@ struct flo__pull_job {
 	flo_step_call *call;
 	const flo_value *with; /* all arguments */
 	const char *db;
+	struct flo__cdb *cdb; /* the same, open; for read() */
 	const char *source;
 	const char *records[FLO__PULL_RECORDS_MAX];
 	size_t records_len;
+	const char *gone;	      /* a pointer, or NULL */
 	struct flo__mapping *mapping; /* owned by pull.c; NULL: none */
 	const char *from; /* the source's: what errors call it; or NULL */
 	const char *unit; /* what errors call a record; NULL: "record", and its
@@ -55,6 +58,7 @@ struct flo__pull_kind {
 extern const struct flo__pull_kind flo__pull_file;
 extern const struct flo__pull_kind flo__pull_command;
 extern const struct flo__pull_kind flo__pull_sqlite;
+extern const struct flo__pull_kind flo__pull_http;
 
 /*
  * Cut what @fd (borrowed) gives, from where it stands, into records as
@@ -64,9 +68,27 @@ extern const struct flo__pull_kind flo__pull_sqlite;
 flo_status flo__pull_split(struct flo__pull_job *job, int fd,
 			   struct flo__stage *stage, flo_error *err);
 
-/* Where a record lies in its source: see batch.h. */
-#define flo__pull_place	  flo__place
-#define FLO__PULL_NO_BYTE FLO__PLACE_NO_BYTE
+/*
+ * Values that are wanted of a document besides its records: JSON pointers,
+ * borrowed, and afterwards the scalars there as JSON text, owned by the caller;
+ * NULL: there is none, or it is null.
+ */
+struct flo__pull_watch {
+	const char *pointers[FLO__SPLIT_WATCH_MAX];
+	char *seen[FLO__SPLIT_WATCH_MAX];
+	size_t len;
+	bool lines; /* afterwards: the document was NDJSON */
+};
+
+/*
+ * As flo__pull_split(), and look for @watch. Where the document is an array of
+ * records or NDJSON, the pointers lead into the records, and the last one that
+ * has a value counts.
+ */
+flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
+				 struct flo__stage *stage,
+				 struct flo__pull_watch *watch, flo_error *err);
+
 
 /*
  * Add one record, a JSON object as text, to @stage. Blocks, and may park: the
@@ -77,7 +99,7 @@ flo_status flo__pull_split(struct flo__pull_job *job, int fd,
  */
 flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
 			 const char *text, size_t len,
-			 const struct flo__pull_place *place, flo_error *err);
+			 const struct flo__place *place, flo_error *err);
 
 /*
  * Make a file without a name beside the database, where there is room for it,

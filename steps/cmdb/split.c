@@ -90,6 +90,8 @@ void flo__split_free(struct flo__split *split)
 	if (split == NULL)
 		return;
 	flo__pointer_fini(&split->root);
+	for (size_t i = 0; i < split->seen_len; i++)
+		flo__free(split->seen[i]);
 	flo__free(split->buf);
 	flo__free(split);
 }
@@ -189,21 +191,41 @@ static flo_status enter_records(struct flo__split *split, int c, flo_error *err)
 	return push(split, false, err);
 }
 
+static flo_status take_watched(struct flo__split *split, int c, flo_error *err)
+{
+	const struct flo__pointer *at = split->next_at;
+	flo_status st;
+
+	keep_from_here(split);
+	st = flo__split_skip_scalar(split, c, err);
+	if (st == FLO_OK)
+		st = flo__split_note(split, at, split->buf + split->keep,
+				     split->at - split->keep, err);
+	split->keeping = false;
+	return st;
+}
+
 static flo_status take_value(struct flo__split *split, int c, flo_error *err)
 {
 	const struct flo__pointer *at = split->next_at;
+	bool watched = at != NULL && (at->marks & WATCHED) != 0;
 	flo_status st;
 
 	if (at != NULL && (at->marks & RECORDS) != 0)
 		return enter_records(split, c, err);
 	if (c == '{' || c == '[') {
+		if (watched)
+			TRY(flo__split_note(split, at, c == '{' ? "{" : "[", 1,
+					    err));
 		split->want = c == '{' ? WANT_MEMBER : WANT_ITEM;
 		st = push(split, c == '{', err);
 		split->next_at = flo__pointer_item(at, 0);
 		return st;
 	}
-	st = flo__split_skip_scalar(split, c, err);
+	st = watched ? take_watched(split, c, err)
+		     : flo__split_skip_scalar(split, c, err);
 	split->want = split->depth != 0 ? WANT_AFTER : WANT_END;
+out:
 	return st;
 }
 
@@ -543,7 +565,8 @@ static flo_status all_found(const struct flo__pointer *node, flo_error *err)
 
 static flo_status take_start(struct flo__split *split, int c)
 {
-	split->want = c == '[' ? WANT_VALUE : WANT_LINE;
+	split->lines = c != '[';
+	split->want = split->lines ? WANT_LINE : WANT_VALUE;
 	split->root.marks |= c == '[' ? RECORDS : 0;
 	return FLO_OK;
 }

@@ -23,6 +23,10 @@
 #define FLO__RECORD_BYTES_MAX (16u << 20)
 #define FLO__RECORD_DEPTH_MAX 64
 
+/* Values that are watched, and bytes of one as it is written. */
+#define FLO__SPLIT_WATCH_MAX	   4
+#define FLO__SPLIT_WATCH_BYTES_MAX 16384
+
 struct flo__split;
 
 /*
@@ -37,6 +41,23 @@ flo_status flo__split_new(int fd, const char *const *records,
 			  size_t records_len, size_t window, flo_error *err,
 			  struct flo__split **ret_split);
 void flo__split_free(struct flo__split *split);
+
+/*
+ * Watch the value at @pointer, which lies outside the records: *@ret_place is
+ * its number for flo__split_seen(). In NDJSON, and in a document that is the
+ * array, nothing lies outside.
+ *
+ * Requires: flo__split_next() was not called yet; at most FLO__SPLIT_WATCH_MAX.
+ * FLO_SYNTAX: it is no pointer; FLO_INVALID: records are there; FLO_NOMEM.
+ */
+flo_status flo__split_watch(struct flo__split *split, const char *pointer,
+			    flo_error *err, size_t *ret_place);
+
+/*
+ * The value as the document writes it, the last one if it is there twice;
+ * borrowed. NULL if it has not come (yet); "[" or "{" for those.
+ */
+const char *flo__split_seen(const struct flo__split *split, size_t place);
 
 /*
  * The next record: *@ret_record is borrowed until the next call, NULL after
@@ -63,6 +84,9 @@ bool flo__split_trusted(const struct flo__split *split);
  */
 flo_status flo__split_check_line(const char *text, size_t len, uint64_t number,
 				 uint64_t place, flo_error *err);
+
+/* Whether the document is NDJSON, or empty; known once there was a record. */
+bool flo__split_is_lines(const struct flo__split *split);
 
 /* Bytes read so far, records found so far, byte at which the last one began. */
 uint64_t flo__split_bytes(const struct flo__split *split);

@@ -285,6 +285,108 @@ static void a_record_has_a_largest_size(void **state)
 	flo__strbuf_fini(&sb);
 }
 
+/* Watched values */
+
+/* The values at "/next" and "/meta/c" of @text, as the document has them. */
+static flo_status watch(const char *text, size_t window, flo_error *err,
+			char ret_seen[2][64])
+{
+	static const char *const records[] = {"/items"};
+	static const char *const pointers[] = {"/next", "/meta/c"};
+	struct flo__split *split = NULL;
+	int fd = memory_file(text, strlen(text));
+	const char *record = "";
+	size_t places[2], len = 0;
+	flo_status st;
+
+	assert_int_equal(flo__split_new(fd, records, 1, window, err, &split),
+			 FLO_OK);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(flo__split_watch(split, pointers[i], err,
+						  &places[i]),
+				 FLO_OK);
+	do
+		st = flo__split_next(split, err, &record, &len);
+	while (st == FLO_OK && record != NULL);
+	for (int i = 0; i < 2; i++)
+		snprintf(ret_seen[i], 64, "%s",
+			 flo__split_seen(split, places[i]) != NULL
+				 ? flo__split_seen(split, places[i])
+				 : "none");
+	flo__split_free(split);
+	close(fd);
+	return st;
+}
+
+static void watched_values_are_seen_beside_the_records(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *next;
+		const char *c;
+	} cases[] = {
+		{"{\"items\":[{\"next\":1}],\"next\":\"a\\u0062\",\"meta\":"
+		 "{\"d\":1,\"c\":12}}",
+		 "\"a\\u0062\"", "12"},
+		{"{\"meta\":{\"c\":null},\"items\":[]}", "none", "null"},
+		{"{\"next\":\"first\",\"items\":[],\"next\":\"last\"}",
+		 "\"last\"", "none"},
+		{"{\"items\":[],\"next\":{\"a\":[1]},\"meta\":[2]}", "{",
+		 "none"},
+		{"{\"items\":[],\"meta\":{\"c\":[]},\"next\":-1.5e3}", "-1.5e3",
+		 "["},
+	};
+	flo_error err = FLO_ERROR_INIT;
+	char seen[2][64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (size_t window = 1; window < 80; window++) {
+			assert_int_equal(watch(cases[i].text, window, &err,
+					       seen),
+					 FLO_OK);
+			assert_string_equal(seen[0], cases[i].next);
+			assert_string_equal(seen[1], cases[i].c);
+		}
+}
+
+static void a_watched_value_among_the_records_is_refused(void **state)
+{
+	static const char *const records[] = {"/a/items"};
+	static const char *const bad[] = {"/a/items", "/a/items/0/id", "next"};
+	flo_error err = FLO_ERROR_INIT;
+	size_t place;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct flo__split *split = NULL;
+
+		flo_error_clear(&err);
+		assert_int_equal(flo__split_new(-1, records, 1, 0, &err,
+						&split),
+				 FLO_OK);
+		assert_int_equal(flo__split_watch(split, bad[i], &err, &place),
+				 i < 2 ? FLO_INVALID : FLO_SYNTAX);
+		flo__split_free(split);
+	}
+}
+
+static void a_watched_value_has_a_limit(void **state)
+{
+	struct flo__strbuf text = FLO__STRBUF_INIT;
+	flo_error err = FLO_ERROR_INIT;
+	char seen[2][64];
+
+	(void)state;
+	flo__strbuf_adds(&text, "{\"items\":[],\"next\":\"");
+	for (int i = 0; i < FLO__SPLIT_WATCH_BYTES_MAX - 1; i++)
+		flo__strbuf_addc(&text, 'x');
+	flo__strbuf_adds(&text, "\"}");
+	assert_int_equal(watch(text.data, 0, &err, seen), FLO_LIMIT);
+	assert_non_null(strstr(err.text, "\"/next\" has 16385 bytes"));
+	flo__strbuf_fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +400,9 @@ int main(void)
 		cmocka_unit_test(every_cut_is_noticed),
 		cmocka_unit_test(depth_has_a_limit),
 		cmocka_unit_test(a_record_has_a_largest_size),
+		cmocka_unit_test(watched_values_are_seen_beside_the_records),
+		cmocka_unit_test(a_watched_value_among_the_records_is_refused),
+		cmocka_unit_test(a_watched_value_has_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
