@@ -1,6 +1,7 @@
 /* cmdb.diff: make a plan of how a pull differs from the state. */
 #include "steps/cmdb/cmdb.h"
 
+#include "base/alloc.h"
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
@@ -381,8 +382,7 @@ static flo_status make_output(const struct diff *diff, flo_value **ret_output)
 	return st;
 }
 
-static flo_status tell(const struct diff *diff, flo_step_call *call,
-		       flo_error *err)
+static void tell(const struct diff *diff, flo_step_call *call)
 {
 	const struct flo__cmdb_plan *plan = &diff->plan;
 
@@ -414,16 +414,29 @@ static flo_status tell(const struct diff *diff, flo_step_call *call,
 	if (plan->decision == FLO__PLAN_APPROVED)
 		flo_step_log(call, "%s: plan %s was approved by %s",
 			     plan->source_name, plan->id, plan->decided_by);
+}
+
+/* With the command that shows the plan, to whoever reads this anywhere. */
+static flo_status tell_blocked(const struct diff *diff, flo_step_call *call,
+			       const flo_value *with, flo_error *err)
+{
+	const struct flo__cmdb_plan *plan = &diff->plan;
+	const char *db = "";
+	char *path;
+
 	if (plan->state != FLO__PLAN_BLOCKED)
 		return FLO_OK;
-	return flo_error_set(err, FLO_BLOCKED,
-			     "diff %s: blocked by guard %s: %s; plan %s is "
-			     "kept, nothing is applied; look at it with "
-			     "'flowctl cmdb show', and if this is right, "
-			     "approve it with 'flowctl cmdb approve', or "
-			     "relax \"guard\"",
-			     plan->source_name, plan->guards, plan->reason,
-			     plan->id);
+	(void)flo__args_string(with, "db", true, NULL, &db);
+	path = flo__args_path(call, db);
+	flo_error_set(err, FLO_BLOCKED,
+		      "diff %s: blocked by guard %s: %s; plan %s is kept, "
+		      "nothing is applied; look at it with 'flowctl cmdb show "
+		      "%.12s --db %s', and if this is right, approve it, or "
+		      "relax \"guard\"",
+		      plan->source_name, plan->guards, plan->reason, plan->id,
+		      plan->id, path != NULL ? path : db);
+	flo__free(path);
+	return FLO_BLOCKED;
 }
 
 static flo_status run(flo_step_call *call, const flo_value *with,
@@ -435,7 +448,8 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 	flo__strbuf_init(&diff.volatile_fields);
 	TRY(read_args(&diff, with, err));
 	TRY(flo__cmdb_with_db(call, with, make_plan, &diff, err));
-	TRY(tell(&diff, call, err));
+	tell(&diff, call);
+	TRY(tell_blocked(&diff, call, with, err));
 	st = make_output(&diff, ret_output);
 out:
 	flo__strbuf_fini(&diff.volatile_fields);

@@ -80,8 +80,9 @@ static flo_status open_source(struct flo__pull_job *job, const flo_value *arg,
 	program->fd = -1;
 	*ret_state = program;
 	TRY(read_argv(program, arg, err));
+	job->from = "";
+	TRY(run_program(job, program, err));
 	job->from = program->argv[0];
-	st = run_program(job, program, err);
 out:
 	return st;
 }

@@ -425,9 +425,21 @@ flo_status flo__record_identify(const json_t *record,
 	return FLO_OK;
 }
 
+/* Whether a part is a real number that equals an integer: see add_real(). */
+static bool is_whole(const json_t *part, int64_t *ret_n)
+{
+	double d = json_real_value(part);
+
+	if (!json_is_real(part) || d != floor(d) || d < -0x1p63 || d >= 0x1p63)
+		return false;
+	*ret_n = (int64_t)d;
+	return true;
+}
+
 void flo__record_part_text(const json_t *part, struct flo__strbuf *sb)
 {
 	const char *text = json_string_value(part);
+	int64_t n;
 	char *json;
 
 	if (part == NULL) {
@@ -440,6 +452,11 @@ void flo__record_part_text(const json_t *part, struct flo__strbuf *sb)
 	}
 	if (text != NULL) {
 		flo__strbuf_add_json(sb, text, json_string_length(part));
+		return;
+	}
+	/* 1 and 1.0 are one key, and so have one text. */
+	if (is_whole(part, &n)) {
+		flo__strbuf_add_int(sb, n);
 		return;
 	}
 	json = json_dumps(part,
