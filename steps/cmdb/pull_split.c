@@ -103,6 +103,7 @@ static flo_status add_record(struct flo__pull_job *job,
 		.number = flo__split_records(split),
 		.byte = job->unit != NULL ? FLO__PLACE_NO_BYTE
 					  : flo__split_place(split),
+		.line = flo__split_trusted(split),
 	};
 
 	if (place.number == 1 && place.byte == 0 && job->records_len == 0 &&
@@ -176,6 +177,10 @@ static flo_status add_all(struct flo__pull_job *job, struct flo__split *split,
 	size_t len = 0;
 	flo_status st;
 
+	/* What a source has written for us is named by its rows, not by lines,
+	 * and what is looked into must be a record. */
+	if (job->unit == NULL && at == NULL)
+		flo__split_trust_lines(split);
 	for (;;) {
 		st = flo__split_next(split, &fault, &text, &len);
 		if (st != FLO_OK || text == NULL)
