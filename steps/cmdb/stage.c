@@ -532,19 +532,22 @@ flo_status flo__stage_add(struct flo__stage *stage, const char *text,
 flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
 			     flo_error *err, struct flo__pull *ret_pull)
 {
+	char shape[FLO__DIGEST_TEXT_SIZE];
 	flo_status st;
 
+	flo__digest_text(&stage->salt, shape);
 	stage->pull.bytes = bytes;
 	TRY(flo__cdb_alive(stage->db, err));
 	TRY(flo__cdb_write(stage->db, true, err));
 	TRY(write_waiting(stage, err));
 	TRY(flo__cdb_run(stage->db, err,
 			 "UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
-			 " bytes = ?4, finished_us = ?5, rejected = ?6"
-			 " WHERE no = ?1",
-			 "iiiiii", stage->pull.no, (int64_t)stage->pull.rows,
+			 " bytes = ?4, finished_us = ?5, rejected = ?6,"
+			 " shape = ?7 WHERE no = ?1",
+			 "iiiiiit", stage->pull.no, (int64_t)stage->pull.rows,
 			 (int64_t)stage->hits_len, (int64_t)bytes,
-			 flo__time_now_us(), (int64_t)stage->pull.rejected));
+			 flo__time_now_us(), (int64_t)stage->pull.rejected,
+			 shape));
 	TRY(flo__cdb_commit(stage->db, err));
 	stage->open = false;
 	*ret_pull = stage->pull;

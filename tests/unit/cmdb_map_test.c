@@ -156,6 +156,27 @@ static void records_that_are_known_are_not_mapped_again(void **state)
 			     "{\"id\":\"i-3\",\"s\":\"is up\"}");
 }
 
+/* Also where the other map makes the same of them. */
+static void another_map_is_paid_for_once(void **state)
+{
+	static const char one[] = ",\"map\":{" ID "}";
+	static const char other[] = ",\"map\":{\"id\":\"record.instanceId + "
+				    "''\"}";
+
+	(void)state;
+	syncs("p.db", "1", servers, one, "+3 ~0 -0 =0 hits 0 out 0");
+	syncs("p.db", "2", servers, other, "+0 ~0 -0 =3 hits 0 out 0");
+	syncs("p.db", "3", servers, other, "+0 ~0 -0 =3 hits 3 out 0");
+	syncs("p.db", "4", servers, one, "+0 ~0 -0 =3 hits 0 out 0");
+	syncs("p.db", "5", servers, one, "+0 ~0 -0 =3 hits 3 out 0");
+	/* What differs in bytes only stays as it is stored. */
+	syncs("p.db", "6",
+	      "[{\"instanceId\":\"i-1\",\"seen\":1},{\"instanceId\":"
+	      "\"i-2\",\"seen\":1},{\"instanceId\":\"i-3\",\"seen\":1}]",
+	      one, "+0 ~0 -0 =3 hits 0 out 0");
+	syncs("p.db", "7", servers, one, "+0 ~0 -0 =3 hits 3 out 0");
+}
+
 static void another_where_asks_every_record_again(void **state)
 {
 	static const char plain[] = "[{\"id\":1,\"n\":1},{\"id\":2,\"n\":2}]";
@@ -164,7 +185,7 @@ static void another_where_asks_every_record_again(void **state)
 	syncs("o.db", "1", plain, "", "+2 ~0 -0 =0 hits 0 out 0");
 	syncs("o.db", "2", plain, ",\"where\":\"record.n < 2\"",
 	      "+0 ~0 -1 =1 hits 0 out 1");
-	syncs("o.db", "3", plain, "", "+1 ~0 -0 =1 hits 1 out 0");
+	syncs("o.db", "3", plain, "", "+1 ~0 -0 =1 hits 0 out 0");
 }
 
 static void an_expression_that_fails_names_the_record(void **state)
@@ -364,6 +385,7 @@ int main(void)
 		cmocka_unit_test(what_is_left_out_is_removed),
 		cmocka_unit_test(all_that_is_left_out_is_an_empty_pull),
 		cmocka_unit_test(records_that_are_known_are_not_mapped_again),
+		cmocka_unit_test(another_map_is_paid_for_once),
 		cmocka_unit_test(another_where_asks_every_record_again),
 		cmocka_unit_test(an_expression_that_fails_names_the_record),
 		cmocka_unit_test(a_long_record_is_shortened_in_the_error),
