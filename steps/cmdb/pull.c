@@ -116,23 +116,18 @@ static flo_status open_kind(struct pull *pull, flo_error *err)
 	return st;
 }
 
-static flo_status shape(void *arg, const char *text, size_t len, bool gone,
-			flo_error *err, bool *ret_keep, const char **ret_text,
-			size_t *ret_len)
+static flo_status shape(const void *arg, const char *text, size_t len,
+			bool gone, struct flo__strbuf *into, flo_error *err,
+			bool *ret_keep, const char **ret_text, size_t *ret_len)
 {
-	struct flo__pull_job *job = arg;
-	flo_status st = FLO_OK;
-
-	job->unfit = false;
+	const struct flo__pull_job *job = arg;
 	/* One may take some tens of milliseconds. */
-	if (++job->mapped % 16 == 0)
-		st = flo__args_ended(job->call, err);
+	flo_status st = flo__args_ended(job->call, err);
+
 	if (st != FLO_OK)
 		return st;
-	st = flo__mapping_run(job->mapping, text, len, gone, err, ret_keep,
-			      ret_text, ret_len);
-	job->unfit = st != FLO_OK && st != FLO_NOMEM;
-	return st;
+	return flo__mapping_run(job->mapping, text, len, gone, into, err,
+				ret_keep, ret_text, ret_len);
 }
 
 static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)

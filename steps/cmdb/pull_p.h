@@ -24,8 +24,6 @@ struct flo__pull_job {
 	size_t records_len;
 	const char *gone;	      /* a pointer, or NULL */
 	struct flo__mapping *mapping; /* owned by pull.c; NULL: none */
-	uint64_t mapped;	      /* records that went through it */
-	bool unfit;	  /* the record that was added last failed in it */
 	const char *from; /* the source's: what errors call it; or NULL */
 	const char *unit; /* what errors call a record; NULL: "record", and its
 			   * first byte is told, too */
@@ -95,22 +93,16 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
 				 struct flo__stage *stage,
 				 struct flo__pull_watch *watch, flo_error *err);
 
-/* Where a record lies in its source, for errors: "record 7 (byte 120)". */
-struct flo__pull_place {
-	const char *unit; /* "record", "row" */
-	uint64_t number;  /* from 1 */
-	uint64_t byte;	  /* its first one, or FLO__PULL_NO_BYTE */
-};
-#define FLO__PULL_NO_BYTE UINT64_MAX
-
 /*
- * Add one record, a JSON object as text, to @stage. Blocks.
+ * Add one record, a JSON object as text, to @stage. Blocks, and may park: the
+ * caller is in the database's blocking region and in no other. What is wrong
+ * with a record is told later, when its batch has been read, by another call.
  *
  * FLO_SYNTAX, FLO_LIMIT, FLO_NOMEM; the database's errors.
  */
 flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
 			 const char *text, size_t len,
-			 const struct flo__pull_place *place, flo_error *err);
+			 const struct flo__place *place, flo_error *err);
 
 /*
  * Make a file without a name beside the database, where there is room for it,

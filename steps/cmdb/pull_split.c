@@ -59,32 +59,12 @@ flo_status flo__pull_spool(const struct flo__pull_job *job, flo_error *err,
 	return st;
 }
 
-static void name_place(const struct flo__pull_place *place, flo_error *err)
-{
-	if (place->byte == FLO__PULL_NO_BYTE)
-		flo_error_prefix(err, "%s %llu", place->unit,
-				 (unsigned long long)place->number);
-	else
-		flo_error_prefix(err, "%s %llu (byte %llu)", place->unit,
-				 (unsigned long long)place->number,
-				 (unsigned long long)place->byte);
-}
-
 flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
 			 const char *text, size_t len,
-			 const struct flo__pull_place *place, flo_error *err)
+			 const struct flo__place *place, flo_error *err)
 {
-	flo_error fault = FLO_ERROR_INIT;
-	flo_status st = flo__stage_add(stage, text, len, &fault);
-
-	if (st == FLO_SYNTAX || st == FLO_TYPE || job->unfit)
-		name_place(place, &fault);
-	/* Its line and column are of the record, not of the document. */
-	if (st != FLO_OK)
-		flo_error_set(err, st, "%s",
-			      fault.text[0] != '\0' ? fault.text
-						    : flo_status_text(st));
-	return st;
+	(void)job;
+	return flo__stage_add(stage, text, len, place, err);
 }
 
 /*
@@ -118,10 +98,10 @@ static flo_status add_record(struct flo__pull_job *job,
 			     const struct flo__split *split, const char *text,
 			     size_t len, flo_error *err)
 {
-	const struct flo__pull_place place = {
+	const struct flo__place place = {
 		.unit = job->unit != NULL ? job->unit : "record",
 		.number = flo__split_records(split),
-		.byte = job->unit != NULL ? FLO__PULL_NO_BYTE
+		.byte = job->unit != NULL ? FLO__PLACE_NO_BYTE
 					  : flo__split_place(split),
 	};
 
@@ -174,23 +154,40 @@ static flo_status look_into(struct flo__pull_watch *watch,
 	return st;
 }
 
+/* The document is broken at some place; a record before it may be, too. */
+static flo_status tell_first(struct flo__stage *stage, flo_status st,
+			     const flo_error *fault, flo_error *err)
+{
+	flo_status before = flo__stage_settle(stage, err);
+
+	if (before != FLO_OK)
+		return before;
+	*err = *fault;
+	return st;
+}
+
 static flo_status add_all(struct flo__pull_job *job, struct flo__split *split,
 			  struct flo__stage *stage,
 			  struct flo__pull_watch *watch,
 			  const struct flo__pointer *const *at, flo_error *err)
 {
+	flo_error fault = FLO_ERROR_INIT;
 	const char *text = NULL;
 	size_t len = 0;
 	flo_status st;
 
 	for (;;) {
-		TRY(flo__split_next(split, err, &text, &len));
-		if (text == NULL)
+		st = flo__split_next(split, &fault, &text, &len);
+		if (st != FLO_OK || text == NULL)
 			break;
 		TRY(add_record(job, stage, split, text, len, err));
 		if (at != NULL)
-			TRY(look_into(watch, at, text, len, err));
+			st = look_into(watch, at, text, len, &fault);
+		if (st != FLO_OK)
+			break;
 	}
+	if (st != FLO_OK)
+		st = tell_first(stage, st, &fault, err);
 	job->bytes += flo__split_bytes(split);
 out:
 	return st;
