@@ -51,6 +51,11 @@ out:
 }
 
 /*
+ * Statements of many rows say OR FAIL: one that fails rolls all back, so SQLite
+ * need not remember, page by page, what was before the statement.
+ */
+
+/*
  * Run @sql over the plan's changes; it must touch @rows rows. Its arguments
  * are the ids of the first and last change, the source, @ts and the plan's
  * number, as many of them as @types has.
@@ -82,37 +87,49 @@ static flo_status write_history(struct flo__cdb *db,
 	flo_status st;
 
 	TRY(change(db, plan,
-		   "UPDATE history SET valid_to = ?4, to_plan = ?5"
+		   "UPDATE OR FAIL history SET valid_to = ?4, to_plan = ?5"
 		   " WHERE source = ?3 AND valid_to IS NULL AND id IN"
 		   " (SELECT before FROM change WHERE id BETWEEN ?1 AND ?2"
 		   "  AND before IS NOT NULL)",
 		   "iiiii", ts, n->changed + n->removed, err));
 	st = change(db, plan,
-		    "INSERT INTO history"
+		    "INSERT OR FAIL INTO history"
 		    " SELECT after, ?3, key_text, ?4, NULL, ?5, NULL"
-		    " FROM change WHERE id BETWEEN ?1 AND ?2 AND op <> 'd'",
+		    " FROM change WHERE id BETWEEN ?1 AND ?2 AND op <> 'd'"
+		    " ORDER BY after",
 		    "iiiii", ts, n->added + n->changed, err);
 out:
 	return st;
 }
 
+/*
+ * Each of the three goes over the state from one end to the other, as changes
+ * are in the order of their keys: a page is read and written once, not once a
+ * record. A changed record keeps its place.
+ */
 static flo_status write_state(struct flo__cdb *db,
 			      const struct flo__cmdb_plan *plan, flo_error *err)
 {
 	const struct flo__counts *n = &plan->counts;
 	flo_status st;
 
-	/* A changed record leaves and comes back. */
 	TRY(change(db, plan,
 		   "DELETE FROM state WHERE source = ?3 AND key IN"
 		   " (SELECT key FROM change WHERE id BETWEEN ?1 AND ?2"
-		   "  AND op <> 'c')",
-		   "iii", 0, n->changed + n->removed, err));
+		   "  AND op = 'd')",
+		   "iii", 0, n->removed, err));
+	TRY(change(db, plan,
+		   "UPDATE OR FAIL state SET raw = c.raw, digest = c.digest,"
+		   " present = c.present, body = c.after"
+		   " FROM (SELECT * FROM change WHERE id BETWEEN ?1 AND ?2"
+		   "  AND op = 'u' ORDER BY id) AS c"
+		   " WHERE state.source = ?3 AND state.key = c.key",
+		   "iii", 0, n->changed, err));
 	st = change(db, plan,
-		    "INSERT INTO state"
+		    "INSERT OR FAIL INTO state"
 		    " SELECT ?3, key, raw, digest, present, after FROM change"
-		    " WHERE id BETWEEN ?1 AND ?2 AND op <> 'd' ORDER BY id",
-		    "iii", 0, n->added + n->changed, err);
+		    " WHERE id BETWEEN ?1 AND ?2 AND op = 'c' ORDER BY id",
+		    "iii", 0, n->added, err);
 out:
 	return st;
 }
@@ -254,6 +271,8 @@ static flo_status apply_in(struct flo__cdb *db, void *arg, flo_error *err)
 	bool go = false;
 	flo_status st;
 
+	/* It alone comes to a page more than once, and to all of them. */
+	TRY(flo__cdb_run(db, err, "PRAGMA cache_size=-65536", ""));
 	if (db->call != NULL)
 		apply->run_id = flo_step_run_id(db->call);
 	TRY(flo__cdb_write(db, true, err));

@@ -251,33 +251,6 @@ static flo_status fetch(struct reading *r, const int *answers, flo_error *err)
 	return st;
 }
 
-/* The value of a scalar as it is sent: a string's text, a number as it is. */
-static flo_status scalar_text(const char *json, const char *pointer,
-			      flo_error *err, char **ret_text)
-{
-	json_t *value = NULL;
-	flo_status st = FLO_OK;
-
-	if (json[0] == '-' || (json[0] >= '0' && json[0] <= '9')) {
-		*ret_text = flo__strdup(json);
-	} else if (json[0] != '"') {
-		return flo_error_set(err, FLO_TYPE,
-				     "what the answer has at \"%s\" is neither "
-				     "a string nor a number",
-				     pointer);
-	} else {
-		st = flo__json_load(json, strlen(json), JSON_DECODE_ANY, err,
-				    &value);
-		if (st == FLO_OK)
-			*ret_text = flo__strndup(json_string_value(value),
-						 json_string_length(value));
-		flo__json_free(value);
-	}
-	if (st == FLO_OK && *ret_text == NULL)
-		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	return st;
-}
-
 /* The URL of the first changes since the cursor. */
 static flo_status changes_url(struct reading *r, flo_error *err)
 {
@@ -399,9 +372,9 @@ static flo_status find_next(struct reading *r, const char *seen, flo_error *err)
 	}
 	if (seen == NULL)
 		return FLO_OK;
-	st = scalar_text(seen,
-			 args->next != NULL ? args->next : args->cursor_at, err,
-			 &text);
+	st = flo__pull_scalar(seen,
+			      args->next != NULL ? args->next : args->cursor_at,
+			      err, &text);
 	if (st == FLO_OK && text[0] != '\0')
 		st = args->next != NULL
 			     ? flo__http_resolve(http, r->answer.url, text, err,
@@ -420,7 +393,7 @@ static flo_status take_cursor(struct reading *r, const char *seen,
 
 	if (seen == NULL)
 		return FLO_OK;
-	st = scalar_text(seen, pointer, err, &text);
+	st = flo__pull_scalar(seen, pointer, err, &text);
 	if (st != FLO_OK || text[0] == '\0') {
 		flo__free(text);
 		return st;

@@ -24,10 +24,10 @@ struct flo__pull_job {
 	size_t records_len;
 	const char *gone;	      /* a pointer, or NULL */
 	struct flo__mapping *mapping; /* owned by pull.c; NULL: none */
-	bool unfit;	  /* the record that was added last failed in it */
 	const char *from; /* the source's: what errors call it; or NULL */
 	const char *unit; /* what errors call a record; NULL: "record", and its
 			   * first byte is told, too */
+	char inside[64];  /* a document that is one record has records there */
 	uint64_t bytes;	  /* the source's, in all */
 	struct flo__pull done;
 };
@@ -38,7 +38,8 @@ struct flo__pull_job {
  * open() checks the argument and prepares what can be prepared without the
  * database: it is called in the coroutine, outside of blocking regions, so that
  * it may park, run programs and talk to servers; it brackets what blocks
- * itself. It sets @job->from as soon as it knows it. *@ret_state is for the
+ * itself. It sets @job->from as soon as it knows it, to "" while its errors
+ * name it themselves. *@ret_state is for the
  * other two calls; after a failure it may be set too, and close() is called.
  *
  * read() adds the records to @stage, with flo__pull_split() or
@@ -59,6 +60,8 @@ struct flo__pull_kind {
 extern const struct flo__pull_kind flo__pull_file;
 extern const struct flo__pull_kind flo__pull_command;
 extern const struct flo__pull_kind flo__pull_sqlite;
+#define FLO__PULL_SQLITE_MEMBERS 4
+extern const flo_step_param flo__pull_sqlite_members[FLO__PULL_SQLITE_MEMBERS];
 extern const struct flo__pull_kind flo__pull_http;
 
 /* The members of "http". */
@@ -94,22 +97,24 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
 				 struct flo__stage *stage,
 				 struct flo__pull_watch *watch, flo_error *err);
 
-/* Where a record lies in its source, for errors: "record 7 (byte 120)". */
-struct flo__pull_place {
-	const char *unit; /* "record", "row" */
-	uint64_t number;  /* from 1 */
-	uint64_t byte;	  /* its first one, or FLO__PULL_NO_BYTE */
-};
-#define FLO__PULL_NO_BYTE UINT64_MAX
+/*
+ * The text of @json, a scalar that was seen at @pointer: a string's characters,
+ * a number as it is written. *@ret_text is the caller's: flo__free(). FLO_TYPE,
+ * FLO_NOMEM.
+ */
+flo_status flo__pull_scalar(const char *json, const char *pointer,
+			    flo_error *err, char **ret_text);
 
 /*
- * Add one record, a JSON object as text, to @stage. Blocks.
+ * Add one record, a JSON object as text, to @stage. Blocks, and may park: the
+ * caller is in the database's blocking region and in no other. What is wrong
+ * with a record is told later, when its batch has been read, by another call.
  *
  * FLO_SYNTAX, FLO_LIMIT, FLO_NOMEM; the database's errors.
  */
 flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
 			 const char *text, size_t len,
-			 const struct flo__pull_place *place, flo_error *err);
+			 const struct flo__place *place, flo_error *err);
 
 /*
  * Make a file without a name beside the database, where there is room for it,

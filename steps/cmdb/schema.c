@@ -189,6 +189,17 @@ static const char format_2[] =
 	" type TEXT NOT NULL,"
 	" PRIMARY KEY (source, name)"
 	") STRICT, WITHOUT ROWID;"
+	/*
+	 * records of a pull that the state holds in other bytes, in case that
+	 * they are to be compared in another way: raw digests of the state's,
+	 * and the records, a line each, packed. `id` is the first one's
+	 */
+	"CREATE TABLE same ("
+	" id INTEGER PRIMARY KEY,"
+	" raws BLOB NOT NULL,"
+	" size INTEGER NOT NULL,"
+	" bodies BLOB NOT NULL"
+	") STRICT;"
 	/* the file of a day that holds this file's rows now */
 	"ALTER TABLE export ADD COLUMN compacted TEXT;";
 

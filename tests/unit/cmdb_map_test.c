@@ -299,6 +299,34 @@ static void an_endless_looking_expression_has_an_end(void **state)
 	flo__strbuf_fini(&sb);
 }
 
+static void a_pull_ends_in_the_middle_of_its_records(void **state)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_context *alive = fs.context;
+	flo_status st;
+
+	(void)state;
+	sync_text("t.db", "0", "[{\"id\":1}]");
+	for (int n = 0; n < 4000; n++) {
+		flo__strbuf_addf(&sb, "{\"id\":%d,\"l\":[0", n);
+		for (int i = 1; i < 100; i++)
+			flo__strbuf_addf(&sb, ",%d", i);
+		flo__strbuf_adds(&sb, "]}\n");
+	}
+	fake_text(&fs, "slow.json", sb.data);
+	flo__strbuf_fini(&sb);
+	fs.context = flo_context_timeout(alive, UINT64_C(50000000), "limit");
+	st = fake_step(&fs, &flo__cmdb_pull, "slow", NULL,
+		       "{\"db\":\"t.db\",\"source\":\"vm\",\"file\":"
+		       "\"slow.json\",\"where\":\"!record.l.all(a, "
+		       "record.l.all(b, a + b >= 0))\"}");
+	flo_context_unref(fs.context);
+	fs.context = alive;
+	assert_int_equal(st, FLO_TIMEOUT);
+	assert_int_equal(query("t.db", "SELECT count(*) FROM pull"), 1);
+	assert_int_equal(query("t.db", "SELECT count(*) FROM body"), 1);
+}
+
 static void running_out_of_memory_leaves_nothing(void **state)
 {
 	static const char with[] =
@@ -344,6 +372,7 @@ int main(void)
 		cmocka_unit_test(
 			an_expression_sees_the_record_and_nothing_else),
 		cmocka_unit_test(an_endless_looking_expression_has_an_end),
+		cmocka_unit_test(a_pull_ends_in_the_middle_of_its_records),
 		cmocka_unit_test(running_out_of_memory_leaves_nothing),
 	};
 
