@@ -263,7 +263,9 @@ static const flo_step_param params[] = {
 	 .min_len = 1},
 	{.name = "http",
 	 .types = FLO_TYPES(MAP),
-	 .description = "A URL to read from, and how."},
+	 .description = "A URL to read from, and how.",
+	 .members = flo__http_params,
+	 .members_len = FLO__HTTP_PARAMS},
 };
 
 const flo_step_type flo__cmdb_pull = {

@@ -64,6 +64,10 @@ extern const struct flo__pull_kind flo__pull_sqlite;
 extern const flo_step_param flo__pull_sqlite_members[FLO__PULL_SQLITE_MEMBERS];
 extern const struct flo__pull_kind flo__pull_http;
 
+/* The members of "http". */
+#define FLO__HTTP_PARAMS 12
+extern const flo_step_param flo__http_params[FLO__HTTP_PARAMS];
+
 /*
  * Cut what @fd (borrowed) gives, from where it stands, into records as
  * `records` says, and add each to @stage. Its bytes are added to @job->bytes.
