@@ -66,7 +66,7 @@ typedef struct flo_step_param {
 	/* of maps: the keys there may be, in the same way; NULL: any. What is
 	 * asked of a member is only asked if the map is there */
 	const struct flo_step_param *members;
-	size_t members_len;
+	size_t members_len; /* of `members` */
 } flo_step_param;
 
 /** What stands between a step's code and the engine that runs it. */

@@ -134,6 +134,48 @@ out:
 	return st;
 }
 
+/* Whether the plan's pull read its records in another way than the last. */
+static flo_status is_reshaped(struct flo__cdb *db,
+			      const struct flo__cmdb_plan *plan, flo_error *err,
+			      bool *ret_is)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT p.shape IS NOT q.shape AND p.spec = n.spec"
+			  " FROM plan n JOIN pull p ON p.no = n.pull"
+			  " JOIN source s ON s.id = n.source"
+			  " JOIN pull q ON q.no = s.pull WHERE n.no = ?1",
+			  "i", plan->no);
+	*ret_is = st == FLO_OK && sqlite3_column_int(stmt, 0) != 0;
+	sqlite3_finalize(stmt);
+	return st == FLO_NOTFOUND ? FLO_OK : st;
+}
+
+/*
+ * Records that came out the same under another `map`, `where` or `gone` have
+ * other raw digests: take these, or no later pull would know their bytes. Not
+ * so where only the bytes differ: a field that is another one in every pull
+ * would have the whole state written each time, and never be known.
+ */
+static flo_status take_shape(struct flo__cdb *db,
+			     const struct flo__cmdb_plan *plan, flo_error *err)
+{
+	bool reshaped = false;
+	flo_status st = is_reshaped(db, plan, err, &reshaped);
+
+	if (st != FLO_OK || !reshaped)
+		return st;
+	return flo__cdb_run(db, err,
+			    "UPDATE state SET raw = t.raw FROM staged t"
+			    " WHERE t.id BETWEEN ?1 AND ?2 AND t.gone = 0"
+			    " AND state.source = ?3 AND state.key = t.key"
+			    " AND state.digest = t.digest",
+			    "iii", flo__cdb_first(plan->pull),
+			    flo__cdb_last(plan->pull), plan->source);
+}
+
 /* A time after the last apply's, whatever the clock says. */
 static flo_status apply_time(struct flo__cdb *db,
 			     const struct flo__cmdb_plan *plan, flo_error *err,
@@ -257,6 +299,7 @@ static flo_status write_all(struct apply *apply, struct flo__cdb *db,
 		TRY(flo__rebase(db, plan, err));
 	TRY(write_history(db, plan, ts, err));
 	TRY(write_state(db, plan, err));
+	TRY(take_shape(db, plan, err));
 	TRY(write_misses(db, plan, err));
 	TRY(write_since(db, plan, err));
 	TRY(mark_applied(db, plan, ts, err));

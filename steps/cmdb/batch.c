@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/split.h"
 
 #include <string.h>
 
@@ -179,19 +180,30 @@ out:
 	return st;
 }
 
+static flo_status read_row(struct flo__batch *batch, struct flo__batch_row *row)
+{
+	const struct flo__place *place = &row->place;
+	flo_status st;
+
+	/* It names the record itself. */
+	if (place->line)
+		TRY(flo__split_check_line(text_of(batch, row), row->len,
+					  place->number, place->byte,
+					  &batch->err));
+	st = identify(batch, row, &batch->err);
+	if (st != FLO_OK && st != FLO_NOMEM)
+		name_place(place, &batch->err);
+out:
+	return st;
+}
+
 static flo_status read_rows(struct flo__batch *batch)
 {
 	flo_status st = FLO_OK;
 
-	for (size_t i = 0; st == FLO_OK && i < batch->len; i++) {
-		struct flo__batch_row *row = &batch->row[i];
-
-		if (row->is != FLO__BATCH_NEW)
-			continue;
-		st = identify(batch, row, &batch->err);
-		if (st != FLO_OK && st != FLO_NOMEM)
-			name_place(&row->place, &batch->err);
-	}
+	for (size_t i = 0; st == FLO_OK && i < batch->len; i++)
+		if (batch->row[i].is == FLO__BATCH_NEW)
+			st = read_row(batch, &batch->row[i]);
 	return st;
 }
 

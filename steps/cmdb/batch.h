@@ -20,6 +20,7 @@ struct flo__place {
 	const char *unit; /* "record", "row"; lives for ever. NULL: untold */
 	uint64_t number;  /* from 1 */
 	uint64_t byte;	  /* its first one, or FLO__PLACE_NO_BYTE */
+	bool line; /* for flo__split_check_line(), with number and byte */
 };
 #define FLO__PLACE_NO_BYTE UINT64_MAX
 

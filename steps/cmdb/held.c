@@ -61,8 +61,11 @@ static flo_status read_rows(struct flo__held *held, struct flo__cdb *db,
 	flo_status st;
 
 	TRY(flo__cdb_prepare(
-		db, "SELECT raw, key, digest FROM state WHERE source = ?1", err,
-		&stmt));
+		db,
+		held->what != NULL
+			? "SELECT raw, key, digest FROM state WHERE source = ?1"
+			: "SELECT raw FROM state WHERE source = ?1",
+		err, &stmt));
 	TRY(flo__cdb_bind(db, stmt, err, "i", source));
 	for (;;) {
 		TRY(flo__cdb_step(db, stmt, err, &row));

@@ -102,7 +102,11 @@ static void name_pull(const struct flo__pull_job *job, flo_status st,
 		      flo_error *err)
 {
 	/* Without it the argument itself is wrong, and the error names that. */
-	if (st != FLO_OK && job->from != NULL)
+	if (st == FLO_OK || job->from == NULL)
+		return;
+	if (job->from[0] == '\0')
+		flo_error_prefix(err, "pull %s", job->source);
+	else
 		flo_error_prefix(err, "pull %s from %s", job->source,
 				 job->from);
 }
@@ -122,8 +126,14 @@ static flo_status shape(const void *arg, const char *text, size_t len,
 			bool gone, struct flo__strbuf *into, flo_error *err,
 			bool *ret_keep, const char **ret_text, size_t *ret_len)
 {
-	return flo__mapping_run(arg, text, len, gone, into, err, ret_keep,
-				ret_text, ret_len);
+	const struct flo__pull_job *job = arg;
+	/* One may take some tens of milliseconds. */
+	flo_status st = flo__args_ended(job->call, err);
+
+	if (st != FLO_OK)
+		return st;
+	return flo__mapping_run(job->mapping, text, len, gone, into, err,
+				ret_keep, ret_text, ret_len);
 }
 
 static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
@@ -138,7 +148,7 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 	if (job->gone != NULL)
 		TRY(flo__stage_gone(stage, job->gone, err));
 	if (job->mapping != NULL)
-		flo__stage_shape(stage, shape, job->mapping,
+		flo__stage_shape(stage, shape, job,
 				 flo__mapping_digest(job->mapping));
 	TRY(pull->kind->read(job, pull->state, stage, err));
 	st = flo__stage_finish(stage, job->bytes, err, &job->done);
@@ -184,6 +194,12 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 	flo_step_log(call, "pulled %llu records of %s, %llu bytes",
 		     (unsigned long long)job->done.rows, job->source,
 		     (unsigned long long)job->done.bytes);
+	if (job->inside[0] != '\0')
+		flo_step_log(call,
+			     "warning: the document is one object and was "
+			     "taken as one record; if the records are in its "
+			     "\"%s\", set \"records\"",
+			     job->inside);
 	if (job->done.rejected != 0)
 		flo_step_log(call, "rejected %llu records of %s, by \"where\"",
 			     (unsigned long long)job->done.rejected,
@@ -237,7 +253,9 @@ static const flo_step_param params[] = {
 	 .expression = &flo__mapping_where},
 	{.name = "sqlite",
 	 .types = FLO_TYPES(MAP),
-	 .description = "A SQLite file, and a query whose rows are records."},
+	 .description = "A SQLite file, and a query whose rows are records.",
+	 .members = flo__pull_sqlite_members,
+	 .members_len = FLO__PULL_SQLITE_MEMBERS},
 	{.name = "gone",
 	 .types = FLO_TYPES(STRING),
 	 .description =
@@ -245,7 +263,9 @@ static const flo_step_param params[] = {
 	 .min_len = 1},
 	{.name = "http",
 	 .types = FLO_TYPES(MAP),
-	 .description = "A URL to read from, and how."},
+	 .description = "A URL to read from, and how.",
+	 .members = flo__http_params,
+	 .members_len = FLO__HTTP_PARAMS},
 };
 
 const flo_step_type flo__cmdb_pull = {

@@ -114,7 +114,10 @@ static flo_status open_source(struct flo__pull_job *job, const flo_value *arg,
 	TRY(read_argv(program, arg, err));
 	job->from = program->argv[0];
 	TRY(flo__changes_open(job, &program->changes, err));
-	st = run_program(job, program, err);
+	/* Its errors name the program. */
+	job->from = "";
+	TRY(run_program(job, program, err));
+	job->from = program->argv[0];
 out:
 	return st;
 }

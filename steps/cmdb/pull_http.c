@@ -300,12 +300,13 @@ static flo_status ask_changes(struct reading *r, flo_error *err, bool *ret_gone)
 	TRY(fetch(r, r->source->args.gone, err));
 	*ret_gone = is_gone(r);
 	if (!*ret_gone)
+		TRY(flo__http_says_gone(&r->source->args, r->source->fd, err,
+					ret_gone));
+	if (!*ret_gone)
 		return FLO_OK;
-	flo_step_log(
-		r->source->job->call,
-		"the answer is %d: what changed since the last pull is not "
-		"known any more, so everything is pulled",
-		r->answer.status);
+	flo_step_log(r->source->job->call,
+		     "the server does not know any more what has changed since "
+		     "the last pull, so everything is pulled");
 	flo__free(r->url);
 	flo__free(r->base);
 	r->url = r->base = NULL;

@@ -18,13 +18,12 @@
 #define RETRIES_MAX	100
 #define BACKOFF_DEFAULT FLO__NS_PER_S
 
-/* Members of a map: one that is not known is a mistake. */
-static flo_status check_members(const flo_value *map, const char *what,
-				const char *const *known, flo_error *err)
+/* Members of a map, which the caller names: an unknown one is a mistake. */
+static flo_status check_members(const flo_value *map, const char *const *known,
+				flo_error *err)
 {
 	if (flo_value_typeof(map) != FLO_VALUE_MAP)
-		return flo_error_set(err, FLO_TYPE, "%s must be an object",
-				     what);
+		return flo_error_set(err, FLO_TYPE, "it must be an object");
 	for (size_t i = 0; i < flo_value_len(map); i++) {
 		const flo_value *key = NULL;
 		const char *const *name = known;
@@ -38,7 +37,7 @@ static flo_status check_members(const flo_value *map, const char *what,
 			name++;
 		if (*name == NULL)
 			return flo_error_set(err, FLO_INVALID,
-					     "%s has no member \"%.80s\"", what,
+					     "it has no member \"%.80s\"",
 					     text);
 	}
 	return FLO_OK;
@@ -161,7 +160,7 @@ static flo_status read_cursor(const struct flo__pull_job *job,
 		return flo_error_set(err, FLO_INVALID,
 				     "\"next\" and \"cursor\" both say where "
 				     "the next page is: give one of them");
-	TRY(check_members(cursor, "\"cursor\"", known, err));
+	TRY(check_members(cursor, known, err));
 	TRY(flo__args_string(cursor, "at", true, err, &args->cursor_at));
 	TRY(flo__args_string(cursor, "param", true, err, &args->cursor_param));
 	TRY(need_records(job, "cursor", err));
@@ -237,21 +236,46 @@ static flo_status read_gone(const flo_value *changes, flo_error *err,
 	return FLO_OK;
 }
 
+static flo_status read_gone_when(const flo_value *changes, flo_error *err,
+				 struct flo__http_args *args)
+{
+	static const char *const known[] = {"at", "is", NULL};
+	const flo_value *when = flo__args_get(changes, "gone_when");
+	flo_status st;
+
+	if (when == NULL)
+		return FLO_OK;
+	TRY(check_members(when, known, err));
+	TRY(flo__args_string(when, "at", true, err, &args->gone_at));
+	TRY(check_pointer("at", args->gone_at, err));
+	args->gone_is = flo__args_get(when, "is");
+	if (args->gone_is == NULL ||
+	    flo_value_typeof(args->gone_is) == FLO_VALUE_MAP ||
+	    flo_value_typeof(args->gone_is) == FLO_VALUE_LIST)
+		st = flo_error_set(err, FLO_TYPE,
+				   "\"is\" must be a string, a number or a "
+				   "boolean");
+out:
+	if (st != FLO_OK)
+		flo_error_prefix(err, "\"gone_when\"");
+	return st;
+}
+
 static flo_status read_changes(const struct flo__pull_job *job,
 			       const flo_value *arg, flo_error *err,
 			       struct flo__http_args *args)
 {
-	static const char *const known[] = {"url",     "param",
-					    "cursor",  "cursor_after",
-					    "records", "gone_status",
-					    NULL};
+	static const char *const known[] = {"url",	   "param",
+					    "cursor",	   "cursor_after",
+					    "records",	   "gone_when",
+					    "gone_status", NULL};
 	const flo_value *changes = flo__args_get(arg, "changes");
 	flo_status st;
 
 	if (changes == NULL)
 		return FLO_OK;
 	args->changes = true;
-	TRY(check_members(changes, "\"changes\"", known, err));
+	TRY(check_members(changes, known, err));
 	TRY(flo__args_string(changes, "cursor", true, err, &args->cursor_full));
 	TRY(check_pointer("cursor", args->cursor_full, err));
 	args->cursor_after = args->cursor_full;
@@ -270,6 +294,8 @@ static flo_status read_changes(const struct flo__pull_job *job,
 		st = read_records(changes, job, err, args);
 	if (st == FLO_OK)
 		st = read_gone(changes, err, args);
+	if (st == FLO_OK)
+		st = read_gone_when(changes, err, args);
 out:
 	if (st != FLO_OK)
 		flo_error_prefix(err, "\"changes\"");
@@ -341,7 +367,7 @@ flo_status flo__http_args_read(const struct flo__pull_job *job,
 	struct flo__http_args args = {0};
 	flo_status st;
 
-	TRY(check_members(arg, "\"http\"", known, err));
+	TRY(check_members(arg, known, err));
 	TRY(flo__args_string(arg, "url", true, err, &args.url));
 	TRY(read_headers(arg, err, &args));
 	TRY(read_next(job, arg, err, &args));

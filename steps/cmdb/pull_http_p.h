@@ -33,6 +33,8 @@ struct flo__http_args {
 	const char *records[FLO__PULL_RECORDS_MAX]; /* of changes */
 	size_t records_len;
 	int gone[FLO__GONE_STATUSES_MAX + 1]; /* 0 at the end */
+	const char *gone_at;		      /* a pointer, or NULL */
+	const flo_value *gone_is;	      /* what is there then */
 };
 
 /*
@@ -50,6 +52,15 @@ flo_status flo__http_args_read(const struct flo__pull_job *job,
  */
 char *flo__http_args_origin(const struct flo__pull_job *job,
 			    const struct flo__http_args *args);
+
+/*
+ * Whether the answer in @fd, of changes, says by what is at `gone_at` that the
+ * cursor is of no use any more; @fd is at its beginning, before and after.
+ * What is wrong with the answer otherwise is not told. Blocks. FLO_NOMEM,
+ * FLO_SYSTEM.
+ */
+flo_status flo__http_says_gone(const struct flo__http_args *args, int fd,
+			       flo_error *err, bool *ret_gone);
 
 /* Where the pages of a pull have been, so that none comes twice. */
 struct flo__trail {

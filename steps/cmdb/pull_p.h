@@ -27,6 +27,7 @@ struct flo__pull_job {
 	const char *from; /* the source's: what errors call it; or NULL */
 	const char *unit; /* what errors call a record; NULL: "record", and its
 			   * first byte is told, too */
+	char inside[64];  /* a document that is one record has records there */
 	uint64_t bytes;	  /* the source's, in all */
 	struct flo__pull done;
 };
@@ -37,7 +38,8 @@ struct flo__pull_job {
  * open() checks the argument and prepares what can be prepared without the
  * database: it is called in the coroutine, outside of blocking regions, so that
  * it may park, run programs and talk to servers; it brackets what blocks
- * itself. It sets @job->from as soon as it knows it. *@ret_state is for the
+ * itself. It sets @job->from as soon as it knows it, to "" while its errors
+ * name it themselves. *@ret_state is for the
  * other two calls; after a failure it may be set too, and close() is called.
  *
  * read() adds the records to @stage, with flo__pull_split() or
@@ -58,7 +60,13 @@ struct flo__pull_kind {
 extern const struct flo__pull_kind flo__pull_file;
 extern const struct flo__pull_kind flo__pull_command;
 extern const struct flo__pull_kind flo__pull_sqlite;
+#define FLO__PULL_SQLITE_MEMBERS 4
+extern const flo_step_param flo__pull_sqlite_members[FLO__PULL_SQLITE_MEMBERS];
 extern const struct flo__pull_kind flo__pull_http;
+
+/* The members of "http". */
+#define FLO__HTTP_PARAMS 12
+extern const flo_step_param flo__http_params[FLO__HTTP_PARAMS];
 
 /*
  * Cut what @fd (borrowed) gives, from where it stands, into records as

@@ -5,11 +5,13 @@
 #include "base/contract.h"
 #include "base/strbuf.h"
 #include "steps/args.h"
+#include "steps/cmdb/record.h"
 
 #include <flo/runtime.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,6 +67,32 @@ flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
 	return flo__stage_add(stage, text, len, place, err);
 }
 
+/*
+ * The member of a record in which other records lie, in @job->inside: a
+ * document like {"items": [{...}]} is one record where `records` was forgotten.
+ */
+static flo_status look_inside(struct flo__pull_job *job, const char *text,
+			      size_t len)
+{
+	json_t *json = NULL;
+	json_t *value;
+	const char *key;
+	flo_status st = flo__record_load(text, len, NULL, &json);
+
+	/* What is wrong with it is told when it is added. */
+	if (st != FLO_OK)
+		return st == FLO_NOMEM ? st : FLO_OK;
+	json_object_foreach(json, key, value)
+	{
+		if (json_is_object(json_array_get(value, 0))) {
+			snprintf(job->inside, sizeof(job->inside), "%s", key);
+			break;
+		}
+	}
+	json_decref(json);
+	return FLO_OK;
+}
+
 static flo_status add_record(struct flo__pull_job *job,
 			     struct flo__stage *stage,
 			     const struct flo__split *split, const char *text,
@@ -75,8 +103,14 @@ static flo_status add_record(struct flo__pull_job *job,
 		.number = flo__split_records(split),
 		.byte = job->unit != NULL ? FLO__PLACE_NO_BYTE
 					  : flo__split_place(split),
+		.line = flo__split_trusted(split),
 	};
 
+	if (place.number == 1 && place.byte == 0 && job->records_len == 0 &&
+	    look_inside(job, text, len) != FLO_OK)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (place.number > 1)
+		job->inside[0] = '\0';
 	return flo__pull_add(job, stage, text, len, &place, err);
 }
 
@@ -143,6 +177,10 @@ static flo_status add_all(struct flo__pull_job *job, struct flo__split *split,
 	size_t len = 0;
 	flo_status st;
 
+	/* What a source has written for us is named by its rows, not by lines,
+	 * and what is looked into must be a record. */
+	if (job->unit == NULL && at == NULL)
+		flo__split_trust_lines(split);
 	for (;;) {
 		st = flo__split_next(split, &fault, &text, &len);
 		if (st != FLO_OK || text == NULL)

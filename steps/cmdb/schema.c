@@ -160,6 +160,8 @@ static const char format_2[] =
 	"ALTER TABLE pull ADD COLUMN etag TEXT;"
 	"ALTER TABLE pull ADD COLUMN modified TEXT;"
 	"ALTER TABLE pull ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0;"
+	/* digest of how it read its records, mixed into their raw digests */
+	"ALTER TABLE pull ADD COLUMN shape TEXT;"
 	/* 1: the pull says that the record is no more */
 	"ALTER TABLE staged ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;"
 	/* still to be the last applied pull (pull.no; 0: none); -1: any may be */

@@ -67,6 +67,24 @@ const char *flo__split_seen(const struct flo__split *split, size_t place);
 flo_status flo__split_next(struct flo__split *split, flo_error *err,
 			   const char **ret_record, size_t *ret_len);
 
+/*
+ * Of NDJSON, take what stands on a line for a record, without looking for its
+ * end: to whom its very bytes are known, they are a record. Of any other who
+ * calls this has flo__split_check_line() say so before he reads it.
+ *
+ * Requires: flo__split_next() was not called yet.
+ */
+void flo__split_trust_lines(struct flo__split *split);
+/* Whether the last record is such a line. */
+bool flo__split_trusted(const struct flo__split *split);
+
+/*
+ * Check the line @text, record @number, which began at byte @place: the errors
+ * are those of flo__split_next() without that trust. Any thread.
+ */
+flo_status flo__split_check_line(const char *text, size_t len, uint64_t number,
+				 uint64_t place, flo_error *err);
+
 /* Whether the document is NDJSON, or empty; known once there was a record. */
 bool flo__split_is_lines(const struct flo__split *split);
 

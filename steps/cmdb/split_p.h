@@ -41,7 +41,9 @@ struct flo__frame {
 struct flo__split {
 	int fd;
 	bool eof;
-	char *buf; /* owned */
+	bool trust_lines;
+	bool trusted; /* the last record's end was not looked for */
+	char *buf;    /* owned */
 	size_t cap;
 	size_t window;
 	size_t len;  /* bytes in buf */

@@ -34,6 +34,7 @@ struct flo__stage {
 	struct flo__held whole; /* loaded when it pays: see look_wider() */
 	struct flo__batch_how how;
 	struct flo__batch_how how_wider;
+	char applied[FLO__DIGEST_TEXT_SIZE]; /* the shape of the state's pull */
 	bool wider; /* look for what is the same in other bytes, too */
 	struct flo__batch ring[RING];
 	uint64_t written;
@@ -61,9 +62,12 @@ static flo_status find_source(struct flo__stage *stage, const char *name,
 			 " ON CONFLICT DO NOTHING",
 			 "t", name));
 	TRY(flo__cdb_row(db, err, &stmt,
-			 "SELECT id, spec FROM source WHERE name = ?1", "t",
-			 name));
+			 "SELECT s.id, s.spec, p.shape FROM source s"
+			 " LEFT JOIN pull p ON p.no = s.pull WHERE s.name = ?1",
+			 "t", name));
 	stage->source = sqlite3_column_int64(stmt, 0);
+	snprintf(stage->applied, sizeof(stage->applied), "%s",
+		 flo__cdb_text(stmt, 2));
 	/* A spec of another algorithm is as good as none. */
 	if (sqlite3_column_type(stmt, 1) == SQLITE_TEXT &&
 	    flo__spec_read(flo__cdb_text(stmt, 1), NULL, &stage->spec) ==
@@ -392,6 +396,18 @@ static flo_status take(struct flo__stage *stage, flo_error *err)
 }
 
 /*
+ * Whether the state was made of records that were read in another way. Then
+ * what is the same is staged all the same: the apply wants its raw digests.
+ */
+static bool is_reshaped(const struct flo__stage *stage)
+{
+	char shape[FLO__DIGEST_TEXT_SIZE];
+
+	flo__digest_text(&stage->how.salt, shape);
+	return strcmp(shape, stage->applied) != 0;
+}
+
+/*
  * Where most records are hits, it is cheaper to stage the rest than to load
  * what the state's records are. So that is done when the first batches had
  * something else. Those that are being worked on look at `held` only.
@@ -399,7 +415,8 @@ static flo_status take(struct flo__stage *stage, flo_error *err)
 static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 {
 	if (stage->wider || stage->spec == NULL || !stage->how.full ||
-	    stage->held.len == 0 || stage->staged_len < stage->hits_len / 4)
+	    is_reshaped(stage) || stage->held.len == 0 ||
+	    stage->staged_len < stage->hits_len / 4)
 		return FLO_OK;
 	stage->wider = true;
 	stage->how_wider = stage->how;
@@ -464,8 +481,10 @@ flo_status flo__stage_settle(struct flo__stage *stage, flo_error *err)
 flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
 			     flo_error *err, struct flo__pull *ret_pull)
 {
+	char shape[FLO__DIGEST_TEXT_SIZE];
 	flo_status st;
 
+	flo__digest_text(&stage->how.salt, shape);
 	stage->pull.bytes = bytes;
 	TRY(flo__cdb_alive(stage->db, err));
 	TRY(flo__stage_settle(stage, err));
@@ -473,11 +492,12 @@ flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
 	TRY(write_taken(stage, err));
 	TRY(flo__cdb_run(stage->db, err,
 			 "UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
-			 " bytes = ?4, finished_us = ?5, rejected = ?6"
-			 " WHERE no = ?1",
-			 "iiiiii", stage->pull.no, (int64_t)stage->pull.rows,
+			 " bytes = ?4, finished_us = ?5, rejected = ?6,"
+			 " shape = ?7 WHERE no = ?1",
+			 "iiiiiit", stage->pull.no, (int64_t)stage->pull.rows,
 			 (int64_t)stage->hits_len, (int64_t)bytes,
-			 flo__time_now_us(), (int64_t)stage->pull.rejected));
+			 flo__time_now_us(), (int64_t)stage->pull.rejected,
+			 shape));
 	TRY(flo__cdb_commit(stage->db, err));
 	stage->open = false;
 	*ret_pull = stage->pull;

@@ -49,15 +49,19 @@ flo_status flo__http_open(const struct flo__http_options *options,
 
 void flo__http_close(struct flo__http *http)
 {
+	struct flo__http_hush hush;
+
 	if (http == NULL)
 		return;
 	flo_blocking_begin();
+	flo__http_hush(&hush);
 	if (http->easy != NULL)
 		http->curl->easy_cleanup(http->easy);
 	if (http->multi != NULL)
 		http->curl->multi_cleanup(http->multi);
 	if (http->headers != NULL)
 		http->curl->slist_free_all(http->headers);
+	flo__http_unhush(&hush);
 	flo_blocking_end();
 	flo__free(http->server);
 	flo__free(http);

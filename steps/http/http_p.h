@@ -6,6 +6,8 @@
 #include "steps/http/fields.h"
 #include "steps/http/http.h"
 
+#include <signal.h>
+
 struct flo__http {
 	const struct flo__curl *curl; /* borrowed */
 	struct flo__http_options options;
@@ -57,6 +59,18 @@ void flo__http_try_fini(struct flo__http_try *one);
 
 /* Whether @status is an answer to @request, a 2xx or what it names. */
 bool flo__http_is_answer(const struct flo__http_request *request, long status);
+
+/*
+ * Hold SIGPIPE back from this thread while libcurl works, and drop the one that
+ * came: a library must not end its host, and the TLS below libcurl may write to
+ * a connection that the other side has closed. Within one blocking region.
+ */
+struct flo__http_hush {
+	sigset_t before;
+	bool pending; /* it was there before: it is the host's */
+};
+void flo__http_hush(struct flo__http_hush *hush);
+void flo__http_unhush(const struct flo__http_hush *hush);
 
 /* The context's status; why it ended is in @err. */
 flo_status flo__http_ended(const struct flo__http *http, flo_error *err);

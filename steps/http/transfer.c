@@ -417,20 +417,26 @@ static flo_status perform(struct flo__http_try *one, struct curl_slist *headers,
 	CURLcode rc;
 	flo_status st;
 
-	curl->easy_reset(one->http->easy);
 	rc = set_limits(one);
 	if (rc == CURLE_OK)
 		rc = set_request(one, headers);
-	if (rc != CURLE_OK)
-		return failed(one, rc, err, ret_end);
+	if (rc != CURLE_OK) {
+		st = failed(one, rc, err, ret_end);
+		goto out;
+	}
 	if (curl->multi_add_handle(one->http->multi, one->http->easy) !=
-	    CURLM_OK)
-		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	    CURLM_OK) {
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+		goto out;
+	}
 	one->moved_ns = flo_now();
 	st = loop(one, err, ret_end);
 	if (st == FLO_OK)
 		st = judge(one, err, ret_end);
 	curl->multi_remove_handle(one->http->multi, one->http->easy);
+out:
+	/* It points at @one, which is about to end; connections stay. */
+	curl->easy_reset(one->http->easy);
 	return st;
 }
 
@@ -438,14 +444,17 @@ flo_status flo__http_transfer(struct flo__http_try *one, flo_error *err,
 			      enum flo__http_end *ret_end)
 {
 	struct curl_slist *headers = NULL;
+	struct flo__http_hush hush;
 	flo_status st;
 
 	*ret_end = FLO__HTTP_FINAL;
+	flo__http_hush(&hush);
 	if (make_headers(one, &headers))
 		st = perform(one, headers, err, ret_end);
 	else
 		st = flo_error_set(err, FLO_NOMEM, "out of memory");
 	one->http->curl->slist_free_all(headers);
+	flo__http_unhush(&hush);
 	return st;
 }
 

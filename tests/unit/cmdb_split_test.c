@@ -23,6 +23,22 @@ static int memory_file(const char *bytes, size_t len)
 	return fd;
 }
 
+/* The next record, whose end is looked for afterwards if it was trusted. */
+static flo_status next_checked(struct flo__split *split, flo_error *err,
+			       const char **ret_record, size_t *ret_len)
+{
+	flo_status st = flo__split_next(split, err, ret_record, ret_len);
+
+	if (st != FLO_OK || *ret_record == NULL || !flo__split_trusted(split))
+		return st;
+	return flo__split_check_line(*ret_record, *ret_len,
+				     flo__split_records(split),
+				     flo__split_place(split), err);
+}
+
+/* Every case is read in both ways, which make no difference. */
+static bool trusting;
+
 /* Split @text; the records, joined by '|', are added to @sb. */
 static flo_status split_with(const char *text, size_t len, size_t window,
 			     const char *const *records, size_t records_len,
@@ -35,8 +51,10 @@ static flo_status split_with(const char *text, size_t len, size_t window,
 	flo_status st;
 
 	st = flo__split_new(fd, records, records_len, window, err, &split);
+	if (st == FLO_OK && trusting)
+		flo__split_trust_lines(split);
 	while (st == FLO_OK) {
-		st = flo__split_next(split, err, &record, &record_len);
+		st = next_checked(split, err, &record, &record_len);
 		if (st != FLO_OK || record == NULL)
 			break;
 		flo__strbuf_add(sb, record, record_len);
@@ -47,8 +65,7 @@ static flo_status split_with(const char *text, size_t len, size_t window,
 	return st;
 }
 
-/* Split @text at one place or none, with several windows, expecting @want. */
-static void expect(const char *text, const char *place, const char *want)
+static void expect_once(const char *text, const char *place, const char *want)
 {
 	static const size_t windows[] = {1, 2, 3, 7, 64, 0};
 
@@ -64,8 +81,17 @@ static void expect(const char *text, const char *place, const char *want)
 	}
 }
 
-static void refuse(const char *text, const char *place, flo_status want,
-		   const char *says)
+/* Split @text at one place or none, with several windows, expecting @want. */
+static void expect(const char *text, const char *place, const char *want)
+{
+	expect_once(text, place, want);
+	trusting = true;
+	expect_once(text, place, want);
+	trusting = false;
+}
+
+static void refuse_once(const char *text, const char *place, flo_status want,
+			const char *says)
 {
 	static const size_t windows[] = {1, 2, 0};
 
@@ -82,6 +108,15 @@ static void refuse(const char *text, const char *place, flo_status want,
 	}
 }
 
+static void refuse(const char *text, const char *place, flo_status want,
+		   const char *says)
+{
+	refuse_once(text, place, want, says);
+	trusting = true;
+	refuse_once(text, place, want, says);
+	trusting = false;
+}
+
 static void lines_are_records(void **state)
 {
 	(void)state;
@@ -90,6 +125,21 @@ static void lines_are_records(void **state)
 	expect("{}\n{\"a\":1}", NULL, "{}|{\"a\":1}|");
 	expect("\n{\"a\":\"}\\\"{\"} \r\n\n {\"b\":[{}]}\t\n", NULL,
 	       "{\"a\":\"}\\\"{\"}|{\"b\":[{}]}|");
+}
+
+/* What follows a line that is no record is the error of that line. */
+static void a_line_that_is_no_record_is_told_alike(void **state)
+{
+	(void)state;
+	refuse("{}\n{\"a\":{\n}}\n", NULL, FLO_SYNTAX,
+	       "record 2 (byte 3) does not end on its line");
+	refuse("{\"a\":\"\n\"}\n{}\n", NULL, FLO_SYNTAX,
+	       "record 1 (byte 0) does not end on its line");
+	refuse("{} {}\n{}\n", NULL, FLO_SYNTAX,
+	       "'{' at byte 3, after 1 records, where the end of the record's");
+	refuse("{}\n{}x\n", NULL, FLO_SYNTAX, "'x' at byte 5, after 2 records");
+	refuse("{}\n{\"a\":1", NULL, FLO_SYNTAX, "was it cut off?");
+	refuse("{}\n{\"a\":\"}\n", NULL, FLO_SYNTAX, "record 2 (byte 3)");
 }
 
 static void an_array_holds_records(void **state)
@@ -341,6 +391,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_are_records),
+		cmocka_unit_test(a_line_that_is_no_record_is_told_alike),
 		cmocka_unit_test(an_array_holds_records),
 		cmocka_unit_test(a_pointer_leads_to_the_records),
 		cmocka_unit_test(several_pointers_are_read_in_one_pass),
