@@ -1,0 +1,66 @@
+/*
+ * A piece of work that is done beside the coroutine which wants it, on another
+ * P if there is one.
+ *
+ * Note: sharing out.
+ *
+ * A step of cmdb.* runs in a blocking region, because it talks to SQLite. What
+ * is mere computing (reading records, digests) it cuts into tasks of a few
+ * milliseconds. Each is a coroutine of its own, so that the scheduler spreads
+ * them over all P without anyone knowing how many there are, and none holds a
+ * P for long.
+ *
+ * A task belongs to its owner until flo__task_start(), then to the coroutine
+ * that works, then, once flo__task_wait() has returned, to its owner again. So
+ * nothing in it needs a lock; the wait group orders both hand-overs. What tasks
+ * have in common they only read.
+ *
+ * The owner takes tasks back in the order in which it started them, whichever
+ * ended first: so what is made of them does not depend on the schedule. How
+ * many it has started and not taken back is its bound on memory.
+ *
+ * A panic ends the task, and its owner panics when it takes it back. An owner
+ * that panics for another reason leaks what it owns, tasks under way included,
+ * so they must not use its stack.
+ *
+ * Refused: threads that live as long as the step and a queue between (who
+ * stops them, and how many?); a group, whose members have a smaller stack and
+ * whose first error is the first in time, not in the input.
+ */
+#ifndef FLO_CMDB_TASK_H
+#define FLO_CMDB_TASK_H
+
+#include <flo/error.h>
+#include <flo/sync.h>
+
+/* Embedded in what is worked on. Starts as zeros. */
+struct flo__task {
+	void (*work)(struct flo__task *task); /* owner, before the start */
+	flo_waitgroup running;
+	bool started; /* owner */
+	bool shared;  /* owner: by a coroutine of its own */
+	/* the worker's until flo__task_wait(): of its panic */
+	flo_error fault;
+};
+
+/*
+ * Have @task->work(@task) called. In a coroutine it is done by another one of
+ * 256 KiB of stack; elsewhere, or without the memory for that, at once.
+ *
+ * Requires: it is not started.
+ */
+void flo__task_start(struct flo__task *task);
+
+/*
+ * Wait for the end of @task, which was started or not. What it wrote can be
+ * read then. Panics if the work has.
+ *
+ * Requires: called by who has started it, in one blocking region and no second
+ * around it, which is left for as long as it has to wait.
+ */
+void flo__task_wait(struct flo__task *task);
+
+/* The same for one whose result does not matter any more: never panics. */
+void flo__task_drop(struct flo__task *task);
+
+#endif
