@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "steps/cmdb/fields.h"
-#include "steps/cmdb/sheet.h"
+#include "steps/cmdb/relay.h"
 
 #include <string.h>
 
@@ -37,8 +37,9 @@ static const struct flo__parquet_column snapshot_head[] = {
 
 struct table {
 	const struct flo__export *ex;
-	bool guessed; /* rows may show that the fields are others */
-	bool wrong;   /* and one did */
+	bool guessed;	   /* rows may show that the fields are others */
+	bool wrong;	   /* and one did */
+	int64_t last_plan; /* of the row before; 0: there was none */
 	struct flo__fields fields;
 	struct flo__strbuf names;	     /* of columns, each with its NUL */
 	struct flo__parquet_column *columns; /* owned */
@@ -283,12 +284,18 @@ static void set_column(struct flo__cell *cell, sqlite3_stmt *row, int column)
 		 (size_t)sqlite3_column_bytes(row, column));
 }
 
-static void set_origin(const struct flo__cmdb_plan *plan,
-		       struct flo__cell *cells)
+/* Where the row comes from, and @ts: the same for all of a plan. */
+static void set_origin(struct table *t, struct flo__cell *cells, int64_t ts)
 {
+	const struct flo__cmdb_plan *plan = &t->ex->plan;
+
 	set_text(&cells[0], plan->pull_id, strlen(plan->pull_id));
 	set_text(&cells[1], plan->run_id, strlen(plan->run_id));
 	set_text(&cells[2], plan->trace_id, strlen(plan->trace_id));
+	set_number(&cells[3], ts);
+	for (size_t i = 0; i < 4; i++)
+		cells[i].same = t->last_plan == plan->no;
+	t->last_plan = plan->no;
 }
 
 static flo_status set_change(struct table *t, sqlite3_stmt *row, flo_error *err)
@@ -297,8 +304,7 @@ static flo_status set_change(struct table *t, sqlite3_stmt *row, flo_error *err)
 
 	set_column(&t->cells[0], row, 0);
 	set_column(&t->cells[1], row, 1);
-	set_origin(&t->ex->plan, &t->cells[2]);
-	set_number(&t->cells[5], t->ex->plan.ts);
+	set_origin(t, &t->cells[2], t->ex->plan.ts);
 	set_column(&t->cells[6], row, 2);
 	TRY(set_body(t, row, 3, t->old, err));
 	st = set_body(t, row, 4, t->new, err);
@@ -310,8 +316,7 @@ static flo_status set_snapshot(struct table *t, sqlite3_stmt *row,
 			       flo_error *err)
 {
 	set_column(&t->cells[0], row, 0);
-	set_origin(&t->ex->plan, &t->cells[1]);
-	set_number(&t->cells[4], t->ex->plan.applied_us);
+	set_origin(t, &t->cells[1], t->ex->plan.applied_us);
 	set_number(&t->cells[5], sqlite3_column_int64(row, 1));
 	return set_body(t, row, 2, t->new, err);
 }
@@ -335,6 +340,7 @@ static flo_status set_row(struct table *t, sqlite3_stmt *row, flo_error *err)
 struct write {
 	struct table *table;
 	struct flo__sheet *sheet;
+	struct flo__relay *relay; /* to the sheet */
 };
 
 static flo_status write_plan(struct flo__export *ex, struct flo__cdb *db,
@@ -351,7 +357,7 @@ static flo_status write_plan(struct flo__export *ex, struct flo__cdb *db,
 		if (!row)
 			break;
 		TRY(set_row(w->table, rows, err));
-		TRY(flo__sheet_row(w->sheet, w->table->cells, err));
+		TRY(flo__relay_row(w->relay, w->table->cells, err));
 		ex->rows++;
 	}
 out:
@@ -407,10 +413,14 @@ static flo_status write_table(struct flo__export *ex, struct flo__cdb *db,
 	TRY(find_fields(&t, db, see_all, err));
 	TRY(make_columns(&t, err));
 	TRY(open_sheet(&t, file, err, &w.sheet));
+	TRY(flo__relay_new(w.sheet, t.len, err, &w.relay));
 	TRY(flo__export_each(ex, db, write_plan, &w, err));
+	TRY(flo__relay_finish(w.relay, err));
 	st = flo__sheet_finish(w.sheet, err, &ex->bytes);
 out:
 	*ret_wrong = st == FLO_AGAIN && t.guessed && t.wrong;
+	/* Who writes to the sheet goes before it. */
+	flo__relay_free(w.relay);
 	flo__sheet_close(w.sheet);
 	table_fini(&t);
 	return st;

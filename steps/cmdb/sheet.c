@@ -113,7 +113,7 @@ static flo_status parquet_row(struct flo__sheet *sheet,
 	for (size_t i = 0; i < sheet->len; i++) {
 		const struct flo__cell *cell = &cells[i];
 
-		if (!cell->set)
+		if (!cell->set || (cell->same && flo__parquet_put_again(to, i)))
 			continue;
 		switch (sheet->types[i]) {
 		case FLO__PARQUET_BOOL:

@@ -17,6 +17,7 @@ struct flo__sheet;
 /* A value, or null; which member counts its column's type says. */
 struct flo__cell {
 	bool set;
+	bool same; /* as in the row before, if that was of this sheet */
 	int64_t n; /* BOOL, INT, TIME */
 	double d;
 	const char *text; /* STRING, JSON; borrowed */

@@ -89,12 +89,18 @@ size_t flo__pcolumn_bytes(const struct flo__pcolumn *column)
 static void add_plain(const struct flo__pcolumn *column, const void *bytes,
 		      size_t len, struct flo__strbuf *sb)
 {
+	size_t skip = is_text(column) ? sizeof(uint32_t) : 0;
 	uint32_t n = (uint32_t)len;
+	char *to;
 
+	if (!flo__strbuf_reserve(sb, skip + len))
+		return;
+	to = sb->data + sb->len;
 	/* Little-endian, as every machine that this is built for. */
-	if (is_text(column))
-		flo__strbuf_add(sb, &n, sizeof(n));
-	flo__strbuf_add(sb, bytes, len);
+	memcpy(to, &n, skip);
+	memcpy(to + skip, bytes, len);
+	sb->len += skip + len;
+	sb->data[sb->len] = '\0';
 }
 
 /* An entry of the dictionary, with its length before a text. */
@@ -325,6 +331,18 @@ out:
 	return st == FLO_FULL ? FLO_OK : st;
 }
 
+/* One of these for each cell there is. */
+static flo_status add_present(struct flo__pcolumn *column, char is)
+{
+	struct flo__strbuf *sb = &column->present;
+
+	if (!flo__strbuf_reserve(sb, 1))
+		return FLO_NOMEM;
+	sb->data[sb->len++] = is;
+	sb->data[sb->len] = '\0';
+	return FLO_OK;
+}
+
 flo_status flo__pcolumn_add(struct flo__pcolumn *column, const void *bytes,
 			    size_t len, bool *ret_known)
 {
@@ -332,14 +350,33 @@ flo_status flo__pcolumn_add(struct flo__pcolumn *column, const void *bytes,
 
 	if (st != FLO_OK)
 		return st;
-	flo__strbuf_addc(&column->present, 1);
 	column->values++;
 	column->plain_bytes += len + prefix_len(column);
-	return flo__strbuf_status(&column->present);
+	return add_present(column, 1);
+}
+
+flo_status flo__pcolumn_add_again(struct flo__pcolumn *column)
+{
+	size_t rows = column->present.len;
+	uint32_t last;
+	size_t len;
+	flo_status st;
+
+	if (column->dict_full || rows == 0 ||
+	    column->present.data[rows - 1] == 0)
+		return FLO_NOTFOUND;
+	TRY(reserve(&column->index, column->index_len, &column->index_cap));
+	last = column->index[column->index_len - 1];
+	column->index[column->index_len++] = last;
+	(void)entry(column, last, &len);
+	column->values++;
+	column->plain_bytes += len;
+	st = add_present(column, 1);
+out:
+	return st;
 }
 
 flo_status flo__pcolumn_add_null(struct flo__pcolumn *column)
 {
-	flo__strbuf_addc(&column->present, 0);
-	return flo__strbuf_status(&column->present);
+	return add_present(column, 0);
 }

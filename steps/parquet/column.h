@@ -63,6 +63,8 @@ void flo__pcolumn_reset(struct flo__pcolumn *column);
 flo_status flo__pcolumn_add(struct flo__pcolumn *column, const void *bytes,
 			    size_t len, bool *ret_known);
 flo_status flo__pcolumn_add_null(struct flo__pcolumn *column);
+/* Add the last row's value. FLO_NOTFOUND: it is not at hand. FLO_NOMEM. */
+flo_status flo__pcolumn_add_again(struct flo__pcolumn *column);
 
 /* No rows follow: drop a dictionary that does not pay. FLO_NOMEM. */
 flo_status flo__pcolumn_settle(struct flo__pcolumn *column);

@@ -84,6 +84,12 @@ void flo__parquet_put_text(struct flo__parquet *file, size_t column,
 			   const char *text, size_t len);
 
 /*
+ * Put the value of the row before, whatever the type, without a look at it.
+ * False: it is not at hand, and nothing was put.
+ */
+bool flo__parquet_put_again(struct flo__parquet *file, size_t column);
+
+/*
  * End the row, and the row group if it is full. FLO_INVALID: a text was no
  * UTF-8; FLO_LIMIT: it was too long; FLO_NOMEM; what the caller's function said.
  */

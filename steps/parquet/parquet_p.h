@@ -34,6 +34,7 @@ struct flo__parquet {
 	struct flo__strbuf out; /* not yet written */
 
 	size_t rows;	  /* of this row group */
+	size_t unseen;	  /* bytes since they were added up, about */
 	int64_t rows_all; /* of all that are written */
 	size_t group_len;
 	struct flo__strbuf groups; /* their part of the footer */

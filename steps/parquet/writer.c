@@ -184,12 +184,16 @@ out:
 	return st;
 }
 
-static bool group_is_full(const struct flo__parquet *file)
+/* To add all up costs: only after so much that it may make a difference. */
+static bool group_is_full(struct flo__parquet *file)
 {
 	size_t bytes = 0;
 
 	if (file->rows >= file->limits.rows_max)
 		return true;
+	if (file->unseen < file->limits.bytes_max / 64)
+		return false;
+	file->unseen = 0;
 	for (size_t i = 0; i < file->len; i++)
 		bytes += flo__pcolumn_bytes(&file->columns[i]);
 	return bytes >= file->limits.bytes_max;
@@ -275,12 +279,27 @@ void flo__parquet_put_text(struct flo__parquet *file, size_t column,
 		return;
 	}
 	note(file, flo__pcolumn_add(to, text, len, &known));
+	file->unseen += len;
 	if (known)
 		return;
 	if (!flo__utf8_valid(text, len))
 		flo_error_set(&file->error, FLO_INVALID,
 			      "column %s: a value is not UTF-8", to->name);
 	flo__stats_text(&to->stats, text, len);
+}
+
+bool flo__parquet_put_again(struct flo__parquet *file, size_t column)
+{
+	struct flo__pcolumn *to = target(file, column);
+	flo_status st;
+
+	if (to == NULL)
+		return true;
+	st = flo__pcolumn_add_again(to);
+	if (st == FLO_NOTFOUND)
+		return false;
+	note(file, st);
+	return true;
 }
 
 /* What was not put is null. */
@@ -292,6 +311,7 @@ static flo_status end_columns(struct flo__parquet *file)
 		if (flo__pcolumn_rows(&file->columns[i]) == file->rows)
 			TRY(flo__pcolumn_add_null(&file->columns[i]));
 	file->rows++;
+	file->unseen += file->len * sizeof(int64_t);
 out:
 	return st;
 }

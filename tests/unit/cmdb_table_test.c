@@ -495,6 +495,90 @@ static void escapes_are_resolved(void **state)
 	assert_string_equal(unescaped("\"\\ud83d\\ude00\""), "\U0001f600");
 }
 
+/* Enough for batches to be written beside the coroutine that reads rows. */
+#define MANY 12000
+
+static flo_value *diff_of_many(const char *db)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_value *diff = NULL;
+
+	for (int i = 0; i < MANY; i++)
+		flo__strbuf_addf(&sb,
+				 "%c{\"id\":%d,\"a\":%s%d%s,\"b\":\"%0*d\"}",
+				 i == 0 ? '[' : ',', i, i % 3 ? "" : "\"",
+				 i * 7, i % 3 ? "" : "\"", i % 40, i);
+	flo__strbuf_addc(&sb, ']');
+	fake_ok(&fs, diff_text(db, "1", sb.data, "", &diff));
+	flo__strbuf_fini(&sb);
+	return diff;
+}
+
+/* The keys of all lines, in their order, and what follows them in the row. */
+static void expect_many(const char *csv_path)
+{
+	static char bytes[4u << 20];
+	static bool seen[MANY];
+	const char *at = bytes;
+
+	read_bytes(csv_path, bytes, sizeof(bytes));
+	memset(seen, 0, sizeof(seen));
+	for (int i = 0; i < MANY; i++) {
+		char want[128];
+		int id;
+
+		at = strstr(at, "\r\n");
+		assert_non_null(at);
+		at += 2;
+		assert_int_equal(sscanf(at, "c,[%d],", &id), 1);
+		assert_in_range(id, 0, MANY - 1);
+		assert_false(seen[id]);
+		seen[id] = true;
+		snprintf(want, sizeof(want), ",,,,%d,%s%d%s,%0*d\r\n", id,
+			 id % 3 ? "" : "\"\"\"", id * 7, id % 3 ? "" : "\"\"\"",
+			 id % 40, id);
+		assert_non_null(strstr(at, want));
+		assert_ptr_equal(strstr(at, "\r\n"),
+				 strstr(at, want) + strlen(want) - 2);
+	}
+}
+
+static void many_rows_arrive_each_once(void **state)
+{
+	flo_value *diff = diff_of_many("many.db"), *output = NULL;
+
+	(void)state;
+	fake_ok(&fs, export("many.db", diff, "csv", "", &output));
+	assert_int_equal(out_int(output, "rows"), MANY);
+	expect_many(out_text(output, "path"));
+	flo_value_unref(output);
+	flo_value_unref(diff);
+}
+
+/* Also where rows are written while others are read. */
+static void memory_may_lack_on_the_way(void **state)
+{
+	flo_value *diff = diff_of_many("lack.db"), *output = NULL;
+	flo_status st = FLO_NOMEM;
+	char path[256] = "";
+	long n = 1;
+
+	(void)state;
+	for (; st != FLO_OK; n += 13) {
+		fs.alloc_fail_at = n;
+		st = export("lack.db", diff, "csv", "", &output);
+		fs.alloc_fail_at = 0;
+		if (st != FLO_OK)
+			assert_int_equal(st, FLO_NOMEM);
+		assert_true(n < 20000);
+	}
+	assert_true(n > 50);
+	snprintf(path, sizeof(path), "%s", out_text(output, "path"));
+	expect_many(path);
+	flo_value_unref(output);
+	flo_value_unref(diff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +597,8 @@ int main(void)
 		cmocka_unit_test(a_snapshots_columns_are_the_fields),
 		cmocka_unit_test(a_damaged_record_fails_the_export),
 		cmocka_unit_test(too_many_fields_are_no_table),
+		cmocka_unit_test(many_rows_arrive_each_once),
+		cmocka_unit_test(memory_may_lack_on_the_way),
 		cmocka_unit_test(late_rows_may_have_other_columns),
 		cmocka_unit_test(doubles_are_rounded_as_they_must_be),
 		cmocka_unit_test(escapes_are_resolved),
