@@ -4,6 +4,7 @@
 #include "base/contract.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What a document that begins so may be. */
@@ -17,7 +18,7 @@ static const char *explain(int c, unsigned long long at)
 }
 
 /* The text that is there, as far as it is in the window and to be read. */
-static size_t excerpt(const struct flo__split *split, char *ret, size_t size)
+static void excerpt(const struct flo__split *split, char *ret, size_t size)
 {
 	size_t len = 0;
 
@@ -27,7 +28,6 @@ static size_t excerpt(const struct flo__split *split, char *ret, size_t size)
 		len++;
 	}
 	ret[len] = '\0';
-	return len;
 }
 
 flo_status flo__split_unexpected(const struct flo__split *split, int c,
@@ -43,7 +43,13 @@ flo_status flo__split_unexpected(const struct flo__split *split, int c,
 				     "%llu records, where %s should follow: "
 				     "was it cut off?",
 				     at, records, wanted);
-	if (excerpt(split, text, sizeof(text)) != 0)
+	/* It may have been taken already, and then what follows is not it. */
+	if (split->at == split->len ||
+	    (unsigned char)split->buf[split->at] != c)
+		snprintf(text, sizeof(text), "%c", isprint(c) ? c : '\0');
+	else
+		excerpt(split, text, sizeof(text));
+	if (text[0] != '\0')
 		return flo_error_set(err, FLO_SYNTAX,
 				     "'%s' at byte %llu, after %llu records, "
 				     "where %s should be",

@@ -137,7 +137,7 @@ static void a_line_that_is_no_record_is_told_alike(void **state)
 	       "record 1 (byte 0) does not end on its line");
 	refuse("{} {}\n{}\n", NULL, FLO_SYNTAX,
 	       "at byte 3, after 1 records, where the end of the record's");
-	refuse("{}\n{}x\n", NULL, FLO_SYNTAX, "at byte 5, after 2 records");
+	refuse("{}\n{}x\n", NULL, FLO_SYNTAX, "'x' at byte 5, after 2 records");
 	refuse("{}\n{\"a\":1", NULL, FLO_SYNTAX, "was it cut off?");
 	refuse("{}\n{\"a\":\"}\n", NULL, FLO_SYNTAX, "record 2 (byte 3)");
 }
