@@ -469,7 +469,10 @@ out:
 flo_status flo__split_check_line(const char *text, size_t len, uint64_t number,
 				 uint64_t place, flo_error *err)
 {
-	struct flo__split at = {.base = place,
+	/* Only looked at: it is for the place and for what is there. */
+	struct flo__split at = {.buf = (char *)text,
+				.len = len,
+				.base = place,
 				.record_at = place,
 				.records = number - 1};
 	struct extent ext = {.one_line = true};
