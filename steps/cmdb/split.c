@@ -469,7 +469,7 @@ out:
 flo_status flo__split_check_line(const char *text, size_t len, uint64_t number,
 				 uint64_t place, flo_error *err)
 {
-	/* Nobody writes to it: errors show what stands there. */
+	/* Only looked at: it is for the place and for what is there. */
 	struct flo__split at = {.buf = (char *)text,
 				.len = len,
 				.base = place,
