@@ -199,9 +199,51 @@ static void mend_point(char *text)
 	}
 }
 
+/*
+ * What people write has few places: a whole number divided by a power of ten.
+ * Below 2^53 both are exact, and so is the rounding of the division; of all
+ * decimals of up to 15 digits only one reads back as @d. False: it is no such.
+ */
+static bool add_decimal(struct flo__strbuf *sb, double d)
+{
+	static const double power[] = {1,     10,     100,    1000,
+				       10000, 100000, 1000000};
+	const size_t most = sizeof(power) / sizeof(power[0]);
+	double abs = fabs(d);
+	char text[24];
+	char *at = text + sizeof(text);
+	size_t places = 0;
+	uint64_t u;
+
+	if (!(abs >= 1e-4 && abs < 1e9))
+		return false;
+	while (places < most &&
+	       rint(abs * power[places]) / power[places] != abs)
+		places++;
+	if (places == most)
+		return false;
+	u = (uint64_t)rint(abs * power[places]);
+	if (places == 0)
+		*--at = '0';
+	for (; places > 0; places--, u /= 10)
+		*--at = (char)('0' + u % 10);
+	*--at = '.';
+	do {
+		*--at = (char)('0' + u % 10);
+		u /= 10;
+	} while (u != 0);
+	if (d < 0)
+		*--at = '-';
+	flo__strbuf_add(sb, at, (size_t)(text + sizeof(text) - at));
+	return true;
+}
+
 void flo__strbuf_add_double(struct flo__strbuf *sb, double d)
 {
 	char text[40];
+
+	if (add_decimal(sb, d))
+		return;
 
 	if (d != d) {
 		flo__strbuf_adds(sb, "\"NaN\"");

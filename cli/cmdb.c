@@ -267,6 +267,10 @@ static int verb_run(const struct cli_verb *verb, int argc, char **argv)
 		return which ? which->run(which, argc - 1, argv + 1)
 			     : unknown(verb, argv[0]);
 	}
+	if (argc > 0 && strcmp(argv[0], "--help") != 0 &&
+	    strcmp(argv[0], "-h") != 0)
+		return cli_args_usage(verb, "%s: options go after the command",
+				      argv[0]);
 	code = cli_args_parse(verb, argc, argv, &none, &operands);
 	if (code != CLI_GO_ON)
 		return code;

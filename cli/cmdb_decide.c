@@ -4,6 +4,7 @@
 
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -115,43 +116,63 @@ static int apply(flo_cmdb *cmdb, flo_value **ret_plan, bool *ret_applied)
 	return CLI_GO_ON;
 }
 
+/* Say what was decided; *@ret_plan is what the plan is then. What the command
+ * line has may be no UTF-8, and the file has nothing else. */
 static int decide(flo_cmdb *cmdb, const struct decide_args *args,
 		  const char *id, flo_cmdb_word word, flo_value **ret_plan)
 {
 	char number[32];
-	const char *by = args->by ? args->by : own_name(number, sizeof(number));
+	char *by = cli_utf8(args->by ? args->by
+				     : own_name(number, sizeof(number)));
+	char *note = args->note ? cli_utf8(args->note) : NULL;
 	flo_error err = FLO_ERROR_INIT;
-	bool before = false, applied = false;
-	int code;
+	bool before = false;
+	int code = CLI_GO_ON;
 
-	if (flo_cmdb_decide(cmdb, id, word, by, args->note, &err, ret_plan,
-			    &before))
-		return refused(cmdb, id, &err);
-	if (!args->json && before)
+	if (!by || (args->note && !note)) {
+		cli_error("out of memory");
+		code = CLI_STORE;
+	} else if (flo_cmdb_decide(cmdb, id, word, by, note, &err, ret_plan,
+				   &before)) {
+		code = refused(cmdb, id, &err);
+	} else if (!args->json && before) {
 		print_before(*ret_plan);
-	else if (!args->json)
+	} else if (!args->json) {
 		print(*ret_plan,
 		      word == FLO_CMDB_APPROVE ? "approved" : "rejected");
-	if (args->apply) {
-		code = apply(cmdb, ret_plan, &applied);
-		if (code != CLI_GO_ON)
-			return code;
-		if (!args->json)
-			print(*ret_plan,
-			      applied ? "applied" : "was applied before");
 	}
-	if (args->json)
-		cli_print_json(*ret_plan, false);
-	else
-		say_next(*ret_plan, args->db);
-	return CLI_OK;
+	free(by);
+	free(note);
+	return code;
+}
+
+static int decide_and_apply(flo_cmdb *cmdb, const struct decide_args *args,
+			    const char *id, flo_cmdb_word word)
+{
+	flo_value *plan = NULL;
+	bool applied = false;
+	int code = decide(cmdb, args, id, word, &plan);
+
+	if (code == CLI_GO_ON && args->apply) {
+		code = apply(cmdb, &plan, &applied);
+		if (code == CLI_GO_ON && !args->json)
+			print(plan, applied ? "applied" : "was applied before");
+	}
+	if (code == CLI_GO_ON) {
+		if (args->json)
+			cli_print_json(plan, false);
+		else
+			say_next(plan, args->db);
+		code = CLI_OK;
+	}
+	flo_value_unref(plan);
+	return code;
 }
 
 static int run(const struct cli_verb *verb, int argc, char **argv,
 	       flo_cmdb_word word)
 {
 	struct decide_args args = {0};
-	flo_value *plan = NULL;
 	flo_cmdb *cmdb = NULL;
 	int operands = 0;
 	int code = cli_args_parse(verb, argc, argv, &args, &operands);
@@ -165,8 +186,7 @@ static int run(const struct cli_verb *verb, int argc, char **argv,
 		return cli_args_usage(verb, "--by wants a name");
 	code = cli_cmdb_open(args.db, FLO_CMDB_WRITE, &cmdb);
 	if (code == CLI_GO_ON)
-		code = decide(cmdb, &args, argv[0], word, &plan);
-	flo_value_unref(plan);
+		code = decide_and_apply(cmdb, &args, argv[0], word);
 	flo_cmdb_close(cmdb);
 	return code;
 }

@@ -6,6 +6,7 @@
 #include <flo/value.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,15 @@ void cli_print_json(const flo_value *value, bool pretty)
 	cli_check_stdout();
 }
 
+/* Nobody will read from the pipe that stdout is. */
+static bool reader_has_left(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return poll(&out, 1, 0) == 1 &&
+	       (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 int cli_finish_stdout(int code)
 {
 	int error;
@@ -188,7 +198,8 @@ int cli_finish_stdout(int code)
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;
 	error = put_error ? put_error : errno;
-	if (error == EPIPE)
+	/* Of a write that was not cli_put_text()'s the reason is forgotten. */
+	if (error == EPIPE || (error == 0 && reader_has_left()))
 		return code;
 	cli_error("cannot write to standard output: %s",
 		  error ? strerror(error) : "an earlier write failed");

@@ -172,6 +172,89 @@ static bool number_fits(const flo_step_param *param, double d,
 	return false;
 }
 
+const flo_step_param *flo__argument_find(const flo_step_param *params,
+					 size_t params_len, const char *name,
+					 size_t len)
+{
+	for (size_t i = 0; i < params_len; i++)
+		if (strlen(params[i].name) == len &&
+		    memcmp(params[i].name, name, len) == 0)
+			return &params[i];
+	return NULL;
+}
+
+const char *flo__argument_near(const flo_step_param *params, size_t params_len,
+			       const char *name, size_t len, char *hint,
+			       size_t hint_size)
+{
+	struct flo__nearest near;
+
+	flo__nearest_init(&near, name, len);
+	for (size_t i = 0; i < params_len; i++)
+		flo__nearest_offer(&near, params[i].name,
+				   strlen(params[i].name));
+	return flo__nearest_hint(&near, hint, hint_size);
+}
+
+/* One member of a map, by its name. */
+static bool member_fits(const flo_step_param *param, const char *name,
+			size_t len, const flo_value *value,
+			struct flo__misfit *why)
+{
+	const flo_step_param *member =
+		flo__argument_find(param->members, param->members_len, name,
+				   len);
+
+	if (member == NULL) {
+		flo__argument_near(param->members, param->members_len, name,
+				   len, why->hint, sizeof(why->hint));
+		flo__strbuf_addf(&why->text, "takes no \"%.*s\"",
+				 (int)(len < SHOWN ? len : SHOWN), name);
+		return false;
+	}
+	flo__strbuf_addf(&why->text, "has a \"%s\" that ", member->name);
+	if ((flo__argument_types(member) & 1u << flo_value_typeof(value)) ==
+	    0) {
+		flo__strbuf_addf(&why->text, "must be %s, not %s",
+				 flo__argument_wanted(member),
+				 flo__value_json_type(value));
+		return false;
+	}
+	if (!flo__argument_fits(member, value, why))
+		return false;
+	flo__strbuf_reset(&why->text);
+	return true;
+}
+
+static bool members_fit(const flo_step_param *param, const flo_value *map,
+			struct flo__misfit *why)
+{
+	size_t n = param->members != NULL ? flo_value_len(map) : 0;
+	bool fits = true;
+
+	for (size_t i = 0; fits && i < n; i++) {
+		const flo_value *key;
+		const flo_value *value = flo_value_map_at(map, i, &key);
+		const char *name;
+		size_t len;
+
+		if (flo_value_typeof(key) != FLO_VALUE_STRING)
+			continue; /* none is, in what JSON can say */
+		name = flo_value_get_string(key, &len);
+		fits = member_fits(param, name, len, value, why);
+	}
+	for (size_t i = 0; fits && i < param->members_len; i++) {
+		const flo_step_param *member = &param->members[i];
+
+		fits = !member->required ||
+		       flo_value_map_get(map, member->name) != NULL;
+		if (!fits)
+			flo__strbuf_addf(&why->text, "lacks \"%s\"",
+					 member->name);
+	}
+	return fits;
+}
+
 /* A map of expressions; of others nothing is asked. */
 static bool entries_fit(const flo_step_param *param, const flo_value *map,
 			struct flo__misfit *why)
@@ -219,7 +302,8 @@ bool flo__argument_fits(const flo_step_param *param, const flo_value *value,
 	case FLO_VALUE_DOUBLE:
 		return number_fits(param, flo_value_get_double(value), why);
 	case FLO_VALUE_MAP:
-		return entries_fit(param, value, why);
+		return param->members != NULL ? members_fit(param, value, why)
+					      : entries_fit(param, value, why);
 	default:
 		return true;
 	}
@@ -243,6 +327,8 @@ const char *flo__argument_wanted(const flo_step_param *param)
 		{FLO_TYPES(BOOL), "a boolean"},
 		{FLO_TYPES(INT), "a whole number"},
 		{FLO_TYPES(INT) | FLO_TYPES(DOUBLE), "a number"},
+		{FLO_TYPES(INT) | FLO_TYPES(DOUBLE) | FLO_TYPES(BOOL),
+		 "a number or a boolean"},
 		{FLO_TYPES(LIST), "an array"},
 		{FLO_TYPES(MAP), "an object"},
 		{FLO_TYPES(STRING) | FLO_TYPES(LIST), "a string or an array"},
@@ -309,38 +395,45 @@ flo_status flo__arguments_check(const flo_step_type *type,
 	return st;
 }
 
-flo_status flo__arguments_declared(const flo_step_type *type, flo_error *err)
+/* What is declared of @param can be had. */
+static flo_status check_declared(const flo_step_type *type,
+				 const flo_step_param *param, flo_error *err)
 {
 	char why[FLO__REGEX_WHY];
+	struct flo__regex *regex = NULL;
+	flo_status st = FLO_OK;
 
-	for (size_t i = 0; i < type->params_len; i++) {
-		const flo_step_param *param = &type->params[i];
-		struct flo__regex *regex = NULL;
-		flo_status st = FLO_OK;
+	if (param->pattern != NULL)
+		st = flo__regex_new(param->pattern, strlen(param->pattern), why,
+				    &regex);
+	flo__regex_free(regex);
+	if (st == FLO_NOMEM)
+		return flo_error_set(err, st, "out of memory");
+	if (st != FLO_OK)
+		return flo_error_set(err, FLO_INVALID,
+				     "step type \"%s\": the pattern "
+				     "of `%s` is no regular "
+				     "expression: %s",
+				     type->name, param->name, why);
+	if ((param->has_min && param->has_max && param->min > param->max) ||
+	    (param->max_len != 0 && param->min_len > param->max_len) ||
+	    (unsigned)param->format > FLO_FORMAT_EXPRESSION ||
+	    (param->format == FLO_FORMAT_EXPRESSION &&
+	     param->expression == NULL))
+		return flo_error_set(err, FLO_INVALID,
+				     "step type \"%s\": no value can "
+				     "fit what is asked of `%s`",
+				     type->name, param->name);
+	for (size_t i = 0; i < param->members_len && st == FLO_OK; i++)
+		st = check_declared(type, &param->members[i], err);
+	return st;
+}
 
-		if (param->pattern != NULL)
-			st = flo__regex_new(param->pattern,
-					    strlen(param->pattern), why,
-					    &regex);
-		flo__regex_free(regex);
-		if (st == FLO_NOMEM)
-			return flo_error_set(err, st, "out of memory");
-		if (st != FLO_OK)
-			return flo_error_set(err, FLO_INVALID,
-					     "step type \"%s\": the pattern "
-					     "of `%s` is no regular "
-					     "expression: %s",
-					     type->name, param->name, why);
-		if ((param->has_min && param->has_max &&
-		     param->min > param->max) ||
-		    (param->max_len != 0 && param->min_len > param->max_len) ||
-		    (unsigned)param->format > FLO_FORMAT_EXPRESSION ||
-		    (param->format == FLO_FORMAT_EXPRESSION &&
-		     param->expression == NULL))
-			return flo_error_set(err, FLO_INVALID,
-					     "step type \"%s\": no value can "
-					     "fit what is asked of `%s`",
-					     type->name, param->name);
-	}
-	return FLO_OK;
+flo_status flo__arguments_declared(const flo_step_type *type, flo_error *err)
+{
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; i < type->params_len && st == FLO_OK; i++)
+		st = check_declared(type, &type->params[i], err);
+	return st;
 }

@@ -23,6 +23,15 @@ bool flo__argument_fits(const flo_step_param *param, const flo_value *value,
 bool flo__argument_len_fits(const flo_step_param *param, size_t len,
 			    const char *unit, struct flo__misfit *why);
 
+/* The argument, or the member of one, that is called @name; or NULL. */
+const flo_step_param *flo__argument_find(const flo_step_param *params,
+					 size_t params_len, const char *name,
+					 size_t len);
+/* "did you mean ...", in @hint; NULL (and "") if nothing is near. */
+const char *flo__argument_near(const flo_step_param *params, size_t params_len,
+			       const char *name, size_t len, char *hint,
+			       size_t hint_size);
+
 /* The types that values of @param may have, as bits. */
 unsigned flo__argument_types(const flo_step_param *param);
 /* What they are called: "a string or an array". */

@@ -287,17 +287,48 @@ static void add_rules(struct flo__schema *s, const flo_step_param *param)
 		flo__schema_number(s, "maximum", param->max);
 }
 
+static void add_arguments_of(struct flo__schema *s,
+			     const flo_step_param *params, size_t params_len);
+
 /* An argument of some types, or a template that computes it. */
 static void add_argument(struct flo__schema *s, const flo_step_param *param)
 {
 	struct flo__shape shape = shape_of(param->types);
+
+	if (param->members != NULL)
+		shape.keys = shape.values = NULL;
 
 	flo__schema_open(s, param->name, '{');
 	if (param->description != NULL)
 		flo__schema_string(s, "description", param->description);
 	flo__schema_body(s, param->types != 0 ? &shape : &flo__shape_value);
 	add_rules(s, param);
+	if (param->members != NULL)
+		add_arguments_of(s, param->members, param->members_len);
 	flo__schema_close(s, '}');
+}
+
+/* The keys of an object, all there are. */
+static void add_arguments_of(struct flo__schema *s,
+			     const flo_step_param *params, size_t params_len)
+{
+	bool some = false;
+
+	flo__schema_open(s, "properties", '{');
+	for (size_t i = 0; i < params_len; i++) {
+		add_argument(s, &params[i]);
+		some |= params[i].required;
+	}
+	flo__schema_close(s, '}');
+	if (some) {
+		flo__schema_open(s, "required", '[');
+		for (size_t i = 0; i < params_len; i++) {
+			if (params[i].required)
+				flo__schema_string(s, NULL, params[i].name);
+		}
+		flo__schema_close(s, ']');
+	}
+	flo__schema_false(s, "additionalProperties");
 }
 
 static void add_arguments(struct flo__schema *s, const flo_step_type *type)
@@ -307,20 +338,7 @@ static void add_arguments(struct flo__schema *s, const flo_step_type *type)
 	flo__strbuf_addf(&name, "with.%s", type->name);
 	flo__schema_open(s, name.data, '{');
 	flo__schema_string(s, "type", "object");
-	flo__schema_open(s, "properties", '{');
-	for (size_t i = 0; i < type->params_len; i++)
-		add_argument(s, &type->params[i]);
-	flo__schema_close(s, '}');
-	if (needs_with(type)) {
-		flo__schema_open(s, "required", '[');
-		for (size_t i = 0; i < type->params_len; i++) {
-			if (type->params[i].required)
-				flo__schema_string(s, NULL,
-						   type->params[i].name);
-		}
-		flo__schema_close(s, ']');
-	}
-	flo__schema_false(s, "additionalProperties");
+	add_arguments_of(s, type->params, type->params_len);
 	flo__schema_close(s, '}');
 	s->sb.failed |= name.failed;
 	flo__strbuf_fini(&name);

@@ -110,6 +110,9 @@ static bool has_marker(struct flo__compiler *c, uint32_t node)
 	return len >= 3 && memmem(text, len, "${{", 3) != NULL;
 }
 
+static void check_members(struct flo__view *view, const flo_step_type *type,
+			  const flo_step_param *param, uint32_t map);
+
 /* Whether @text uses a name that only the step's expression knows. */
 static bool is_meant_bare(struct flo__view *view, const flo_expr_options *names,
 			  const char *text, size_t len)
@@ -208,6 +211,8 @@ static void check_value(struct flo__view *view, const flo_step_type *type,
 				   "`%s` of %s must be %s, not %s", param->name,
 				   type->name, flo__argument_wanted(param),
 				   flo__doc_type_text(have));
+	else if (param->members != NULL && have == FLO__DOC_OBJECT)
+		check_members(view, type, param, value);
 	else if (param->format == FLO_FORMAT_EXPRESSION)
 		check_expressions(view, type, param, value);
 	else if (!has_marker(c, value))
@@ -217,21 +222,48 @@ static void check_value(struct flo__view *view, const flo_step_type *type,
 static const flo_step_param *find_param(const flo_step_type *type,
 					const char *name, size_t len)
 {
-	for (size_t i = 0; i < type->params_len; i++) {
-		const flo_step_param *param = &type->params[i];
+	return flo__argument_find(type->params, type->params_len, name, len);
+}
 
-		if (strlen(param->name) == len &&
-		    memcmp(param->name, name, len) == 0)
-			return param;
+/* The members of a map, each as an argument is. */
+static void check_members(struct flo__view *view, const flo_step_type *type,
+			  const flo_step_param *param, uint32_t map)
+{
+	struct flo__compiler *c = view->c;
+
+	for (uint32_t key = flo__doc_first(&c->doc, map); key != FLO__DOC_NONE;
+	     key = c->doc.nodes[key].next) {
+		size_t len;
+		char hint[96];
+		const char *name = flo__doc_string(&c->doc, key, &len);
+		const flo_step_param *member =
+			flo__argument_find(param->members, param->members_len,
+					   name, len);
+
+		if (member != NULL)
+			check_value(view, type, member, flo__doc_value(key));
+		else
+			flo__compile_error(
+				c, UNKNOWN_ARGUMENT, key,
+				flo__argument_near(param->members,
+						   param->members_len, name,
+						   len, hint, sizeof(hint)),
+				"`%s` of %s takes no \"%.*s\"", param->name,
+				type->name, (int)(len < 64 ? len : 64), name);
 	}
-	return NULL;
+	for (size_t i = 0; i < param->members_len; i++)
+		if (param->members[i].required &&
+		    flo__doc_get(&c->doc, map, param->members[i].name) ==
+			    FLO__DOC_NONE)
+			flo__compile_error(c, MISSING_ARGUMENT, map, NULL,
+					   "`%s` of %s needs `%s`", param->name,
+					   type->name, param->members[i].name);
 }
 
 static void check_argument(struct flo__view *view, const flo_step_type *type,
 			   uint32_t key)
 {
 	struct flo__compiler *c = view->c;
-	struct flo__nearest near;
 	char hint[96];
 	size_t len;
 	const char *name = flo__doc_string(&c->doc, key, &len);
@@ -241,12 +273,9 @@ static void check_argument(struct flo__view *view, const flo_step_type *type,
 		check_value(view, type, param, flo__doc_value(key));
 		return;
 	}
-	flo__nearest_init(&near, name, len);
-	for (size_t i = 0; i < type->params_len; i++)
-		flo__nearest_offer(&near, type->params[i].name,
-				   strlen(type->params[i].name));
 	flo__compile_error(c, UNKNOWN_ARGUMENT, key,
-			   flo__nearest_hint(&near, hint, sizeof(hint)),
+			   flo__argument_near(type->params, type->params_len,
+					      name, len, hint, sizeof(hint)),
 			   "%s takes no argument \"%.*s\"", type->name,
 			   (int)(len < 64 ? len : 64), name);
 }

@@ -525,6 +525,43 @@ flo_status flo__json_check(const char *text, size_t len, size_t flags,
 	return st;
 }
 
+static void forget_tree(struct flo__json_reader *reader)
+{
+	flo__json_free(reader->own);
+	reader->own = NULL;
+	flo__arena_clear(&reader->arena);
+}
+
+flo_status flo__json_read(struct flo__json_reader *reader, const char *text,
+			  size_t len, size_t flags, size_t depth,
+			  flo_error *err, const json_t **ret)
+{
+	struct load load = {.text = text,
+			    .len = len,
+			    .flags = flags,
+			    .arena = &reader->arena};
+	flo_status st;
+
+	/* What starts as zeros has no size yet. */
+	if (reader->arena.next_size == 0)
+		flo__arena_init(&reader->arena);
+	forget_tree(reader);
+	st = load_text(&load, depth > SHALLOW_MAX, err);
+	if (st != FLO_OK)
+		return st;
+	/* Before the guard is installed jansson does not come to us. */
+	if (reader->arena.blocks == NULL)
+		reader->own = load.root;
+	*ret = load.root;
+	return FLO_OK;
+}
+
+void flo__json_reader_fini(struct flo__json_reader *reader)
+{
+	forget_tree(reader);
+	flo__arena_fini(&reader->arena);
+}
+
 static bool json_is_deep(json_t *json, int left)
 {
 	json_t *item;

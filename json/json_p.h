@@ -11,6 +11,8 @@
 #ifndef FLO_JSON_JSON_P_H
 #define FLO_JSON_JSON_P_H
 
+#include "base/arena.h"
+
 #include <flo/value.h>
 
 #include <jansson.h>
@@ -64,6 +66,29 @@ struct flo__json_pieces {
 flo_status flo__json_check(const char *text, size_t len, size_t flags,
 			   size_t depth, struct flo__json_pieces *pieces,
 			   flo_error *err);
+
+/*
+ * Reads one document after the other into memory that is used again: cheaper
+ * than flo__json_load() where each is done with before the next is read.
+ *
+ * Threads: one at a time. Starts as zeros.
+ */
+struct flo__json_reader {
+	struct flo__arena arena;
+	json_t *own; /* owned: a tree that is not in the arena */
+};
+
+/*
+ * Read as flo__json_load() does. *@ret lives until the next read or the
+ * reader's end; nobody else frees it. @depth: how deep @text nests, at the
+ * least; too little of it overruns the stack.
+ *
+ * Returns what flo__json_load() returns.
+ */
+flo_status flo__json_read(struct flo__json_reader *reader, const char *text,
+			  size_t len, size_t flags, size_t depth,
+			  flo_error *err, const json_t **ret);
+void flo__json_reader_fini(struct flo__json_reader *reader);
 
 /* json_decref() on little stack however deep @json is. NULL is allowed. */
 void flo__json_free(json_t *json);

@@ -55,17 +55,6 @@ flo_status flo__args_bool(const flo_value *with, const char *name,
 	return FLO_OK;
 }
 
-flo_status flo__args_refuse(const flo_value *with, const char *name,
-			    flo_error *err)
-{
-	if (flo__args_get(with, name) == NULL)
-		return FLO_OK;
-	return flo_error_set(err, FLO_VERSION,
-			     "\"%s\" is not supported by this version; "
-			     "leave it out",
-			     name);
-}
-
 char *flo__args_path(const flo_step_call *call, const char *path)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;

@@ -20,10 +20,6 @@ flo_status flo__args_bool(const flo_value *with, const char *name,
 /* The argument under @name, or NULL if there is none or it is null. */
 const flo_value *flo__args_get(const flo_value *with, const char *name);
 
-/* Fail if @with has @name: a later version may know what to do with it. */
-flo_status flo__args_refuse(const flo_value *with, const char *name,
-			    flo_error *err);
-
 /*
  * @path as the step sees it: from the step's directory unless it is absolute.
  * Returns memory of the caller's (flo__free()), or NULL without memory.

@@ -1,6 +1,7 @@
 /* What native step types see of their attempt: flo/step.h. */
 #include "engine/run/call_p.h"
 
+#include "base/alloc.h"
 #include "base/contract.h"
 #include "base/signal_name.h"
 #include "base/strbuf.h"
@@ -130,6 +131,39 @@ static flo_status command_failed(const struct command_sink *s,
 	return st;
 }
 
+/* Whether @env has a variable of the name that @entry gives a value to. */
+static bool env_has(const char *const *env, const char *entry)
+{
+	size_t len = strcspn(entry, "=") + 1;
+
+	for (; *env != NULL; env++)
+		if (strncmp(*env, entry, len) == 0)
+			return true;
+	return false;
+}
+
+/* @more, and of @env what @more does not have; NULL without memory. */
+static const char **env_with(const char *const *env, const char *const *more)
+{
+	size_t len = 1;
+	const char **all;
+	size_t n = 0;
+
+	for (const char *const *at = env; *at != NULL; at++)
+		len++;
+	for (const char *const *at = more; *at != NULL; at++)
+		len++;
+	all = flo__calloc(len, sizeof(*all));
+	if (all == NULL)
+		return NULL;
+	for (const char *const *at = more; *at != NULL; at++)
+		all[n++] = *at;
+	for (const char *const *at = env; *at != NULL; at++)
+		if (!env_has(more, *at))
+			all[n++] = *at;
+	return all;
+}
+
 flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 			    flo_error *err)
 {
@@ -145,6 +179,7 @@ flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 					    .stop_signal = call->stop_signal,
 					    .grace_ns = call->grace_ns,
 					    .sink = &sink.head};
+	const char **env = NULL;
 	flo_status st = FLO_OK;
 
 	REQUIRE_RULE(command->argv != NULL && command->argv[0] != NULL,
@@ -154,8 +189,14 @@ flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 	if (st != FLO_OK)
 		return st;
 	request.env = call->env;
+	if (command->env != NULL) {
+		request.env = env = env_with(call->env, command->env);
+		if (env == NULL)
+			return flo_error_set(err, FLO_NOMEM, "out of memory");
+	}
 	st = call->executor->ops->run(call->executor, &request, call->context,
 				      err, &result);
+	flo__free(env);
 	if (st != FLO_OK)
 		return st;
 	if (result.signal != 0)

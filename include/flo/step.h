@@ -63,6 +63,10 @@ typedef struct flo_step_param {
 	bool has_max; /* max counts */
 	double min;   /* the least allowed */
 	double max;   /* the greatest allowed */
+	/* of maps: the keys there may be, in the same way; NULL: any. What is
+	 * asked of a member is only asked if the map is there */
+	const struct flo_step_param *members;
+	size_t members_len; /* of `members` */
 } flo_step_param;
 
 /** What stands between a step's code and the engine that runs it. */
@@ -151,6 +155,9 @@ typedef struct flo_command {
 	const char *const *argv; /* NULL-terminated; argv[0] sought in PATH */
 	const char *dir;	 /* NULL: the step's */
 	int stdout_fd;		 /* where stdout goes; -1: the attempt's log */
+	/* NULL-terminated "NAME=value"s beside the step's environment, which
+	 * they go before; NULL: none */
+	const char *const *env;
 } flo_command;
 
 /**

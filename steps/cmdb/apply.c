@@ -51,6 +51,11 @@ out:
 }
 
 /*
+ * Statements of many rows say OR FAIL: one that fails rolls all back, so SQLite
+ * need not remember, page by page, what was before the statement.
+ */
+
+/*
  * Run @sql over the plan's changes; it must touch @rows rows. Its arguments
  * are the ids of the first and last change, the source, @ts and the plan's
  * number, as many of them as @types has.
@@ -82,39 +87,93 @@ static flo_status write_history(struct flo__cdb *db,
 	flo_status st;
 
 	TRY(change(db, plan,
-		   "UPDATE history SET valid_to = ?4, to_plan = ?5"
+		   "UPDATE OR FAIL history SET valid_to = ?4, to_plan = ?5"
 		   " WHERE source = ?3 AND valid_to IS NULL AND id IN"
 		   " (SELECT before FROM change WHERE id BETWEEN ?1 AND ?2"
 		   "  AND before IS NOT NULL)",
 		   "iiiii", ts, n->changed + n->removed, err));
 	st = change(db, plan,
-		    "INSERT INTO history"
+		    "INSERT OR FAIL INTO history"
 		    " SELECT after, ?3, key_text, ?4, NULL, ?5, NULL"
-		    " FROM change WHERE id BETWEEN ?1 AND ?2 AND op <> 'd'",
+		    " FROM change WHERE id BETWEEN ?1 AND ?2 AND op <> 'd'"
+		    " ORDER BY after",
 		    "iiiii", ts, n->added + n->changed, err);
 out:
 	return st;
 }
 
+/*
+ * Each of the three goes over the state from one end to the other, as changes
+ * are in the order of their keys: a page is read and written once, not once a
+ * record. A changed record keeps its place.
+ */
 static flo_status write_state(struct flo__cdb *db,
 			      const struct flo__cmdb_plan *plan, flo_error *err)
 {
 	const struct flo__counts *n = &plan->counts;
 	flo_status st;
 
-	/* A changed record leaves and comes back. */
 	TRY(change(db, plan,
 		   "DELETE FROM state WHERE source = ?3 AND key IN"
 		   " (SELECT key FROM change WHERE id BETWEEN ?1 AND ?2"
-		   "  AND op <> 'c')",
-		   "iii", 0, n->changed + n->removed, err));
+		   "  AND op = 'd')",
+		   "iii", 0, n->removed, err));
+	TRY(change(db, plan,
+		   "UPDATE OR FAIL state SET raw = c.raw, digest = c.digest,"
+		   " present = c.present, body = c.after"
+		   " FROM (SELECT * FROM change WHERE id BETWEEN ?1 AND ?2"
+		   "  AND op = 'u' ORDER BY id) AS c"
+		   " WHERE state.source = ?3 AND state.key = c.key",
+		   "iii", 0, n->changed, err));
 	st = change(db, plan,
-		    "INSERT INTO state"
+		    "INSERT OR FAIL INTO state"
 		    " SELECT ?3, key, raw, digest, present, after FROM change"
-		    " WHERE id BETWEEN ?1 AND ?2 AND op <> 'd' ORDER BY id",
-		    "iii", 0, n->added + n->changed, err);
+		    " WHERE id BETWEEN ?1 AND ?2 AND op = 'c' ORDER BY id",
+		    "iii", 0, n->added, err);
 out:
 	return st;
+}
+
+/* Whether the plan's pull read its records in another way than the last. */
+static flo_status is_reshaped(struct flo__cdb *db,
+			      const struct flo__cmdb_plan *plan, flo_error *err,
+			      bool *ret_is)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT p.shape IS NOT q.shape AND p.spec = n.spec"
+			  " FROM plan n JOIN pull p ON p.no = n.pull"
+			  " JOIN source s ON s.id = n.source"
+			  " JOIN pull q ON q.no = s.pull WHERE n.no = ?1",
+			  "i", plan->no);
+	*ret_is = st == FLO_OK && sqlite3_column_int(stmt, 0) != 0;
+	sqlite3_finalize(stmt);
+	return st == FLO_NOTFOUND ? FLO_OK : st;
+}
+
+/*
+ * Records that came out the same under another `map`, `where` or `gone` have
+ * other raw digests: take these, or no later pull would know their bytes. Not
+ * so where only the bytes differ: a field that is another one in every pull
+ * would have the whole state written each time, and never be known.
+ */
+static flo_status take_shape(struct flo__cdb *db,
+			     const struct flo__cmdb_plan *plan, flo_error *err)
+{
+	bool reshaped = false;
+	flo_status st = is_reshaped(db, plan, err, &reshaped);
+
+	if (st != FLO_OK || !reshaped)
+		return st;
+	return flo__cdb_run(db, err,
+			    "UPDATE state SET raw = t.raw FROM staged t"
+			    " WHERE t.id BETWEEN ?1 AND ?2 AND t.gone = 0"
+			    " AND state.source = ?3 AND state.key = t.key"
+			    " AND state.digest = t.digest",
+			    "iii", flo__cdb_first(plan->pull),
+			    flo__cdb_last(plan->pull), plan->source);
 }
 
 /* A time after the last apply's, whatever the clock says. */
@@ -240,6 +299,7 @@ static flo_status write_all(struct apply *apply, struct flo__cdb *db,
 		TRY(flo__rebase(db, plan, err));
 	TRY(write_history(db, plan, ts, err));
 	TRY(write_state(db, plan, err));
+	TRY(take_shape(db, plan, err));
 	TRY(write_misses(db, plan, err));
 	TRY(write_since(db, plan, err));
 	TRY(mark_applied(db, plan, ts, err));
@@ -254,6 +314,8 @@ static flo_status apply_in(struct flo__cdb *db, void *arg, flo_error *err)
 	bool go = false;
 	flo_status st;
 
+	/* It alone comes to a page more than once, and to all of them. */
+	TRY(flo__cdb_run(db, err, "PRAGMA cache_size=-65536", ""));
 	if (db->call != NULL)
 		apply->run_id = flo_step_run_id(db->call);
 	TRY(flo__cdb_write(db, true, err));

@@ -241,6 +241,8 @@ flo_status flo_cmdb_decide(flo_cmdb *cmdb, const char *plan, flo_cmdb_word word,
 	REQUIRE_RULE(cmdb != NULL && cmdb->writes,
 		     "the CMDB must be open for writing");
 	REQUIRE_RULE(by != NULL, "someone must have decided");
+	REQUIRE_RULE(word == FLO_CMDB_APPROVE || word == FLO_CMDB_REJECT,
+		     "there is no such word on a plan");
 	TRY(flo__book_plan_id(cmdb, plan, err, id));
 	TRY(flo__plan_decide(cmdb->db, id, &decision, err, &before));
 	if (ret_before != NULL)

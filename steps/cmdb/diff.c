@@ -1,11 +1,13 @@
 /* cmdb.diff: make a plan of how a pull differs from the state. */
 #include "steps/cmdb/cmdb.h"
 
+#include "base/alloc.h"
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
 #include "steps/cmdb/decide.h"
 #include "steps/cmdb/guard.h"
+#include "steps/cmdb/same.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
@@ -93,15 +95,17 @@ out:
 static flo_status stage_value(struct flo__stage *stage, const flo_value *value,
 			      size_t i, flo_error *err)
 {
+	const struct flo__place place = {
+		.unit = "records: item",
+		.number = i,
+		.byte = FLO__PLACE_NO_BYTE,
+	};
 	char *text = flo_value_to_json(value);
-	flo_error fault = FLO_ERROR_INIT;
 	flo_status st;
 
 	if (text == NULL)
 		return FLO_NOMEM;
-	st = flo__stage_add(stage, text, strlen(text), &fault);
-	if (st != FLO_OK)
-		flo_error_set(err, st, "records: item %zu: %s", i, fault.text);
+	st = flo__stage_add(stage, text, strlen(text), &place, err);
 	flo_free(text);
 	return st;
 }
@@ -226,6 +230,31 @@ out:
 	return st;
 }
 
+/* What was compared under another spec, when it was pulled, is staged now. */
+static flo_status stage_same(struct diff *diff, struct flo__cdb *db,
+			     struct flo__match_input *in, flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	if (in->identified || !in->staged)
+		return FLO_OK;
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT 1 FROM same WHERE id BETWEEN ?1 AND ?2", "ii",
+			  flo__cdb_first(in->pull), flo__cdb_last(in->pull));
+	sqlite3_finalize(stmt);
+	if (st == FLO_NOTFOUND)
+		return FLO_OK;
+	if (st != FLO_OK)
+		return st;
+	flo__cdb_rollback(db);
+	TRY(flo__same_stage(db, in->pull, err));
+	TRY(flo__cdb_read(db, err));
+	st = read_pull(diff, db, err, in);
+out:
+	return st;
+}
+
 /* The plan */
 
 static void fill_plan(struct diff *diff, struct flo__cdb *db,
@@ -292,6 +321,7 @@ static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 	if (diff->again)
 		goto out;
 	TRY(read_pull(diff, db, err, &in));
+	TRY(stage_same(diff, db, &in, err));
 	TRY(flo__match_run(&match, db, &in, err));
 	flo__cdb_rollback(db);
 	fill_plan(diff, db, &match);
@@ -352,8 +382,7 @@ static flo_status make_output(const struct diff *diff, flo_value **ret_output)
 	return st;
 }
 
-static flo_status tell(const struct diff *diff, flo_step_call *call,
-		       flo_error *err)
+static void tell(const struct diff *diff, flo_step_call *call)
 {
 	const struct flo__cmdb_plan *plan = &diff->plan;
 
@@ -385,16 +414,29 @@ static flo_status tell(const struct diff *diff, flo_step_call *call,
 	if (plan->decision == FLO__PLAN_APPROVED)
 		flo_step_log(call, "%s: plan %s was approved by %s",
 			     plan->source_name, plan->id, plan->decided_by);
+}
+
+/* With the command that shows the plan, to whoever reads this anywhere. */
+static flo_status tell_blocked(const struct diff *diff, flo_step_call *call,
+			       const flo_value *with, flo_error *err)
+{
+	const struct flo__cmdb_plan *plan = &diff->plan;
+	const char *db = "";
+	char *path;
+
 	if (plan->state != FLO__PLAN_BLOCKED)
 		return FLO_OK;
-	return flo_error_set(err, FLO_BLOCKED,
-			     "diff %s: blocked by guard %s: %s; plan %s is "
-			     "kept, nothing is applied; look at it with "
-			     "'flowctl cmdb show', and if this is right, "
-			     "approve it with 'flowctl cmdb approve', or "
-			     "relax \"guard\"",
-			     plan->source_name, plan->guards, plan->reason,
-			     plan->id);
+	(void)flo__args_string(with, "db", true, NULL, &db);
+	path = flo__args_path(call, db);
+	flo_error_set(err, FLO_BLOCKED,
+		      "diff %s: blocked by guard %s: %s; plan %s is kept, "
+		      "nothing is applied; look at it with 'flowctl cmdb show "
+		      "%.12s --db %s', and if this is right, approve it, or "
+		      "relax \"guard\"",
+		      plan->source_name, plan->guards, plan->reason, plan->id,
+		      plan->id, path != NULL ? path : db);
+	flo__free(path);
+	return FLO_BLOCKED;
 }
 
 static flo_status run(flo_step_call *call, const flo_value *with,
@@ -406,7 +448,8 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 	flo__strbuf_init(&diff.volatile_fields);
 	TRY(read_args(&diff, with, err));
 	TRY(flo__cmdb_with_db(call, with, make_plan, &diff, err));
-	TRY(tell(&diff, call, err));
+	tell(&diff, call);
+	TRY(tell_blocked(&diff, call, with, err));
 	st = make_output(&diff, ret_output);
 out:
 	flo__strbuf_fini(&diff.volatile_fields);
@@ -449,7 +492,9 @@ static const flo_step_param params[] = {
 	 .one_of = null_keys},
 	{.name = "guard",
 	 .types = FLO_TYPES(MAP) | FLO_TYPES(BOOL),
-	 .description = "Settings of the guards; false: none."},
+	 .description = "Settings of the guards; false: none.",
+	 .members = flo__guard_params,
+	 .members_len = FLO__GUARD_PARAMS},
 	{.name = "plan_only",
 	 .types = FLO_TYPES(BOOL),
 	 .description = "Make the plan, but let this run not apply it."},

@@ -11,6 +11,37 @@
 /* A percentage that nothing reaches. */
 #define NEVER 101
 
+#define PERCENT                                                                \
+	.types = FLO_TYPES(DOUBLE) | FLO_TYPES(BOOL), .has_min = true,         \
+	.has_max = true, .max = 100
+
+const flo_step_param flo__guard_params[FLO__GUARD_PARAMS] = {
+	{.name = "empty_pull",
+	 .types = FLO_TYPES(BOOL),
+	 .description = "Block an empty pull if there are rows."},
+	{.name = "key_field",
+	 .types = FLO_TYPES(BOOL),
+	 .description = "Block a key field that appears or vanishes."},
+	{.name = "removed_percent",
+	 PERCENT,
+	 .description = "Block if more of the rows are removed; false: never."},
+	{.name = "removed_rows",
+	 .types = FLO_TYPES(INT),
+	 .description = "How many must be removed for that, at least.",
+	 .has_min = true},
+	{.name = "volatile_percent",
+	 PERCENT,
+	 .description =
+		 "Warn if so many differ in one field at once; false: never."},
+	{.name = "remove_after_misses",
+	 .types = FLO_TYPES(INT),
+	 .description = "How many pulls in a row must lack a record.",
+	 .has_min = true,
+	 .min = 1,
+	 .has_max = true,
+	 .max = FLO__MISSES_MAX},
+};
+
 static flo_status read_switch(const flo_value *value, const char *name,
 			      flo_error *err, bool *ret_on)
 {

@@ -12,6 +12,8 @@
 
 #include "steps/cmdb/match.h"
 
+#include <flo/step.h>
+
 /* Largest remove_after_misses. */
 #define FLO__MISSES_MAX 1000000
 
@@ -23,6 +25,10 @@ struct flo__guard {
 	double volatile_percent; /* warn: so much changed in one field */
 	int64_t remove_after;	 /* pulls in a row that must lack a record */
 };
+
+/* The settings, for the table of arguments. */
+#define FLO__GUARD_PARAMS 6
+extern const flo_step_param flo__guard_params[FLO__GUARD_PARAMS];
 
 /* All on, as documented, then as the argument `guard` of @with says. */
 flo_status flo__guard_read(const flo_value *with, flo_error *err,

@@ -42,6 +42,21 @@ static const void *digest_at(const struct flo__index *index, uint32_t place)
 	return index->base + place * index->stride;
 }
 
+void flo__index_hint(const struct flo__index *index,
+		     const struct flo__digest *digest)
+{
+	__builtin_prefetch(&index->slot[hash_of(digest) & index->mask]);
+}
+
+void flo__index_hint_place(const struct flo__index *index,
+			   const struct flo__digest *digest)
+{
+	uint32_t slot = index->slot[hash_of(digest) & index->mask];
+
+	if (slot != 0)
+		__builtin_prefetch(digest_at(index, slot - 1));
+}
+
 uint32_t flo__index_find(const struct flo__index *index,
 			 const struct flo__digest *digest)
 {
@@ -64,4 +79,17 @@ void flo__index_put(struct flo__index *index, uint32_t place)
 	while (index->slot[i] != 0)
 		i = (i + 1) & index->mask;
 	index->slot[i] = place + 1;
+}
+
+/* Slots that are asked for ahead of the one that is written. */
+#define FILL_AHEAD 16
+
+void flo__index_fill(struct flo__index *index, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++) {
+		if (i + FILL_AHEAD < len)
+			flo__index_hint(index,
+					digest_at(index, i + FILL_AHEAD));
+		flo__index_put(index, i);
+	}
 }

@@ -28,6 +28,16 @@ void flo__index_fini(struct flo__index *index);
 /* The place whose digest is @digest, or FLO__INDEX_NONE. */
 uint32_t flo__index_find(const struct flo__index *index,
 			 const struct flo__digest *digest);
+/*
+ * Where there is much to look up, memory is what takes time: first call hint()
+ * for some digests, then hint_place() for the same, then look them up.
+ */
+void flo__index_hint(const struct flo__index *index,
+		     const struct flo__digest *digest);
+void flo__index_hint_place(const struct flo__index *index,
+			   const struct flo__digest *digest);
+/* Put the places 0 to @len - 1 in. */
+void flo__index_fill(struct flo__index *index, uint32_t len);
 /* Put @place in, whose digest is at its place already. */
 void flo__index_put(struct flo__index *index, uint32_t place);
 

@@ -42,7 +42,6 @@ struct flo__mapping {
 	struct field *fields;
 	size_t fields_len;
 	struct flo__digest digest;
-	struct flo__strbuf text; /* of the record made last */
 };
 
 /* Life */
@@ -140,7 +139,6 @@ flo_status flo__mapping_new(const flo_value *map, const flo_value *where,
 	m = flo__calloc(1, sizeof(*m));
 	if (m == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	flo__strbuf_init(&m->text);
 	m->map = map != NULL ? flo_value_ref(map) : NULL;
 	if (where != NULL)
 		TRY(compile(where, "where", &flo__mapping_where, err,
@@ -167,7 +165,6 @@ void flo__mapping_free(struct flo__mapping *m)
 	flo__free(m->fields);
 	flo_expr_free(m->where);
 	flo_value_unref(m->map);
-	flo__strbuf_fini(&m->text);
 	flo__free(m);
 }
 
@@ -189,8 +186,9 @@ static flo_status eval(const flo_expr *expr, const flo_value *record,
 	return st;
 }
 
-static flo_status is_wanted(struct flo__mapping *m, const flo_value *record,
-			    flo_error *err, bool *ret_keep)
+static flo_status is_wanted(const struct flo__mapping *m,
+			    const flo_value *record, flo_error *err,
+			    bool *ret_keep)
 {
 	flo_value *value = NULL;
 	flo_status st;
@@ -251,9 +249,10 @@ static flo_status check_size(const flo_value *record, flo_error *err)
 	return FLO_OK;
 }
 
-static flo_status make_text(struct flo__mapping *m, const flo_value *record,
-			    bool gone, flo_error *err, const char **ret_text,
-			    size_t *ret_len)
+static flo_status make_text(const struct flo__mapping *m,
+			    const flo_value *record, bool gone,
+			    struct flo__strbuf *into, flo_error *err,
+			    const char **ret_text, size_t *ret_len)
 {
 	flo_value *out = flo_value_map(m->fields_len);
 	flo_status st = out != NULL ? FLO_OK : FLO_NOMEM;
@@ -262,22 +261,22 @@ static flo_status make_text(struct flo__mapping *m, const flo_value *record,
 		st = add_field(&m->fields[i], record, gone, out, err);
 	if (st == FLO_OK)
 		st = check_size(out, err);
-	flo__strbuf_reset(&m->text);
+	flo__strbuf_reset(into);
 	if (st == FLO_OK) {
-		flo__value_json(out, &m->text);
-		st = flo__strbuf_status(&m->text);
+		flo__value_json(out, into);
+		st = flo__strbuf_status(into);
 	}
 	flo_value_unref(out);
 	if (st != FLO_OK)
 		return st;
-	*ret_text = m->text.data;
-	*ret_len = m->text.len;
+	*ret_text = into->data;
+	*ret_len = into->len;
 	return FLO_OK;
 }
 
-static flo_status run(struct flo__mapping *m, const flo_value *record,
-		      bool gone, flo_error *err, bool *ret_keep,
-		      const char **ret_text, size_t *ret_len)
+static flo_status run(const struct flo__mapping *m, const flo_value *record,
+		      bool gone, struct flo__strbuf *into, flo_error *err,
+		      bool *ret_keep, const char **ret_text, size_t *ret_len)
 {
 	flo_status st = FLO_OK;
 
@@ -285,14 +284,14 @@ static flo_status run(struct flo__mapping *m, const flo_value *record,
 	if (!gone)
 		st = is_wanted(m, record, err, ret_keep);
 	if (st == FLO_OK && *ret_keep && m->map != NULL)
-		st = make_text(m, record, gone, err, ret_text, ret_len);
+		st = make_text(m, record, gone, into, err, ret_text, ret_len);
 	return st;
 }
 
-flo_status flo__mapping_run(struct flo__mapping *m, const char *text,
-			    size_t len, bool gone, flo_error *err,
-			    bool *ret_keep, const char **ret_text,
-			    size_t *ret_len)
+flo_status flo__mapping_run(const struct flo__mapping *m, const char *text,
+			    size_t len, bool gone, struct flo__strbuf *into,
+			    flo_error *err, bool *ret_keep,
+			    const char **ret_text, size_t *ret_len)
 {
 	flo_error fault = FLO_ERROR_INIT;
 	flo_value *record = NULL;
@@ -301,7 +300,7 @@ flo_status flo__mapping_run(struct flo__mapping *m, const char *text,
 	TRY(flo_value_from_json(text, len, 0, err, &record));
 	*ret_text = text;
 	*ret_len = len;
-	st = run(m, record, gone, &fault, ret_keep, ret_text, ret_len);
+	st = run(m, record, gone, into, &fault, ret_keep, ret_text, ret_len);
 	flo_value_unref(record);
 	if (st != FLO_OK && st != FLO_NOMEM)
 		flo_error_set(err, st, "%s; the record is %.*s%s", fault.text,

@@ -4,7 +4,7 @@
  *
  * Both are expressions (flo/expr.h) that see one name, `record`.
  *
- * Threads: one at a time.
+ * Threads: it does not change once it is made, so any number may run it.
  */
 #ifndef FLO_CMDB_MAPPING_H
 #define FLO_CMDB_MAPPING_H
@@ -39,7 +39,7 @@ const struct flo__digest *flo__mapping_digest(const struct flo__mapping *m);
 
 /*
  * Hold the record @text against `where` and, if *@ret_keep, make of it what
- * `map` says: *@ret_text is borrowed from @mapping until the next call, or
+ * `map` says: *@ret_text lies in @into, whose content is lost, or is
  * @text itself if there is no `map`. Of a record that is @gone `where` is not
  * asked, and fields that have no value are left out: of such a one the key is
  * enough.
@@ -47,8 +47,9 @@ const struct flo__digest *flo__mapping_digest(const struct flo__mapping *m);
  * FLO_SYNTAX, if @text is not JSON; the error of the expression, with its name
  * in front and the record's text, shortened, behind; FLO_LIMIT; FLO_NOMEM.
  */
-flo_status flo__mapping_run(struct flo__mapping *mapping, const char *text,
-			    size_t len, bool gone, flo_error *err,
+flo_status flo__mapping_run(const struct flo__mapping *mapping,
+			    const char *text, size_t len, bool gone,
+			    struct flo__strbuf *into, flo_error *err,
 			    bool *ret_keep, const char **ret_text,
 			    size_t *ret_len);
 

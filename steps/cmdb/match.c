@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/reread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,19 +18,24 @@
 /* Keys that are named in an error. */
 #define BAD_KEYS_MAX 10
 
-flo_status flo__body_load(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
-			  flo_error *err, json_t **ret)
+flo_status flo__body_read(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
+			  struct flo__json_reader *reader, flo_error *err,
+			  const json_t **ret)
 {
 	bool row = false;
 	flo_status st;
 
 	TRY(flo__cdb_bind(db, stmt, err, "i", id));
 	TRY(flo__cdb_step(db, stmt, err, &row));
-	if (row)
-		st = flo__record_load(flo__cdb_text(stmt, 0),
-				      (size_t)sqlite3_column_bytes(stmt, 0),
-				      err, ret);
-	if (!row || st == FLO_SYNTAX) {
+	if (row) {
+		const char *text = flo__cdb_text(stmt, 0);
+		size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
+
+		st = flo__record_read(reader, text, len,
+				      flo__record_look(text, len).depth, err,
+				      ret);
+	}
+	if (!row || st == FLO_SYNTAX || st == FLO_LIMIT) {
 		flo_error_clear(err);
 		st = flo_error_set(err, FLO_CORRUPT,
 				   "%s: body %lld is missing or broken; "
@@ -42,9 +48,9 @@ out:
 }
 
 static flo_status load(struct flo__match *m, int64_t id, flo_error *err,
-		       json_t **ret)
+		       const json_t **ret)
 {
-	return flo__body_load(m->db, m->body, id, err, ret);
+	return flo__body_read(m->db, m->body, id, &m->before, err, ret);
 }
 
 /* Keys that must not be */
@@ -62,7 +68,7 @@ static flo_status tell_bad_key(struct flo__match *m, const json_t *record)
 flo_status flo__match_bad_key(struct flo__match *m, int64_t body,
 			      int64_t *count, flo_error *err)
 {
-	json_t *record = NULL;
+	const json_t *record = NULL;
 	flo_status st = FLO_OK;
 
 	++*count;
@@ -70,7 +76,6 @@ flo_status flo__match_bad_key(struct flo__match *m, int64_t body,
 		st = load(m, body, err, &record);
 		if (st == FLO_OK)
 			st = tell_bad_key(m, record);
-		json_decref(record);
 	}
 	return st;
 }
@@ -116,7 +121,7 @@ static flo_status identify_again(struct flo__match *m, struct flo__entry *e,
 				 flo_error *err)
 {
 	struct flo__identity id;
-	json_t *record = NULL;
+	const json_t *record = NULL;
 	flo_status st;
 
 	TRY(load(m, e->body, err, &record));
@@ -129,7 +134,6 @@ static flo_status identify_again(struct flo__match *m, struct flo__entry *e,
 		st = tell_bad_key(m, record);
 	}
 out:
-	json_decref(record);
 	return st;
 }
 
@@ -149,11 +153,11 @@ static flo_status add_state(struct flo__match *m, sqlite3_stmt *stmt,
 				     m->db->path);
 	e->present = (uint16_t)sqlite3_column_int64(stmt, 3);
 	e->times = (uint32_t)sqlite3_column_int64(stmt, 5);
-	if (m->in.rebase)
+	if (m->in.rebase) {
 		st = identify_again(m, e, err);
+		flo__index_put(&m->by_key, (uint32_t)m->len);
+	}
 	flo__match_present(m, e->present, m->present_before);
-	flo__index_put(&m->by_raw, (uint32_t)m->len);
-	flo__index_put(&m->by_key, (uint32_t)m->len);
 	m->len++;
 	m->state_len++;
 	return st;
@@ -195,7 +199,7 @@ static flo_status load_state(struct flo__match *m, flo_error *err)
 	flo_status st;
 
 	TRY(flo__cdb_row(m->db, err, &stmt,
-			 "SELECT count(*) FROM state WHERE source = ?1", "i",
+			 "SELECT rows FROM source WHERE id = ?1", "i",
 			 m->in.source));
 	TRY(reserve(m, (size_t)sqlite3_column_int64(stmt, 0)));
 	sqlite3_finalize(stmt);
@@ -211,6 +215,9 @@ static flo_status load_state(struct flo__match *m, flo_error *err)
 			break;
 		TRY(add_state(m, stmt, err));
 	}
+	flo__index_fill(&m->by_raw, (uint32_t)m->state_len);
+	if (!m->in.rebase)
+		flo__index_fill(&m->by_key, (uint32_t)m->state_len);
 	if (m->counts.dup_keys != 0) {
 		st = check_keys(m, err);
 		flo_error_prefix(err, "records that the database holds");
@@ -250,6 +257,15 @@ flo_status flo__match_key_text(struct flo__match *m, struct flo__change *change,
 	return flo__strbuf_status(&m->texts);
 }
 
+static flo_status add_key_text(struct flo__match *m, struct flo__change *change,
+			       const char *text, size_t len)
+{
+	change->key_at = m->texts.len;
+	flo__strbuf_add(&m->texts, text, len);
+	change->key_len = (uint32_t)len;
+	return flo__strbuf_status(&m->texts);
+}
+
 static void count_field(void *arg, const char *name)
 {
 	struct flo__match *m = arg;
@@ -275,7 +291,7 @@ static void count_field(void *arg, const char *name)
 static flo_status set_fields(struct flo__match *m, struct flo__change *change,
 			     const json_t *after, flo_error *err)
 {
-	json_t *before = NULL;
+	const json_t *before = NULL;
 	flo_status st;
 
 	TRY(load(m, m->entry[change->entry].body, err, &before));
@@ -284,7 +300,6 @@ static flo_status set_fields(struct flo__match *m, struct flo__change *change,
 				&m->texts));
 	change->fields_len = (uint32_t)(m->texts.len - change->fields_at);
 out:
-	json_decref(before);
 	return st;
 }
 
@@ -293,7 +308,8 @@ struct pulled {
 	int64_t row;
 	struct flo__digest raw;
 	struct flo__identity id;
-	json_t *json; /* owned; NULL: not read yet */
+	const char *key; /* as people see it; NULL: read the record for it */
+	size_t key_len;
 	bool gone;
 };
 
@@ -301,16 +317,21 @@ static flo_status add_change(struct flo__match *m, struct pulled *p, char op,
 			     uint32_t entry, flo_error *err)
 {
 	struct flo__change *change = flo__match_change(m, op, entry);
+	const json_t *json = NULL;
 	flo_status st = FLO_OK;
 
 	if (change == NULL)
 		return FLO_NOMEM;
-	if (p->json == NULL)
-		TRY(load(m, p->row, err, &p->json));
+	if (p->key == NULL || op == 'u')
+		TRY(flo__body_read(m->db, m->body, p->row, &m->after, err,
+				   &json));
 	change->after = p->row;
-	TRY(flo__match_key_text(m, change, p->json));
+	if (p->key != NULL)
+		TRY(add_key_text(m, change, p->key, p->key_len));
+	else
+		TRY(flo__match_key_text(m, change, json));
 	if (op == 'u')
-		st = set_fields(m, change, p->json, err);
+		st = set_fields(m, change, json, err);
 out:
 	return st;
 }
@@ -396,76 +417,15 @@ static flo_status match_record(struct flo__match *m, struct pulled *p,
 
 /* What was pulled */
 
-static flo_status match_hit(struct flo__match *m, const struct flo__digest *raw,
-			    flo_error *err)
-{
-	uint32_t at = flo__index_find(&m->by_raw, raw);
-	struct flo__entry *e;
-
-	if (at == FLO__INDEX_NONE)
-		return flo_error_set(err, FLO_FAILED,
-				     "the state has changed since the pull, "
-				     "so that records it had are gone; pull "
-				     "again");
-	e = &m->entry[at];
-	m->counts.raw_hits++;
-	if (flo__match_null_key(m, e->present))
-		return flo__match_bad_key(m, e->body, &m->null_keys, err);
-	if (e->seen)
-		return flo__match_bad_key(m, e->body, &m->counts.dup_keys, err);
-	m->there++;
-	flo__match_present(m, e->present, m->present_after);
-	e->seen = true;
-	m->counts.same++;
-	return FLO_OK;
-}
-
-static flo_status match_hits(struct flo__match *m, flo_error *err)
-{
-	sqlite3_stmt *stmt = NULL;
-	bool row = true;
-	flo_status st;
-
-	TRY(flo__cdb_prepare(m->db,
-			     "SELECT raws FROM hit WHERE id BETWEEN ?1 AND ?2",
-			     err, &stmt));
-	TRY(flo__cdb_bind(m->db, stmt, err, "ii", flo__cdb_first(m->in.pull),
-			  flo__cdb_last(m->in.pull)));
-	for (;;) {
-		const struct flo__digest *raw;
-		size_t len;
-
-		TRY(flo__cdb_step(m->db, stmt, err, &row));
-		if (!row)
-			break;
-		raw = sqlite3_column_blob(stmt, 0);
-		len = (size_t)sqlite3_column_bytes(stmt, 0) / sizeof(*raw);
-		for (size_t i = 0; i < len; i++)
-			TRY(match_hit(m, &raw[i], err));
-	}
-out:
-	sqlite3_finalize(stmt);
-	return st;
-}
-
 static flo_status read_staged(struct flo__match *m, sqlite3_stmt *stmt,
 			      struct pulled *p, flo_error *err)
 {
-	flo_status st;
-
 	*p = (struct pulled){
 		.row = sqlite3_column_int64(stmt, 0),
 		.gone = sqlite3_column_int64(stmt, 5) != 0,
 	};
 	if (!flo__cdb_digest(stmt, 1, &p->raw))
 		goto broken;
-	if (!m->in.identified) {
-		st = load(m, p->row, err, &p->json);
-		if (st != FLO_OK)
-			return st;
-		return flo__record_identify(p->json, m->in.spec, &m->scratch,
-					    &p->id);
-	}
 	p->id.present = (unsigned)sqlite3_column_int64(stmt, 4);
 	if (flo__cdb_digest(stmt, 2, &p->id.key) &&
 	    flo__cdb_digest(stmt, 3, &p->id.body))
@@ -480,10 +440,9 @@ broken:
 	"SELECT id, raw, key, digest, present, gone FROM staged"               \
 	" WHERE id BETWEEN ?1 AND ?2"
 
-/* Changes are matched from the last to the first: the last one counts. */
-static flo_status match_staged(struct flo__match *m, flo_error *err)
+static flo_status match_identified(struct flo__match *m, flo_error *err)
 {
-	struct pulled pulled = {.json = NULL};
+	struct pulled pulled;
 	sqlite3_stmt *stmt = NULL;
 	bool row = true;
 	flo_status st;
@@ -501,13 +460,49 @@ static flo_status match_staged(struct flo__match *m, flo_error *err)
 			break;
 		TRY(read_staged(m, stmt, &pulled, err));
 		TRY(match_record(m, &pulled, err));
-		json_decref(pulled.json);
-		pulled.json = NULL;
 	}
 out:
-	json_decref(pulled.json);
 	sqlite3_finalize(stmt);
 	return st;
+}
+
+static flo_status match_reread(struct flo__match *m, flo_error *err)
+{
+	const struct flo__reread_row *row = NULL;
+	struct flo__reread *reread = NULL;
+	const char *key = NULL;
+	flo_status st;
+
+	TRY(flo__reread_open(m->db, m->in.pull, m->in.spec,
+			     m->in.is == FLO__PULL_CHANGES, err, &reread));
+	for (;;) {
+		struct pulled pulled;
+
+		TRY(flo__reread_next(reread, err, &row, &key));
+		if (row == NULL)
+			break;
+		pulled = (struct pulled){
+			.row = row->id,
+			.raw = row->raw,
+			.id = row->identity,
+			.key = key,
+			.key_len = row->key_len,
+			.gone = row->gone,
+		};
+		st = match_record(m, &pulled, err);
+		if (st != FLO_OK)
+			break;
+	}
+out:
+	flo__reread_close(reread);
+	return st;
+}
+
+/* Changes are matched from the last to the first: the last one counts. */
+static flo_status match_staged(struct flo__match *m, flo_error *err)
+{
+	return m->in.identified ? match_identified(m, err)
+				: match_reread(m, err);
 }
 
 /* So that apply writes to the state from one end to the other. */
@@ -535,7 +530,7 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &match->body));
 	TRY(load_state(match, err));
 	if (in->staged && in->is != FLO__PULL_SAME) {
-		TRY(match_hits(match, err));
+		TRY(flo__match_hits(match, err));
 		TRY(match_staged(match, err));
 	} else {
 		flo__match_itself(match);
@@ -560,6 +555,8 @@ void flo__match_fini(struct flo__match *match)
 	flo__strbuf_fini(&match->texts);
 	flo__strbuf_fini(&match->bad_keys);
 	flo__strbuf_fini(&match->scratch);
+	flo__json_reader_fini(&match->before);
+	flo__json_reader_fini(&match->after);
 	sqlite3_finalize(match->body);
 	match->body = NULL;
 }

@@ -88,6 +88,8 @@ struct flo__match {
 	size_t fields_len;
 	sqlite3_stmt *body; /* owned */
 	struct flo__strbuf scratch;
+	struct flo__json_reader before; /* a record that is looked at */
+	struct flo__json_reader after;	/* and another one */
 };
 
 /*
@@ -103,10 +105,11 @@ void flo__match_fini(struct flo__match *match);
 
 /*
  * Read the body in row @id as JSON, with @stmt, which is "SELECT body FROM body
- * WHERE id = ?1". *@ret: json_decref().
+ * WHERE id = ?1". *@ret lives until @reader reads again.
  */
 #define FLO__BODY_SQL "SELECT body FROM body WHERE id = ?1"
-flo_status flo__body_load(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
-			  flo_error *err, json_t **ret);
+flo_status flo__body_read(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
+			  struct flo__json_reader *reader, flo_error *err,
+			  const json_t **ret);
 
 #endif

@@ -32,4 +32,10 @@ void flo__match_present(const struct flo__match *match, unsigned present,
 /* The pull is what the state is. */
 void flo__match_itself(struct flo__match *match);
 
+/*
+ * Match what the pull has left out because the state holds it. FLO_FAILED: the
+ * state has moved since.
+ */
+flo_status flo__match_hits(struct flo__match *match, flo_error *err);
+
 #endif

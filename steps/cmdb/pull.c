@@ -3,13 +3,14 @@
 
 #include "base/contract.h"
 #include "steps/args.h"
-#include "steps/cmdb/pull_p.h"
+#include "steps/cmdb/pull_changes.h"
 
 /* Every kind of source there is. */
 static const struct flo__pull_kind *const kinds[] = {
 	&flo__pull_file,
 	&flo__pull_command,
 	&flo__pull_sqlite,
+	&flo__pull_http,
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -64,27 +65,33 @@ static flo_status choose_kind(struct pull *pull, flo_error *err)
 	}
 	if (found == 1)
 		return FLO_OK;
-	return flo_error_set(err, FLO_INVALID,
-			     "a pull reads from one of \"file\", "
-			     "\"command\" and \"sqlite\": give exactly one");
+	return flo_error_set(
+		err, FLO_INVALID,
+		"a pull reads from one of \"file\", "
+		"\"command\", \"sqlite\" and \"http\": give exactly "
+		"one");
 }
 
 static flo_status read_args(struct pull *pull, flo_error *err)
 {
-	static const char *const later[] = {"http"};
 	struct flo__pull_job *job = &pull->job;
 	flo_status st;
 
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		TRY(flo__args_refuse(job->with, later[i], err));
 	TRY(flo__args_string(job->with, "db", true, err, &job->db));
 	TRY(flo__args_string(job->with, "source", true, err, &job->source));
 	TRY(flo__source_check(job->source, err));
+	TRY(flo__args_string(job->with, "gone", false, err, &job->gone));
 	TRY(read_records(job, err));
 	TRY(flo__mapping_new(flo__args_get(job->with, "map"),
 			     flo__args_get(job->with, "where"), err,
 			     &job->mapping));
-	st = choose_kind(pull, err);
+	TRY(choose_kind(pull, err));
+	if (flo__args_get(job->with, "changes") != NULL &&
+	    pull->kind != &flo__pull_command)
+		st = flo_error_set(err, FLO_INVALID,
+				   "\"changes\" is of programs (\"command\"); "
+				   "\"http\" has its own within it, and others "
+				   "cannot be asked");
 out:
 	return st;
 }
@@ -95,7 +102,11 @@ static void name_pull(const struct flo__pull_job *job, flo_status st,
 		      flo_error *err)
 {
 	/* Without it the argument itself is wrong, and the error names that. */
-	if (st != FLO_OK && job->from != NULL)
+	if (st == FLO_OK || job->from == NULL)
+		return;
+	if (job->from[0] == '\0')
+		flo_error_prefix(err, "pull %s", job->source);
+	else
 		flo_error_prefix(err, "pull %s from %s", job->source,
 				 job->from);
 }
@@ -111,17 +122,18 @@ static flo_status open_kind(struct pull *pull, flo_error *err)
 	return st;
 }
 
-static flo_status shape(void *arg, const char *text, size_t len, bool gone,
-			flo_error *err, bool *ret_keep, const char **ret_text,
-			size_t *ret_len)
+static flo_status shape(const void *arg, const char *text, size_t len,
+			bool gone, struct flo__strbuf *into, flo_error *err,
+			bool *ret_keep, const char **ret_text, size_t *ret_len)
 {
-	struct flo__pull_job *job = arg;
-	flo_status st;
+	const struct flo__pull_job *job = arg;
+	/* One may take some tens of milliseconds. */
+	flo_status st = flo__args_ended(job->call, err);
 
-	st = flo__mapping_run(job->mapping, text, len, gone, err, ret_keep,
-			      ret_text, ret_len);
-	job->unfit = st != FLO_OK && st != FLO_NOMEM;
-	return st;
+	if (st != FLO_OK)
+		return st;
+	return flo__mapping_run(job->mapping, text, len, gone, into, err,
+				ret_keep, ret_text, ret_len);
 }
 
 static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
@@ -131,7 +143,10 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 	struct flo__stage *stage = NULL;
 	flo_status st;
 
+	job->cdb = db;
 	TRY(flo__stage_open(db, job->source, err, &stage));
+	if (job->gone != NULL)
+		TRY(flo__stage_gone(stage, job->gone, err));
 	if (job->mapping != NULL)
 		flo__stage_shape(stage, shape, job,
 				 flo__mapping_digest(job->mapping));
@@ -179,6 +194,12 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 	flo_step_log(call, "pulled %llu records of %s, %llu bytes",
 		     (unsigned long long)job->done.rows, job->source,
 		     (unsigned long long)job->done.bytes);
+	if (job->inside[0] != '\0')
+		flo_step_log(call,
+			     "warning: the document is one object and was "
+			     "taken as one record; if the records are in its "
+			     "\"%s\", set \"records\"",
+			     job->inside);
 	if (job->done.rejected != 0)
 		flo_step_log(call, "rejected %llu records of %s, by \"where\"",
 			     (unsigned long long)job->done.rejected,
@@ -190,8 +211,6 @@ out:
 		pull.kind->close(pull.state);
 	return flo__cmdb_told(st, err);
 }
-
-#define OBJECT_LATER "Not supported by this version."
 
 static const flo_step_param params[] = {
 	{.name = "db",
@@ -216,6 +235,11 @@ static const flo_step_param params[] = {
 	 .types = FLO_TYPES(STRING) | FLO_TYPES(LIST),
 	 .description =
 		 "Where in the document the records are: JSON pointers to arrays."},
+	{.name = "changes",
+	 .types = FLO_TYPES(MAP),
+	 .description = "Have the program say what changed since a cursor.",
+	 .members = flo__changes_params,
+	 .members_len = FLO__CHANGES_PARAMS},
 	{.name = "map",
 	 .types = FLO_TYPES(MAP),
 	 .description = "The fields to store, an expression over `record` for "
@@ -229,8 +253,19 @@ static const flo_step_param params[] = {
 	 .expression = &flo__mapping_where},
 	{.name = "sqlite",
 	 .types = FLO_TYPES(MAP),
-	 .description = "A SQLite file, and a query whose rows are records."},
-	{.name = "http", .description = OBJECT_LATER},
+	 .description = "A SQLite file, and a query whose rows are records.",
+	 .members = flo__pull_sqlite_members,
+	 .members_len = FLO__PULL_SQLITE_MEMBERS},
+	{.name = "gone",
+	 .types = FLO_TYPES(STRING),
+	 .description =
+		 "Where a record says that it is no more: a JSON pointer to a boolean.",
+	 .min_len = 1},
+	{.name = "http",
+	 .types = FLO_TYPES(MAP),
+	 .description = "A URL to read from, and how.",
+	 .members = flo__http_params,
+	 .members_len = FLO__HTTP_PARAMS},
 };
 
 const flo_step_type flo__cmdb_pull = {

@@ -3,7 +3,7 @@
  * name until it has exited with 0, and read then: what a program wrote that
  * failed later is not looked at.
  */
-#include "steps/cmdb/pull_p.h"
+#include "steps/cmdb/pull_changes.h"
 
 #include "base/alloc.h"
 #include "base/contract.h"
@@ -20,6 +20,7 @@
 struct program {
 	const char **argv; /* owned array, NULL-terminated */
 	int fd;		   /* what it wrote; owned */
+	struct flo__changes changes;
 };
 
 static flo_status read_argv(struct program *program, const flo_value *command,
@@ -54,18 +55,49 @@ static flo_status read_argv(struct program *program, const flo_value *command,
 	return FLO_OK;
 }
 
-static flo_status run_program(struct flo__pull_job *job,
-			      struct program *program, flo_error *err)
+static flo_status run_once(struct flo__pull_job *job, struct program *program,
+			   bool all, flo_error *err)
 {
 	struct flo_command command = {.argv = program->argv};
 	flo_status st;
 
+	if (program->changes.cursor_at != NULL) {
+		TRY(flo__changes_env(&program->changes, all, err));
+		command.env = program->changes.env;
+	}
 	TRY(flo__pull_spool(job, err, &program->fd));
 	command.stdout_fd = program->fd;
 	TRY(flo_step_command(job->call, &command, err));
 	if (lseek(program->fd, 0, SEEK_SET) != 0)
 		st = flo_error_sys(err, errno, "rewind the program's output");
 out:
+	return st;
+}
+
+/* Once more, for everything, if it does not know its cursor any more. */
+static flo_status run_program(struct flo__pull_job *job,
+			      struct program *program, flo_error *err)
+{
+	flo_error fault = FLO_ERROR_INIT;
+	flo_status st = run_once(job, program, false, &fault);
+
+	if (flo__changes_gone(&program->changes, st, fault.code)) {
+		flo_step_log(job->call,
+			     "%s exited with %d: what changed since the last "
+			     "pull is not known any more; everything is "
+			     "pulled",
+			     program->argv[0], fault.code);
+		close(program->fd);
+		program->fd = -1;
+		return run_once(job, program, true, err);
+	}
+	if (st != FLO_OK) {
+		flo_error_set(err, st, "%s",
+			      fault.text[0] != '\0' ? fault.text
+						    : flo_status_text(st));
+		if (err != NULL)
+			err->code = fault.code;
+	}
 	return st;
 }
 
@@ -81,7 +113,11 @@ static flo_status open_source(struct flo__pull_job *job, const flo_value *arg,
 	*ret_state = program;
 	TRY(read_argv(program, arg, err));
 	job->from = program->argv[0];
-	st = run_program(job, program, err);
+	TRY(flo__changes_open(job, &program->changes, err));
+	/* Its errors name the program. */
+	job->from = "";
+	TRY(run_program(job, program, err));
+	job->from = program->argv[0];
 out:
 	return st;
 }
@@ -91,7 +127,8 @@ static flo_status read_source(struct flo__pull_job *job, void *state,
 {
 	struct program *program = state;
 
-	return flo__pull_split(job, program->fd, stage, err);
+	return flo__changes_split(&program->changes, job, program->fd, stage,
+				  err);
 }
 
 static void close_source(void *state)
@@ -102,6 +139,7 @@ static void close_source(void *state)
 		return;
 	if (program->fd >= 0)
 		close(program->fd);
+	flo__changes_fini(&program->changes);
 	flo__free(program->argv);
 	flo__free(program);
 }

@@ -6,6 +6,7 @@
 #define FLO_CMDB_PULL_P_H
 
 #include "steps/cmdb/mapping.h"
+#include "steps/cmdb/split.h"
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
@@ -17,14 +18,16 @@ struct flo__pull_job {
 	flo_step_call *call;
 	const flo_value *with; /* all arguments */
 	const char *db;
+	struct flo__cdb *cdb; /* the same, open; for read() */
 	const char *source;
 	const char *records[FLO__PULL_RECORDS_MAX];
 	size_t records_len;
+	const char *gone;	      /* a pointer, or NULL */
 	struct flo__mapping *mapping; /* owned by pull.c; NULL: none */
-	bool unfit;	  /* the record that was added last failed in it */
 	const char *from; /* the source's: what errors call it; or NULL */
 	const char *unit; /* what errors call a record; NULL: "record", and its
 			   * first byte is told, too */
+	char inside[64];  /* a document that is one record has records there */
 	uint64_t bytes;	  /* the source's, in all */
 	struct flo__pull done;
 };
@@ -35,7 +38,8 @@ struct flo__pull_job {
  * open() checks the argument and prepares what can be prepared without the
  * database: it is called in the coroutine, outside of blocking regions, so that
  * it may park, run programs and talk to servers; it brackets what blocks
- * itself. It sets @job->from as soon as it knows it. *@ret_state is for the
+ * itself. It sets @job->from as soon as it knows it, to "" while its errors
+ * name it themselves. *@ret_state is for the
  * other two calls; after a failure it may be set too, and close() is called.
  *
  * read() adds the records to @stage, with flo__pull_split() or
@@ -56,6 +60,13 @@ struct flo__pull_kind {
 extern const struct flo__pull_kind flo__pull_file;
 extern const struct flo__pull_kind flo__pull_command;
 extern const struct flo__pull_kind flo__pull_sqlite;
+#define FLO__PULL_SQLITE_MEMBERS 4
+extern const flo_step_param flo__pull_sqlite_members[FLO__PULL_SQLITE_MEMBERS];
+extern const struct flo__pull_kind flo__pull_http;
+
+/* The members of "http". */
+#define FLO__HTTP_PARAMS 12
+extern const flo_step_param flo__http_params[FLO__HTTP_PARAMS];
 
 /*
  * Cut what @fd (borrowed) gives, from where it stands, into records as
@@ -65,22 +76,45 @@ extern const struct flo__pull_kind flo__pull_sqlite;
 flo_status flo__pull_split(struct flo__pull_job *job, int fd,
 			   struct flo__stage *stage, flo_error *err);
 
-/* Where a record lies in its source, for errors: "record 7 (byte 120)". */
-struct flo__pull_place {
-	const char *unit; /* "record", "row" */
-	uint64_t number;  /* from 1 */
-	uint64_t byte;	  /* its first one, or FLO__PULL_NO_BYTE */
+/*
+ * Values that are wanted of a document besides its records: JSON pointers,
+ * borrowed, and afterwards the scalars there as JSON text, owned by the caller;
+ * NULL: there is none, or it is null.
+ */
+struct flo__pull_watch {
+	const char *pointers[FLO__SPLIT_WATCH_MAX];
+	char *seen[FLO__SPLIT_WATCH_MAX];
+	size_t len;
+	bool lines; /* afterwards: the document was NDJSON */
 };
-#define FLO__PULL_NO_BYTE UINT64_MAX
 
 /*
- * Add one record, a JSON object as text, to @stage. Blocks.
+ * As flo__pull_split(), and look for @watch. Where the document is an array of
+ * records or NDJSON, the pointers lead into the records, and the last one that
+ * has a value counts.
+ */
+flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
+				 struct flo__stage *stage,
+				 struct flo__pull_watch *watch, flo_error *err);
+
+/*
+ * The text of @json, a scalar that was seen at @pointer: a string's characters,
+ * a number as it is written. *@ret_text is the caller's: flo__free(). FLO_TYPE,
+ * FLO_NOMEM.
+ */
+flo_status flo__pull_scalar(const char *json, const char *pointer,
+			    flo_error *err, char **ret_text);
+
+/*
+ * Add one record, a JSON object as text, to @stage. Blocks, and may park: the
+ * caller is in the database's blocking region and in no other. What is wrong
+ * with a record is told later, when its batch has been read, by another call.
  *
  * FLO_SYNTAX, FLO_LIMIT, FLO_NOMEM; the database's errors.
  */
 flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
 			 const char *text, size_t len,
-			 const struct flo__pull_place *place, flo_error *err);
+			 const struct flo__place *place, flo_error *err);
 
 /*
  * Make a file without a name beside the database, where there is room for it,

@@ -5,12 +5,13 @@
 #include "base/contract.h"
 #include "base/strbuf.h"
 #include "steps/args.h"
-#include "steps/cmdb/split.h"
+#include "steps/cmdb/record.h"
 
 #include <flo/runtime.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,24 +20,20 @@
 static int unnamed_file(const char *db_path)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	size_t dir_len = (size_t)(strrchr(db_path, '/') + 1 - db_path);
 	int fd = -1;
 
-	flo__strbuf_addf(&sb, "%.*s.pull-XXXXXX",
-			 (int)(strrchr(db_path, '/') + 1 - db_path), db_path);
-	if (sb.failed) {
-		errno = ENOMEM;
-		goto out;
+	flo__strbuf_add(&sb, db_path, dir_len);
+	if (!sb.failed)
+		fd = open(sb.data, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		flo__strbuf_adds(&sb, ".pull-XXXXXX");
+		fd = sb.failed ? -1 : mkostemp(sb.data, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(sb.data);
 	}
-	*strrchr(sb.data, '.') = '\0';
-	fd = open(sb.data, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		goto out;
-	/* Not every file system has files without names. */
-	sb.data[strlen(sb.data)] = '.';
-	fd = mkostemp(sb.data, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(sb.data);
-out:
+	if (sb.failed)
+		errno = ENOMEM;
 	flo__strbuf_fini(&sb);
 	return fd;
 }
@@ -62,32 +59,38 @@ flo_status flo__pull_spool(const struct flo__pull_job *job, flo_error *err,
 	return st;
 }
 
-static void name_place(const struct flo__pull_place *place, flo_error *err)
-{
-	if (place->byte == FLO__PULL_NO_BYTE)
-		flo_error_prefix(err, "%s %llu", place->unit,
-				 (unsigned long long)place->number);
-	else
-		flo_error_prefix(err, "%s %llu (byte %llu)", place->unit,
-				 (unsigned long long)place->number,
-				 (unsigned long long)place->byte);
-}
-
 flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
 			 const char *text, size_t len,
-			 const struct flo__pull_place *place, flo_error *err)
+			 const struct flo__place *place, flo_error *err)
 {
-	flo_error fault = FLO_ERROR_INIT;
-	flo_status st = flo__stage_add(stage, text, len, &fault);
+	(void)job;
+	return flo__stage_add(stage, text, len, place, err);
+}
 
-	if (st == FLO_SYNTAX || st == FLO_TYPE || job->unfit)
-		name_place(place, &fault);
-	/* Its line and column are of the record, not of the document. */
+/*
+ * The member of a record in which other records lie, in @job->inside: a
+ * document like {"items": [{...}]} is one record where `records` was forgotten.
+ */
+static flo_status look_inside(struct flo__pull_job *job, const char *text,
+			      size_t len)
+{
+	json_t *json = NULL;
+	json_t *value;
+	const char *key;
+	flo_status st = flo__record_load(text, len, NULL, &json);
+
+	/* What is wrong with it is told when it is added. */
 	if (st != FLO_OK)
-		flo_error_set(err, st, "%s",
-			      fault.text[0] != '\0' ? fault.text
-						    : flo_status_text(st));
-	return st;
+		return st == FLO_NOMEM ? st : FLO_OK;
+	json_object_foreach(json, key, value)
+	{
+		if (json_is_object(json_array_get(value, 0))) {
+			snprintf(job->inside, sizeof(job->inside), "%s", key);
+			break;
+		}
+	}
+	json_decref(json);
+	return FLO_OK;
 }
 
 static flo_status add_record(struct flo__pull_job *job,
@@ -95,33 +98,194 @@ static flo_status add_record(struct flo__pull_job *job,
 			     const struct flo__split *split, const char *text,
 			     size_t len, flo_error *err)
 {
-	const struct flo__pull_place place = {
+	const struct flo__place place = {
 		.unit = job->unit != NULL ? job->unit : "record",
 		.number = flo__split_records(split),
-		.byte = job->unit != NULL ? FLO__PULL_NO_BYTE
+		.byte = job->unit != NULL ? FLO__PLACE_NO_BYTE
 					  : flo__split_place(split),
+		.line = flo__split_trusted(split),
 	};
 
+	if (place.number == 1 && place.byte == 0 && job->records_len == 0 &&
+	    look_inside(job, text, len) != FLO_OK)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	if (place.number > 1)
+		job->inside[0] = '\0';
 	return flo__pull_add(job, stage, text, len, &place, err);
+}
+
+/* Keep @text, JSON, as what is seen at @i, unless it is null. */
+static flo_status keep_seen(struct flo__pull_watch *watch, size_t i,
+			    const char *text, flo_error *err)
+{
+	char *copy;
+
+	if (text == NULL || strcmp(text, "null") == 0)
+		return FLO_OK;
+	copy = flo__strdup(text);
+	if (copy == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	flo__free(watch->seen[i]);
+	watch->seen[i] = copy;
+	return FLO_OK;
+}
+
+/* Where there is nothing beside the records, look into them. */
+static flo_status look_into(struct flo__pull_watch *watch,
+			    const struct flo__pointer *const *at,
+			    const char *text, size_t len, flo_error *err)
+{
+	json_t *json = NULL;
+	flo_status st;
+
+	st = flo__json_load(text, len, 0, err, &json);
+	for (size_t i = 0; st == FLO_OK && i < watch->len; i++) {
+		const json_t *value = flo__pointer_get(at[i], json);
+		char *found = NULL;
+
+		if (value == NULL)
+			continue;
+		found = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		st = found != NULL
+			     ? keep_seen(watch, i, found, err)
+			     : flo_error_set(err, FLO_NOMEM, "out of memory");
+		flo_free(found);
+	}
+	flo__json_free(json);
+	return st;
+}
+
+/* The document is broken at some place; a record before it may be, too. */
+static flo_status tell_first(struct flo__stage *stage, flo_status st,
+			     const flo_error *fault, flo_error *err)
+{
+	flo_status before = flo__stage_settle(stage, err);
+
+	if (before != FLO_OK)
+		return before;
+	*err = *fault;
+	return st;
+}
+
+static flo_status add_all(struct flo__pull_job *job, struct flo__split *split,
+			  struct flo__stage *stage,
+			  struct flo__pull_watch *watch,
+			  const struct flo__pointer *const *at, flo_error *err)
+{
+	flo_error fault = FLO_ERROR_INIT;
+	const char *text = NULL;
+	size_t len = 0;
+	flo_status st;
+
+	/* What a source has written for us is named by its rows, not by lines,
+	 * and what is looked into must be a record. */
+	if (job->unit == NULL && at == NULL)
+		flo__split_trust_lines(split);
+	for (;;) {
+		st = flo__split_next(split, &fault, &text, &len);
+		if (st != FLO_OK || text == NULL)
+			break;
+		TRY(add_record(job, stage, split, text, len, err));
+		if (at != NULL)
+			st = look_into(watch, at, text, len, &fault);
+		if (st != FLO_OK)
+			break;
+	}
+	if (st != FLO_OK)
+		st = tell_first(stage, st, &fault, err);
+	job->bytes += flo__split_bytes(split);
+out:
+	return st;
+}
+
+/* Pointers into the document: the splitter looks out for them. */
+static flo_status add_watching(struct flo__pull_job *job,
+			       struct flo__split *split,
+			       struct flo__stage *stage,
+			       struct flo__pull_watch *watch, flo_error *err)
+{
+	size_t place[FLO__SPLIT_WATCH_MAX];
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; i < watch->len; i++)
+		TRY(flo__split_watch(split, watch->pointers[i], err,
+				     &place[i]));
+	TRY(add_all(job, split, stage, watch, NULL, err));
+	for (size_t i = 0; i < watch->len; i++)
+		TRY(keep_seen(watch, i, flo__split_seen(split, place[i]), err));
+out:
+	return st;
+}
+
+/* Pointers into each record. */
+static flo_status add_looking(struct flo__pull_job *job,
+			      struct flo__split *split,
+			      struct flo__stage *stage,
+			      struct flo__pull_watch *watch, flo_error *err)
+{
+	const struct flo__pointer *at[FLO__SPLIT_WATCH_MAX];
+	struct flo__pointer root = {0};
+	struct flo__pointer *node = NULL;
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; i < watch->len; i++) {
+		TRY(flo__pointer_add(&root, watch->pointers[i],
+				     strlen(watch->pointers[i]), err, &node));
+		at[i] = node;
+	}
+	st = add_all(job, split, stage, watch, watch->len != 0 ? at : NULL,
+		     err);
+out:
+	flo__pointer_fini(&root);
+	return st;
+}
+
+flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
+				 struct flo__stage *stage,
+				 struct flo__pull_watch *watch, flo_error *err)
+{
+	struct flo__split *split = NULL;
+	flo_status st;
+
+	TRY(flo__split_new(fd, job->records, job->records_len, 0, err, &split));
+	st = job->records_len != 0 ? add_watching(job, split, stage, watch, err)
+				   : add_looking(job, split, stage, watch, err);
+	watch->lines = flo__split_is_lines(split);
+out:
+	flo__split_free(split);
+	return st;
 }
 
 flo_status flo__pull_split(struct flo__pull_job *job, int fd,
 			   struct flo__stage *stage, flo_error *err)
 {
-	struct flo__split *split = NULL;
-	const char *text = NULL;
-	size_t len = 0;
-	flo_status st;
+	struct flo__pull_watch nothing = {.len = 0};
 
-	TRY(flo__split_new(fd, job->records, job->records_len, 0, err, &split));
-	for (;;) {
-		TRY(flo__split_next(split, err, &text, &len));
-		if (text == NULL)
-			break;
-		TRY(add_record(job, stage, split, text, len, err));
+	return flo__pull_split_watch(job, fd, stage, &nothing, err);
+}
+
+flo_status flo__pull_scalar(const char *json, const char *pointer,
+			    flo_error *err, char **ret_text)
+{
+	json_t *value = NULL;
+	flo_status st = FLO_OK;
+
+	if (json[0] == '-' || (json[0] >= '0' && json[0] <= '9')) {
+		*ret_text = flo__strdup(json);
+	} else if (json[0] != '"') {
+		return flo_error_set(err, FLO_TYPE,
+				     "what is at \"%s\" is neither a string "
+				     "nor a number",
+				     pointer);
+	} else {
+		st = flo__json_load(json, strlen(json), JSON_DECODE_ANY, err,
+				    &value);
+		if (st == FLO_OK)
+			*ret_text = flo__strndup(json_string_value(value),
+						 json_string_length(value));
+		flo__json_free(value);
 	}
-	job->bytes += flo__split_bytes(split);
-out:
-	flo__split_free(split);
+	if (st == FLO_OK && *ret_text == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	return st;
 }

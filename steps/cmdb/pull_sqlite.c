@@ -13,6 +13,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const flo_step_param flo__pull_sqlite_members[] = {
+	{.name = "path",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "The file, which is only read.",
+	 .min_len = 1},
+	{.name = "query",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .description = "One SELECT.",
+	 .min_len = 1},
+	{.name = "params",
+	 .types = FLO_TYPES(MAP),
+	 .description = "A value for each :name in the query."},
+	{.name = "json",
+	 .types = FLO_TYPES(LIST),
+	 .description = "Columns whose text is JSON and becomes what it says."},
+};
+
 struct source {
 	struct flo__query query;
 	char *path; /* owned */

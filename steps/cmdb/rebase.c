@@ -31,6 +31,7 @@ struct rebase {
 	sqlite3_stmt *body;
 	sqlite3_stmt *write;
 	struct flo__strbuf text;
+	struct flo__json_reader reader;
 };
 
 static flo_status rebase_state_row(struct rebase *r, sqlite3_stmt *row,
@@ -39,20 +40,19 @@ static flo_status rebase_state_row(struct rebase *r, sqlite3_stmt *row,
 	int64_t body = sqlite3_column_int64(row, 0);
 	struct flo__identity id;
 	struct flo__digest raw;
-	json_t *record = NULL;
+	const json_t *record = NULL;
 	flo_status st;
 
 	if (!flo__cdb_digest(row, 1, &raw))
 		return flo_error_set(err, FLO_CORRUPT,
 				     "%s: a row of the state is broken",
 				     r->db->path);
-	TRY(flo__body_load(r->db, r->body, body, err, &record));
+	TRY(flo__body_read(r->db, r->body, body, &r->reader, err, &record));
 	TRY(flo__record_identify(record, r->spec, &r->text, &id));
 	TRY(flo__cdb_bind(r->db, r->write, err, "idddii", r->source, &id.key,
 			  &raw, &id.body, (int64_t)id.present, body));
 	st = flo__cdb_done(r->db, r->write, err);
 out:
-	json_decref(record);
 	return st;
 }
 
@@ -60,10 +60,10 @@ static flo_status rebase_history_row(struct rebase *r, sqlite3_stmt *row,
 				     flo_error *err)
 {
 	int64_t id = sqlite3_column_int64(row, 0);
-	json_t *record = NULL;
+	const json_t *record = NULL;
 	flo_status st;
 
-	TRY(flo__body_load(r->db, r->body, id, err, &record));
+	TRY(flo__body_read(r->db, r->body, id, &r->reader, err, &record));
 	flo__strbuf_reset(&r->text);
 	flo__record_key_text(record, r->spec, &r->text);
 	TRY(flo__strbuf_status(&r->text));
@@ -71,7 +71,6 @@ static flo_status rebase_history_row(struct rebase *r, sqlite3_stmt *row,
 			  r->text.len));
 	st = flo__cdb_done(r->db, r->write, err);
 out:
-	json_decref(record);
 	return st;
 }
 
@@ -151,5 +150,6 @@ out:
 	sqlite3_finalize(r.body);
 	flo__spec_free(r.spec);
 	flo__strbuf_fini(&r.text);
+	flo__json_reader_fini(&r.reader);
 	return st;
 }

@@ -25,6 +25,8 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/scan.h"
+#include "steps/cmdb/split.h"
 
 #include <errno.h>
 #include <math.h>
@@ -34,6 +36,39 @@
 #define HUGE_LEN (sizeof(FLO__RECORD_HUGE) - 1)
 
 /* Text */
+
+static size_t pass_string(const char *text, size_t len, size_t i)
+{
+	for (;;) {
+		i = flo__scan_string(text, i, len);
+		if (i >= len || text[i] == '"')
+			return i + 1;
+		i += text[i] == '\\' ? 2 : 1;
+	}
+}
+
+struct flo__shape flo__record_look(const char *text, size_t len)
+{
+	struct flo__shape shape = {.depth = 0};
+	size_t depth = 0;
+	size_t i = 0;
+
+	while (i < len) {
+		char c = text[i++];
+
+		if (c == '"') {
+			i = pass_string(text, len, i);
+		} else if (c == '{' || c == '[') {
+			depth++;
+			shape.depth = depth > shape.depth ? depth : shape.depth;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		} else if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
+			shape.spaced = true;
+		}
+	}
+	return shape;
+}
 
 void flo__record_compact(const char *text, size_t len, struct flo__strbuf *sb)
 {
@@ -103,19 +138,49 @@ static void quote_huge(const char *text, size_t len, struct flo__strbuf *sb)
 	}
 }
 
+/* @text as jansson may read it: *@sb is its copy, if it must be changed. */
+static flo_status prepare(const char **text, size_t *len,
+			  struct flo__strbuf *sb)
+{
+	if (!may_be_huge(*text, *len))
+		return FLO_OK;
+	quote_huge(*text, *len, sb);
+	*text = sb->data;
+	*len = sb->len;
+	return flo__strbuf_status(sb);
+}
+
+flo_status flo__record_read(struct flo__json_reader *reader, const char *text,
+			    size_t len, size_t depth, flo_error *err,
+			    const json_t **ret_json)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	const json_t *json = NULL;
+	flo_status st;
+
+	if (depth > FLO__RECORD_DEPTH_MAX)
+		return flo_error_set(err, FLO_LIMIT,
+				     "it nests deeper than %d levels",
+				     FLO__RECORD_DEPTH_MAX);
+	TRY(prepare(&text, &len, &sb));
+	TRY(flo__json_read(reader, text, len, 0, depth, err, &json));
+	if (!json_is_object(json))
+		st = flo_error_set(err, FLO_SYNTAX, "not an object");
+	else
+		*ret_json = json;
+out:
+	flo__strbuf_fini(&sb);
+	return st;
+}
+
 flo_status flo__record_load(const char *text, size_t len, flo_error *err,
 			    json_t **ret_json)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	json_t *json = NULL;
-	flo_status st = FLO_OK;
+	flo_status st;
 
-	if (may_be_huge(text, len)) {
-		quote_huge(text, len, &sb);
-		st = flo__strbuf_status(&sb);
-		text = sb.data;
-		len = sb.len;
-	}
+	st = prepare(&text, &len, &sb);
 	if (st == FLO_OK)
 		st = flo__json_load(text, len, 0, err, &json);
 	if (st == FLO_OK && !json_is_object(json)) {
@@ -360,9 +425,21 @@ flo_status flo__record_identify(const json_t *record,
 	return FLO_OK;
 }
 
+/* Whether a part is a real number that equals an integer: see add_real(). */
+static bool is_whole(const json_t *part, int64_t *ret_n)
+{
+	double d = json_real_value(part);
+
+	if (!json_is_real(part) || d != floor(d) || d < -0x1p63 || d >= 0x1p63)
+		return false;
+	*ret_n = (int64_t)d;
+	return true;
+}
+
 void flo__record_part_text(const json_t *part, struct flo__strbuf *sb)
 {
 	const char *text = json_string_value(part);
+	int64_t n;
 	char *json;
 
 	if (part == NULL) {
@@ -375,6 +452,11 @@ void flo__record_part_text(const json_t *part, struct flo__strbuf *sb)
 	}
 	if (text != NULL) {
 		flo__strbuf_add_json(sb, text, json_string_length(part));
+		return;
+	}
+	/* 1 and 1.0 are one key, and so have one text. */
+	if (is_whole(part, &n)) {
+		flo__strbuf_add_int(sb, n);
 		return;
 	}
 	json = json_dumps(part,

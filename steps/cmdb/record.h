@@ -14,6 +14,21 @@
 flo_status flo__record_load(const char *text, size_t len, flo_error *err,
 			    json_t **ret_json);
 
+/* What a look at the bytes of a record tells; they need not be JSON. */
+struct flo__shape {
+	size_t depth; /* how deep it nests, if it is JSON */
+	bool spaced;  /* there is space between its tokens */
+};
+struct flo__shape flo__record_look(const char *text, size_t len);
+
+/*
+ * As flo__record_load(), with the tree as @reader keeps it; @depth is that of
+ * its shape. FLO_LIMIT too: more than FLO__RECORD_DEPTH_MAX.
+ */
+flo_status flo__record_read(struct flo__json_reader *reader, const char *text,
+			    size_t len, size_t depth, flo_error *err,
+			    const json_t **ret_json);
+
 /* Append the record without the space between its tokens: one line. */
 void flo__record_compact(const char *text, size_t len, struct flo__strbuf *sb);
 

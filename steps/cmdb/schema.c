@@ -160,6 +160,8 @@ static const char format_2[] =
 	"ALTER TABLE pull ADD COLUMN etag TEXT;"
 	"ALTER TABLE pull ADD COLUMN modified TEXT;"
 	"ALTER TABLE pull ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0;"
+	/* digest of how it read its records, mixed into their raw digests */
+	"ALTER TABLE pull ADD COLUMN shape TEXT;"
 	/* 1: the pull says that the record is no more */
 	"ALTER TABLE staged ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;"
 	/* still to be the last applied pull (pull.no; 0: none); -1: any may be */
@@ -189,6 +191,17 @@ static const char format_2[] =
 	" type TEXT NOT NULL,"
 	" PRIMARY KEY (source, name)"
 	") STRICT, WITHOUT ROWID;"
+	/*
+	 * records of a pull that the state holds in other bytes, in case that
+	 * they are to be compared in another way: raw digests of the state's,
+	 * and the records, a line each, packed. `id` is the first one's
+	 */
+	"CREATE TABLE same ("
+	" id INTEGER PRIMARY KEY,"
+	" raws BLOB NOT NULL,"
+	" size INTEGER NOT NULL,"
+	" bodies BLOB NOT NULL"
+	") STRICT;"
 	/* the file of a day that holds this file's rows now */
 	"ALTER TABLE export ADD COLUMN compacted TEXT;";
 

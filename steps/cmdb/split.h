@@ -23,6 +23,10 @@
 #define FLO__RECORD_BYTES_MAX (16u << 20)
 #define FLO__RECORD_DEPTH_MAX 64
 
+/* Values that are watched, and bytes of one as it is written. */
+#define FLO__SPLIT_WATCH_MAX	   4
+#define FLO__SPLIT_WATCH_BYTES_MAX 16384
+
 struct flo__split;
 
 /*
@@ -39,12 +43,50 @@ flo_status flo__split_new(int fd, const char *const *records,
 void flo__split_free(struct flo__split *split);
 
 /*
+ * Watch the value at @pointer, which lies outside the records: *@ret_place is
+ * its number for flo__split_seen(). In NDJSON, and in a document that is the
+ * array, nothing lies outside.
+ *
+ * Requires: flo__split_next() was not called yet; at most FLO__SPLIT_WATCH_MAX.
+ * FLO_SYNTAX: it is no pointer; FLO_INVALID: records are there; FLO_NOMEM.
+ */
+flo_status flo__split_watch(struct flo__split *split, const char *pointer,
+			    flo_error *err, size_t *ret_place);
+
+/*
+ * The value as the document writes it, the last one if it is there twice;
+ * borrowed. NULL if it has not come (yet); "[" or "{" for those.
+ */
+const char *flo__split_seen(const struct flo__split *split, size_t place);
+
+/*
  * The next record: *@ret_record is borrowed until the next call, NULL after
  * the last. FLO_SYNTAX names the byte and the record, FLO_LIMIT, FLO_NOMEM,
  * FLO_SYSTEM.
  */
 flo_status flo__split_next(struct flo__split *split, flo_error *err,
 			   const char **ret_record, size_t *ret_len);
+
+/*
+ * Of NDJSON, take what stands on a line for a record, without looking for its
+ * end: to whom its very bytes are known, they are a record. Of any other who
+ * calls this has flo__split_check_line() say so before he reads it.
+ *
+ * Requires: flo__split_next() was not called yet.
+ */
+void flo__split_trust_lines(struct flo__split *split);
+/* Whether the last record is such a line. */
+bool flo__split_trusted(const struct flo__split *split);
+
+/*
+ * Check the line @text, record @number, which began at byte @place: the errors
+ * are those of flo__split_next() without that trust. Any thread.
+ */
+flo_status flo__split_check_line(const char *text, size_t len, uint64_t number,
+				 uint64_t place, flo_error *err);
+
+/* Whether the document is NDJSON, or empty; known once there was a record. */
+bool flo__split_is_lines(const struct flo__split *split);
 
 /* Bytes read so far, records found so far, byte at which the last one began. */
 uint64_t flo__split_bytes(const struct flo__split *split);

@@ -6,10 +6,15 @@
 
 #define FLO__SPLIT_WINDOW (1u << 20)
 
-/* Marks of pointers: an array of records, and one that has been seen. */
+/*
+ * Marks of pointers: an array of records, one that has been seen, a scalar that
+ * is watched, whose number is in the bits from WATCH_SHIFT on.
+ */
 enum {
 	RECORDS = 1,
-	FOUND = 2
+	FOUND = 2,
+	WATCHED = 4,
+	WATCH_SHIFT = 8
 };
 
 enum flo__want {
@@ -36,16 +41,21 @@ struct flo__frame {
 struct flo__split {
 	int fd;
 	bool eof;
-	char *buf; /* owned */
+	bool trust_lines;
+	bool trusted; /* the last record's end was not looked for */
+	char *buf;    /* owned */
 	size_t cap;
 	size_t window;
 	size_t len;  /* bytes in buf */
 	size_t at;   /* next byte to look at */
 	size_t keep; /* first byte to keep; == at if none */
 	bool keeping;
+	bool lines;
 	uint64_t base; /* offset of buf[0] in the stream */
 	uint64_t records;
 	uint64_t record_at;
+	char *seen[FLO__SPLIT_WATCH_MAX]; /* owned; NULL: not there */
+	size_t seen_len;
 	struct flo__pointer root;
 	const struct flo__pointer *next_at; /* the pointer of the next value */
 	enum flo__want want;
@@ -76,6 +86,14 @@ flo_status flo__split_skip_scalar(struct flo__split *split, int c,
 				  flo_error *err);
 /* Pass a string from after its opening quote to after its closing one. */
 flo_status flo__split_skip_string(struct flo__split *split, flo_error *err);
+
+/*
+ * Note @text, of @len bytes, as what is at the watched @at. FLO_LIMIT,
+ * FLO_NOMEM.
+ */
+flo_status flo__split_note(struct flo__split *split,
+			   const struct flo__pointer *at, const char *text,
+			   size_t len, flo_error *err);
 
 /* Say that @c (-1: the end) is where @wanted should be. FLO_SYNTAX. */
 flo_status flo__split_unexpected(const struct flo__split *split, int c,

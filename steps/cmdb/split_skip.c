@@ -4,26 +4,60 @@
 #include "base/contract.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
+
+/* What a document that begins so may be. */
+static const char *explain(int c, unsigned long long at)
+{
+	if (at == 0 && c == 0xef)
+		return " (a byte order mark? save it as UTF-8 without one)";
+	if (at == 0 && (c == 0xff || c == 0xfe))
+		return " (UTF-16? convert it to UTF-8)";
+	return "";
+}
+
+/* The text that is there, as far as it is in the window and to be read. */
+static void excerpt(const struct flo__split *split, char *ret, size_t size)
+{
+	size_t len = 0;
+
+	while (split->at + len < split->len && len + 1 < size &&
+	       isprint((unsigned char)split->buf[split->at + len])) {
+		ret[len] = split->buf[split->at + len];
+		len++;
+	}
+	ret[len] = '\0';
+}
 
 flo_status flo__split_unexpected(const struct flo__split *split, int c,
 				 const char *wanted, flo_error *err)
 {
 	unsigned long long at = split->base + split->at;
+	unsigned long long records = split->records;
+	char text[32];
 
 	if (c < 0)
 		return flo_error_set(err, FLO_SYNTAX,
 				     "the document ends at byte %llu, after "
 				     "%llu records, where %s should follow: "
 				     "was it cut off?",
-				     at, (unsigned long long)split->records,
-				     wanted);
+				     at, records, wanted);
+	/* It may have been taken already, and then what follows is not it. */
+	if (split->at == split->len ||
+	    (unsigned char)split->buf[split->at] != c)
+		snprintf(text, sizeof(text), "%c", isprint(c) ? c : '\0');
+	else
+		excerpt(split, text, sizeof(text));
+	if (text[0] != '\0')
+		return flo_error_set(err, FLO_SYNTAX,
+				     "'%s' at byte %llu, after %llu records, "
+				     "where %s should be",
+				     text, at, records, wanted);
 	return flo_error_set(err, FLO_SYNTAX,
-			     isprint(c) ? "'%c' at byte %llu, after %llu "
-					  "records, where %s should be"
-					: "byte 0x%02x at byte %llu, after "
-					  "%llu records, where %s should be",
-			     c, at, (unsigned long long)split->records, wanted);
+			     "byte 0x%02x at byte %llu, after %llu records, "
+			     "where %s should be%s",
+			     c, at, records, wanted, explain(c, at));
 }
 
 static flo_status skip_escape(struct flo__split *split, flo_error *err)

@@ -3,45 +3,46 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "base/time.h"
-#include "steps/cmdb/index.h"
-#include "steps/cmdb/record.h"
+#include "steps/cmdb/same.h"
 
+#include <stdio.h>
 #include <string.h>
 
-/* A transaction is written when it has this many bytes or records. */
-#define FLUSH_BYTES   (4u << 20)
-#define FLUSH_RECORDS 16384
-
-/* A record that waits to be written. */
-struct waiting {
-	size_t at; /* its text in stage->texts */
-	size_t len;
-	struct flo__digest raw;
-	struct flo__identity id;
-	bool gone;
-};
+/*
+ * Note: the ring.
+ *
+ * Batches lie in a ring and go round it in one order: the one that is being
+ * filled, those that are worked on, those that are done, those that are free.
+ *
+ *	written <= taken <= started <= written + RING
+ *
+ * are numbers of batches so far; each is at its number modulo RING. When all
+ * are in use, the older half is taken back and written in one transaction,
+ * while the younger half is being worked on. Only the stage's owner knows these
+ * numbers; who owns a batch's content says task.h.
+ */
+#define RING 32
 
 struct flo__stage {
 	struct flo__cdb *db; /* borrowed */
 	struct flo__pull pull;
 	int64_t source;
 	enum flo__pull_is is;
-	struct flo__pointer gone_root;	 /* of the pointer below */
-	const struct flo__pointer *gone; /* NULL: no record ever is */
-	flo__stage_shape_fn shape;	 /* NULL: records stay what they are */
-	void *shape_arg;		 /* borrowed */
-	struct flo__digest salt; /* of how records are read: see digest_raw() */
-	struct flo__spec *spec;	 /* of the last apply; NULL: none. owned */
-	struct flo__digest *known; /* raw digests of the state; owned */
-	size_t known_len;
-	struct flo__index index; /* of known */
-	struct waiting *waiting; /* owned; FLUSH_RECORDS of them */
-	size_t waiting_len;
-	struct flo__strbuf texts;
+	struct flo__pointer gone_root; /* of how.gone */
+	struct flo__spec *spec; /* of the last apply; NULL: none. owned */
+	struct flo__held held;	/* raw digests */
+	struct flo__held whole; /* loaded when it pays: see look_wider() */
+	struct flo__batch_how how;
+	struct flo__batch_how how_wider;
+	char applied[FLO__DIGEST_TEXT_SIZE]; /* the shape of the state's pull */
+	bool wider; /* look for what is the same in other bytes, too */
+	struct flo__batch ring[RING];
+	uint64_t written;
+	uint64_t taken;
+	uint64_t started;
 	struct flo__strbuf hits; /* raw digests, one after the other */
-	struct flo__strbuf scratch;
-	uint64_t hits_len;   /* in all */
-	uint64_t staged_len; /* in all */
+	uint64_t hits_len;	 /* in all, those of `same` too */
+	uint64_t staged_len;	 /* in all: the next one's place */
 	int64_t hit_rows;
 	bool open; /* the pull is in the database, incomplete */
 };
@@ -61,9 +62,12 @@ static flo_status find_source(struct flo__stage *stage, const char *name,
 			 " ON CONFLICT DO NOTHING",
 			 "t", name));
 	TRY(flo__cdb_row(db, err, &stmt,
-			 "SELECT id, spec FROM source WHERE name = ?1", "t",
-			 name));
+			 "SELECT s.id, s.spec, p.shape FROM source s"
+			 " LEFT JOIN pull p ON p.no = s.pull WHERE s.name = ?1",
+			 "t", name));
 	stage->source = sqlite3_column_int64(stmt, 0);
+	snprintf(stage->applied, sizeof(stage->applied), "%s",
+		 flo__cdb_text(stmt, 2));
 	/* A spec of another algorithm is as good as none. */
 	if (sqlite3_column_type(stmt, 1) == SQLITE_TEXT &&
 	    flo__spec_read(flo__cdb_text(stmt, 1), NULL, &stage->spec) ==
@@ -134,59 +138,6 @@ out:
 	return st;
 }
 
-static flo_status count_state(struct flo__stage *stage, flo_error *err,
-			      size_t *ret_len)
-{
-	sqlite3_stmt *stmt = NULL;
-	flo_status st;
-
-	st = flo__cdb_row(stage->db, err, &stmt,
-			  "SELECT count(*) FROM state WHERE source = ?1", "i",
-			  stage->source);
-	if (st == FLO_OK)
-		*ret_len = (size_t)sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return st;
-}
-
-/*
- * The raw digests of the state. It may be moved by an apply meanwhile; then a
- * hit may be of a record that is no longer there, which the diff notices.
- */
-static flo_status load_known(struct flo__stage *stage, flo_error *err)
-{
-	struct flo__cdb *db = stage->db;
-	sqlite3_stmt *stmt = NULL;
-	size_t max = 0;
-	bool row = true;
-	flo_status st;
-
-	TRY(flo__cdb_read(db, err));
-	TRY(count_state(stage, err, &max));
-	stage->known = flo__reallocarray(NULL, max, sizeof(*stage->known));
-	if (stage->known == NULL ||
-	    flo__index_init(&stage->index, stage->known, sizeof(*stage->known),
-			    max) != FLO_OK) {
-		st = flo_error_set(err, FLO_NOMEM, "out of memory");
-		goto out;
-	}
-	TRY(flo__cdb_prepare(db, "SELECT raw FROM state WHERE source = ?1", err,
-			     &stmt));
-	TRY(flo__cdb_bind(db, stmt, err, "i", stage->source));
-	for (;;) {
-		TRY(flo__cdb_step(db, stmt, err, &row));
-		if (!row || stage->known_len == max)
-			break;
-		if (!flo__cdb_digest(stmt, 0, &stage->known[stage->known_len]))
-			continue;
-		flo__index_put(&stage->index, (uint32_t)stage->known_len++);
-	}
-out:
-	sqlite3_finalize(stmt);
-	flo__cdb_rollback(db);
-	return st;
-}
-
 flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 			   flo_error *err, struct flo__stage **ret_stage)
 {
@@ -196,18 +147,20 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 	if (stage == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	stage->db = db;
-	flo__strbuf_init(&stage->texts);
 	flo__strbuf_init(&stage->hits);
-	flo__strbuf_init(&stage->scratch);
+	for (size_t i = 0; i < RING; i++)
+		flo__batch_init(&stage->ring[i]);
 	st = flo__stage_id(db->call, "pull", stage->pull.id);
-	stage->waiting =
-		flo__reallocarray(NULL, FLUSH_RECORDS, sizeof(*stage->waiting));
-	if (stage->waiting == NULL)
-		st = FLO_NOMEM;
 	if (st == FLO_OK)
 		st = begin_pull(stage, source, err);
 	if (st == FLO_OK)
-		st = load_known(stage, err);
+		st = flo__held_load(&stage->held, db, stage->source, false,
+				    err);
+	stage->how = (struct flo__batch_how){
+		.held = &stage->held,
+		.spec = stage->spec,
+		.full = true,
+	};
 	if (st == FLO_OK)
 		*ret_stage = stage;
 	else
@@ -233,6 +186,7 @@ flo_status flo__stage_ask(struct flo__stage *stage, enum flo__pull_is is,
 			 since->pull));
 	TRY(flo__cdb_commit(stage->db, err));
 	stage->is = is;
+	stage->how.full = is == FLO__PULL_FULL;
 out:
 	flo__cdb_rollback(stage->db);
 	return st;
@@ -258,7 +212,7 @@ out:
 static void add_salt(struct flo__stage *stage, struct flo__digest salt)
 {
 	for (size_t i = 0; i < sizeof(salt.byte); i++)
-		stage->salt.byte[i] ^= salt.byte[i];
+		stage->how.salt.byte[i] ^= salt.byte[i];
 }
 
 flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
@@ -267,57 +221,26 @@ flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 	struct flo__pointer *node = NULL;
 	flo_status st;
 
-	REQUIRE(stage->pull.rows == 0 && stage->gone == NULL);
+	REQUIRE(stage->pull.rows == 0 && stage->how.gone == NULL);
 	st = flo__pointer_add(&stage->gone_root, gone, strlen(gone), err,
 			      &node);
 	if (st != FLO_OK)
 		return st;
-	stage->gone = node;
+	stage->how.gone = node;
 	add_salt(stage, flo__digest_of(gone, strlen(gone)));
 	return FLO_OK;
 }
 
-void flo__stage_shape(struct flo__stage *stage, flo__stage_shape_fn shape,
-		      void *arg, const struct flo__digest *salt)
+void flo__stage_shape(struct flo__stage *stage, flo__shape_fn shape,
+		      const void *arg, const struct flo__digest *salt)
 {
-	REQUIRE(stage->pull.rows == 0 && stage->shape == NULL);
-	stage->shape = shape;
-	stage->shape_arg = arg;
+	REQUIRE(stage->pull.rows == 0 && stage->how.shape == NULL);
+	stage->how.shape = shape;
+	stage->how.shape_arg = arg;
 	add_salt(stage, *salt);
 }
 
 /* Add */
-
-/*
- * The digest by which a record is known without being read. Where another
- * `gone` or shape might read the same bytes as something else, it is another
- * digest.
- */
-static struct flo__digest digest_raw(const struct flo__stage *stage,
-				     const char *text, size_t len)
-{
-	struct flo__digest raw = flo__digest_of(text, len);
-
-	for (size_t i = 0; i < sizeof(raw.byte); i++)
-		raw.byte[i] ^= stage->salt.byte[i];
-	return raw;
-}
-
-static flo_status read_gone(const struct flo__stage *stage, const json_t *json,
-			    flo_error *err, bool *ret_gone)
-{
-	const json_t *value = flo__pointer_get(stage->gone, json);
-	char text[128];
-
-	*ret_gone = json_is_true(value);
-	if (value == NULL || json_is_boolean(value) || json_is_null(value))
-		return FLO_OK;
-	flo__pointer_text(stage->gone, text, sizeof(text));
-	return flo_error_set(err, FLO_TYPE,
-			     "%s, which says whether the record is gone, is "
-			     "neither true, false nor null",
-			     text);
-}
 
 /* The pull is still ours: no newer one of its source has been applied. */
 static flo_status check_open(struct flo__stage *stage, flo_error *err)
@@ -336,44 +259,74 @@ static flo_status check_open(struct flo__stage *stage, flo_error *err)
 			     "source was applied; pull again");
 }
 
-static flo_status write_record(struct flo__stage *stage, sqlite3_stmt *body,
-			       sqlite3_stmt *staged, size_t i, flo_error *err)
+struct writing {
+	sqlite3_stmt *body; /* owned, like the next one */
+	sqlite3_stmt *staged;
+};
+
+static flo_status write_new(struct flo__stage *stage, const struct writing *to,
+			    const struct flo__batch *batch,
+			    const struct flo__batch_row *row, flo_error *err)
 {
-	const struct waiting *w = &stage->waiting[i];
-	int64_t id = flo__cdb_first(stage->pull.no) +
-		     (int64_t)(stage->staged_len - stage->waiting_len + i);
+	int64_t id =
+		flo__cdb_first(stage->pull.no) + (int64_t)stage->staged_len++;
 	flo_status st;
 
-	TRY(flo__cdb_bind(stage->db, body, err, "is", id,
-			  stage->texts.data + w->at, w->len));
-	TRY(flo__cdb_done(stage->db, body, err));
+	TRY(flo__cdb_bind(stage->db, to->body, err, "is", id,
+			  batch->bodies.data + row->at, row->len));
+	TRY(flo__cdb_done(stage->db, to->body, err));
 	/* Without a spec the identity is not known yet: the rest stays null. */
-	TRY(flo__cdb_bind(stage->db, staged, err,
-			  stage->spec != NULL ? "ididdi" : "idi", id, &w->raw,
-			  (int64_t)w->gone, &w->id.key, &w->id.body,
-			  (int64_t)w->id.present));
-	st = flo__cdb_done(stage->db, staged, err);
+	TRY(flo__cdb_bind(stage->db, to->staged, err,
+			  stage->spec != NULL ? "ididdi" : "idi", id, &row->raw,
+			  (int64_t)row->gone, &row->id.key, &row->id.body,
+			  (int64_t)row->id.present));
+	st = flo__cdb_done(stage->db, to->staged, err);
 out:
 	return st;
 }
 
-static flo_status write_records(struct flo__stage *stage, flo_error *err)
+/* The rows of a batch: first what is new, then what is the same. */
+static flo_status write_batch(struct flo__stage *stage,
+			      const struct writing *to,
+			      const struct flo__batch *batch, flo_error *err)
 {
-	sqlite3_stmt *body = NULL;
-	sqlite3_stmt *staged = NULL;
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; i < batch->len; i++) {
+		const struct flo__batch_row *row = &batch->row[i];
+
+		if (row->is == FLO__BATCH_HIT)
+			flo__strbuf_add(&stage->hits, &row->raw,
+					sizeof(row->raw));
+		if (row->is == FLO__BATCH_NEW)
+			TRY(write_new(stage, to, batch, row, err));
+	}
+	if (batch->sames != 0)
+		st = flo__same_write(stage->db,
+				     flo__cdb_first(stage->pull.no) +
+					     (int64_t)stage->staged_len,
+				     batch, err);
+	stage->staged_len += batch->sames;
+out:
+	return st;
+}
+
+static flo_status write_batches(struct flo__stage *stage, flo_error *err)
+{
+	struct writing to = {.body = NULL};
 	flo_status st;
 
 	TRY(flo__cdb_prepare(stage->db, "INSERT INTO body VALUES(?1, ?2)", err,
-			     &body));
+			     &to.body));
 	TRY(flo__cdb_prepare(stage->db,
 			     "INSERT INTO staged(id, raw, gone, key, digest,"
 			     " present) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-			     err, &staged));
-	for (size_t i = 0; i < stage->waiting_len; i++)
-		TRY(write_record(stage, body, staged, i, err));
+			     err, &to.staged));
+	for (uint64_t n = stage->written; n < stage->taken; n++)
+		TRY(write_batch(stage, &to, &stage->ring[n % RING], err));
 out:
-	sqlite3_finalize(body);
-	sqlite3_finalize(staged);
+	sqlite3_finalize(to.body);
+	sqlite3_finalize(to.staged);
 	return st;
 }
 
@@ -387,24 +340,23 @@ static flo_status write_hits(struct flo__stage *stage, flo_error *err)
 			    stage->hits.data, stage->hits.len);
 }
 
-/* Write what waits, within a transaction. */
-static flo_status write_waiting(struct flo__stage *stage, flo_error *err)
+/* Write what was taken back, within a transaction. */
+static flo_status write_taken(struct flo__stage *stage, flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__strbuf_status(&stage->texts));
-	TRY(flo__strbuf_status(&stage->hits));
 	TRY(check_open(stage, err));
-	TRY(write_records(stage, err));
+	TRY(write_batches(stage, err));
+	TRY(flo__strbuf_status(&stage->hits));
 	st = write_hits(stage, err);
 out:
 	return st;
 }
 
-static void forget_waiting(struct flo__stage *stage)
+static void forget_taken(struct flo__stage *stage)
 {
-	stage->waiting_len = 0;
-	flo__strbuf_reset(&stage->texts);
+	for (; stage->written < stage->taken; stage->written++)
+		flo__batch_reset(&stage->ring[stage->written % RING]);
 	flo__strbuf_reset(&stage->hits);
 }
 
@@ -414,116 +366,113 @@ static flo_status flush(struct flo__stage *stage, flo_error *err)
 
 	TRY(flo__cdb_alive(stage->db, err));
 	TRY(flo__cdb_write(stage->db, false, err));
-	TRY(write_waiting(stage, err));
+	TRY(write_taken(stage, err));
 	TRY(flo__cdb_commit(stage->db, err));
-	forget_waiting(stage);
+	forget_taken(stage);
 out:
 	if (st != FLO_OK)
 		flo__cdb_rollback(stage->db);
 	return st;
 }
 
-static flo_status add_new(struct flo__stage *stage, const char *text,
-			  size_t len, const struct flo__digest *raw, bool gone,
-			  flo_error *err)
+/* Take back the oldest batch that is worked on. */
+static flo_status take(struct flo__stage *stage, flo_error *err)
 {
-	struct waiting *w = &stage->waiting[stage->waiting_len];
-	json_t *json = NULL;
-	flo_status st;
+	struct flo__batch *batch = &stage->ring[stage->taken % RING];
 
-	*w = (struct waiting){.at = stage->texts.len,
-			      .raw = *raw,
-			      .gone = gone};
-	st = flo__record_load(text, len, err, &json);
-	if (st != FLO_OK)
-		return st;
-	if (stage->spec != NULL)
-		st = flo__record_identify(json, stage->spec, &stage->scratch,
-					  &w->id);
-	if (st == FLO_OK && stage->gone != NULL && stage->shape == NULL)
-		st = read_gone(stage, json, err, &w->gone);
-	json_decref(json);
-	flo__record_compact(text, len, &stage->texts);
-	w->len = stage->texts.len - w->at;
-	stage->waiting_len++;
-	stage->staged_len++;
-	return st;
+	INSIST(stage->taken < stage->started);
+	flo__task_wait(&batch->task);
+	stage->taken++;
+	stage->hits_len += batch->hits + batch->sames;
+	stage->pull.rows -= batch->left_out;
+	stage->pull.rejected += batch->rejected;
+	/* Line and column are of the record, not of the document. */
+	if (batch->st != FLO_OK)
+		return flo_error_set(err, batch->st, "%s",
+				     batch->err.text[0] != '\0'
+					     ? batch->err.text
+					     : flo_status_text(batch->st));
+	return FLO_OK;
 }
 
-/* Whether the record is gone, of which no more than its text is known. */
-static flo_status look_gone(const struct flo__stage *stage, const char *text,
-			    size_t len, flo_error *err, bool *ret_gone)
+/*
+ * Whether the state was made of records that were read in another way. Then
+ * what is the same is staged all the same: the apply wants its raw digests.
+ */
+static bool is_reshaped(const struct flo__stage *stage)
 {
-	json_t *json = NULL;
-	flo_status st;
+	char shape[FLO__DIGEST_TEXT_SIZE];
 
-	*ret_gone = false;
-	if (stage->gone == NULL)
-		return FLO_OK;
-	st = flo__record_load(text, len, err, &json);
-	if (st != FLO_OK)
-		return st;
-	st = read_gone(stage, json, err, ret_gone);
-	json_decref(json);
-	return st;
+	flo__digest_text(&stage->how.salt, shape);
+	return strcmp(shape, stage->applied) != 0;
 }
 
-static flo_status add_shaped(struct flo__stage *stage, const char *text,
-			     size_t len, const struct flo__digest *raw,
-			     flo_error *err)
+/*
+ * Where most records are hits, it is cheaper to stage the rest than to load
+ * what the state's records are. So that is done when the first batches had
+ * something else. Those that are being worked on look at `held` only.
+ */
+static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 {
-	const char *made = text;
-	size_t made_len = len;
-	bool keep = true;
-	bool gone;
-	flo_status st;
-
-	TRY(look_gone(stage, text, len, err, &gone));
-	TRY(stage->shape(stage->shape_arg, text, len, gone, err, &keep, &made,
-			 &made_len));
-	if (!keep && ++stage->pull.rejected % 1024 == 0)
-		TRY(flo__cdb_alive(stage->db, err));
-	if (!keep && stage->is != FLO__PULL_CHANGES)
+	if (stage->wider || stage->spec == NULL || !stage->how.full ||
+	    is_reshaped(stage) || stage->held.len == 0 ||
+	    stage->staged_len < stage->hits_len / 4)
 		return FLO_OK;
-	if (!keep) {
-		gone = true;
-		TRY(stage->shape(stage->shape_arg, text, len, gone, err, &keep,
-				 &made, &made_len));
-	}
-	stage->pull.rows++;
-	st = add_new(stage, made, made_len, raw, gone, err);
-out:
-	return st;
+	stage->wider = true;
+	stage->how_wider = stage->how;
+	stage->how_wider.held = &stage->whole;
+	return flo__held_load(&stage->whole, stage->db, stage->source, true,
+			      err);
+}
+
+static flo_status start(struct flo__stage *stage, flo_error *err)
+{
+	struct flo__batch *batch = &stage->ring[stage->started % RING];
+	flo_status st = FLO_OK;
+
+	if (batch->len == 0)
+		return FLO_OK;
+	batch->how = stage->wider ? &stage->how_wider : &stage->how;
+	flo__task_start(&batch->task);
+	stage->started++;
+	if (stage->started - stage->written < RING)
+		return FLO_OK;
+	while (st == FLO_OK && stage->taken - stage->written < RING / 2)
+		st = take(stage, err);
+	if (st == FLO_OK)
+		st = flush(stage, err);
+	return st == FLO_OK ? look_wider(stage, err) : st;
 }
 
 flo_status flo__stage_add(struct flo__stage *stage, const char *text,
-			  size_t len, flo_error *err)
+			  size_t len, const struct flo__place *place,
+			  flo_error *err)
 {
-	struct flo__digest raw = digest_raw(stage, text, len);
-	flo_status st = FLO_OK;
+	struct flo__batch *batch = &stage->ring[stage->started % RING];
+	flo_status st;
 
 	INSIST(stage->is != FLO__PULL_SAME);
+	INSIST(stage->started - stage->written < RING);
 	if (stage->pull.rows == UINT32_MAX)
 		return flo_error_set(err, FLO_LIMIT,
 				     "more than %u records in one pull",
 				     UINT32_MAX);
-	if (stage->is == FLO__PULL_FULL &&
-	    flo__index_find(&stage->index, &raw) != FLO__INDEX_NONE) {
-		flo__strbuf_add(&stage->hits, &raw, sizeof(raw));
-		stage->hits_len++;
-		stage->pull.rows++;
-	} else if (stage->shape != NULL) {
-		st = add_shaped(stage, text, len, &raw, err);
-	} else {
-		stage->pull.rows++;
-		st = add_new(stage, text, len, &raw, false, err);
-	}
-	if (st == FLO_OK && stage->pull.rows % 1024 == 0)
-		st = flo__cdb_alive(stage->db, err);
-	if (st == FLO_OK && (stage->texts.len >= FLUSH_BYTES ||
-			     stage->hits.len >= FLUSH_BYTES / 4 ||
-			     stage->waiting_len == FLUSH_RECORDS))
-		st = flush(stage, err);
+	st = flo__batch_add(batch, text, len, place);
+	if (st != FLO_OK)
+		return st;
+	stage->pull.rows++;
+	if (!flo__batch_is_full(batch))
+		return FLO_OK;
+	st = flo__cdb_alive(stage->db, err);
+	return st == FLO_OK ? start(stage, err) : st;
+}
+
+flo_status flo__stage_settle(struct flo__stage *stage, flo_error *err)
+{
+	flo_status st = start(stage, err);
+
+	while (st == FLO_OK && stage->taken < stage->started)
+		st = take(stage, err);
 	return st;
 }
 
@@ -532,19 +481,23 @@ flo_status flo__stage_add(struct flo__stage *stage, const char *text,
 flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
 			     flo_error *err, struct flo__pull *ret_pull)
 {
+	char shape[FLO__DIGEST_TEXT_SIZE];
 	flo_status st;
 
+	flo__digest_text(&stage->how.salt, shape);
 	stage->pull.bytes = bytes;
 	TRY(flo__cdb_alive(stage->db, err));
+	TRY(flo__stage_settle(stage, err));
 	TRY(flo__cdb_write(stage->db, true, err));
-	TRY(write_waiting(stage, err));
+	TRY(write_taken(stage, err));
 	TRY(flo__cdb_run(stage->db, err,
 			 "UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
-			 " bytes = ?4, finished_us = ?5, rejected = ?6"
-			 " WHERE no = ?1",
-			 "iiiiii", stage->pull.no, (int64_t)stage->pull.rows,
+			 " bytes = ?4, finished_us = ?5, rejected = ?6,"
+			 " shape = ?7 WHERE no = ?1",
+			 "iiiiiit", stage->pull.no, (int64_t)stage->pull.rows,
 			 (int64_t)stage->hits_len, (int64_t)bytes,
-			 flo__time_now_us(), (int64_t)stage->pull.rejected));
+			 flo__time_now_us(), (int64_t)stage->pull.rejected,
+			 shape));
 	TRY(flo__cdb_commit(stage->db, err));
 	stage->open = false;
 	*ret_pull = stage->pull;
@@ -573,15 +526,15 @@ void flo__stage_close(struct flo__stage *stage)
 {
 	if (stage == NULL)
 		return;
+	/* Those that are worked on look at what is freed below. */
+	for (size_t i = 0; i < RING; i++)
+		flo__batch_fini(&stage->ring[i]);
 	if (stage->open)
 		discard(stage);
 	flo__spec_free(stage->spec);
 	flo__pointer_fini(&stage->gone_root);
-	flo__index_fini(&stage->index);
-	flo__free(stage->known);
-	flo__free(stage->waiting);
-	flo__strbuf_fini(&stage->texts);
+	flo__held_fini(&stage->held);
+	flo__held_fini(&stage->whole);
 	flo__strbuf_fini(&stage->hits);
-	flo__strbuf_fini(&stage->scratch);
 	flo__free(stage);
 }

@@ -4,12 +4,21 @@
  * visible to a diff with the last of them, which marks it complete.
  *
  * A record whose very bytes the state holds already is not staged: only the
- * digest of its bytes is kept. Not so in a pull of changes, where the order of
- * the records matters: the last one of a key counts.
+ * digest of its bytes is kept. One that is the same in other bytes (written
+ * differently, or what differs is ignored) is kept in case that the diff is to
+ * compare in another way than the last: see same.h. Not so in a pull of
+ * changes, where the order of the records matters: the last one of a key
+ * counts.
+ *
+ * Records are read in batches, which are tasks (see task.h): the caller gives
+ * records, and hears later, at some other record or at the end, that one of
+ * them could not be read. What is staged does not depend on how many P there
+ * are.
  */
 #ifndef FLO_CMDB_STAGE_H
 #define FLO_CMDB_STAGE_H
 
+#include "steps/cmdb/batch.h"
 #include "steps/cmdb/since.h"
 
 /* Bytes of a source's name: it becomes part of a file's name. */
@@ -78,32 +87,34 @@ flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 			   flo_error *err);
 
 /*
- * What becomes of a record: unless *@ret_keep it is left out, else
- * *@ret_text is staged instead of it, which must live until the next call. Of a
- * record that is @gone the key is wanted.
- */
-typedef flo_status (*flo__stage_shape_fn)(void *arg, const char *text,
-					  size_t len, bool gone, flo_error *err,
-					  bool *ret_keep, const char **ret_text,
-					  size_t *ret_len);
-
-/*
  * Have @shape(@arg) look at each record whose bytes are not known. @salt is the
  * digest of what it does: under another one no bytes are known. What it leaves
  * out counts as rejected; in a pull of changes it is staged as gone, as it
  * must not stay what it was. `gone` is looked up in what was pulled.
  *
+ * @shape is called by tasks, several at once; what @arg points at is borrowed
+ * until the close, and not on the caller's stack (see task.h).
+ *
  * Requires: no record was added yet; it is called once at most.
  */
-void flo__stage_shape(struct flo__stage *stage, flo__stage_shape_fn shape,
-		      void *arg, const struct flo__digest *salt);
+void flo__stage_shape(struct flo__stage *stage, flo__shape_fn shape,
+		      const void *arg, const struct flo__digest *salt);
 
 /*
- * Stage a record. FLO_SYNTAX if its bytes are no JSON object, FLO_TYPE if it
- * does not say whether it is gone.
+ * Stage a record, which is copied. FLO_SYNTAX if its bytes, or those of one
+ * that was added before, are no JSON object, FLO_TYPE if it does not say
+ * whether it is gone, FLO_LIMIT if it nests too deep, and what its shape says: @err names the record by
+ * its @place. FLO_LIMIT too: the pull has too many records.
  */
 flo_status flo__stage_add(struct flo__stage *stage, const char *text,
-			  size_t len, flo_error *err);
+			  size_t len, const struct flo__place *place,
+			  flo_error *err);
+
+/*
+ * Wait until all records so far are read. Who has found a fault after them
+ * calls it, as theirs comes first. Errors as of flo__stage_add().
+ */
+flo_status flo__stage_settle(struct flo__stage *stage, flo_error *err);
 
 /* Mark the pull complete; it was read from @bytes bytes. */
 flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,

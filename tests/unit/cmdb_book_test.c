@@ -631,6 +631,32 @@ static void keys_may_be_written_plainly(void **state)
 	flo_cmdb_close(cmdb);
 }
 
+static void one_key_has_one_text(void **state)
+{
+	static const char *const keys[] = {"1", "1.0", "[1e0]"};
+	flo_cmdb *cmdb;
+
+	(void)state;
+	sync_text("wh.db", "1", "[{\"id\":1},{\"id\":1.5}]");
+	sync_text("wh.db", "2", "[{\"id\":1.0,\"n\":1},{\"id\":1.5}]");
+	sync_text("wh.db", "3", "[{\"id\":1e0,\"n\":2},{\"id\":1.5}]");
+	cmdb = open_db("wh.db", FLO_CMDB_READ);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct seen seen = {.sb = FLO__STRBUF_INIT};
+		flo_error err = FLO_ERROR_INIT;
+
+		if (flo_cmdb_history(cmdb, "vm", keys[i], see_version, &seen,
+				     &err) != FLO_OK)
+			fail_msg("%s", err.text);
+		assert_int_equal(seen.len, 3);
+		flo__strbuf_fini(&seen.sb);
+	}
+	flo_cmdb_close(cmdb);
+	assert_string_equal(query_text("wh.db", "SELECT count(DISTINCT key)"
+						" FROM history"),
+			    "2");
+}
+
 static void keys_of_several_parts_are_arrays(void **state)
 {
 	flo_error err = FLO_ERROR_INIT;
@@ -938,6 +964,7 @@ int main(void)
 		cmocka_unit_test(
 			a_version_holds_from_its_first_moment_to_its_last),
 		cmocka_unit_test(keys_may_be_written_plainly),
+		cmocka_unit_test(one_key_has_one_text),
 		cmocka_unit_test(keys_of_several_parts_are_arrays),
 		cmocka_unit_test(a_pointer_finds_what_the_record_says),
 		cmocka_unit_test(times_are_read_as_people_write_them),

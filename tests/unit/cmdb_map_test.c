@@ -156,6 +156,47 @@ static void records_that_are_known_are_not_mapped_again(void **state)
 			     "{\"id\":\"i-3\",\"s\":\"is up\"}");
 }
 
+/* Also where the other map makes the same of them. */
+static void another_map_is_paid_for_once(void **state)
+{
+	static const char one[] = ",\"map\":{" ID "}";
+	static const char other[] = ",\"map\":{\"id\":\"record.instanceId + "
+				    "''\"}";
+
+	(void)state;
+	syncs("p.db", "1", servers, one, "+3 ~0 -0 =0 hits 0 out 0");
+	syncs("p.db", "2", servers, other, "+0 ~0 -0 =3 hits 0 out 0");
+	syncs("p.db", "3", servers, other, "+0 ~0 -0 =3 hits 3 out 0");
+	syncs("p.db", "4", servers, one, "+0 ~0 -0 =3 hits 0 out 0");
+	syncs("p.db", "5", servers, one, "+0 ~0 -0 =3 hits 3 out 0");
+	/* What differs in bytes only stays as it is stored. */
+	syncs("p.db", "6",
+	      "[{\"instanceId\":\"i-1\",\"seen\":1},{\"instanceId\":"
+	      "\"i-2\",\"seen\":1},{\"instanceId\":\"i-3\",\"seen\":1}]",
+	      one, "+0 ~0 -0 =3 hits 0 out 0");
+	syncs("p.db", "7", servers, one, "+0 ~0 -0 =3 hits 3 out 0");
+}
+
+/* More of them than the stage looks at before it decides how to go on. */
+static void another_map_of_many_is_paid_for_once(void **state)
+{
+	static const char one[] = ",\"map\":{\"id\":\"record.id\"}";
+	static const char other[] = ",\"map\":{\"id\":\"record.id + 0\"}";
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	(void)state;
+	for (int i = 0; i < 60000; i++)
+		flo__strbuf_addf(&sb, "{\"id\":%d}\n", i);
+	syncs("q.db", "1", sb.data, one, "+60000 ~0 -0 =0 hits 0 out 0");
+	syncs("q.db", "2", sb.data, other, "+0 ~0 -0 =60000 hits 0 out 0");
+	syncs("q.db", "3", sb.data, other, "+0 ~0 -0 =60000 hits 60000 out 0");
+	assert_int_equal(query("q.db", "SELECT hits FROM pull ORDER BY no DESC"
+				       " LIMIT 1"),
+			 60000);
+	assert_int_equal(query("q.db", "SELECT count(*) FROM body"), 60000);
+	flo__strbuf_fini(&sb);
+}
+
 static void another_where_asks_every_record_again(void **state)
 {
 	static const char plain[] = "[{\"id\":1,\"n\":1},{\"id\":2,\"n\":2}]";
@@ -164,7 +205,7 @@ static void another_where_asks_every_record_again(void **state)
 	syncs("o.db", "1", plain, "", "+2 ~0 -0 =0 hits 0 out 0");
 	syncs("o.db", "2", plain, ",\"where\":\"record.n < 2\"",
 	      "+0 ~0 -1 =1 hits 0 out 1");
-	syncs("o.db", "3", plain, "", "+1 ~0 -0 =1 hits 1 out 0");
+	syncs("o.db", "3", plain, "", "+1 ~0 -0 =1 hits 0 out 0");
 }
 
 static void an_expression_that_fails_names_the_record(void **state)
@@ -299,6 +340,34 @@ static void an_endless_looking_expression_has_an_end(void **state)
 	flo__strbuf_fini(&sb);
 }
 
+static void a_pull_ends_in_the_middle_of_its_records(void **state)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_context *alive = fs.context;
+	flo_status st;
+
+	(void)state;
+	sync_text("t.db", "0", "[{\"id\":1}]");
+	for (int n = 0; n < 4000; n++) {
+		flo__strbuf_addf(&sb, "{\"id\":%d,\"l\":[0", n);
+		for (int i = 1; i < 100; i++)
+			flo__strbuf_addf(&sb, ",%d", i);
+		flo__strbuf_adds(&sb, "]}\n");
+	}
+	fake_text(&fs, "slow.json", sb.data);
+	flo__strbuf_fini(&sb);
+	fs.context = flo_context_timeout(alive, UINT64_C(50000000), "limit");
+	st = fake_step(&fs, &flo__cmdb_pull, "slow", NULL,
+		       "{\"db\":\"t.db\",\"source\":\"vm\",\"file\":"
+		       "\"slow.json\",\"where\":\"!record.l.all(a, "
+		       "record.l.all(b, a + b >= 0))\"}");
+	flo_context_unref(fs.context);
+	fs.context = alive;
+	assert_int_equal(st, FLO_TIMEOUT);
+	assert_int_equal(query("t.db", "SELECT count(*) FROM pull"), 1);
+	assert_int_equal(query("t.db", "SELECT count(*) FROM body"), 1);
+}
+
 static void running_out_of_memory_leaves_nothing(void **state)
 {
 	static const char with[] =
@@ -336,6 +405,8 @@ int main(void)
 		cmocka_unit_test(what_is_left_out_is_removed),
 		cmocka_unit_test(all_that_is_left_out_is_an_empty_pull),
 		cmocka_unit_test(records_that_are_known_are_not_mapped_again),
+		cmocka_unit_test(another_map_is_paid_for_once),
+		cmocka_unit_test(another_map_of_many_is_paid_for_once),
 		cmocka_unit_test(another_where_asks_every_record_again),
 		cmocka_unit_test(an_expression_that_fails_names_the_record),
 		cmocka_unit_test(a_long_record_is_shortened_in_the_error),
@@ -344,6 +415,7 @@ int main(void)
 		cmocka_unit_test(
 			an_expression_sees_the_record_and_nothing_else),
 		cmocka_unit_test(an_endless_looking_expression_has_an_end),
+		cmocka_unit_test(a_pull_ends_in_the_middle_of_its_records),
 		cmocka_unit_test(running_out_of_memory_leaves_nothing),
 	};
 

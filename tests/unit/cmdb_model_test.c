@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEDS	    150
+#define SEEDS	    120
 #define STEPS	    24
 #define PULLS	    2
 #define PLANS	    2

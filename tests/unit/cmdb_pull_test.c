@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void a_pull_gives_a_handle(void **state)
 {
@@ -110,6 +111,91 @@ static void bad_arguments_are_named(void **state)
 				     FLO_OK);
 		if (strstr(fs.err.text, cases[i].says) == NULL)
 			fail_msg("%s: %s", cases[i].with, fs.err.text);
+	}
+}
+
+static void what_is_no_json_is_shown(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *says;
+	} cases[] = {
+		{"error: token expired\n",
+		 "'error: token expired' at byte 0, after 0 records"},
+		{"{\"id\":1}\nwarning: expires\n",
+		 "'warning: expires' at byte 9, after 1 records"},
+		{"\xef\xbb\xbf[]",
+		 "byte 0xef at byte 0, after 0 records, where "
+		 "a record (an object) should be (a byte "
+		 "order mark?"},
+		{"\xff\xfe[", "(UTF-16? convert it to UTF-8)"},
+		{"[{\"id\":1},\x01", "byte 0x01 at byte 10"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake_text(&fs, "no.json", cases[i].text);
+		assert_int_equal(fake_step(&fs, &flo__cmdb_pull, "n", NULL,
+					   "{\"db\":\"n.db\",\"source\":\"vm\","
+					   "\"file\":\"no.json\"}"),
+				 FLO_SYNTAX);
+		if (strstr(fs.err.text, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].text, fs.err.text);
+	}
+}
+
+static void records_that_were_forgotten_are_pointed_at(void **state)
+{
+	(void)state;
+	fs.log[0] = '\0';
+	flo_value_unref(pull_text("f.db", "1",
+				  "{\"next\":null,\"tags\":[1],"
+				  "\"items\":[{\"id\":1}]}"));
+	assert_non_null(strstr(fs.log, "if the records are in its \"items\", "
+				       "set \"records\""));
+	fs.log[0] = '\0';
+	flo_value_unref(pull_text("f.db", "2",
+				  "{\"id\":1,\"disks\":[{}]}\n"
+				  "{\"id\":2,\"disks\":[{}]}"));
+	flo_value_unref(pull_text("f.db", "3", "[{\"id\":1,\"disks\":[{}]}]"));
+	assert_null(strstr(fs.log, "warning"));
+}
+
+static void a_file_that_cannot_be_read_is_named(void **state)
+{
+	static const struct {
+		const char *file;
+		const char *says;
+	} cases[] = {
+		{"none.json", "none.json: No such file"},
+		{"a.json/x", "a.json/x: Not a directory"},
+		{".", "not a regular file; to read from a program use"},
+		{"fifo", "not a regular file"},
+		{"loop", "Too many levels of symbolic links"},
+		{"/proc/self/mem", "read: Input/output error"},
+	};
+	char path[256];
+
+	(void)state;
+	fake_text(&fs, "a.json", "[]");
+	snprintf(path, sizeof(path), "%s/fifo", fs.dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(path, sizeof(path), "%s/loop", fs.dir);
+	assert_int_equal(symlink("loop", path), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char want[64];
+
+		assert_int_not_equal(
+			fake_step(&fs, &flo__cmdb_pull, "r", NULL,
+				  "{\"db\":\"r.db\",\"source\":\"vm\","
+				  "\"file\":\"%s\"}",
+				  cases[i].file),
+			FLO_OK);
+		snprintf(want, sizeof(want),
+			 "pull vm from %s: ", cases[i].file);
+		if (strncmp(fs.err.text, want, strlen(want)) != 0 ||
+		    strstr(fs.err.text, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].file, fs.err.text);
 	}
 }
 
@@ -413,6 +499,9 @@ int main(void)
 		cmocka_unit_test(a_program_can_be_pulled_from),
 		cmocka_unit_test(a_program_that_fails_fails_the_pull),
 		cmocka_unit_test(bad_arguments_are_named),
+		cmocka_unit_test(what_is_no_json_is_shown),
+		cmocka_unit_test(records_that_were_forgotten_are_pointed_at),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
 		cmocka_unit_test(a_broken_record_is_named),
 		cmocka_unit_test(a_document_that_is_cut_off_leaves_nothing),
 		cmocka_unit_test(an_array_that_is_cut_off_leaves_nothing),

@@ -23,6 +23,22 @@ static int memory_file(const char *bytes, size_t len)
 	return fd;
 }
 
+/* The next record, whose end is looked for afterwards if it was trusted. */
+static flo_status next_checked(struct flo__split *split, flo_error *err,
+			       const char **ret_record, size_t *ret_len)
+{
+	flo_status st = flo__split_next(split, err, ret_record, ret_len);
+
+	if (st != FLO_OK || *ret_record == NULL || !flo__split_trusted(split))
+		return st;
+	return flo__split_check_line(*ret_record, *ret_len,
+				     flo__split_records(split),
+				     flo__split_place(split), err);
+}
+
+/* Every case is read in both ways, which make no difference. */
+static bool trusting;
+
 /* Split @text; the records, joined by '|', are added to @sb. */
 static flo_status split_with(const char *text, size_t len, size_t window,
 			     const char *const *records, size_t records_len,
@@ -35,8 +51,10 @@ static flo_status split_with(const char *text, size_t len, size_t window,
 	flo_status st;
 
 	st = flo__split_new(fd, records, records_len, window, err, &split);
+	if (st == FLO_OK && trusting)
+		flo__split_trust_lines(split);
 	while (st == FLO_OK) {
-		st = flo__split_next(split, err, &record, &record_len);
+		st = next_checked(split, err, &record, &record_len);
 		if (st != FLO_OK || record == NULL)
 			break;
 		flo__strbuf_add(sb, record, record_len);
@@ -47,8 +65,7 @@ static flo_status split_with(const char *text, size_t len, size_t window,
 	return st;
 }
 
-/* Split @text at one place or none, with several windows, expecting @want. */
-static void expect(const char *text, const char *place, const char *want)
+static void expect_once(const char *text, const char *place, const char *want)
 {
 	static const size_t windows[] = {1, 2, 3, 7, 64, 0};
 
@@ -64,8 +81,17 @@ static void expect(const char *text, const char *place, const char *want)
 	}
 }
 
-static void refuse(const char *text, const char *place, flo_status want,
-		   const char *says)
+/* Split @text at one place or none, with several windows, expecting @want. */
+static void expect(const char *text, const char *place, const char *want)
+{
+	expect_once(text, place, want);
+	trusting = true;
+	expect_once(text, place, want);
+	trusting = false;
+}
+
+static void refuse_once(const char *text, const char *place, flo_status want,
+			const char *says)
 {
 	static const size_t windows[] = {1, 2, 0};
 
@@ -82,6 +108,15 @@ static void refuse(const char *text, const char *place, flo_status want,
 	}
 }
 
+static void refuse(const char *text, const char *place, flo_status want,
+		   const char *says)
+{
+	refuse_once(text, place, want, says);
+	trusting = true;
+	refuse_once(text, place, want, says);
+	trusting = false;
+}
+
 static void lines_are_records(void **state)
 {
 	(void)state;
@@ -90,6 +125,21 @@ static void lines_are_records(void **state)
 	expect("{}\n{\"a\":1}", NULL, "{}|{\"a\":1}|");
 	expect("\n{\"a\":\"}\\\"{\"} \r\n\n {\"b\":[{}]}\t\n", NULL,
 	       "{\"a\":\"}\\\"{\"}|{\"b\":[{}]}|");
+}
+
+/* What follows a line that is no record is the error of that line. */
+static void a_line_that_is_no_record_is_told_alike(void **state)
+{
+	(void)state;
+	refuse("{}\n{\"a\":{\n}}\n", NULL, FLO_SYNTAX,
+	       "record 2 (byte 3) does not end on its line");
+	refuse("{\"a\":\"\n\"}\n{}\n", NULL, FLO_SYNTAX,
+	       "record 1 (byte 0) does not end on its line");
+	refuse("{} {}\n{}\n", NULL, FLO_SYNTAX,
+	       "at byte 3, after 1 records, where the end of the record's");
+	refuse("{}\n{}x\n", NULL, FLO_SYNTAX, "'x' at byte 5, after 2 records");
+	refuse("{}\n{\"a\":1", NULL, FLO_SYNTAX, "was it cut off?");
+	refuse("{}\n{\"a\":\"}\n", NULL, FLO_SYNTAX, "record 2 (byte 3)");
 }
 
 static void an_array_holds_records(void **state)
@@ -235,10 +285,113 @@ static void a_record_has_a_largest_size(void **state)
 	flo__strbuf_fini(&sb);
 }
 
+/* Watched values */
+
+/* The values at "/next" and "/meta/c" of @text, as the document has them. */
+static flo_status watch(const char *text, size_t window, flo_error *err,
+			char ret_seen[2][64])
+{
+	static const char *const records[] = {"/items"};
+	static const char *const pointers[] = {"/next", "/meta/c"};
+	struct flo__split *split = NULL;
+	int fd = memory_file(text, strlen(text));
+	const char *record = "";
+	size_t places[2], len = 0;
+	flo_status st;
+
+	assert_int_equal(flo__split_new(fd, records, 1, window, err, &split),
+			 FLO_OK);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(flo__split_watch(split, pointers[i], err,
+						  &places[i]),
+				 FLO_OK);
+	do
+		st = flo__split_next(split, err, &record, &len);
+	while (st == FLO_OK && record != NULL);
+	for (int i = 0; i < 2; i++)
+		snprintf(ret_seen[i], 64, "%s",
+			 flo__split_seen(split, places[i]) != NULL
+				 ? flo__split_seen(split, places[i])
+				 : "none");
+	flo__split_free(split);
+	close(fd);
+	return st;
+}
+
+static void watched_values_are_seen_beside_the_records(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *next;
+		const char *c;
+	} cases[] = {
+		{"{\"items\":[{\"next\":1}],\"next\":\"a\\u0062\",\"meta\":"
+		 "{\"d\":1,\"c\":12}}",
+		 "\"a\\u0062\"", "12"},
+		{"{\"meta\":{\"c\":null},\"items\":[]}", "none", "null"},
+		{"{\"next\":\"first\",\"items\":[],\"next\":\"last\"}",
+		 "\"last\"", "none"},
+		{"{\"items\":[],\"next\":{\"a\":[1]},\"meta\":[2]}", "{",
+		 "none"},
+		{"{\"items\":[],\"meta\":{\"c\":[]},\"next\":-1.5e3}", "-1.5e3",
+		 "["},
+	};
+	flo_error err = FLO_ERROR_INIT;
+	char seen[2][64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (size_t window = 1; window < 80; window++) {
+			assert_int_equal(watch(cases[i].text, window, &err,
+					       seen),
+					 FLO_OK);
+			assert_string_equal(seen[0], cases[i].next);
+			assert_string_equal(seen[1], cases[i].c);
+		}
+}
+
+static void a_watched_value_among_the_records_is_refused(void **state)
+{
+	static const char *const records[] = {"/a/items"};
+	static const char *const bad[] = {"/a/items", "/a/items/0/id", "next"};
+	flo_error err = FLO_ERROR_INIT;
+	size_t place;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct flo__split *split = NULL;
+
+		flo_error_clear(&err);
+		assert_int_equal(flo__split_new(-1, records, 1, 0, &err,
+						&split),
+				 FLO_OK);
+		assert_int_equal(flo__split_watch(split, bad[i], &err, &place),
+				 i < 2 ? FLO_INVALID : FLO_SYNTAX);
+		flo__split_free(split);
+	}
+}
+
+static void a_watched_value_has_a_limit(void **state)
+{
+	struct flo__strbuf text = FLO__STRBUF_INIT;
+	flo_error err = FLO_ERROR_INIT;
+	char seen[2][64];
+
+	(void)state;
+	flo__strbuf_adds(&text, "{\"items\":[],\"next\":\"");
+	for (int i = 0; i < FLO__SPLIT_WATCH_BYTES_MAX - 1; i++)
+		flo__strbuf_addc(&text, 'x');
+	flo__strbuf_adds(&text, "\"}");
+	assert_int_equal(watch(text.data, 0, &err, seen), FLO_LIMIT);
+	assert_non_null(strstr(err.text, "\"/next\" has 16385 bytes"));
+	flo__strbuf_fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_are_records),
+		cmocka_unit_test(a_line_that_is_no_record_is_told_alike),
 		cmocka_unit_test(an_array_holds_records),
 		cmocka_unit_test(a_pointer_leads_to_the_records),
 		cmocka_unit_test(several_pointers_are_read_in_one_pass),
@@ -247,6 +400,9 @@ int main(void)
 		cmocka_unit_test(every_cut_is_noticed),
 		cmocka_unit_test(depth_has_a_limit),
 		cmocka_unit_test(a_record_has_a_largest_size),
+		cmocka_unit_test(watched_values_are_seen_beside_the_records),
+		cmocka_unit_test(a_watched_value_among_the_records_is_refused),
+		cmocka_unit_test(a_watched_value_has_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,21 +48,22 @@ static flo_status add_all(struct flo__stage *stage, const flo_value *records,
 
 	for (size_t i = 0; st == FLO_OK && i < len; i++) {
 		char *text = flo_value_to_json(flo_value_list_at(records, i));
+		const struct flo__place place = {.unit = NULL};
 
-		st = text != NULL
-			     ? flo__stage_add(stage, text, strlen(text), err)
-			     : FLO_NOMEM;
+		st = text != NULL ? flo__stage_add(stage, text, strlen(text),
+						   &place, err)
+				  : FLO_NOMEM;
 		flo_free(text);
 	}
 	return st;
 }
 
-static flo_status shape(void *arg, const char *text, size_t len, bool gone,
-			flo_error *err, bool *ret_keep, const char **ret_text,
-			size_t *ret_len)
+static flo_status shape(const void *arg, const char *text, size_t len,
+			bool gone, struct flo__strbuf *into, flo_error *err,
+			bool *ret_keep, const char **ret_text, size_t *ret_len)
 {
-	return flo__mapping_run(arg, text, len, gone, err, ret_keep, ret_text,
-				ret_len);
+	return flo__mapping_run(arg, text, len, gone, into, err, ret_keep,
+				ret_text, ret_len);
 }
 
 static flo_status set_mapping(struct flo__stage *stage, struct work *work,

@@ -49,6 +49,21 @@ static const flo_step_param pull_params[] = {
 
 static const char *const limits_formats[] = {"ndjson", "parquet", NULL};
 
+static const flo_step_param rules_params[] = {
+	{.name = "most",
+	 .types = FLO_TYPES(DOUBLE) | FLO_TYPES(BOOL),
+	 .has_max = true,
+	 .max = 5},
+	{.name = "kind",
+	 .types = FLO_TYPES(STRING),
+	 .required = true,
+	 .pattern = "^[ab]$"},
+	{.name = "deep",
+	 .types = FLO_TYPES(MAP),
+	 .members = rules_params,
+	 .members_len = 2},
+};
+
 static const flo_step_param limits_params[] = {
 	{.name = "format",
 	 .types = FLO_TYPES(STRING),
@@ -74,6 +89,10 @@ static const flo_step_param limits_params[] = {
 	 .types = FLO_TYPES(LIST) | FLO_TYPES(STRING),
 	 .min_len = 1,
 	 .max_len = 3},
+	{.name = "rules",
+	 .types = FLO_TYPES(MAP) | FLO_TYPES(BOOL),
+	 .members = rules_params,
+	 .members_len = 3},
 };
 
 static const flo_expr_name record_names[] = {
@@ -111,7 +130,7 @@ static const flo_step_type types[] = {
 	{"cmdb.diff", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"cmdb.apply", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
 	{"cmdb.export", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"test.limits", "", limits_params, 6, NULL, NULL, FLO_ISOLATION_NONE},
+	{"test.limits", "", limits_params, 7, NULL, NULL, FLO_ISOLATION_NONE},
 	{"test.record", "", record_params, 2, NULL, NULL, FLO_ISOLATION_NONE},
 };
 

@@ -206,6 +206,23 @@ static void arguments_are_checked_without_memory(void **state)
 			"at most 9");
 	check_arguments("{\"format\":\"ndjson\",\"columns\":[]}", FLO_INVALID,
 			"at least 1 item");
+	check_arguments("{\"format\":\"ndjson\",\"rules\":{\"kind\":\"a\","
+			"\"most\":false,\"deep\":{\"kind\":\"b\"}}}",
+			FLO_OK, "");
+	check_arguments("{\"format\":\"ndjson\",\"rules\":{\"most\":6}}",
+			FLO_INVALID,
+			"\"rules\" has a \"most\" that must be at most 5");
+	check_arguments("{\"format\":\"ndjson\",\"rules\":{\"mst\":6}}",
+			FLO_INVALID,
+			"\"rules\" takes no \"mst\"; did you mean \"most\"");
+	check_arguments("{\"format\":\"ndjson\",\"rules\":{\"most\":1}}",
+			FLO_INVALID, "\"rules\" lacks \"kind\"");
+	check_arguments("{\"format\":\"ndjson\",\"rules\":{\"kind\":\"a\","
+			"\"deep\":{\"kind\":\"c\"}}}",
+			FLO_INVALID, "has a \"kind\" that must match");
+	check_arguments("{\"format\":\"ndjson\",\"rules\":{\"kind\":7}}",
+			FLO_INVALID,
+			"has a \"kind\" that must be a string, not an integer");
 	check_arguments("{}", FLO_INVALID, "is missing");
 	check_arguments("{\"format\":1}", FLO_TYPE, "must be a string");
 }

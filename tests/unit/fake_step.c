@@ -89,6 +89,15 @@ void flo_step_log(flo_step_call *call, const char *format, ...)
 	pthread_mutex_unlock(&lock);
 }
 
+/* What putenv() took is its caller's again. */
+static void remove_variable(const char *entry)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(entry, "="), entry);
+	unsetenv(name);
+}
+
 flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 			    flo_error *err)
 {
@@ -98,10 +107,17 @@ flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 	int rc;
 
 	(void)call;
+	/* Steps of a test run one at a time. */
+	for (char *const *at = (char *const *)command->env;
+	     at != NULL && *at != NULL; at++)
+		putenv(*at);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, command->stdout_fd, 1);
 	rc = posix_spawnp(&pid, command->argv[0], &actions, NULL,
 			  (char *const *)command->argv, environ);
+	for (char *const *at = (char *const *)command->env;
+	     at != NULL && *at != NULL; at++)
+		remove_variable(*at);
 	posix_spawn_file_actions_destroy(&actions);
 	if (rc != 0)
 		return flo_error_set(err, FLO_SPAWN, "%s: %s", command->argv[0],
@@ -110,9 +126,12 @@ flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 	if (WIFSIGNALED(status))
 		return flo_error_set(err, FLO_SIGNAL, "signal %d",
 				     WTERMSIG(status));
-	if (WEXITSTATUS(status) != 0)
-		return flo_error_set(err, FLO_EXIT, "exit code %d",
-				     WEXITSTATUS(status));
+	if (WEXITSTATUS(status) != 0) {
+		flo_error_set(err, FLO_EXIT, "exit code %d",
+			      WEXITSTATUS(status));
+		err->code = WEXITSTATUS(status);
+		return FLO_EXIT;
+	}
 	return FLO_OK;
 }
 

@@ -10,6 +10,7 @@
 
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +142,41 @@ static void assert_double_text(double d, const char *want)
 	flo__strbuf_fini(&sb);
 }
 
+/* The decimal that read back as @d, as printf() writes it. */
+static void assert_like_printf(double d)
+{
+	char want[40];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(want, sizeof(want), "%.*g", digits, d);
+		if (strtod(want, NULL) == d)
+			break;
+	}
+	if (strpbrk(want, ".e") == NULL)
+		strcat(want, ".0");
+	assert_double_text(d, want);
+}
+
+static void decimals_print_as_they_were_written(void **state)
+{
+	uint64_t random = 1;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		double power = pow(10, i % 9);
+
+		random = random * UINT64_C(6364136223846793005) + 1;
+		assert_like_printf((double)(random >> 34) / power);
+		assert_like_printf(-(double)(random >> 50) / power);
+	}
+	assert_like_printf(0.0001);
+	assert_like_printf(0.00099999999999);
+	assert_like_printf(999999999.999999);
+	assert_like_printf(999999999);
+	assert_like_printf(1e9);
+	assert_like_printf(1.0 / 3);
+}
+
 static void doubles_print_shortly(void **state)
 {
 	(void)state;
@@ -201,6 +237,7 @@ int main(void)
 		cmocka_unit_test(impossible_sizes_fail),
 		cmocka_unit_test(json_strings_are_escaped),
 		cmocka_unit_test(integers_print_to_their_ends),
+		cmocka_unit_test(decimals_print_as_they_were_written),
 		cmocka_unit_test(doubles_print_shortly),
 		cmocka_unit_test(doubles_read_back_as_they_were),
 		cmocka_unit_test(the_locale_does_not_reach_json),

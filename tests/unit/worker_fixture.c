@@ -194,7 +194,11 @@ static flo_status run_command(flo_step_call *call, const flo_value *with,
 			      flo_error *err, flo_value **ret_output)
 {
 	const char *argv[] = {"sh", "-c", text_arg(with, "sh"), NULL};
-	flo_command command = {.argv = argv, .stdout_fd = -1};
+	bool more = flo_value_map_get(with, "env") != NULL;
+	const char *env[] = {more ? text_arg(with, "env") : NULL, NULL};
+	flo_command command = {.argv = argv,
+			       .stdout_fd = -1,
+			       .env = more ? env : NULL};
 
 	(void)ret_output;
 	return flo_step_command(call, &command, err);

@@ -82,6 +82,26 @@ static void commands_run_under_it(void **state)
 	expect_failure("exit", "sh: exit code 3: why");
 }
 
+static void commands_may_have_more_in_their_environment(void **state)
+{
+	(void)state;
+	RUN_STEP("test.command", "{'sh':'echo $MORE | cut -c1-5',"
+				 "'env':'MORE=is=more'}");
+	assert_string_equal(status(), "succeeded");
+	assert_non_null(strstr(log_text(), "O is=mo\n"));
+}
+
+/* A program sees one of a name. */
+static void more_goes_before_the_environment_of_the_step(void **state)
+{
+	(void)state;
+	RUN_STEP("test.command",
+		 "{'sh':'echo $FLOW_RUN_ID $(env | grep -c ^FLOW_RUN_ID=)',"
+		 "'env':'FLOW_RUN_ID=mine'}");
+	assert_string_equal(status(), "succeeded");
+	assert_non_null(strstr(log_text(), "O mine 1\n"));
+}
+
 static void what_it_leaves_behind_is_ended(void **state)
 {
 	char with[256];
@@ -254,6 +274,8 @@ static int tests(void)
 		CASE(a_megabyte_comes_back),
 		CASE(what_it_says_is_in_its_log),
 		CASE(commands_run_under_it),
+		CASE(commands_may_have_more_in_their_environment),
+		CASE(more_goes_before_the_environment_of_the_step),
 		CASE(what_it_leaves_behind_is_ended),
 		CASE(errors_come_back),
 		CASE(a_panic_comes_back),

@@ -1,0 +1,37 @@
+/*
+ * What the state of a source holds already, so that a pull need not stage it:
+ * digests only.
+ */
+#ifndef FLO_CMDB_HELD_H
+#define FLO_CMDB_HELD_H
+
+#include "steps/cmdb/db.h"
+#include "steps/cmdb/index.h"
+#include "steps/cmdb/record.h"
+
+struct flo__held {
+	struct flo__digest *raw;  /* owned */
+	struct flo__digest *what; /* owned: flo__held_what(), or NULL */
+	size_t len;
+	struct flo__index by_raw;
+	struct flo__index by_what;
+};
+
+/*
+ * Read the state of @source; @what: what the records are, too, which is of use
+ * to those who identify theirs under the spec of the state. FLO_NOMEM, and the
+ * database's errors.
+ *
+ * It may be moved by an apply meanwhile; then what is held may be no longer
+ * there, which the diff notices.
+ */
+flo_status flo__held_load(struct flo__held *held, struct flo__cdb *db,
+			  int64_t source, bool what, flo_error *err);
+/* Starts as zeros. */
+void flo__held_fini(struct flo__held *held);
+
+/* The digest of a record that is the same, under the same key. */
+struct flo__digest flo__held_what(const struct flo__digest *key,
+				  const struct flo__digest *body);
+
+#endif

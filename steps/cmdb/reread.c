@@ -1,0 +1,246 @@
+/*
+ * Note: the ring of chunks.
+ *
+ * As in stage.c: chunks are filled, worked on and taken back in one order,
+ * round a ring. All that are free are filled before the oldest is waited for,
+ * so that there is work while the owner looks at rows.
+ */
+#include "steps/cmdb/reread.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+#include "steps/cmdb/task.h"
+
+#include <string.h>
+
+#define RING	    16
+#define CHUNK_BYTES (128u << 10)
+#define CHUNK_ROWS  512
+
+struct chunk {
+	struct flo__task task;
+	const struct flo__spec *spec; /* borrowed; only read */
+	struct flo__reread_row row[CHUNK_ROWS];
+	size_t len;
+	struct flo__strbuf texts;
+	struct flo__strbuf keys;
+	struct flo__strbuf scratch;
+	struct flo__json_reader reader;
+	flo_status st;
+	flo_error err;
+};
+
+struct flo__reread {
+	struct flo__cdb *db; /* borrowed */
+	sqlite3_stmt *stmt;  /* owned */
+	bool ended;	     /* of the statement: no more rows */
+	struct chunk *ring;  /* owned; RING of them */
+	uint64_t started;
+	uint64_t taken; /* the current one is the last of these */
+	size_t at;	/* next row of the current one */
+};
+
+/* Working */
+
+static flo_status read_one(struct chunk *chunk, struct flo__reread_row *row)
+{
+	const char *text = chunk->texts.data + row->at;
+	const json_t *json = NULL;
+	flo_status st;
+
+	TRY(flo__record_read(&chunk->reader, text, row->len,
+			     flo__record_look(text, row->len).depth,
+			     &chunk->err, &json));
+	TRY(flo__record_identify(json, chunk->spec, &chunk->scratch,
+				 &row->identity));
+	row->key_at = chunk->keys.len;
+	flo__record_key_text(json, chunk->spec, &chunk->keys);
+	row->key_len = chunk->keys.len - row->key_at;
+	st = flo__strbuf_status(&chunk->keys);
+out:
+	return st;
+}
+
+static void work(struct flo__task *task)
+{
+	struct chunk *chunk = (struct chunk *)task;
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; st == FLO_OK && i < chunk->len; i++)
+		st = read_one(chunk, &chunk->row[i]);
+	chunk->st = st;
+}
+
+/* Filling */
+
+static flo_status broken(const struct flo__reread *reread, int64_t id,
+			 flo_error *err)
+{
+	flo_error_clear(err);
+	return flo_error_set(err, FLO_CORRUPT,
+			     "%s: body %lld is missing or broken; restore the "
+			     "file from a backup",
+			     reread->db->path, (long long)id);
+}
+
+static flo_status add_row(struct flo__reread *reread, struct chunk *chunk,
+			  flo_error *err)
+{
+	struct flo__reread_row *row = &chunk->row[chunk->len];
+	sqlite3_stmt *stmt = reread->stmt;
+
+	*row = (struct flo__reread_row){
+		.id = sqlite3_column_int64(stmt, 0),
+		.at = chunk->texts.len,
+		.len = (size_t)sqlite3_column_bytes(stmt, 2),
+		.gone = sqlite3_column_int64(stmt, 3) != 0,
+	};
+	if (!flo__cdb_digest(stmt, 1, &row->raw) ||
+	    sqlite3_column_type(stmt, 2) != SQLITE_TEXT)
+		return broken(reread, row->id, err);
+	flo__strbuf_add(&chunk->texts, sqlite3_column_text(stmt, 2), row->len);
+	chunk->len++;
+	return flo__strbuf_status(&chunk->texts);
+}
+
+static flo_status fill(struct flo__reread *reread, struct chunk *chunk,
+		       flo_error *err)
+{
+	bool row = true;
+	flo_status st = FLO_OK;
+
+	chunk->len = 0;
+	flo__strbuf_reset(&chunk->texts);
+	flo__strbuf_reset(&chunk->keys);
+	flo_error_clear(&chunk->err);
+	while (chunk->len < CHUNK_ROWS && chunk->texts.len < CHUNK_BYTES) {
+		TRY(flo__cdb_step(reread->db, reread->stmt, err, &row));
+		reread->ended = !row;
+		if (!row)
+			break;
+		TRY(add_row(reread, chunk, err));
+	}
+out:
+	return st;
+}
+
+/* Have something worked on in all chunks but the current one. */
+static flo_status fill_all(struct flo__reread *reread, flo_error *err)
+{
+	flo_status st = FLO_OK;
+
+	while (!reread->ended && reread->started - reread->taken < RING) {
+		struct chunk *chunk = &reread->ring[reread->started % RING];
+
+		st = fill(reread, chunk, err);
+		if (st != FLO_OK)
+			break;
+		flo__task_start(&chunk->task);
+		reread->started++;
+	}
+	return st;
+}
+
+/* Taking back */
+
+/* What a pull has read and staged is JSON, unless it was damaged since. */
+static flo_status tell_fault(const struct flo__reread *reread,
+			     const struct chunk *chunk, flo_error *err)
+{
+	if (chunk->st == FLO_SYNTAX || chunk->st == FLO_LIMIT)
+		return broken(reread, chunk->row[0].id, err);
+	return flo_error_set(err, chunk->st, "%s", flo_status_text(chunk->st));
+}
+
+flo_status flo__reread_next(struct flo__reread *reread, flo_error *err,
+			    const struct flo__reread_row **ret_row,
+			    const char **ret_key)
+{
+	struct chunk *chunk = &reread->ring[(reread->taken - 1) % RING];
+	flo_status st = FLO_OK;
+
+	*ret_row = NULL;
+	while (reread->taken == 0 || reread->at == chunk->len) {
+		TRY(fill_all(reread, err));
+		if (reread->taken == reread->started)
+			return FLO_OK;
+		chunk = &reread->ring[reread->taken % RING];
+		flo__task_wait(&chunk->task);
+		reread->taken++;
+		reread->at = 0;
+		if (chunk->st != FLO_OK)
+			return tell_fault(reread, chunk, err);
+	}
+	*ret_row = &chunk->row[reread->at++];
+	*ret_key = chunk->keys.data + (*ret_row)->key_at;
+out:
+	return st;
+}
+
+/* Life */
+
+#define ROWS_SQL                                                               \
+	"SELECT s.id, s.raw, b.body, s.gone FROM staged s"                     \
+	" LEFT JOIN body b ON b.id = s.id WHERE s.id BETWEEN ?1 AND ?2"
+
+static flo_status prepare(struct flo__reread *reread, int64_t no,
+			  bool backwards, flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_prepare(reread->db,
+			     backwards ? ROWS_SQL " ORDER BY s.id DESC"
+				       : ROWS_SQL " ORDER BY s.id",
+			     err, &reread->stmt));
+	st = flo__cdb_bind(reread->db, reread->stmt, err, "ii",
+			   flo__cdb_first(no), flo__cdb_last(no));
+out:
+	return st;
+}
+
+flo_status flo__reread_open(struct flo__cdb *db, int64_t no,
+			    const struct flo__spec *spec, bool backwards,
+			    flo_error *err, struct flo__reread **ret_reread)
+{
+	struct flo__reread *reread = flo__calloc(1, sizeof(*reread));
+	flo_status st = FLO_NOMEM;
+
+	if (reread == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	reread->db = db;
+	reread->ring = flo__calloc(RING, sizeof(*reread->ring));
+	for (size_t i = 0; reread->ring != NULL && i < RING; i++) {
+		struct chunk *chunk = &reread->ring[i];
+
+		chunk->task.work = work;
+		chunk->spec = spec;
+		flo__strbuf_init(&chunk->texts);
+		flo__strbuf_init(&chunk->keys);
+		flo__strbuf_init(&chunk->scratch);
+	}
+	if (reread->ring != NULL)
+		st = prepare(reread, no, backwards, err);
+	if (st == FLO_OK)
+		*ret_reread = reread;
+	else
+		flo__reread_close(reread);
+	return st;
+}
+
+void flo__reread_close(struct flo__reread *reread)
+{
+	if (reread == NULL)
+		return;
+	for (size_t i = 0; reread->ring != NULL && i < RING; i++) {
+		struct chunk *chunk = &reread->ring[i];
+
+		flo__task_drop(&chunk->task);
+		flo__strbuf_fini(&chunk->texts);
+		flo__strbuf_fini(&chunk->keys);
+		flo__strbuf_fini(&chunk->scratch);
+		flo__json_reader_fini(&chunk->reader);
+	}
+	sqlite3_finalize(reread->stmt);
+	flo__free(reread->ring);
+	flo__free(reread);
+}

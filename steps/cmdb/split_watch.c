@@ -1,0 +1,73 @@
+/* Values outside the records that somebody wants: a cursor, the next page. */
+#include "steps/cmdb/split_p.h"
+
+#include "base/alloc.h"
+#include "base/contract.h"
+
+#include <string.h>
+
+/* Records lie at @node, above it or below it. */
+static bool meets_records(const struct flo__pointer *node)
+{
+	for (const struct flo__pointer *up = node; up != NULL; up = up->parent)
+		if ((up->marks & RECORDS) != 0)
+			return true;
+	return false;
+}
+
+flo_status flo__split_watch(struct flo__split *split, const char *pointer,
+			    flo_error *err, size_t *ret_place)
+{
+	struct flo__pointer *node = NULL;
+	flo_status st;
+
+	REQUIRE(split->buf == NULL && split->seen_len < FLO__SPLIT_WATCH_MAX);
+	st = flo__pointer_add(&split->root, pointer, strlen(pointer), err,
+			      &node);
+	if (st != FLO_OK)
+		return st;
+	if (meets_records(node))
+		return flo_error_set(err, FLO_INVALID,
+				     "\"%s\" is where \"records\" says that "
+				     "records are; a value beside them is "
+				     "wanted",
+				     pointer);
+	if ((node->marks & WATCHED) == 0)
+		node->marks |=
+			WATCHED | (unsigned)(split->seen_len++ << WATCH_SHIFT);
+	*ret_place = node->marks >> WATCH_SHIFT;
+	return FLO_OK;
+}
+
+flo_status flo__split_note(struct flo__split *split,
+			   const struct flo__pointer *at, const char *text,
+			   size_t len, flo_error *err)
+{
+	char **seen = &split->seen[at->marks >> WATCH_SHIFT];
+	char where[256];
+	char *copy;
+
+	flo__pointer_text(at, where, sizeof(where));
+	if (len > FLO__SPLIT_WATCH_BYTES_MAX)
+		return flo_error_set(err, FLO_LIMIT,
+				     "the value at \"%s\" has %zu bytes; %d "
+				     "are allowed",
+				     where, len, FLO__SPLIT_WATCH_BYTES_MAX);
+	copy = flo__strndup(text, len);
+	if (copy == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	flo__free(*seen);
+	*seen = copy;
+	return FLO_OK;
+}
+
+const char *flo__split_seen(const struct flo__split *split, size_t place)
+{
+	REQUIRE(place < split->seen_len);
+	return split->seen[place];
+}
+
+bool flo__split_is_lines(const struct flo__split *split)
+{
+	return split->lines;
+}

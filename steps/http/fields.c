@@ -1,0 +1,249 @@
+#include "steps/http/fields.h"
+
+#include "base/alloc.h"
+#include "base/strbuf.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+/* A longer value is left out, but for Link's, which may be many. */
+#define VALUE_BYTES_MAX 1024
+#define LINK_BYTES_MAX	65536
+
+void flo__http_fields_fini(struct flo__http_fields *fields)
+{
+	flo__free(fields->etag);
+	flo__free(fields->modified);
+	flo__free(fields->date);
+	flo__free(fields->retry_after);
+	flo__free(fields->link);
+	flo__free(fields->type);
+	flo__free(fields->encoding);
+	*fields = (struct flo__http_fields){0};
+}
+
+static void set(struct flo__http_fields *fields, char **field,
+		const char *value, size_t len)
+{
+	if (len > VALUE_BYTES_MAX)
+		return;
+	flo__free(*field);
+	*field = flo__strndup(value, len);
+	fields->failed |= *field == NULL;
+}
+
+static void add_link(struct flo__http_fields *fields, const char *value,
+		     size_t len)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	if (fields->link != NULL) {
+		flo__strbuf_adds(&sb, fields->link);
+		flo__strbuf_adds(&sb, ", ");
+	}
+	flo__strbuf_add(&sb, value, len);
+	if (sb.len > LINK_BYTES_MAX) {
+		flo__strbuf_fini(&sb);
+		return;
+	}
+	flo__free(fields->link);
+	fields->link = flo__strbuf_take(&sb);
+	fields->failed |= fields->link == NULL;
+}
+
+/* RFC 9112, 6.3: without one of them the body ends with the connection. */
+static bool is_framing(const char *name, size_t len)
+{
+	return (len == 14 && strncasecmp(name, "content-length", len) == 0) ||
+	       (len == 17 && strncasecmp(name, "transfer-encoding", len) == 0);
+}
+
+static void take(struct flo__http_fields *fields, const char *name,
+		 size_t name_len, const char *value, size_t len)
+{
+	const struct {
+		const char *name;
+		char **field;
+	} known[] = {
+		{"etag", &fields->etag},
+		{"last-modified", &fields->modified},
+		{"date", &fields->date},
+		{"retry-after", &fields->retry_after},
+		{"content-type", &fields->type},
+		{"content-encoding", &fields->encoding},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i].name) == name_len &&
+		    strncasecmp(known[i].name, name, name_len) == 0)
+			set(fields, known[i].field, value, len);
+	if (name_len == 4 && strncasecmp(name, "link", 4) == 0)
+		add_link(fields, value, len);
+	fields->framed |= is_framing(name, name_len);
+}
+
+/* Control bytes never come into what is kept, which is sent back or shown. */
+static bool is_clean(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return false;
+	return true;
+}
+
+void flo__http_fields_line(struct flo__http_fields *fields, const char *line,
+			   size_t len)
+{
+	bool failed = fields->failed;
+	const char *colon;
+	size_t at;
+
+	if (len > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
+		flo__http_fields_fini(fields);
+		fields->failed = failed;
+		fields->framed = line[5] != '1'; /* HTTP/2 has frames */
+		return;
+	}
+	while (len != 0 && isspace((unsigned char)line[len - 1]))
+		len--;
+	colon = memchr(line, ':', len);
+	if (colon == NULL)
+		return;
+	at = (size_t)(colon - line) + 1;
+	while (at < len && (line[at] == ' ' || line[at] == '\t'))
+		at++;
+	if (is_clean(line + at, len - at))
+		take(fields, line, (size_t)(colon - line), line + at, len - at);
+}
+
+/* Link */
+
+/* The field's syntax (RFC 8288, 3): <target>; name=value; name="value", ... */
+struct cursor {
+	const char *at;
+};
+
+static void skip_blanks(struct cursor *c)
+{
+	while (*c->at == ' ' || *c->at == '\t')
+		c->at++;
+}
+
+/* A token or a quoted string, put into @sb without quotes and escapes. */
+static void read_value(struct cursor *c, struct flo__strbuf *sb)
+{
+	if (*c->at != '"') {
+		size_t len = strcspn(c->at, " \t;,");
+
+		flo__strbuf_add(sb, c->at, len);
+		c->at += len;
+		return;
+	}
+	for (c->at++; *c->at != '\0' && *c->at != '"'; c->at++) {
+		if (*c->at == '\\' && c->at[1] != '\0')
+			c->at++;
+		flo__strbuf_addc(sb, *c->at);
+	}
+	if (*c->at == '"')
+		c->at++;
+}
+
+/* Whether "next" is one of the words of a rel's value. */
+static bool is_next(const char *rel)
+{
+	while (*rel != '\0') {
+		size_t len = strcspn(rel, " \t");
+
+		if (len == 4 && strncasecmp(rel, "next", 4) == 0)
+			return true;
+		rel += len;
+		rel += strspn(rel, " \t");
+	}
+	return false;
+}
+
+/* One parameter after ';'. Only the first rel counts. */
+static flo_status read_param(struct cursor *c, bool *rel_seen, bool *next)
+{
+	struct flo__strbuf value = FLO__STRBUF_INIT;
+	const char *name;
+	flo_status st;
+	size_t len;
+
+	skip_blanks(c);
+	name = c->at;
+	len = strcspn(name, " \t=;,");
+	c->at += len;
+	skip_blanks(c);
+	if (*c->at == '=') {
+		c->at++;
+		skip_blanks(c);
+		read_value(c, &value);
+	}
+	if (len == 3 && strncasecmp(name, "rel", 3) == 0 && !*rel_seen) {
+		*rel_seen = true;
+		*next = is_next(value.data);
+	}
+	skip_blanks(c);
+	st = flo__strbuf_status(&value);
+	flo__strbuf_fini(&value);
+	return st;
+}
+
+flo_status flo__http_link_next(const char *link, char **ret_target)
+{
+	struct cursor c = {link};
+
+	*ret_target = NULL;
+	while (*(c.at += strcspn(c.at, "<")) != '\0') {
+		const char *target = ++c.at;
+		size_t len = strcspn(target, ">");
+		bool rel_seen = false;
+		bool next = false;
+
+		if (target[len] != '>')
+			return FLO_OK;
+		c.at += len + 1;
+		skip_blanks(&c);
+		while (*c.at == ';') {
+			c.at++;
+			if (read_param(&c, &rel_seen, &next) != FLO_OK)
+				return FLO_NOMEM;
+		}
+		if (!next)
+			continue;
+		*ret_target = flo__strndup(target, len);
+		return *ret_target != NULL ? FLO_OK : FLO_NOMEM;
+	}
+	return FLO_OK;
+}
+
+/* Retry-After */
+
+bool flo__http_retry_after(const char *text, int64_t now_s,
+			   int64_t (*date)(const char *text),
+			   uint64_t *ret_seconds)
+{
+	size_t digits = strspn(text, "0123456789");
+	uint64_t seconds = 0;
+	int64_t at;
+
+	if (digits != 0 && text[digits] == '\0') {
+		for (size_t i = 0; i < digits; i++)
+			seconds = seconds > UINT32_MAX
+					  ? seconds
+					  : seconds * 10 +
+						    (uint64_t)(text[i] - '0');
+		*ret_seconds = seconds;
+		return true;
+	}
+	/* A date has a weekday first: what else begins with a digit is none. */
+	if (!isalpha((unsigned char)text[0]))
+		return false;
+	at = date(text);
+	if (at < 0)
+		return false;
+	*ret_seconds = at > now_s ? (uint64_t)(at - now_s) : 0;
+	return true;
+}

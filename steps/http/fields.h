@@ -1,0 +1,50 @@
+/*
+ * The fields of an answer's head that are of interest, and what they say.
+ *
+ * A transfer gives the lines of several heads (a 103 before a 200, say): each
+ * status line begins anew.
+ */
+#ifndef FLO_HTTP_FIELDS_H
+#define FLO_HTTP_FIELDS_H
+
+#include <flo/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Each is owned, or NULL if the answer has none. */
+struct flo__http_fields {
+	char *etag;
+	char *modified;
+	char *date;
+	char *retry_after;
+	char *link; /* all of them, joined with ", " */
+	char *type;
+	char *encoding;
+	bool framed; /* the answer says itself where its body ends */
+	bool failed; /* out of memory */
+};
+
+void flo__http_fields_fini(struct flo__http_fields *fields);
+
+/* Take a line of a head, as it came; it need not end with a NUL. */
+void flo__http_fields_line(struct flo__http_fields *fields, const char *line,
+			   size_t len);
+
+/*
+ * The target of rel="next" in Link fields (RFC 8288), a URL that may be
+ * relative: owned, NULL if there is none. FLO_NOMEM.
+ */
+flo_status flo__http_link_next(const char *link, char **ret_target);
+
+/*
+ * How long Retry-After asks to wait, from @now_s (seconds since 1970) on: a
+ * number of seconds or a date; one in the past is 0. @date reads dates. False
+ * if it says nothing that is known.
+ */
+bool flo__http_retry_after(const char *text, int64_t now_s,
+			   int64_t (*date)(const char *text),
+			   uint64_t *ret_seconds);
+
+#endif

@@ -1,0 +1,190 @@
+/* cmdb.pull over HTTP where memory fails; tests/http/ has what servers do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cmdb_fixture.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A server: one thread, one answer a connection, until its socket is shut. */
+static int listener;
+static int port;
+static pthread_t server;
+
+static const struct {
+	const char *target;
+	const char *answer;
+} answers[] = {
+	{"GET /moved ", "HTTP/1.1 302 Found\r\nLocation: /list\r\n"
+			"Content-Length: 0\r\n\r\n"},
+	{"GET /list ", "HTTP/1.1 200 OK\r\nETag: \"1\"\r\n"
+		       "Link: </p2>; rel=\"next\"\r\n"
+		       "Content-Type: application/json\r\n"
+		       "Content-Length: 32\r\n\r\n"
+		       "{\"items\":[{\"id\":1}],\"next\":\"p2\"}"},
+	{"GET /p2 ", "HTTP/1.1 200 OK\r\nContent-Length: 39\r\n\r\n"
+		     "{\"items\":[{\"id\":2}],\"meta\":{\"c\":\"a&b\"}}"},
+	{"GET /moved?since=a%26b ",
+	 "HTTP/1.1 200 OK\r\nContent-Length: 35\r\n\r\n"
+	 "{\"items\":[{\"id\":3}],\"meta\":{\"c\":1}}"},
+	{"", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"},
+};
+
+static const char *answer_to(const char *head)
+{
+	size_t i = 0;
+
+	while (strncmp(head, answers[i].target, strlen(answers[i].target)) != 0)
+		i++;
+	return answers[i].answer;
+}
+
+static void serve_one(int fd)
+{
+	char head[4096] = "";
+	size_t len = 0;
+	const char *answer;
+	ssize_t n;
+
+	while (len < sizeof(head) - 1 && strstr(head, "\r\n\r\n") == NULL) {
+		n = recv(fd, head + len, sizeof(head) - 1 - len, 0);
+		if (n <= 0)
+			return;
+		len += (size_t)n;
+		head[len] = '\0';
+	}
+	answer = answer_to(head);
+	n = send(fd, answer, strlen(answer), MSG_NOSIGNAL);
+	(void)n; /* the client may have gone: its part of the test tells */
+}
+
+static void *serve(void *arg)
+{
+	int fd;
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		serve_one(fd);
+		close(fd);
+	}
+	return arg;
+}
+
+static int start(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET};
+	socklen_t len = sizeof(at);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0 ||
+	    bind(listener, (struct sockaddr *)&at, sizeof(at)) != 0 ||
+	    listen(listener, 16) != 0 ||
+	    getsockname(listener, (struct sockaddr *)&at, &len) != 0 ||
+	    pthread_create(&server, NULL, serve, NULL) != 0)
+		return -1;
+	port = ntohs(at.sin_port);
+	unsetenv("http_proxy");
+	unsetenv("ALL_PROXY");
+	unsetenv("all_proxy");
+	return set_up(state);
+}
+
+static int stop(void **state)
+{
+	shutdown(listener, SHUT_RDWR);
+	pthread_join(server, NULL);
+	close(listener);
+	return tear_down(state);
+}
+
+/* Pull with each allocation failing in turn, until none is left. */
+static void fail_each(const char *db, const char *key, const char *http,
+		      int64_t state_rows)
+{
+	flo_status st = FLO_NOMEM;
+	char with[1024];
+	long n = 1;
+
+	snprintf(with, sizeof(with),
+		 "{\"db\":\"%s\",\"source\":\"vm\",\"records\":\"/items\","
+		 "\"http\":{\"url\":\"http://127.0.0.1:%d/moved\","
+		 "\"retries\":0,\"headers\":{\"X-Key\":\"k\"},%s}}",
+		 db, port, http);
+	for (;; n++) {
+		fs.alloc_fail_at = n;
+		st = fake_step(&fs, &flo__cmdb_pull, key, NULL, "%s", with);
+		fs.alloc_fail_at = 0;
+		if (st != FLO_OK && st != FLO_NOMEM)
+			fail_msg("allocation %ld: %s: %s", n,
+				 flo_status_name(st), fs.err.text);
+		if (fs.allocs < n)
+			break;
+		assert_int_equal(query(db, "SELECT count(*) FROM pull WHERE"
+					   " complete = 0"),
+				 0);
+		assert_int_equal(query(db, "SELECT count(*) FROM state"),
+				 state_rows);
+	}
+	fake_ok(&fs, st);
+	assert_true(n > 40);
+}
+
+static void every_allocation_of_pages_may_fail(void **state)
+{
+	(void)state;
+	flo_value_unref(pull_text("a.db", "1", "[]"));
+	fail_each("a.db", "2", "\"next\":\"link\"", 0);
+	assert_int_equal(query("a.db", "SELECT rows FROM pull ORDER BY no DESC"
+				       " LIMIT 1"),
+			 2);
+	fail_each("a.db", "3", "\"next\":\"/next\",\"max_bytes\":1000", 0);
+	assert_int_equal(query("a.db", "SELECT rows FROM pull ORDER BY no DESC"
+				       " LIMIT 1"),
+			 2);
+}
+
+#define CHANGES                                                                \
+	"\"next\":\"/next\",\"changes\":{\"cursor\":\"/meta/c\","              \
+	"\"param\":\"since\"}"
+
+static void every_allocation_of_changes_may_fail(void **state)
+{
+	flo_value *diff = NULL;
+
+	(void)state;
+	flo_value_unref(pull_text("c.db", "1", "[]"));
+	fail_each("c.db", "2", CHANGES, 0);
+	fake_ok(&fs, fake_step(&fs, &flo__cmdb_diff, "3", &diff,
+			       "{\"db\":\"c.db\",\"pull\":\"%s\",\"key\":"
+			       "[\"/id\"]}",
+			       query_text("c.db", "SELECT id FROM pull"
+						  " ORDER BY no DESC"
+						  " LIMIT 1")));
+	flo_value_unref(apply_plan("c.db", diff));
+	flo_value_unref(diff);
+	assert_string_equal(query_text("c.db", "SELECT cursor FROM source"),
+			    "a&b");
+	fail_each("c.db", "4", CHANGES, 2);
+	assert_string_equal(query_text("c.db", "SELECT kind FROM pull ORDER BY"
+					       " no DESC LIMIT 1"),
+			    "changes");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_allocation_of_pages_may_fail),
+		cmocka_unit_test(every_allocation_of_changes_may_fail),
+	};
+
+	return cmocka_run_group_tests_name("cmdb_http", tests, start, stop);
+}
