@@ -523,23 +523,25 @@ static void expect_many(const char *csv_path)
 
 	read_bytes(csv_path, bytes, sizeof(bytes));
 	memset(seen, 0, sizeof(seen));
+	/* A sanitizer's strstr() measures all of the text each time. */
 	for (int i = 0; i < MANY; i++) {
-		char want[128];
+		char want[128], line[512];
 		int id;
 
-		at = strstr(at, "\r\n");
+		at = strchr(at, '\n');
 		assert_non_null(at);
-		at += 2;
-		assert_int_equal(sscanf(at, "c,[%d],", &id), 1);
+		at++;
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"),
+			 at);
+		assert_int_equal(sscanf(line, "c,[%d],", &id), 1);
 		assert_in_range(id, 0, MANY - 1);
 		assert_false(seen[id]);
 		seen[id] = true;
-		snprintf(want, sizeof(want), ",,,,%d,%s%d%s,%0*d\r\n", id,
+		snprintf(want, sizeof(want), ",,,,%d,%s%d%s,%0*d\r", id,
 			 id % 3 ? "" : "\"\"\"", id * 7, id % 3 ? "" : "\"\"\"",
 			 id % 40, id);
-		assert_non_null(strstr(at, want));
-		assert_ptr_equal(strstr(at, "\r\n"),
-				 strstr(at, want) + strlen(want) - 2);
+		assert_non_null(strstr(line, want));
+		assert_string_equal(strstr(line, want), want);
 	}
 }
 
