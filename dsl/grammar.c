@@ -350,7 +350,10 @@ SHAPE(shape_included){.types = STRING | ARRAY,
 		      .string = STRING_EXPRESSION,
 		      .items = &shape_combination};
 
-SHAPE(shape_exclusion){.types = OBJECT, .some = true, .values = &shape_literal};
+SHAPE(shape_exclusion){.types = OBJECT,
+		       .some = true,
+		       .keys = &shape_name,
+		       .values = &shape_literal};
 
 SHAPE(shape_excluded){.types = STRING | ARRAY,
 		      .string = STRING_EXPRESSION,

@@ -116,7 +116,7 @@ static void every_type_is_listed_and_documented(void **state)
 	const flo_step_type *const *types = flo__builtin_steps(&len);
 
 	(void)state;
-	assert_int_equal(len, 8);
+	assert_int_equal(len, 9);
 	for (size_t i = 0; i < len; i++) {
 		assert_non_null(types[i]->run);
 		assert_non_null(types[i]->description);
