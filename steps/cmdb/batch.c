@@ -199,11 +199,16 @@ out:
 
 static flo_status read_rows(struct flo__batch *batch)
 {
+	const atomic_bool *stop = batch->how->stop;
 	flo_status st = FLO_OK;
 
-	for (size_t i = 0; st == FLO_OK && i < batch->len; i++)
+	for (size_t i = 0; st == FLO_OK && i < batch->len; i++) {
+		/* One may take some tens of milliseconds, with a map. */
+		if (atomic_load_explicit(stop, memory_order_relaxed))
+			return FLO_CANCELED;
 		if (batch->row[i].is == FLO__BATCH_NEW)
 			st = read_row(batch, &batch->row[i]);
+	}
 	return st;
 }
 

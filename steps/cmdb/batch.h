@@ -11,6 +11,8 @@
 #include "steps/cmdb/pack.h"
 #include "steps/cmdb/task.h"
 
+#include <stdatomic.h>
+
 /* A batch is full with so many bytes or records: some milliseconds of work. */
 #define FLO__BATCH_BYTES   (128u << 10)
 #define FLO__BATCH_RECORDS 1024
@@ -65,6 +67,9 @@ struct flo__batch_how {
 	flo__shape_fn shape;		 /* NULL: records stay what they are */
 	const void *shape_arg;		 /* borrowed */
 	struct flo__digest salt; /* of how records are read: see batch.c */
+	/* Nobody wants what comes out any more: leave off at the next record.
+	 * Relaxed, it is a hint; the owner's, which outlives the tasks. */
+	const atomic_bool *stop;
 };
 
 struct flo__batch {

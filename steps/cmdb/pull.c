@@ -126,14 +126,8 @@ static flo_status shape(const void *arg, const char *text, size_t len,
 			bool gone, struct flo__strbuf *into, flo_error *err,
 			bool *ret_keep, const char **ret_text, size_t *ret_len)
 {
-	const struct flo__pull_job *job = arg;
-	/* One may take some tens of milliseconds. */
-	flo_status st = flo__args_ended(job->call, err);
-
-	if (st != FLO_OK)
-		return st;
-	return flo__mapping_run(job->mapping, text, len, gone, into, err,
-				ret_keep, ret_text, ret_len);
+	return flo__mapping_run(arg, text, len, gone, into, err, ret_keep,
+				ret_text, ret_len);
 }
 
 static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
@@ -148,7 +142,7 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 	if (job->gone != NULL)
 		TRY(flo__stage_gone(stage, job->gone, err));
 	if (job->mapping != NULL)
-		flo__stage_shape(stage, shape, job,
+		flo__stage_shape(stage, shape, job->mapping,
 				 flo__mapping_digest(job->mapping));
 	TRY(pull->kind->read(job, pull->state, stage, err));
 	st = flo__stage_finish(stage, job->bytes, err, &job->done);

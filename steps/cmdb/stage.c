@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "base/time.h"
+#include "steps/args.h"
 #include "steps/cmdb/same.h"
 
 #include <stdio.h>
@@ -44,7 +45,8 @@ struct flo__stage {
 	uint64_t hits_len;	 /* in all, those of `same` too */
 	uint64_t staged_len;	 /* in all: the next one's place */
 	int64_t hit_rows;
-	bool open; /* the pull is in the database, incomplete */
+	atomic_bool stop; /* see struct flo__batch_how */
+	bool open;	  /* the pull is in the database, incomplete */
 };
 
 /* Open */
@@ -160,6 +162,7 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 		.held = &stage->held,
 		.spec = stage->spec,
 		.full = true,
+		.stop = &stage->stop,
 	};
 	if (st == FLO_OK)
 		*ret_stage = stage;
@@ -375,13 +378,27 @@ out:
 	return st;
 }
 
+static void stop(struct flo__stage *stage)
+{
+	atomic_store_explicit(&stage->stop, true, memory_order_relaxed);
+}
+
 /* Take back the oldest batch that is worked on. */
 static flo_status take(struct flo__stage *stage, flo_error *err)
 {
 	struct flo__batch *batch = &stage->ring[stage->taken % RING];
+	flo_context *context = flo_step_context(stage->db->call);
+	flo_status st;
 
 	INSIST(stage->taken < stage->started);
+	st = flo__task_watch(&batch->task, context);
+	if (st != FLO_OK)
+		stop(stage);
 	flo__task_wait(&batch->task);
+	if (st != FLO_OK) {
+		flo__args_ended(stage->db->call, err);
+		return flo_error_set(err, st, "%s", flo_status_text(st));
+	}
 	stage->taken++;
 	stage->hits_len += batch->hits + batch->sames;
 	stage->pull.rows -= batch->left_out;
@@ -527,6 +544,7 @@ void flo__stage_close(struct flo__stage *stage)
 	if (stage == NULL)
 		return;
 	/* Those that are worked on look at what is freed below. */
+	stop(stage);
 	for (size_t i = 0; i < RING; i++)
 		flo__batch_fini(&stage->ring[i]);
 	if (stage->open)

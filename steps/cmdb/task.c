@@ -42,13 +42,21 @@ void flo__task_start(struct flo__task *task)
 		task->work(task);
 }
 
-void flo__task_drop(struct flo__task *task)
+flo_status flo__task_watch(struct flo__task *task, flo_context *context)
 {
+	flo_status st = FLO_OK;
+
 	if (task->started && task->shared) {
 		flo_blocking_end();
-		(void)flo_waitgroup_wait(&task->running, NULL);
+		st = flo_waitgroup_wait(&task->running, context);
 		flo_blocking_begin();
 	}
+	return st;
+}
+
+void flo__task_drop(struct flo__task *task)
+{
+	(void)flo__task_watch(task, NULL);
 	task->started = false;
 }
 

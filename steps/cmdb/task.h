@@ -30,6 +30,7 @@
 #ifndef FLO_CMDB_TASK_H
 #define FLO_CMDB_TASK_H
 
+#include <flo/context.h>
 #include <flo/error.h>
 #include <flo/sync.h>
 
@@ -50,6 +51,14 @@ struct flo__task {
  * Requires: it is not started.
  */
 void flo__task_start(struct flo__task *task);
+
+/*
+ * Wait until @task has come to its end, or @context. Returns FLO_OK, or the
+ * context's status; either way the task is the worker's until flo__task_wait().
+ *
+ * Requires: as flo__task_wait().
+ */
+flo_status flo__task_watch(struct flo__task *task, flo_context *context);
 
 /*
  * Wait for the end of @task, which was started or not. What it wrote can be
