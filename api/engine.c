@@ -22,6 +22,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Ids that are tried for a run that the caller has given none. */
+#define ID_TRIES 8
+
 extern char **environ;
 
 /* ---- engines ---- */
@@ -372,6 +375,7 @@ flo_status flo__api_create(flo_run *run, const struct flo__run_deps *deps,
 	struct flo__journal *journal = run->engine->journal;
 	flo_status st;
 
+	flo__free(run->id);
 	run->id = flo__strdup(record->id);
 	if (run->id == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
@@ -406,8 +410,17 @@ static flo_status create(flo_run *run, const flo_pipeline *pipeline,
 
 	if (params_json == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	flo__api_name(run->engine, options, &names, &record);
-	st = flo__api_create(run, &deps, pipeline->plan, &record, params, err);
+	/* An id is a second and 24 bits: of a thousand runs that begin within
+	 * one, two have the same every thirtieth time. */
+	for (int tries = 1;; tries++) {
+		flo__api_name(run->engine, options, &names, &record);
+		st = flo__api_create(run, &deps, pipeline->plan, &record,
+				     params, err);
+		if (st != FLO_EXISTS || options->run_id != NULL ||
+		    tries == ID_TRIES)
+			break;
+		flo_error_clear(err);
+	}
 	flo_free(params_json);
 	return st;
 }
