@@ -107,6 +107,9 @@ static void on_signal(int signal)
 	} else if (watch.run) {
 		tell_run(signal, watch.count);
 	} else if (watch.count > (watch.is_starting ? 2 : 1)) {
+		cli_error("%s: ended before the run was %s", name_of(signal),
+			  watch.resumes ? "gone on with; it stays as it is"
+					: "recorded");
 		_exit(early_code(signal));
 	}
 	pthread_mutex_unlock(&watch.lock);

@@ -26,6 +26,7 @@ RUNS = 3  # of a pipeline with kills, for one that is left in peace
 TRIES = 2 * MOST  # engines that one run may take
 HANG_S = 120  # an engine that nobody kills ends before
 USAGE, INTERRUPTED, REFUSED = 2, 5, "idempotent"
+EARLY = "ended before the run was gone on with"
 ENDED = "has already ended"
 CANCELLED = {6, 130, 143}
 DAEMON = "sh -c trap "  # of `step`
@@ -362,6 +363,8 @@ class Round:
             self.kills += 1
             return False
         if code == -signal.SIGTERM and not os.path.getsize(self.told[-1]):
+            return False
+        if code == INTERRUPTED and EARLY in self.said(run):
             return False
         if code in CANCELLED and self.look(run) is None:
             return False  # before it was recorded: there is no such run
