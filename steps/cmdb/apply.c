@@ -86,15 +86,16 @@ static flo_status write_history(struct flo__cdb *db,
 	const struct flo__counts *n = &plan->counts;
 	flo_status st;
 
+	/* A version that has ended already is ignored, and so one too few. */
 	TRY(change(db, plan,
-		   "UPDATE OR FAIL history SET valid_to = ?4, to_plan = ?5"
-		   " WHERE source = ?3 AND valid_to IS NULL AND id IN"
-		   " (SELECT before FROM change WHERE id BETWEEN ?1 AND ?2"
-		   "  AND before IS NOT NULL)",
+		   "INSERT OR IGNORE INTO ended"
+		   " SELECT before, ?3, key_text, ?4, ?5"
+		   " FROM change WHERE id BETWEEN ?1 AND ?2"
+		   "  AND before IS NOT NULL ORDER BY before",
 		   "iiiii", ts, n->changed + n->removed, err));
 	st = change(db, plan,
 		    "INSERT OR FAIL INTO history"
-		    " SELECT after, ?3, key_text, ?4, NULL, ?5, NULL"
+		    " SELECT after, ?3, key_text, ?4, ?5"
 		    " FROM change WHERE id BETWEEN ?1 AND ?2 AND op <> 'd'"
 		    " ORDER BY after",
 		    "iiiii", ts, n->added + n->changed, err);
@@ -123,7 +124,8 @@ static flo_status write_state(struct flo__cdb *db,
 		   " present = c.present, body = c.after"
 		   " FROM (SELECT * FROM change WHERE id BETWEEN ?1 AND ?2"
 		   "  AND op = 'u' ORDER BY id) AS c"
-		   " WHERE state.source = ?3 AND state.key = c.key",
+		   " WHERE state.source = ?3 AND state.key = c.key"
+		   "  AND state.body = c.before",
 		   "iii", 0, n->changed, err));
 	st = change(db, plan,
 		    "INSERT OR FAIL INTO state"

@@ -130,7 +130,11 @@ static flo_status rebase_history(struct rebase *r, flo_error *err)
 	TRY(for_rows(r, "SELECT id FROM rebased WHERE ?1",
 		     "UPDATE history SET key = ?2 WHERE id = ?1",
 		     rebase_history_row, err));
-	st = flo__cdb_run(r->db, err, "DROP TABLE rebased", "");
+	TRY(flo__cdb_run(r->db, err, "DROP TABLE rebased", ""));
+	st = flo__cdb_run(r->db, err,
+			  "UPDATE ended SET key = (SELECT h.key FROM history h"
+			  " WHERE h.id = ended.id) WHERE source = ?1",
+			  "i", r->source);
 out:
 	return st;
 }

@@ -205,4 +205,32 @@ static const char format_2[] =
 	/* the file of a day that holds this file's rows now */
 	"ALTER TABLE export ADD COLUMN compacted TEXT;";
 
-const char *const flo__cdb_migrations[FLO__CDB_VERSION] = {format_1, format_2};
+/*
+ * Format 3: the end of a version is a row of its own, so that a history row is
+ * never written again. An apply appends to both; to write the end into the row
+ * of the version, and to keep an index of all keys, cost a page of each for
+ * nearly every record that changed, as these lie all over the source. What is
+ * valid now is found by the key's digest, through the state.
+ */
+static const char format_3[] =
+	"DROP VIEW cmdb_history;"
+	"DROP INDEX history_key;"
+	"CREATE TABLE ended ("
+	" id INTEGER PRIMARY KEY,"
+	" source INTEGER NOT NULL,"
+	" key TEXT NOT NULL,"
+	" valid_to INTEGER NOT NULL,"
+	" to_plan INTEGER NOT NULL"
+	") STRICT;"
+	"INSERT INTO ended SELECT id, source, key, valid_to, to_plan"
+	" FROM history WHERE valid_to IS NOT NULL ORDER BY id;"
+	"CREATE INDEX ended_key ON ended(source, key);"
+	"ALTER TABLE history DROP COLUMN valid_to;"
+	"ALTER TABLE history DROP COLUMN to_plan;"
+	"CREATE VIEW cmdb_history AS"
+	" SELECT s.name AS source, h.key, h.valid_from, e.valid_to, b.body"
+	" FROM history h JOIN source s ON s.id = h.source"
+	" JOIN body b ON b.id = h.id LEFT JOIN ended e ON e.id = h.id;";
+
+const char *const flo__cdb_migrations[FLO__CDB_VERSION] = {format_1, format_2,
+							   format_3};

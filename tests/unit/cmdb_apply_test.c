@@ -156,13 +156,15 @@ static void history_tells_what_was_when(void **state)
 			    "[1]{\"id\":1,\"n\":1}0 [1]{\"id\":1,\"n\":2}1"
 			    " [2]{\"id\":2}0 [2]{\"id\":2}1");
 	/* One version follows the other without a gap or an overlap. */
+	assert_int_equal(
+		query("h.db",
+		      "SELECT count(*) FROM cmdb_history a JOIN cmdb_history b"
+		      " ON a.key = b.key AND b.valid_from >"
+		      " a.valid_from AND a.valid_to > b.valid_from"),
+		0);
 	assert_int_equal(query("h.db",
-			       "SELECT count(*) FROM history a JOIN history b"
-			       " ON a.key = b.key AND b.valid_from >"
-			       " a.valid_from AND a.valid_to > b.valid_from"),
-			 0);
-	assert_int_equal(query("h.db",
-			       "SELECT count(*) FROM history WHERE key = '[1]'"
+			       "SELECT count(*) FROM cmdb_history WHERE"
+			       " key = '[1]'"
 			       " AND valid_from <= (SELECT min(valid_from)"
 			       " FROM history) AND (valid_to IS NULL OR"
 			       " valid_to > (SELECT min(valid_from)"

@@ -198,16 +198,15 @@ static void check_history(struct world *w)
 			     " ON a.source = b.source AND a.key = b.key"
 			     " AND a.id <> b.id"
 			     " AND a.valid_from <= b.valid_from"
-			     " AND (a.valid_to IS NULL"
-			     "  OR a.valid_to > b.valid_from)"
+			     " LEFT JOIN ended e ON e.id = a.id"
 			     " JOIN source s ON s.id = a.source"
-			     " WHERE s.name = ?1") == 0,
+			     " WHERE s.name = ?1 AND (e.valid_to IS NULL"
+			     "  OR e.valid_to > b.valid_from)") == 0,
 	      "versions overlap");
 	CHECK(w,
 	      look_number(w,
-			  "SELECT count(*) FROM history h"
-			  " JOIN source s ON s.id = h.source"
-			  " WHERE s.name = ?1 AND valid_to <= valid_from") == 0,
+			  "SELECT count(*) FROM cmdb_history"
+			  " WHERE source = ?1 AND valid_to <= valid_from") == 0,
 	      "a version ends before it begins");
 	flo__strbuf_fini(&got);
 	flo__strbuf_fini(&want);
