@@ -15,6 +15,7 @@
 #include "steps/cmdb/decide.h"
 #include "steps/cmdb/rebase.h"
 #include "steps/cmdb/stage.h"
+#include "steps/cmdb/staged.h"
 #include "steps/cmdb/steps_p.h"
 
 #include <string.h>
@@ -155,6 +156,46 @@ static flo_status is_reshaped(struct flo__cdb *db,
 	return st == FLO_NOTFOUND ? FLO_OK : st;
 }
 
+static flo_status take_raw(struct flo__cdb *db, sqlite3_stmt *stmt,
+			   int64_t source, const struct flo__staged_row *row,
+			   flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__cdb_bind(db, stmt, err, "iddd", source, &row->raw,
+			  &row->identity.key, &row->identity.body));
+	st = flo__cdb_done(db, stmt, err);
+out:
+	return st;
+}
+
+static flo_status take_raws(struct flo__cdb *db,
+			    const struct flo__cmdb_plan *plan, flo_error *err)
+{
+	struct flo__staged staged = {.db = NULL};
+	struct flo__staged_row row;
+	sqlite3_stmt *stmt = NULL;
+	bool more = true;
+	flo_status st;
+
+	TRY(flo__cdb_prepare(db,
+			     "UPDATE state SET raw = ?2 WHERE source = ?1"
+			     " AND key = ?3 AND digest = ?4",
+			     err, &stmt));
+	TRY(flo__staged_open(&staged, db, plan->pull, false, err));
+	for (;;) {
+		TRY(flo__staged_next(&staged, err, &row, &more));
+		if (!more)
+			break;
+		if (row.identified && !row.gone)
+			TRY(take_raw(db, stmt, plan->source, &row, err));
+	}
+out:
+	flo__staged_close(&staged);
+	sqlite3_finalize(stmt);
+	return st;
+}
+
 /*
  * Records that came out the same under another `map`, `where` or `gone` have
  * other raw digests: take these, or no later pull would know their bytes. Not
@@ -167,15 +208,7 @@ static flo_status take_shape(struct flo__cdb *db,
 	bool reshaped = false;
 	flo_status st = is_reshaped(db, plan, err, &reshaped);
 
-	if (st != FLO_OK || !reshaped)
-		return st;
-	return flo__cdb_run(db, err,
-			    "UPDATE state SET raw = t.raw FROM staged t"
-			    " WHERE t.id BETWEEN ?1 AND ?2 AND t.gone = 0"
-			    " AND state.source = ?3 AND state.key = t.key"
-			    " AND state.digest = t.digest",
-			    "iii", flo__cdb_first(plan->pull),
-			    flo__cdb_last(plan->pull), plan->source);
+	return st == FLO_OK && reshaped ? take_raws(db, plan, err) : st;
 }
 
 /* A time after the last apply's, whatever the clock says. */

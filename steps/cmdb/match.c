@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "steps/cmdb/reread.h"
+#include "steps/cmdb/staged.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -417,52 +418,38 @@ static flo_status match_record(struct flo__match *m, struct pulled *p,
 
 /* What was pulled */
 
-static flo_status read_staged(struct flo__match *m, sqlite3_stmt *stmt,
-			      struct pulled *p, flo_error *err)
-{
-	*p = (struct pulled){
-		.row = sqlite3_column_int64(stmt, 0),
-		.gone = sqlite3_column_int64(stmt, 5) != 0,
-	};
-	if (!flo__cdb_digest(stmt, 1, &p->raw))
-		goto broken;
-	p->id.present = (unsigned)sqlite3_column_int64(stmt, 4);
-	if (flo__cdb_digest(stmt, 2, &p->id.key) &&
-	    flo__cdb_digest(stmt, 3, &p->id.body))
-		return FLO_OK;
-broken:
-	return flo_error_set(err, FLO_CORRUPT,
-			     "%s: a staged record is broken; pull again",
-			     m->db->path);
-}
-
-#define STAGED_SQL                                                             \
-	"SELECT id, raw, key, digest, present, gone FROM staged"               \
-	" WHERE id BETWEEN ?1 AND ?2"
-
 static flo_status match_identified(struct flo__match *m, flo_error *err)
 {
-	struct pulled pulled;
-	sqlite3_stmt *stmt = NULL;
-	bool row = true;
+	struct flo__staged staged;
 	flo_status st;
 
-	TRY(flo__cdb_prepare(m->db,
-			     m->in.is == FLO__PULL_CHANGES
-				     ? STAGED_SQL " ORDER BY id DESC"
-				     : STAGED_SQL " ORDER BY id",
-			     err, &stmt));
-	TRY(flo__cdb_bind(m->db, stmt, err, "ii", flo__cdb_first(m->in.pull),
-			  flo__cdb_last(m->in.pull)));
+	TRY(flo__staged_open(&staged, m->db, m->in.pull,
+			     m->in.is == FLO__PULL_CHANGES, err));
 	for (;;) {
-		TRY(flo__cdb_step(m->db, stmt, err, &row));
-		if (!row)
+		struct flo__staged_row row;
+		struct pulled pulled;
+		bool more;
+
+		TRY(flo__staged_next(&staged, err, &row, &more));
+		if (!more)
 			break;
-		TRY(read_staged(m, stmt, &pulled, err));
+		if (!row.identified) {
+			st = flo_error_set(err, FLO_CORRUPT,
+					   "%s: a staged record is broken; "
+					   "pull again",
+					   m->db->path);
+			goto out;
+		}
+		pulled = (struct pulled){
+			.row = row.id,
+			.raw = row.raw,
+			.id = row.identity,
+			.gone = row.gone,
+		};
 		TRY(match_record(m, &pulled, err));
 	}
 out:
-	sqlite3_finalize(stmt);
+	flo__staged_close(&staged);
 	return st;
 }
 

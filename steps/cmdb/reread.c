@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/staged.h"
 #include "steps/cmdb/task.h"
 
 #include <string.h>
@@ -32,9 +33,10 @@ struct chunk {
 
 struct flo__reread {
 	struct flo__cdb *db; /* borrowed */
-	sqlite3_stmt *stmt;  /* owned */
-	bool ended;	     /* of the statement: no more rows */
-	struct chunk *ring;  /* owned; RING of them */
+	struct flo__staged staged;
+	sqlite3_stmt *bodies; /* owned: in step with `staged` */
+	bool ended;	      /* no more rows */
+	struct chunk *ring;   /* owned; RING of them */
 	uint64_t started;
 	uint64_t taken; /* the current one is the last of these */
 	size_t at;	/* next row of the current one */
@@ -83,30 +85,47 @@ static flo_status broken(const struct flo__reread *reread, int64_t id,
 			     reread->db->path, (long long)id);
 }
 
+/* The body of the staged record @id, from where the last one was. */
+static flo_status next_body(struct flo__reread *reread, int64_t id,
+			    flo_error *err)
+{
+	bool row = true;
+	flo_status st;
+
+	TRY(flo__cdb_step(reread->db, reread->bodies, err, &row));
+	if (!row || sqlite3_column_int64(reread->bodies, 0) != id ||
+	    sqlite3_column_type(reread->bodies, 1) != SQLITE_TEXT)
+		return broken(reread, id, err);
+out:
+	return st;
+}
+
 static flo_status add_row(struct flo__reread *reread, struct chunk *chunk,
-			  flo_error *err)
+			  const struct flo__staged_row *staged, flo_error *err)
 {
 	struct flo__reread_row *row = &chunk->row[chunk->len];
-	sqlite3_stmt *stmt = reread->stmt;
+	flo_status st;
 
+	TRY(next_body(reread, staged->id, err));
 	*row = (struct flo__reread_row){
-		.id = sqlite3_column_int64(stmt, 0),
+		.id = staged->id,
+		.raw = staged->raw,
 		.at = chunk->texts.len,
-		.len = (size_t)sqlite3_column_bytes(stmt, 2),
-		.gone = sqlite3_column_int64(stmt, 3) != 0,
+		.len = (size_t)sqlite3_column_bytes(reread->bodies, 1),
+		.gone = staged->gone,
 	};
-	if (!flo__cdb_digest(stmt, 1, &row->raw) ||
-	    sqlite3_column_type(stmt, 2) != SQLITE_TEXT)
-		return broken(reread, row->id, err);
-	flo__strbuf_add(&chunk->texts, sqlite3_column_text(stmt, 2), row->len);
+	flo__strbuf_add(&chunk->texts, sqlite3_column_text(reread->bodies, 1),
+			row->len);
 	chunk->len++;
-	return flo__strbuf_status(&chunk->texts);
+	st = flo__strbuf_status(&chunk->texts);
+out:
+	return st;
 }
 
 static flo_status fill(struct flo__reread *reread, struct chunk *chunk,
 		       flo_error *err)
 {
-	bool row = true;
+	bool more = true;
 	flo_status st = FLO_OK;
 
 	chunk->len = 0;
@@ -114,11 +133,13 @@ static flo_status fill(struct flo__reread *reread, struct chunk *chunk,
 	flo__strbuf_reset(&chunk->keys);
 	flo_error_clear(&chunk->err);
 	while (chunk->len < CHUNK_ROWS && chunk->texts.len < CHUNK_BYTES) {
-		TRY(flo__cdb_step(reread->db, reread->stmt, err, &row));
-		reread->ended = !row;
-		if (!row)
+		struct flo__staged_row row;
+
+		TRY(flo__staged_next(&reread->staged, err, &row, &more));
+		reread->ended = !more;
+		if (!more)
 			break;
-		TRY(add_row(reread, chunk, err));
+		TRY(add_row(reread, chunk, &row, err));
 	}
 out:
 	return st;
@@ -179,20 +200,20 @@ out:
 
 /* Life */
 
-#define ROWS_SQL                                                               \
-	"SELECT s.id, s.raw, b.body, s.gone FROM staged s"                     \
-	" LEFT JOIN body b ON b.id = s.id WHERE s.id BETWEEN ?1 AND ?2"
-
 static flo_status prepare(struct flo__reread *reread, int64_t no,
 			  bool backwards, flo_error *err)
 {
 	flo_status st;
 
+	TRY(flo__staged_open(&reread->staged, reread->db, no, backwards, err));
+	/* Of a pull that is staged there are no other bodies. */
 	TRY(flo__cdb_prepare(reread->db,
-			     backwards ? ROWS_SQL " ORDER BY s.id DESC"
-				       : ROWS_SQL " ORDER BY s.id",
-			     err, &reread->stmt));
-	st = flo__cdb_bind(reread->db, reread->stmt, err, "ii",
+			     backwards ? "SELECT id, body FROM body WHERE id"
+					 " BETWEEN ?1 AND ?2 ORDER BY id DESC"
+				       : "SELECT id, body FROM body WHERE id"
+					 " BETWEEN ?1 AND ?2 ORDER BY id",
+			     err, &reread->bodies));
+	st = flo__cdb_bind(reread->db, reread->bodies, err, "ii",
 			   flo__cdb_first(no), flo__cdb_last(no));
 out:
 	return st;
@@ -240,7 +261,8 @@ void flo__reread_close(struct flo__reread *reread)
 		flo__strbuf_fini(&chunk->scratch);
 		flo__json_reader_fini(&chunk->reader);
 	}
-	sqlite3_finalize(reread->stmt);
+	flo__staged_close(&reread->staged);
+	sqlite3_finalize(reread->bodies);
 	flo__free(reread->ring);
 	flo__free(reread);
 }

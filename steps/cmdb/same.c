@@ -1,6 +1,7 @@
 #include "steps/cmdb/same.h"
 
 #include "base/contract.h"
+#include "steps/cmdb/staged.h"
 
 #include <string.h>
 
@@ -25,16 +26,15 @@ out:
 }
 
 static flo_status stage_line(struct flo__cdb *db, sqlite3_stmt *body,
-			     sqlite3_stmt *staged, int64_t id, const char *text,
-			     size_t len, flo_error *err)
+			     int64_t id, const char *text, size_t len,
+			     struct flo__strbuf *run, flo_error *err)
 {
-	struct flo__digest raw = flo__digest_of(text, len);
+	const struct flo__staged_row row = {.raw = flo__digest_of(text, len)};
 	flo_status st;
 
+	flo__staged_add(run, &row);
 	TRY(flo__cdb_bind(db, body, err, "is", id, text, len));
-	TRY(flo__cdb_done(db, body, err));
-	TRY(flo__cdb_bind(db, staged, err, "id", id, &raw));
-	st = flo__cdb_done(db, staged, err);
+	st = flo__cdb_done(db, body, err);
 out:
 	return st;
 }
@@ -42,26 +42,26 @@ out:
 static flo_status stage_lines(struct flo__cdb *db, int64_t id,
 			      const struct flo__strbuf *lines, flo_error *err)
 {
-	sqlite3_stmt *staged = NULL;
+	struct flo__strbuf run = FLO__STRBUF_INIT;
 	sqlite3_stmt *body = NULL;
+	int64_t next = id;
 	size_t at = 0;
 	flo_status st;
 
 	TRY(flo__cdb_prepare(db, "INSERT INTO body VALUES(?1, ?2)", err,
 			     &body));
-	TRY(flo__cdb_prepare(db, "INSERT INTO staged(id, raw) VALUES(?1, ?2)",
-			     err, &staged));
 	while (at < lines->len) {
 		const char *line = lines->data + at;
 		const char *end = memchr(line, '\n', lines->len - at);
 
 		INSIST(end != NULL);
-		TRY(stage_line(db, body, staged, id++, line,
-			       (size_t)(end - line), err));
+		TRY(stage_line(db, body, next++, line, (size_t)(end - line),
+			       &run, err));
 		at += (size_t)(end - line) + 1;
 	}
+	st = flo__staged_write(db, id, &run, err);
 out:
-	sqlite3_finalize(staged);
+	flo__strbuf_fini(&run);
 	sqlite3_finalize(body);
 	return st;
 }

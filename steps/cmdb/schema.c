@@ -210,9 +210,20 @@ static const char format_2[] =
  * never written again. An apply appends to both; to write the end into the row
  * of the version, and to keep an index of all keys, cost a page of each for
  * nearly every record that changed, as these lie all over the source. What is
- * valid now is found by the key's digest, through the state.
+ * valid now is found by the key's digest, through the state. Staged records
+ * have no rows of their own any more: see staged.h.
  */
 static const char format_3[] =
+	/* what waits is read again by its diff, under whatever spec */
+	"ALTER TABLE staged RENAME TO staged_2;"
+	"CREATE TABLE staged ("
+	" id INTEGER PRIMARY KEY,"
+	" records BLOB NOT NULL"
+	") STRICT;"
+	"INSERT INTO staged SELECT id, CAST(raw || zeroblob(34) ||"
+	"  iif(gone, x'01', x'00') || x'00' AS BLOB) FROM staged_2 ORDER BY id;"
+	"DROP TABLE staged_2;"
+	"UPDATE pull SET spec = NULL WHERE staged;"
 	"DROP VIEW cmdb_history;"
 	"DROP INDEX history_key;"
 	"CREATE TABLE ended ("

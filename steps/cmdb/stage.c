@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "steps/args.h"
 #include "steps/cmdb/same.h"
+#include "steps/cmdb/staged.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,7 @@ struct flo__stage {
 	uint64_t written;
 	uint64_t taken;
 	uint64_t started;
+	struct flo__strbuf run;	 /* of records that are staged: see staged.h */
 	struct flo__strbuf hits; /* raw digests, one after the other */
 	uint64_t hits_len;	 /* in all, those of `same` too */
 	uint64_t staged_len;	 /* in all: the next one's place */
@@ -149,6 +151,7 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 	if (stage == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	stage->db = db;
+	flo__strbuf_init(&stage->run);
 	flo__strbuf_init(&stage->hits);
 	for (size_t i = 0; i < RING; i++)
 		flo__batch_init(&stage->ring[i]);
@@ -262,38 +265,35 @@ static flo_status check_open(struct flo__stage *stage, flo_error *err)
 			     "source was applied; pull again");
 }
 
-struct writing {
-	sqlite3_stmt *body; /* owned, like the next one */
-	sqlite3_stmt *staged;
-};
-
-static flo_status write_new(struct flo__stage *stage, const struct writing *to,
+static flo_status write_new(struct flo__stage *stage, sqlite3_stmt *body,
 			    const struct flo__batch *batch,
 			    const struct flo__batch_row *row, flo_error *err)
 {
+	const struct flo__staged_row staged = {
+		.raw = row->raw,
+		.identity = row->id,
+		.identified = stage->spec != NULL,
+		.gone = row->gone,
+	};
 	int64_t id =
 		flo__cdb_first(stage->pull.no) + (int64_t)stage->staged_len++;
 	flo_status st;
 
-	TRY(flo__cdb_bind(stage->db, to->body, err, "is", id,
+	flo__staged_add(&stage->run, &staged);
+	TRY(flo__cdb_bind(stage->db, body, err, "is", id,
 			  batch->bodies.data + row->at, row->len));
-	TRY(flo__cdb_done(stage->db, to->body, err));
-	/* Without a spec the identity is not known yet: the rest stays null. */
-	TRY(flo__cdb_bind(stage->db, to->staged, err,
-			  stage->spec != NULL ? "ididdi" : "idi", id, &row->raw,
-			  (int64_t)row->gone, &row->id.key, &row->id.body,
-			  (int64_t)row->id.present));
-	st = flo__cdb_done(stage->db, to->staged, err);
+	st = flo__cdb_done(stage->db, body, err);
 out:
 	return st;
 }
 
 /* The rows of a batch: first what is new, then what is the same. */
-static flo_status write_batch(struct flo__stage *stage,
-			      const struct writing *to,
+static flo_status write_batch(struct flo__stage *stage, sqlite3_stmt *body,
 			      const struct flo__batch *batch, flo_error *err)
 {
-	flo_status st = FLO_OK;
+	int64_t first = flo__cdb_first(stage->pull.no);
+	uint64_t before = stage->staged_len;
+	flo_status st;
 
 	for (size_t i = 0; i < batch->len; i++) {
 		const struct flo__batch_row *row = &batch->row[i];
@@ -302,13 +302,14 @@ static flo_status write_batch(struct flo__stage *stage,
 			flo__strbuf_add(&stage->hits, &row->raw,
 					sizeof(row->raw));
 		if (row->is == FLO__BATCH_NEW)
-			TRY(write_new(stage, to, batch, row, err));
+			TRY(write_new(stage, body, batch, row, err));
 	}
+	TRY(flo__staged_write(stage->db, first + (int64_t)before, &stage->run,
+			      err));
 	if (batch->sames != 0)
 		st = flo__same_write(stage->db,
-				     flo__cdb_first(stage->pull.no) +
-					     (int64_t)stage->staged_len,
-				     batch, err);
+				     first + (int64_t)stage->staged_len, batch,
+				     err);
 	stage->staged_len += batch->sames;
 out:
 	return st;
@@ -316,20 +317,15 @@ out:
 
 static flo_status write_batches(struct flo__stage *stage, flo_error *err)
 {
-	struct writing to = {.body = NULL};
+	sqlite3_stmt *body = NULL;
 	flo_status st;
 
 	TRY(flo__cdb_prepare(stage->db, "INSERT INTO body VALUES(?1, ?2)", err,
-			     &to.body));
-	TRY(flo__cdb_prepare(stage->db,
-			     "INSERT INTO staged(id, raw, gone, key, digest,"
-			     " present) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-			     err, &to.staged));
+			     &body));
 	for (uint64_t n = stage->written; n < stage->taken; n++)
-		TRY(write_batch(stage, &to, &stage->ring[n % RING], err));
+		TRY(write_batch(stage, body, &stage->ring[n % RING], err));
 out:
-	sqlite3_finalize(to.body);
-	sqlite3_finalize(to.staged);
+	sqlite3_finalize(body);
 	return st;
 }
 
@@ -553,6 +549,7 @@ void flo__stage_close(struct flo__stage *stage)
 	flo__pointer_fini(&stage->gone_root);
 	flo__held_fini(&stage->held);
 	flo__held_fini(&stage->whole);
+	flo__strbuf_fini(&stage->run);
 	flo__strbuf_fini(&stage->hits);
 	flo__free(stage);
 }

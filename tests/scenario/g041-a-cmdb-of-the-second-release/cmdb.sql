@@ -1,5 +1,5 @@
 -- A CMDB of format 2, of one source after three syncs: a record has changed
--- twice, one is gone, and one was missing once.
+-- twice, one is gone, and one was missing once. A fourth pull waits for its diff.
 PRAGMA application_id = 1715686724;
 PRAGMA user_version = 2;
 BEGIN TRANSACTION;
@@ -9,6 +9,7 @@ CREATE TABLE pull ( no INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQU
 INSERT INTO pull VALUES(1,'ae5818e72b97fc19ecdebe00a0e2a57f',1,'r1','c9dd3fe461b922d17fe575709cf79fc4','pull',1,1795385715103385,1795385715103925,1,0,4,0,88,NULL,'full',0,NULL,NULL,NULL,NULL,0,'00000000000000000000000000000000');
 INSERT INTO pull VALUES(2,'dbc52f9514bcaa36e8c8901491bfdeb6',1,'r2','e9a8cc0a5f05e53c4f8edbbff755f361','pull',1,1795385715272421,1795385715283595,1,0,3,2,69,'{"algorithm":"xxh3-128/1","key":["/id"],"ignore":[],"unordered":[]}','full',0,NULL,NULL,NULL,NULL,0,'00000000000000000000000000000000');
 INSERT INTO pull VALUES(3,'2323bbaf3d4f126a4316c12c10eaa534',1,'r3','772f78ef0383021c5e10c30a09ef5f67','pull',1,1795385715412439,1795385715423629,1,0,2,1,50,'{"algorithm":"xxh3-128/1","key":["/id"],"ignore":[],"unordered":[]}','full',0,NULL,NULL,NULL,NULL,0,'00000000000000000000000000000000');
+INSERT INTO pull VALUES(4,'b1235190835db3668b64379eceba792f',1,'p4','c7f4d8bb6f61b597fa95e7bf34c76e50','pull',1,1795386971578627,1795386971579684,1,1,3,1,69,'{"algorithm":"xxh3-128/1","key":["/id"],"ignore":[],"unordered":[]}','full',0,NULL,NULL,NULL,NULL,0,'00000000000000000000000000000000');
 CREATE TABLE body ( id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
 INSERT INTO body VALUES(4294967296,'{"id":"a","cpu":1}');
 INSERT INTO body VALUES(4294967297,'{"id":"b","cpu":4}');
@@ -16,8 +17,13 @@ INSERT INTO body VALUES(4294967298,'{"id":"c","cpu":8}');
 INSERT INTO body VALUES(4294967299,'{"id":"d","cpu":1}');
 INSERT INTO body VALUES(8589934592,'{"id":"a","cpu":2}');
 INSERT INTO body VALUES(12884901888,'{"id":"a","cpu":3}');
+INSERT INTO body VALUES(17179869184,'{"id":"b","cpu":9}');
+INSERT INTO body VALUES(17179869185,'{"id":"e","cpu":1}');
 CREATE TABLE staged ( id INTEGER PRIMARY KEY, raw BLOB NOT NULL, key BLOB, digest BLOB, present INTEGER, gone INTEGER NOT NULL DEFAULT 0) STRICT;
+INSERT INTO staged VALUES(17179869184,X'd47a9fa130fd15a59b8a8f38a772bce1',X'0305a591fafd6f5147f5845b373350b8',X'ae925b82e77e28d3d22e71275915ee83',1,0);
+INSERT INTO staged VALUES(17179869185,X'62bee31ce17f55b110342b8253194fc1',X'5a7c3bb80c7618aba281f109eaa71e17',X'b1f20c4b7e99a1bd073aa10543c4f8fe',1,0);
 CREATE TABLE hit ( id INTEGER PRIMARY KEY, raws BLOB NOT NULL) STRICT;
+INSERT INTO hit VALUES(17179869184,X'296f6cdff968f25069f72419d4867baa');
 CREATE TABLE state ( source INTEGER NOT NULL, key BLOB NOT NULL, raw BLOB NOT NULL, digest BLOB NOT NULL, present INTEGER NOT NULL, body INTEGER NOT NULL, PRIMARY KEY (source, key)) STRICT, WITHOUT ROWID;
 INSERT INTO state VALUES(1,X'0305a591fafd6f5147f5845b373350b8',X'4da155c63fe95c8b28e06eb7200cba9d',X'6d01852de52633b6e069b355c7c57655',1,4294967297);
 INSERT INTO state VALUES(1,X'94aa0dbff0faa6922ff9ff249d94acb4',X'43b10ef01f90ffb9278d820e2ea27970',X'ac7ec4c01560fcacb36dccca426af24a',1,4294967298);
@@ -50,7 +56,7 @@ INSERT INTO plan_miss VALUES(12884901888,X'94aa0dbff0faa6922ff9ff249d94acb4',1);
 CREATE TABLE export_field ( source INTEGER NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, type TEXT NOT NULL, PRIMARY KEY (source, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE same ( id INTEGER PRIMARY KEY, raws BLOB NOT NULL, size INTEGER NOT NULL, bodies BLOB NOT NULL) STRICT;
 DELETE FROM sqlite_sequence;
-INSERT INTO sqlite_sequence VALUES('pull',3);
+INSERT INTO sqlite_sequence VALUES('pull',4);
 INSERT INTO sqlite_sequence VALUES('plan',3);
 CREATE INDEX pull_source ON pull(source, no);
 CREATE INDEX history_key ON history(source, key, valid_from);
