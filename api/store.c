@@ -92,15 +92,40 @@ void flo__api_put(flo_value *map, const char *key, flo_value *value,
 		flo_value_unref(value);
 }
 
+/* One run whose record is damaged must not hide the others. */
+static flo_status damaged(flo_value **ret)
+{
+	flo_value *map = flo_value_map(1);
+	flo_value *error = flo_value_map(2);
+	flo_status st = map != NULL && error != NULL ? FLO_OK : FLO_NOMEM;
+
+	flo__api_put(error, "kind", flo_value_string("store"), &st);
+	flo__api_put(error, "message",
+		     flo_value_string("what was recorded of the run's end is "
+				      "damaged: see 'flowctl doctor'"),
+		     &st);
+	flo__api_put(map, "error", error, &st);
+	if (st == FLO_OK)
+		*ret = map;
+	else
+		flo_value_unref(map);
+	return st;
+}
+
 flo_status flo__api_finished(const struct flo__run_row *row, flo_error *err,
 			     flo_value **ret)
 {
-	if (row->finished_json != NULL)
-		return flo_value_from_json(row->finished_json,
-					   strlen(row->finished_json), 0, err,
-					   ret);
-	*ret = flo_value_map(0);
-	return *ret != NULL ? FLO_OK : FLO_NOMEM;
+	const char *json = row->finished_json;
+	flo_status st;
+
+	if (json == NULL) {
+		*ret = flo_value_map(0);
+		return *ret != NULL ? FLO_OK : FLO_NOMEM;
+	}
+	st = flo_value_from_json(json, strlen(json), 0, NULL, ret);
+	if (st == FLO_NOMEM)
+		return flo_error_set(err, st, "out of memory");
+	return st == FLO_OK ? FLO_OK : damaged(ret);
 }
 
 flo_status flo__api_row(flo_value *map, const struct flo__run_row *row,
@@ -156,6 +181,8 @@ flo_status flo_store_runs(flo_store *store, size_t max, flo_error *err,
 	if (list == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	st = flo__reader_runs(store->reader, max, add_run, list, err);
+	if (st != FLO_OK)
+		flo_error_set(err, st, "%s", flo_status_text(st));
 	if (st == FLO_OK)
 		*ret_runs = list;
 	else

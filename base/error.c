@@ -1,5 +1,7 @@
 #include <flo/error.h>
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +34,8 @@ flo_status flo_error_setv(flo_error *err, flo_status status, const char *format,
 	len = vsnprintf(err->text, sizeof(err->text), format, args);
 	if (len >= (int)sizeof(err->text))
 		mark_cut(err->text, sizeof(err->text));
+	/* What it names may have been cut, or be no text at all. */
+	flo__utf8_tidy(err->text);
 	return status;
 }
 
@@ -78,6 +82,7 @@ flo_status flo_error_sys(flo_error *err, int errnum, const char *format, ...)
 	len = strlen(err->text);
 	snprintf(err->text + len, sizeof(err->text) - len, ": %s",
 		 strerror(errnum));
+	flo__utf8_tidy(err->text);
 	return status;
 }
 
@@ -97,6 +102,7 @@ void flo_error_prefix(flo_error *err, const char *format, ...)
 	if (snprintf(err->text + len, sizeof(err->text) - len, ": %s", old) >=
 	    (int)(sizeof(err->text) - len))
 		mark_cut(err->text, sizeof(err->text));
+	flo__utf8_tidy(err->text);
 }
 
 void flo_error_place(flo_error *err, int line, int column)

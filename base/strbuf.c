@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/utf8.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -138,6 +139,7 @@ void flo__strbuf_add_json(struct flo__strbuf *sb, const char *text, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t plain = 0; /* where the run of bytes not yet copied begins */
+	uint32_t code;
 
 	flo__strbuf_addc(sb, '"');
 	for (size_t i = 0; i < len; i++) {
@@ -145,6 +147,18 @@ void flo__strbuf_add_json(struct flo__strbuf *sb, const char *text, size_t len)
 		char esc[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
 		size_t esc_len = 2;
 
+		if (c >= 0x80) {
+			size_t n = flo__utf8_next(text + i, len - i, &code);
+
+			if (n != 0) {
+				i += n - 1;
+				continue;
+			}
+			flo__strbuf_add(sb, text + plain, i - plain);
+			flo__strbuf_adds(sb, FLO__UTF8_REPLACEMENT);
+			plain = i + 1;
+			continue;
+		}
 		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
 			continue;
 		switch (c) {

@@ -58,7 +58,10 @@ flo_status flo__strbuf_status(const struct flo__strbuf *sb);
  */
 char *flo__strbuf_take(struct flo__strbuf *sb);
 
-/* JSON text (RFC 8259): a quoted and escaped string; integers; a real number. */
+/*
+ * JSON text (RFC 8259): a quoted and escaped string, where what is no UTF-8
+ * becomes U+FFFD; integers; a real number.
+ */
 void flo__strbuf_add_json(struct flo__strbuf *sb, const char *text, size_t len);
 void flo__strbuf_add_int(struct flo__strbuf *sb, int64_t n);
 /* Shortest decimal that reads back as @d, always with a '.' or an exponent. */

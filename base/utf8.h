@@ -12,6 +12,9 @@
  */
 size_t flo__utf8_next(const char *text, size_t len, uint32_t *ret_code);
 
+/* U+FFFD: what stands where something was that is no UTF-8. */
+#define FLO__UTF8_REPLACEMENT "\xef\xbf\xbd"
+
 bool flo__utf8_valid(const char *text, size_t len);
 
 /* Code points in valid UTF-8. */

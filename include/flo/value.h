@@ -61,7 +61,8 @@ FLO_EXTERN flo_value *flo_value_double(double d);
 /**
  * Make a string, or bytes, of a copy of what is given.
  *
- * Requires: a string is valid UTF-8, which is not checked.
+ * Requires: a string is valid UTF-8, which is not checked: where it is not, its
+ * JSON has U+FFFD.
  * Returns a reference the caller owns, or NULL when out of memory.
  */
 FLO_EXTERN flo_value *flo_value_string(const char *text);

@@ -78,6 +78,17 @@ static void system_errors_keep_their_errno(void **state)
 	assert_string_equal(err.text, "write log: No space left on device");
 }
 
+static void what_is_no_text_is_left_out(void **state)
+{
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	flo_error_set(&err, FLO_INVALID, "%.3s", "\xc3\xa9\xc3\xa9");
+	assert_string_equal(err.text, "\xc3\xa9");
+	flo_error_prefix(&err, "\xffx");
+	assert_string_equal(err.text, "x: \xc3\xa9");
+}
+
 static void every_status_has_a_text(void **state)
 {
 	(void)state;
@@ -94,6 +105,7 @@ int main(void)
 		cmocka_unit_test(long_text_is_cut_with_dots),
 		cmocka_unit_test(a_long_text_is_not_cut_inside_a_character),
 		cmocka_unit_test(system_errors_keep_their_errno),
+		cmocka_unit_test(what_is_no_text_is_left_out),
 		cmocka_unit_test(every_status_has_a_text),
 	};
 

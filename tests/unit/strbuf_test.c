@@ -115,6 +115,28 @@ static void json_strings_are_escaped(void **state)
 	flo__strbuf_fini(&sb);
 }
 
+static void json_is_utf8_whatever_the_text_is(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"a\xff", "\"a\xef\xbf\xbd\""},
+		{"\xc3\xa9\xc3", "\"\xc3\xa9\xef\xbf\xbd\""},
+		{"\xe2\x82\"", "\"\xef\xbf\xbd\xef\xbf\xbd\\\"\""},
+		{"\xf0\x9f\x98\x80\xc0\x80",
+		 "\"\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+		flo__strbuf_add_json(&sb, cases[i].text, strlen(cases[i].text));
+		assert_string_equal(sb.data, cases[i].want);
+		flo__strbuf_fini(&sb);
+	}
+}
+
 static void assert_int_text(int64_t n, const char *want)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
@@ -236,6 +258,7 @@ int main(void)
 		cmocka_unit_test(a_failed_append_is_remembered),
 		cmocka_unit_test(impossible_sizes_fail),
 		cmocka_unit_test(json_strings_are_escaped),
+		cmocka_unit_test(json_is_utf8_whatever_the_text_is),
 		cmocka_unit_test(integers_print_to_their_ends),
 		cmocka_unit_test(decimals_print_as_they_were_written),
 		cmocka_unit_test(doubles_print_shortly),
