@@ -283,20 +283,42 @@ static void fill_plan(struct diff *diff, struct flo__cdb *db,
 	flo__strbuf_fini(&reason);
 }
 
-/* After a crash between the apply and its record the plan is what it was. */
-static flo_status find_applied(struct diff *diff, struct flo__cdb *db,
-			       flo_error *err)
+/* Whether something came of @plan that is not to be forgotten. */
+static bool is_used(const struct flo__cmdb_plan *plan)
+{
+	return plan->state == FLO__PLAN_APPLIED ||
+	       plan->decision != FLO__PLAN_UNDECIDED;
+}
+
+/*
+ * Choose the plan's id: where an earlier execution of this step was cut off,
+ * that of its plan, which is made anew, or is what it was if it is applied. A
+ * plan of another pull is of another attempt of a pipeline around this step; so
+ * is, where records are given, one that was applied.
+ */
+static flo_status name_plan(struct diff *diff, struct flo__cdb *db,
+			    flo_error *err)
 {
 	struct flo__cmdb_plan plan;
+	unsigned n = 0;
 	flo_status st;
 
-	st = flo__stage_id(db->call, "plan", diff->plan.id);
-	if (st == FLO_OK)
-		st = flo__plan_read(db, diff->plan.id, NULL, &plan);
-	if (st == FLO_NOTFOUND)
-		return FLO_OK;
-	if (st != FLO_OK)
-		return flo_error_set(err, st, "%s", flo_status_text(st));
+	for (;;) {
+		st = flo__stage_id(db->call, "plan", n++, diff->plan.id);
+		if (st == FLO_OK)
+			st = flo__plan_read(db, diff->plan.id, NULL, &plan);
+		if (st == FLO_NOTFOUND)
+			return FLO_OK;
+		if (st != FLO_OK)
+			return flo_error_set(err, st, "%s",
+					     flo_status_text(st));
+		if (!is_used(&plan))
+			return FLO_OK;
+		if (diff->pull_id != NULL
+			    ? strcmp(plan.pull_id, diff->pull_id) == 0
+			    : plan.state != FLO__PLAN_APPLIED)
+			break;
+	}
 	diff->again = plan.state == FLO__PLAN_APPLIED;
 	if (diff->again)
 		diff->plan = plan;
@@ -310,7 +332,7 @@ static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 	struct flo__match match = {.db = NULL};
 	flo_status st;
 
-	TRY(find_applied(diff, db, err));
+	TRY(name_plan(diff, db, err));
 	if (diff->again)
 		return FLO_OK;
 	if (diff->records != NULL)

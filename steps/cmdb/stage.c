@@ -82,25 +82,49 @@ out:
 	return st;
 }
 
-/*
- * What an earlier execution of this step has left. Nothing was made of it:
- * what depends on this step starts when it is recorded as done.
- */
-static flo_status remove_earlier(struct flo__stage *stage, flo_error *err)
+/* The pull of this id, 0 if there is none, and whether a plan of it was applied. */
+static flo_status find_earlier(struct flo__stage *stage, flo_error *err,
+			       int64_t *ret_no, bool *ret_used)
 {
-	struct flo__cdb *db = stage->db;
 	sqlite3_stmt *stmt = NULL;
-	int64_t no = 0;
 	flo_status st;
 
-	st = flo__cdb_row(db, err, &stmt, "SELECT no FROM pull WHERE id = ?1",
+	*ret_no = 0;
+	*ret_used = false;
+	st = flo__cdb_row(stage->db, err, &stmt,
+			  "SELECT no, EXISTS (SELECT 1 FROM plan"
+			  "  WHERE pull = pull.no AND state = 'applied')"
+			  " FROM pull WHERE id = ?1",
 			  "t", stage->pull.id);
 	if (st == FLO_NOTFOUND)
 		return FLO_OK;
 	if (st != FLO_OK)
 		return st;
-	no = sqlite3_column_int64(stmt, 0);
+	*ret_no = sqlite3_column_int64(stmt, 0);
+	*ret_used = sqlite3_column_int(stmt, 1) != 0;
 	sqlite3_finalize(stmt);
+	return FLO_OK;
+}
+
+/*
+ * Choose the pull's id, and take out what an execution of this step has left
+ * that was cut off.
+ */
+static flo_status name_pull(struct flo__stage *stage, flo_error *err)
+{
+	struct flo__cdb *db = stage->db;
+	bool used = true;
+	int64_t no = 0;
+	flo_status st = FLO_OK;
+
+	for (unsigned n = 0; used; n++) {
+		st = flo__stage_id(db->call, "pull", n, stage->pull.id);
+		if (st != FLO_OK)
+			return flo_error_set(err, st, "out of memory");
+		TRY(find_earlier(stage, err, &no, &used));
+	}
+	if (no == 0)
+		return FLO_OK;
 	TRY(flo__stage_release(db, no, err));
 	st = flo__cdb_run(db, err, "DELETE FROM pull WHERE no = ?1", "i", no);
 out:
@@ -132,7 +156,7 @@ static flo_status begin_pull(struct flo__stage *stage, const char *source,
 
 	TRY(flo__cdb_write(stage->db, false, err));
 	TRY(find_source(stage, source, err));
-	TRY(remove_earlier(stage, err));
+	TRY(name_pull(stage, err));
 	TRY(insert_pull(stage, err));
 	TRY(flo__cdb_commit(stage->db, err));
 	stage->open = true;
@@ -155,9 +179,7 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 	flo__strbuf_init(&stage->hits);
 	for (size_t i = 0; i < RING; i++)
 		flo__batch_init(&stage->ring[i]);
-	st = flo__stage_id(db->call, "pull", stage->pull.id);
-	if (st == FLO_OK)
-		st = begin_pull(stage, source, err);
+	st = begin_pull(stage, source, err);
 	if (st == FLO_OK)
 		st = flo__held_load(&stage->held, db, stage->source, false,
 				    err);

@@ -43,10 +43,12 @@ flo_status flo__source_check(const char *source, flo_error *err);
 
 /*
  * The id of what the step @call makes of kind @kind: the same each time it is
- * executed. FLO_NOMEM.
+ * executed, so that it replaces what it left when it was cut off. What came of
+ * it was used already, where a pipeline around the step is tried again: then
+ * @n is how often. FLO_NOMEM.
  */
 flo_status flo__stage_id(const flo_step_call *call, const char *kind,
-			 char ret_id[FLO__DIGEST_TEXT_SIZE]);
+			 unsigned n, char ret_id[FLO__DIGEST_TEXT_SIZE]);
 
 /*
  * Begin the pull of the step that @db belongs to. One of the same id, from an

@@ -24,13 +24,15 @@ flo_status flo__source_check(const char *source, flo_error *err)
 }
 
 flo_status flo__stage_id(const flo_step_call *call, const char *kind,
-			 char ret_id[FLO__DIGEST_TEXT_SIZE])
+			 unsigned n, char ret_id[FLO__DIGEST_TEXT_SIZE])
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	struct flo__digest digest;
 	flo_status st;
 
 	flo__strbuf_addf(&sb, "%s\n%s", kind, flo_step_idempotency_key(call));
+	if (n != 0)
+		flo__strbuf_addf(&sb, "\n%u", n);
 	st = flo__strbuf_status(&sb);
 	digest = flo__digest_of(sb.data, sb.len);
 	flo__strbuf_fini(&sb);
