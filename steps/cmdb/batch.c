@@ -383,14 +383,29 @@ bool flo__batch_is_full(const struct flo__batch *batch)
 	       batch->len >= FLO__BATCH_RECORDS;
 }
 
+/* What one large record needed is not kept for the small ones after it. */
+#define KEPT_BYTES (1u << 20)
+
+static void empty(struct flo__strbuf *sb)
+{
+	if (sb->cap > KEPT_BYTES)
+		flo__strbuf_fini(sb);
+	else
+		flo__strbuf_reset(sb);
+}
+
 void flo__batch_reset(struct flo__batch *batch)
 {
 	REQUIRE(!batch->task.started);
-	flo__strbuf_reset(&batch->texts);
-	flo__strbuf_reset(&batch->shaped);
-	flo__strbuf_reset(&batch->bodies);
-	flo__strbuf_reset(&batch->same);
-	flo__strbuf_reset(&batch->packed);
+	if (batch->texts.cap > KEPT_BYTES)
+		flo__json_reader_fini(&batch->reader);
+	empty(&batch->texts);
+	empty(&batch->shaped);
+	empty(&batch->shape_scratch);
+	empty(&batch->bodies);
+	empty(&batch->same);
+	empty(&batch->packed);
+	empty(&batch->scratch);
 	flo_error_clear(&batch->err);
 	batch->len = 0;
 	batch->hits = 0;

@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 /* How long another writer may take: it may be loading a million records. */
-#define LOCK_WAIT_MAX_NS (600 * FLO__NS_PER_S)
+#define LOCK_WAIT_MAX_NS   (600 * FLO__NS_PER_S)
+#define LOCK_WAIT_HASTY_NS FLO__NS_PER_S
 
 /* Virtual machine steps of SQLite between two looks at the context. */
 #define PROGRESS_STEPS 20000
@@ -69,12 +70,12 @@ static int on_busy(void *arg, int tries)
 {
 	struct flo__cdb *db = arg;
 	uint64_t now = flo__time_mono_ns();
+	uint64_t max = db->hasty ? LOCK_WAIT_HASTY_NS : LOCK_WAIT_MAX_NS;
 	struct timespec pause = {.tv_nsec = 1000000};
 
 	if (tries == 0)
 		db->busy_since_ns = now;
-	if (flo__cdb_alive(db, NULL) != FLO_OK ||
-	    now - db->busy_since_ns > LOCK_WAIT_MAX_NS)
+	if (flo__cdb_alive(db, NULL) != FLO_OK || now - db->busy_since_ns > max)
 		return 0;
 	if (tries > 10)
 		pause.tv_nsec = 5000000;

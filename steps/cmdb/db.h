@@ -23,7 +23,8 @@ struct flo__cdb {
 	const flo_step_call *call; /* borrowed; NULL: no step has opened it */
 	int64_t format;		   /* of the file when it was opened */
 	uint64_t busy_since_ns;	   /* when the wait for the lock began */
-	bool deaf; /* no context counts: clean up, or there is none */
+	bool deaf;  /* no context counts: clean up, or there is none */
+	bool hasty; /* who holds the lock for a second is not waited for */
 };
 
 /*

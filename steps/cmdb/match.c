@@ -145,7 +145,8 @@ static flo_status add_state(struct flo__match *m, sqlite3_stmt *stmt,
 	flo_status st = FLO_OK;
 
 	*e = (struct flo__entry){.body = sqlite3_column_int64(stmt, 4)};
-	if (m->len == m->cap || !flo__cdb_digest(stmt, 0, &e->key) ||
+	if (m->state_len == m->state_max ||
+	    !flo__cdb_digest(stmt, 0, &e->key) ||
 	    !flo__cdb_digest(stmt, 1, &e->raw) ||
 	    !flo__cdb_digest(stmt, 2, &e->digest))
 		return flo_error_set(err, FLO_CORRUPT,
@@ -176,6 +177,7 @@ static flo_status reserve(struct flo__match *m, size_t state_len)
 	if (m->entry == NULL)
 		return FLO_NOMEM;
 	m->cap = max;
+	m->state_max = state_len;
 	st = flo__index_init(&m->by_raw, &m->entry->raw, sizeof(*m->entry),
 			     state_len);
 	if (st == FLO_OK)

@@ -69,6 +69,7 @@ struct flo__match {
 	struct flo__counts counts;
 	struct flo__entry *entry; /* owned: the state, then what is added */
 	size_t state_len;
+	size_t state_max; /* what the source says that it has */
 	size_t len;
 	size_t cap;
 	struct flo__index by_raw; /* of the state */

@@ -21,9 +21,11 @@
  * are numbers of batches so far; each is at its number modulo RING. When all
  * are in use, the older half is taken back and written in one transaction,
  * while the younger half is being worked on. Only the stage's owner knows these
- * numbers; who owns a batch's content says task.h.
+ * numbers; who owns a batch's content says task.h. Where records are large, the
+ * ring counts as full before it is, so that memory stays bounded.
  */
-#define RING 32
+#define RING	   32
+#define RING_BYTES (16u << 20) /* of texts; large records fill it with few */
 
 struct flo__stage {
 	struct flo__cdb *db; /* borrowed */
@@ -460,9 +462,20 @@ static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 			      err);
 }
 
+/* Whether so much is in the ring that some of it must be written. */
+static bool is_full(const struct flo__stage *stage)
+{
+	size_t bytes = 0;
+
+	for (uint64_t n = stage->written; n < stage->started; n++)
+		bytes += stage->ring[n % RING].texts.len;
+	return stage->started - stage->written == RING || bytes >= RING_BYTES;
+}
+
 static flo_status start(struct flo__stage *stage, flo_error *err)
 {
 	struct flo__batch *batch = &stage->ring[stage->started % RING];
+	uint64_t half;
 	flo_status st = FLO_OK;
 
 	if (batch->len == 0)
@@ -470,9 +483,10 @@ static flo_status start(struct flo__stage *stage, flo_error *err)
 	batch->how = stage->wider ? &stage->how_wider : &stage->how;
 	flo__task_start(&batch->task);
 	stage->started++;
-	if (stage->started - stage->written < RING)
+	if (!is_full(stage))
 		return FLO_OK;
-	while (st == FLO_OK && stage->taken - stage->written < RING / 2)
+	half = stage->written + (stage->started - stage->written + 1) / 2;
+	while (st == FLO_OK && stage->taken < half)
 		st = take(stage, err);
 	if (st == FLO_OK)
 		st = flush(stage, err);
@@ -542,19 +556,22 @@ out:
 	return st;
 }
 
-/* Leave nothing behind. What fails here is done by the next apply. */
+/*
+ * Leave nothing behind. What fails here is done by the next apply: so nobody
+ * who was cancelled has to wait for another writer.
+ */
 static void discard(struct flo__stage *stage)
 {
 	struct flo__cdb *db = stage->db;
 
-	db->deaf = true;
+	db->deaf = db->hasty = true;
 	if (flo__cdb_write(db, false, NULL) == FLO_OK &&
 	    flo__stage_release(db, stage->pull.no, NULL) == FLO_OK &&
 	    flo__cdb_run(db, NULL, "DELETE FROM pull WHERE no = ?1", "i",
 			 stage->pull.no) == FLO_OK)
 		(void)flo__cdb_commit(db, NULL);
 	flo__cdb_rollback(db);
-	db->deaf = false;
+	db->deaf = db->hasty = false;
 }
 
 void flo__stage_close(struct flo__stage *stage)

@@ -413,6 +413,20 @@ static void bad_arguments_are_named(void **state)
 	}
 }
 
+static void a_state_of_more_rows_than_it_says_is_broken(void **state)
+{
+	flo_value *diff = NULL;
+
+	(void)state;
+	sync_text("b.db", "1", "[{\"id\":1},{\"id\":2},{\"id\":3}]");
+	query("b.db", "UPDATE source SET rows = 1");
+	assert_int_equal(diff_text("b.db", "2",
+				   "[{\"id\":4},{\"id\":5},{\"id\":6}]", "",
+				   &diff),
+			 FLO_CORRUPT);
+	assert_non_null(strstr(fs.err.text, "restore"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +445,7 @@ int main(void)
 		cmocka_unit_test(a_changed_spec_compares_under_the_new_one),
 		cmocka_unit_test(a_changed_key_keeps_the_records),
 		cmocka_unit_test(bad_arguments_are_named),
+		cmocka_unit_test(a_state_of_more_rows_than_it_says_is_broken),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -7,6 +7,11 @@
 
 #include "cmdb_fixture.h"
 
+#include "base/contract.h"
+#include "base/time.h"
+#include "steps/cmdb/stage.h"
+#include "steps/cmdb/steps_p.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -492,9 +497,62 @@ static void sources_share_a_database(void **state)
 	assert_int_equal(query("many.db", "SELECT count(*) FROM state"), 2000);
 }
 
+/* A pull that fails while another process writes. */
+static flo_status fail_while_locked(struct flo__cdb *db, void *arg,
+				    flo_error *err)
+{
+	const struct flo__place place = {.unit = NULL};
+	struct flo__stage *stage = NULL;
+	sqlite3 *other = NULL;
+	uint64_t *took_ns = arg;
+	flo_status st;
+
+	TRY(flo__stage_open(db, "vm", err, &stage));
+	TRY(flo__stage_add(stage, "{}", 2, &place, err));
+	sqlite3_open(db->path, &other);
+	if (sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL) != 0)
+		st = FLO_BUSY;
+	*took_ns = flo__time_mono_ns();
+	flo__stage_close(stage);
+	*took_ns = flo__time_mono_ns() - *took_ns;
+	sqlite3_close(other);
+out:
+	return st;
+}
+
+static flo_status run_locked(flo_step_call *call, const flo_value *with,
+			     flo_error *err, flo_value **ret_output)
+{
+	uint64_t took_ns = 0;
+	flo_status st =
+		flo__cmdb_with_db(call, with, fail_while_locked, &took_ns, err);
+
+	*ret_output = flo_value_int((int64_t)(took_ns / 1000000));
+	return st;
+}
+
+static void what_is_left_behind_waits_for_no_other_writer(void **state)
+{
+	static const flo_step_type step = {.name = "test.locked",
+					   .run = run_locked};
+	flo_value *took_ms = NULL;
+	int64_t ms;
+
+	(void)state;
+	fake_ok(&fs, fake_step(&fs, &step, "l", &took_ms, "{\"db\":\"l.db\"}"));
+	ms = flo_value_get_int(took_ms);
+	flo_value_unref(took_ms);
+	assert_true(ms < 60000);
+	assert_int_equal(query("l.db", "SELECT count(*) FROM pull"), 1);
+	/* The next apply takes it out. */
+	sync_text("l.db", "1", "[{\"id\":1}]");
+	assert_int_equal(query("l.db", "SELECT sum(staged) FROM pull"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_left_behind_waits_for_no_other_writer),
 		cmocka_unit_test(a_pull_gives_a_handle),
 		cmocka_unit_test(the_database_is_private),
 		cmocka_unit_test(a_program_can_be_pulled_from),
