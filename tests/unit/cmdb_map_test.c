@@ -178,6 +178,36 @@ static void another_map_is_paid_for_once(void **state)
 }
 
 /* More of them than the stage looks at before it decides how to go on. */
+static void hits_of(const char *key, const char *more, const char *ignore,
+		    int64_t want)
+{
+	flo_value *pull = NULL, *diff = NULL;
+
+	fake_ok(&fs, pull_as("b.db", key, servers, more, &pull));
+	fake_ok(&fs, fake_step(&fs, &flo__cmdb_diff, key, &diff,
+			       "{\"db\":\"b.db\",\"pull\":\"%s\",\"key\":"
+			       "[\"/id\"],\"ignore\":%s,\"guard\":false}",
+			       out_text(pull, "pull"), ignore));
+	flo_value_unref(apply_plan("b.db", diff));
+	assert_int_equal(out_int(diff, "raw_hits"), want);
+	flo_value_unref(pull);
+	flo_value_unref(diff);
+}
+
+static void another_map_and_another_spec_at_once_are_paid_for(void **state)
+{
+	static const char map[] = ",\"map\":{" ID ",\"s\":\"record.state\"}";
+	static const char map_2[] =
+		",\"map\":{" ID ",\"s\":\"record.state + ''\"}";
+
+	(void)state;
+	hits_of("1", map, "[]", 0);
+	hits_of("2", map, "[]", 3);
+	hits_of("3", map_2, "[\"/x\"]", 0);
+	hits_of("4", map_2, "[\"/x\"]", 0);
+	hits_of("5", map_2, "[\"/x\"]", 3);
+}
+
 static void another_map_of_many_is_paid_for_once(void **state)
 {
 	static const char one[] = ",\"map\":{\"id\":\"record.id\"}";
@@ -407,6 +437,8 @@ int main(void)
 		cmocka_unit_test(records_that_are_known_are_not_mapped_again),
 		cmocka_unit_test(another_map_is_paid_for_once),
 		cmocka_unit_test(another_map_of_many_is_paid_for_once),
+		cmocka_unit_test(
+			another_map_and_another_spec_at_once_are_paid_for),
 		cmocka_unit_test(another_where_asks_every_record_again),
 		cmocka_unit_test(an_expression_that_fails_names_the_record),
 		cmocka_unit_test(a_long_record_is_shortened_in_the_error),
