@@ -10,7 +10,7 @@
 
 #include "steps/cmdb/db.h"
 #include "steps/cmdb/index.h"
-#include "steps/cmdb/record.h"
+#include "steps/cmdb/reading.h"
 #include "steps/cmdb/since.h"
 
 struct flo__counts {
@@ -90,6 +90,8 @@ struct flo__match {
 	struct flo__strbuf scratch;
 	struct flo__json_reader before; /* a record that is looked at */
 	struct flo__json_reader after;	/* and another one */
+	struct flo__reading again;	/* one under another spec */
+	struct flo__strbuf again_text;	/* of that */
 };
 
 /*
@@ -111,5 +113,12 @@ void flo__match_fini(struct flo__match *match);
 flo_status flo__body_read(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
 			  struct flo__json_reader *reader, flo_error *err,
 			  const json_t **ret);
+/*
+ * The same for who needs no tree: the body is copied into @text, which is
+ * lent, and @reading read from there.
+ */
+flo_status flo__body_reading(struct flo__cdb *db, sqlite3_stmt *stmt,
+			     int64_t id, struct flo__strbuf *text,
+			     struct flo__reading *reading, flo_error *err);
 
 #endif
