@@ -200,7 +200,7 @@ static bool reserve_decoded(struct pass *p)
 	struct flo__plain *plain = p->plain;
 	size_t len = (size_t)(p->end - p->text);
 
-	if (p->decoded_len != 0 || len <= plain->decoded_cap)
+	if (len <= plain->decoded_cap)
 		return true;
 	flo__free(plain->decoded);
 	plain->decoded = flo__malloc(len);
