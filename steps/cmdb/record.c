@@ -195,7 +195,7 @@ flo_status flo__record_load(const char *text, size_t len, flo_error *err,
 
 /* Canonical form */
 
-/* Values of more tokens come from memory of their own: see add_tree(). */
+/* Values of more tokens have memory of their own for a while. */
 #define TREE_FEW 64
 
 /* Room for @len more bytes, and the NUL; NULL without memory. */
