@@ -57,14 +57,17 @@ static void find_none(struct flo__batch *batch)
 
 /* Reading */
 
-static flo_status read_gone(const struct flo__pointer *gone, const json_t *json,
-			    flo_error *err, bool *ret_gone)
+static flo_status read_gone(const struct flo__batch *batch, flo_error *err,
+			    bool *ret_gone)
 {
-	const json_t *value = flo__pointer_get(gone, json);
+	const struct flo__pointer *gone = batch->how->gone;
+	const struct flo__token *value =
+		flo__tape_get(batch->reading.tape, gone);
 	char text[128];
 
-	*ret_gone = json_is_true(value);
-	if (value == NULL || json_is_boolean(value) || json_is_null(value))
+	*ret_gone = value != NULL && value->kind == FLO__TOKEN_TRUE;
+	if (value == NULL || *ret_gone || value->kind == FLO__TOKEN_FALSE ||
+	    value->kind == FLO__TOKEN_NULL)
 		return FLO_OK;
 	flo__pointer_text(gone, text, sizeof(text));
 	return flo_error_set(err, FLO_TYPE,
@@ -92,26 +95,23 @@ static const char *text_of(const struct flo__batch *batch,
 	return (row->shaped ? batch->shaped.data : batch->texts.data) + row->at;
 }
 
-static flo_status read_json(struct flo__batch *batch,
-			    struct flo__batch_row *row, flo_error *err,
-			    const json_t **ret_json)
+static flo_status read_text(struct flo__batch *batch,
+			    struct flo__batch_row *row, flo_error *err)
 {
-	const char *text = text_of(batch, row);
-	struct flo__shape shape = flo__record_look(text, row->len);
+	flo_status st = flo__reading_read(&batch->reading, text_of(batch, row),
+					  row->len, err);
 
-	row->spaced = shape.spaced;
-	return flo__record_read(&batch->reader, text, row->len, shape.depth,
-				err, ret_json);
+	row->spaced = batch->reading.shape.spaced;
+	return st;
 }
 
 static flo_status look_gone(struct flo__batch *batch,
 			    struct flo__batch_row *row, flo_error *err)
 {
-	const json_t *json = NULL;
 	flo_status st;
 
-	TRY(read_json(batch, row, err, &json));
-	st = read_gone(batch->how->gone, json, err, &row->gone);
+	TRY(read_text(batch, row, err));
+	st = read_gone(batch, err, &row->gone);
 out:
 	return st;
 }
@@ -163,19 +163,18 @@ static flo_status identify(struct flo__batch *batch, struct flo__batch_row *row,
 			   flo_error *err)
 {
 	const struct flo__batch_how *how = batch->how;
-	const json_t *json = NULL;
 	flo_status st;
 
 	if (how->shape != NULL)
 		TRY(shape_row(batch, row, err));
 	if (row->is == FLO__BATCH_REJECTED)
 		return FLO_OK;
-	TRY(read_json(batch, row, err, &json));
+	TRY(read_text(batch, row, err));
 	if (how->spec != NULL)
-		TRY(flo__record_identify(json, how->spec, &batch->scratch,
-					 &row->id));
+		TRY(flo__tape_identify(batch->reading.tape, how->spec,
+				       &batch->scratch, &row->id));
 	if (how->gone != NULL && how->shape == NULL)
-		st = read_gone(how->gone, json, err, &row->gone);
+		st = read_gone(batch, err, &row->gone);
 out:
 	return st;
 }
@@ -341,7 +340,7 @@ void flo__batch_fini(struct flo__batch *batch)
 	flo__strbuf_fini(&batch->same);
 	flo__strbuf_fini(&batch->packed);
 	flo__strbuf_fini(&batch->scratch);
-	flo__json_reader_fini(&batch->reader);
+	flo__reading_fini(&batch->reading);
 	flo__packer_free(batch->packer);
 	flo__free(batch->row);
 	batch->row = NULL;
@@ -398,7 +397,7 @@ void flo__batch_reset(struct flo__batch *batch)
 {
 	REQUIRE(!batch->task.started);
 	if (batch->texts.cap > KEPT_BYTES)
-		flo__json_reader_fini(&batch->reader);
+		flo__reading_fini(&batch->reading);
 	empty(&batch->texts);
 	empty(&batch->shaped);
 	empty(&batch->shape_scratch);

@@ -9,6 +9,7 @@
 
 #include "steps/cmdb/held.h"
 #include "steps/cmdb/pack.h"
+#include "steps/cmdb/reading.h"
 #include "steps/cmdb/task.h"
 
 #include <stdatomic.h>
@@ -91,7 +92,7 @@ struct flo__batch {
 	size_t left_out; /* of these; the others are staged as gone */
 	flo_status st;	 /* of the first record that cannot be read */
 	flo_error err;
-	struct flo__json_reader reader;
+	struct flo__reading reading;
 	struct flo__strbuf scratch;
 	struct flo__strbuf shape_scratch;
 };

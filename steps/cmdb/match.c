@@ -19,65 +19,41 @@
 /* Keys that are named in an error. */
 #define BAD_KEYS_MAX 10
 
-flo_status flo__body_read(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
-			  struct flo__json_reader *reader, flo_error *err,
-			  const json_t **ret)
-{
-	bool row = false;
-	flo_status st;
-
-	TRY(flo__cdb_bind(db, stmt, err, "i", id));
-	TRY(flo__cdb_step(db, stmt, err, &row));
-	if (row) {
-		const char *text = flo__cdb_text(stmt, 0);
-		size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
-
-		st = flo__record_read(reader, text, len,
-				      flo__record_look(text, len).depth, err,
-				      ret);
-	}
-	if (!row || st == FLO_SYNTAX || st == FLO_LIMIT) {
-		flo_error_clear(err);
-		st = flo_error_set(err, FLO_CORRUPT,
-				   "%s: body %lld is missing or broken; "
-				   "restore the file from a backup",
-				   db->path, (long long)id);
-	}
-out:
-	sqlite3_reset(stmt);
-	return st;
-}
-
 static flo_status load(struct flo__match *m, int64_t id, flo_error *err,
 		       const json_t **ret)
 {
 	return flo__body_read(m->db, m->body, id, &m->before, err, ret);
 }
 
+static flo_status load_again(struct flo__match *m, int64_t id, flo_error *err)
+{
+	return flo__body_reading(m->db, m->body, id, &m->again_text, &m->again,
+				 err);
+}
+
 /* Keys that must not be */
 
-static flo_status tell_bad_key(struct flo__match *m, const json_t *record)
+/* Name the key of the record in m->again. */
+static flo_status tell_bad_key(struct flo__match *m, flo_error *err)
 {
 	if (m->bad_keys_len++ >= BAD_KEYS_MAX)
 		return FLO_OK;
 	if (m->bad_keys.len != 0)
 		flo__strbuf_adds(&m->bad_keys, ", ");
-	flo__record_key_text(record, m->in.spec, &m->bad_keys);
-	return flo__strbuf_status(&m->bad_keys);
+	return flo__reading_key_text(&m->again, m->in.spec, &m->bad_keys, err);
 }
 
 flo_status flo__match_bad_key(struct flo__match *m, int64_t body,
 			      int64_t *count, flo_error *err)
 {
-	const json_t *record = NULL;
 	flo_status st = FLO_OK;
 
 	++*count;
-	if (m->bad_keys_len < BAD_KEYS_MAX) {
-		st = load(m, body, err, &record);
-		if (st == FLO_OK)
-			st = tell_bad_key(m, record);
-	}
+	if (m->bad_keys_len >= BAD_KEYS_MAX)
+		return FLO_OK;
+	TRY(load_again(m, body, err));
+	st = tell_bad_key(m, err);
+out:
 	return st;
 }
 
@@ -122,17 +98,16 @@ static flo_status identify_again(struct flo__match *m, struct flo__entry *e,
 				 flo_error *err)
 {
 	struct flo__identity id;
-	const json_t *record = NULL;
 	flo_status st;
 
-	TRY(load(m, e->body, err, &record));
-	TRY(flo__record_identify(record, m->in.spec, &m->scratch, &id));
+	TRY(load_again(m, e->body, err));
+	TRY(flo__tape_identify(m->again.tape, m->in.spec, &m->scratch, &id));
 	e->key = id.key;
 	e->digest = id.body;
 	e->present = (uint16_t)id.present;
 	if (flo__index_find(&m->by_key, &e->key) != FLO__INDEX_NONE) {
 		m->counts.dup_keys++;
-		st = tell_bad_key(m, record);
+		st = tell_bad_key(m, err);
 	}
 out:
 	return st;
@@ -514,6 +489,7 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	flo__strbuf_init(&match->texts);
 	flo__strbuf_init(&match->bad_keys);
 	flo__strbuf_init(&match->scratch);
+	flo__strbuf_init(&match->again_text);
 	match->counts.rows = in->pull_rows;
 	match->counts.rejected = in->pull_rejected;
 	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &match->body));
@@ -544,8 +520,10 @@ void flo__match_fini(struct flo__match *match)
 	flo__strbuf_fini(&match->texts);
 	flo__strbuf_fini(&match->bad_keys);
 	flo__strbuf_fini(&match->scratch);
+	flo__strbuf_fini(&match->again_text);
 	flo__json_reader_fini(&match->before);
 	flo__json_reader_fini(&match->after);
+	flo__reading_fini(&match->again);
 	sqlite3_finalize(match->body);
 	match->body = NULL;
 }

@@ -8,9 +8,9 @@
 #ifndef FLO_CMDB_MATCH_H
 #define FLO_CMDB_MATCH_H
 
+#include "steps/cmdb/body.h"
 #include "steps/cmdb/db.h"
 #include "steps/cmdb/index.h"
-#include "steps/cmdb/record.h"
 #include "steps/cmdb/since.h"
 
 struct flo__counts {
@@ -91,6 +91,8 @@ struct flo__match {
 	struct flo__strbuf scratch;
 	struct flo__json_reader before; /* a record that is looked at */
 	struct flo__json_reader after;	/* and another one */
+	struct flo__reading again;	/* one under another spec */
+	struct flo__strbuf again_text;	/* of that */
 };
 
 /*
@@ -103,14 +105,5 @@ struct flo__match {
 flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 			  const struct flo__match_input *in, flo_error *err);
 void flo__match_fini(struct flo__match *match);
-
-/*
- * Read the body in row @id as JSON, with @stmt, which is "SELECT body FROM body
- * WHERE id = ?1". *@ret lives until @reader reads again.
- */
-#define FLO__BODY_SQL "SELECT body FROM body WHERE id = ?1"
-flo_status flo__body_read(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
-			  struct flo__json_reader *reader, flo_error *err,
-			  const json_t **ret);
 
 #endif

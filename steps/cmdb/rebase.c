@@ -31,7 +31,8 @@ struct rebase {
 	sqlite3_stmt *body;
 	sqlite3_stmt *write;
 	struct flo__strbuf text;
-	struct flo__json_reader reader;
+	struct flo__strbuf body_text;
+	struct flo__reading reading;
 };
 
 static flo_status rebase_state_row(struct rebase *r, sqlite3_stmt *row,
@@ -40,15 +41,15 @@ static flo_status rebase_state_row(struct rebase *r, sqlite3_stmt *row,
 	int64_t body = sqlite3_column_int64(row, 0);
 	struct flo__identity id;
 	struct flo__digest raw;
-	const json_t *record = NULL;
 	flo_status st;
 
 	if (!flo__cdb_digest(row, 1, &raw))
 		return flo_error_set(err, FLO_CORRUPT,
 				     "%s: a row of the state is broken",
 				     r->db->path);
-	TRY(flo__body_read(r->db, r->body, body, &r->reader, err, &record));
-	TRY(flo__record_identify(record, r->spec, &r->text, &id));
+	TRY(flo__body_reading(r->db, r->body, body, &r->body_text, &r->reading,
+			      err));
+	TRY(flo__tape_identify(r->reading.tape, r->spec, &r->text, &id));
 	TRY(flo__cdb_bind(r->db, r->write, err, "idddii", r->source, &id.key,
 			  &raw, &id.body, (int64_t)id.present, body));
 	st = flo__cdb_done(r->db, r->write, err);
@@ -60,13 +61,12 @@ static flo_status rebase_history_row(struct rebase *r, sqlite3_stmt *row,
 				     flo_error *err)
 {
 	int64_t id = sqlite3_column_int64(row, 0);
-	const json_t *record = NULL;
 	flo_status st;
 
-	TRY(flo__body_read(r->db, r->body, id, &r->reader, err, &record));
+	TRY(flo__body_reading(r->db, r->body, id, &r->body_text, &r->reading,
+			      err));
 	flo__strbuf_reset(&r->text);
-	flo__record_key_text(record, r->spec, &r->text);
-	TRY(flo__strbuf_status(&r->text));
+	TRY(flo__reading_key_text(&r->reading, r->spec, &r->text, err));
 	TRY(flo__cdb_bind(r->db, r->write, err, "is", id, r->text.data,
 			  r->text.len));
 	st = flo__cdb_done(r->db, r->write, err);
@@ -146,6 +146,7 @@ flo_status flo__rebase(struct flo__cdb *db, const struct flo__cmdb_plan *plan,
 	flo_status st;
 
 	flo__strbuf_init(&r.text);
+	flo__strbuf_init(&r.body_text);
 	TRY(read_spec(db, plan, err, &r.spec));
 	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &r.body));
 	TRY(rebase_state(&r, err));
@@ -154,6 +155,7 @@ out:
 	sqlite3_finalize(r.body);
 	flo__spec_free(r.spec);
 	flo__strbuf_fini(&r.text);
-	flo__json_reader_fini(&r.reader);
+	flo__strbuf_fini(&r.body_text);
+	flo__reading_fini(&r.reading);
 	return st;
 }

@@ -195,70 +195,132 @@ flo_status flo__record_load(const char *text, size_t len, flo_error *err,
 
 /* Canonical form */
 
-static void add_u64(struct flo__strbuf *sb, uint64_t n)
-{
-	unsigned char bytes[8];
+/* Values of more tokens have memory of their own for a while. */
+#define TREE_FEW 64
 
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (unsigned char)(n >> (8 * i));
-	flo__strbuf_add(sb, bytes, sizeof(bytes));
+/* Room for @len more bytes, and the NUL; NULL without memory. */
+static char *room(struct flo__strbuf *sb, size_t len)
+{
+	if (len >= sb->cap - sb->len && !flo__strbuf_reserve(sb, len))
+		return NULL;
+	return sb->data + sb->len;
+}
+
+/* Say that so many bytes of the room have been written. */
+static void took(struct flo__strbuf *sb, size_t len)
+{
+	sb->len += len;
+	sb->data[sb->len] = '\0';
+}
+
+static void put_u64(char *to, uint64_t n)
+{
+	for (size_t i = 0; i < 8; i++)
+		to[i] = (char)(n >> (8 * i));
+}
+
+/* A tag and what comes behind it: a length, a count or an integer. */
+static void add_tag(struct flo__strbuf *sb, char tag, uint64_t n)
+{
+	char *to = room(sb, 9);
+
+	if (to == NULL)
+		return;
+	to[0] = tag;
+	put_u64(to + 1, n);
+	took(sb, 9);
 }
 
 static void add_bytes(struct flo__strbuf *sb, const char *bytes, size_t len)
 {
-	add_u64(sb, len);
-	flo__strbuf_add(sb, bytes, len);
+	char *to = room(sb, 8 + len);
+
+	if (to == NULL)
+		return;
+	put_u64(to, len);
+	memcpy(to + 8, bytes, len);
+	took(sb, 8 + len);
+}
+
+static void add_tagged(struct flo__strbuf *sb, char tag, const char *bytes,
+		       size_t len)
+{
+	char *to = room(sb, 9 + len);
+
+	if (to == NULL)
+		return;
+	to[0] = tag;
+	put_u64(to + 1, len);
+	memcpy(to + 9, bytes, len);
+	took(sb, 9 + len);
+}
+
+/* Write the number behind the tag at @at, once it is known. */
+static void mend_tag(struct flo__strbuf *sb, size_t at, uint64_t n)
+{
+	if (!sb->failed)
+		put_u64(sb->data + at + 1, n);
+}
+
+/* Whether a real equals an integer. */
+static bool is_whole(double d)
+{
+	/* Both bounds are exact as doubles; the upper is not an int64. */
+	return d == floor(d) && d >= -0x1p63 && d < 0x1p63;
 }
 
 static void add_real(struct flo__strbuf *sb, double d)
 {
-	size_t at;
+	size_t at = sb->len;
 
-	/* Both bounds are exact as doubles; the upper is not an int64. */
-	if (d == floor(d) && d >= -0x1p63 && d < 0x1p63) {
-		flo__strbuf_addc(sb, 'i');
-		add_u64(sb, (uint64_t)(int64_t)d);
+	if (is_whole(d)) {
+		add_tag(sb, 'i', (uint64_t)(int64_t)d);
 		return;
 	}
-	flo__strbuf_addc(sb, 'r');
-	add_u64(sb, 0);
-	at = sb->len;
+	add_tag(sb, 'r', 0);
 	flo__strbuf_add_double(sb, d);
-	if (!sb->failed)
-		sb->data[at - 8] = (char)(sb->len - at);
+	mend_tag(sb, at, sb->len - at - 9);
+}
+
+static bool is_huge_text(const char *text, size_t len)
+{
+	return len > HUGE_LEN && memcmp(text, FLO__RECORD_HUGE, HUGE_LEN) == 0;
 }
 
 static void add_string(struct flo__strbuf *sb, const char *text, size_t len)
 {
-	if (len > HUGE_LEN && memcmp(text, FLO__RECORD_HUGE, HUGE_LEN) == 0) {
-		flo__strbuf_addc(sb, 'I');
-		add_bytes(sb, text + HUGE_LEN, len - HUGE_LEN);
-		return;
-	}
-	flo__strbuf_addc(sb, 's');
-	add_bytes(sb, text, len);
+	if (is_huge_text(text, len))
+		add_tagged(sb, 'I', text + HUGE_LEN, len - HUGE_LEN);
+	else
+		add_tagged(sb, 's', text, len);
 }
+
+/* Append the value at @i of the tape. */
+static void add_value(struct flo__strbuf *sb, const struct flo__tape *tape,
+		      size_t i, const struct flo__pointer *at);
 
 static int compare_digests(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct flo__digest));
 }
 
-static void add_set(struct flo__strbuf *sb, const json_t *array)
+static void add_set(struct flo__strbuf *sb, const struct flo__tape *tape,
+		    size_t array)
 {
-	size_t len = json_array_size(array);
+	size_t len = tape->token[array].len;
 	struct flo__digest *digest =
 		flo__reallocarray(NULL, len, sizeof(*digest));
+	size_t item = array + 1;
 	size_t kept = 0;
 
 	if (digest == NULL) {
 		sb->failed = true;
 		return;
 	}
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < len; i++, item = tape->token[item].next) {
 		size_t at = sb->len;
 
-		flo__record_canonical(json_array_get(array, i), NULL, sb);
+		add_value(sb, tape, item, NULL);
 		digest[i] = flo__digest_of(sb->data + at, sb->len - at);
 		flo__strbuf_cut(sb, at);
 	}
@@ -266,158 +328,128 @@ static void add_set(struct flo__strbuf *sb, const json_t *array)
 	for (size_t i = 0; i < len; i++)
 		if (i == 0 || compare_digests(&digest[i], &digest[i - 1]) != 0)
 			digest[kept++] = digest[i];
-	flo__strbuf_addc(sb, 'u');
-	add_bytes(sb, (char *)digest, kept * sizeof(*digest));
+	add_tagged(sb, 'u', (char *)digest, kept * sizeof(*digest));
 	flo__free(digest);
 }
 
-static void add_array(struct flo__strbuf *sb, const json_t *array,
-		      const struct flo__pointer *at)
+static void add_array(struct flo__strbuf *sb, const struct flo__tape *tape,
+		      size_t array, const struct flo__pointer *at)
 {
-	size_t len = json_array_size(array);
-	size_t start;
+	size_t len = tape->token[array].len;
+	size_t item = array + 1;
+	size_t start = sb->len;
 	uint64_t kept = 0;
 
-	flo__strbuf_addc(sb, 'a');
-	add_u64(sb, 0);
-	start = sb->len;
-	for (size_t i = 0; i < len; i++) {
-		const struct flo__pointer *item = flo__pointer_item(at, i);
-
-		if (flo__spec_ignores(item))
-			continue;
-		flo__record_canonical(json_array_get(array, i), item, sb);
-		kept++;
-	}
-	for (size_t i = 0; !sb->failed && i < 8; i++)
-		sb->data[start - 8 + i] = (char)(kept >> (8 * i));
-}
-
-struct member {
-	const char *key;
-	size_t key_len;
-	const json_t *value;
-	const struct flo__pointer *at;
-};
-
-static int compare_members(const void *a, const void *b)
-{
-	const struct member *x = a;
-	const struct member *y = b;
-	size_t len = x->key_len < y->key_len ? x->key_len : y->key_len;
-	int order = memcmp(x->key, y->key, len);
-
-	if (order != 0)
-		return order;
-	return (x->key_len > y->key_len) - (x->key_len < y->key_len);
-}
-
-static size_t members_of(const json_t *object, const struct flo__pointer *at,
-			 struct member *member)
-{
-	size_t len = 0;
-	/* jansson's iterators take a pointer to what they do not change. */
-	json_t *all = (json_t *)object;
-
-	for (void *it = json_object_iter(all); it != NULL;
-	     it = json_object_iter_next(all, it)) {
-		const char *key = json_object_iter_key(it);
-		size_t key_len = json_object_iter_key_len(it);
-		const struct flo__pointer *to =
-			flo__pointer_member(at, key, key_len);
+	add_tag(sb, 'a', 0);
+	for (size_t i = 0; i < len; i++, item = tape->token[item].next) {
+		const struct flo__pointer *to = flo__pointer_item(at, i);
 
 		if (flo__spec_ignores(to))
 			continue;
-		member[len++] = (struct member){key, key_len,
-						json_object_iter_value(it), to};
+		add_value(sb, tape, item, to);
+		kept++;
 	}
-	return len;
+	mend_tag(sb, start, kept);
 }
 
-static void add_object(struct flo__strbuf *sb, const json_t *object,
-		       const struct flo__pointer *at)
+static void add_object(struct flo__strbuf *sb, const struct flo__tape *tape,
+		       size_t object, const struct flo__pointer *at)
 {
-	struct member few[16];
-	struct member *member = few;
-	size_t len = json_object_size(object);
+	size_t key = tape->token[object].first;
+	size_t start = sb->len;
+	uint64_t kept = 0;
 
-	if (len > sizeof(few) / sizeof(few[0]))
-		member = flo__reallocarray(NULL, len, sizeof(*member));
-	if (member == NULL) {
-		sb->failed = true;
-		return;
+	add_tag(sb, 'o', 0);
+	for (; key != 0; key = tape->token[key].next) {
+		const struct flo__token *token = &tape->token[key];
+		const struct flo__pointer *to =
+			flo__pointer_member(at, token->text, token->len);
+
+		if (flo__spec_ignores(to))
+			continue;
+		add_bytes(sb, token->text, token->len);
+		add_value(sb, tape, key + 1, to);
+		kept++;
 	}
-	len = members_of(object, at, member);
-	qsort(member, len, sizeof(*member), compare_members);
-	flo__strbuf_addc(sb, 'o');
-	add_u64(sb, len);
-	for (size_t i = 0; i < len; i++) {
-		add_bytes(sb, member[i].key, member[i].key_len);
-		flo__record_canonical(member[i].value, member[i].at, sb);
+	mend_tag(sb, start, kept);
+}
+
+static void add_value(struct flo__strbuf *sb, const struct flo__tape *tape,
+		      size_t i, const struct flo__pointer *at)
+{
+	const struct flo__token *token = &tape->token[i];
+
+	switch (token->kind) {
+	case FLO__TOKEN_NULL:
+		flo__strbuf_addc(sb, 'n');
+		break;
+	case FLO__TOKEN_TRUE:
+		flo__strbuf_addc(sb, 't');
+		break;
+	case FLO__TOKEN_FALSE:
+		flo__strbuf_addc(sb, 'f');
+		break;
+	case FLO__TOKEN_INTEGER:
+		add_tag(sb, 'i', (uint64_t)token->integer);
+		break;
+	case FLO__TOKEN_REAL:
+		add_real(sb, token->real);
+		break;
+	case FLO__TOKEN_STRING:
+		add_string(sb, token->text, token->len);
+		break;
+	case FLO__TOKEN_ARRAY:
+		if (flo__spec_is_set(at))
+			add_set(sb, tape, i);
+		else
+			add_array(sb, tape, i, at);
+		break;
+	case FLO__TOKEN_OBJECT:
+		add_object(sb, tape, i, at);
+		break;
 	}
-	if (member != few)
-		flo__free(member);
 }
 
 void flo__record_canonical(const json_t *json, const struct flo__pointer *at,
 			   struct flo__strbuf *sb)
 {
-	switch (json_typeof(json)) {
-	case JSON_NULL:
-		flo__strbuf_addc(sb, 'n');
-		break;
-	case JSON_TRUE:
-	case JSON_FALSE:
-		flo__strbuf_addc(sb, json_is_true(json) ? 't' : 'f');
-		break;
-	case JSON_INTEGER:
-		flo__strbuf_addc(sb, 'i');
-		add_u64(sb, (uint64_t)json_integer_value(json));
-		break;
-	case JSON_REAL:
-		add_real(sb, json_real_value(json));
-		break;
-	case JSON_STRING:
-		add_string(sb, json_string_value(json),
-			   json_string_length(json));
-		break;
-	case JSON_ARRAY:
-		if (flo__spec_is_set(at))
-			add_set(sb, json);
-		else
-			add_array(sb, json, at);
-		break;
-	case JSON_OBJECT:
-		add_object(sb, json, at);
-		break;
+	struct flo__token few[TREE_FEW];
+	struct flo__tape tape;
+
+	if (flo__tape_of_tree(json, few, TREE_FEW, &tape) != FLO_OK) {
+		sb->failed = true;
+		return;
 	}
+	add_value(sb, &tape, 0, at);
+	flo__tape_fini(&tape, few);
 }
 
 /* Identity */
 
-flo_status flo__record_identify(const json_t *record,
-				const struct flo__spec *spec,
-				struct flo__strbuf *scratch,
-				struct flo__identity *ret_identity)
+flo_status flo__tape_identify(const struct flo__tape *tape,
+			      const struct flo__spec *spec,
+			      struct flo__strbuf *scratch,
+			      struct flo__identity *ret_identity)
 {
 	struct flo__identity id = {.present = 0};
 
 	flo__strbuf_reset(scratch);
 	for (size_t i = 0; i < spec->key_len; i++) {
-		const json_t *part = flo__pointer_get(spec->key[i], record);
+		const struct flo__token *part =
+			flo__tape_get(tape, spec->key[i]);
 
-		if (part == NULL || json_is_null(part)) {
+		if (part == NULL || part->kind == FLO__TOKEN_NULL) {
 			flo__strbuf_addc(scratch, 'n');
 			continue;
 		}
 		id.present |= 1u << i;
-		flo__record_canonical(part, NULL, scratch);
+		add_value(scratch, tape, (size_t)(part - tape->token), NULL);
 	}
 	id.key = flo__digest_of(scratch->data, scratch->len);
 	if (scratch->failed)
 		return FLO_NOMEM;
 	flo__strbuf_reset(scratch);
-	flo__record_canonical(record, &spec->root, scratch);
+	add_value(scratch, tape, 0, &spec->root);
 	id.body = flo__digest_of(scratch->data, scratch->len);
 	if (scratch->failed)
 		return FLO_NOMEM;
@@ -425,38 +457,49 @@ flo_status flo__record_identify(const json_t *record,
 	return FLO_OK;
 }
 
-/* Whether a part is a real number that equals an integer: see add_real(). */
-static bool is_whole(const json_t *part, int64_t *ret_n)
+flo_status flo__record_identify(const json_t *record,
+				const struct flo__spec *spec,
+				struct flo__strbuf *scratch,
+				struct flo__identity *ret_identity)
 {
-	double d = json_real_value(part);
+	struct flo__token few[TREE_FEW];
+	struct flo__tape tape;
+	flo_status st = flo__tape_of_tree(record, few, TREE_FEW, &tape);
 
-	if (!json_is_real(part) || d != floor(d) || d < -0x1p63 || d >= 0x1p63)
-		return false;
-	*ret_n = (int64_t)d;
-	return true;
+	if (st != FLO_OK)
+		return st;
+	st = flo__tape_identify(&tape, spec, scratch, ret_identity);
+	flo__tape_fini(&tape, few);
+	return st;
+}
+
+/* Keys as people see them */
+
+static void add_string_text(struct flo__strbuf *sb, const char *text,
+			    size_t len)
+{
+	if (is_huge_text(text, len))
+		flo__strbuf_add(sb, text + HUGE_LEN, len - HUGE_LEN);
+	else
+		flo__strbuf_add_json(sb, text, len);
 }
 
 void flo__record_part_text(const json_t *part, struct flo__strbuf *sb)
 {
-	const char *text = json_string_value(part);
-	int64_t n;
 	char *json;
 
 	if (part == NULL) {
 		flo__strbuf_adds(sb, "null");
 		return;
 	}
-	if (text != NULL && strncmp(text, FLO__RECORD_HUGE, HUGE_LEN) == 0) {
-		flo__strbuf_adds(sb, text + HUGE_LEN);
-		return;
-	}
-	if (text != NULL) {
-		flo__strbuf_add_json(sb, text, json_string_length(part));
+	if (json_is_string(part)) {
+		add_string_text(sb, json_string_value(part),
+				json_string_length(part));
 		return;
 	}
 	/* 1 and 1.0 are one key, and so have one text. */
-	if (is_whole(part, &n)) {
-		flo__strbuf_add_int(sb, n);
+	if (json_is_real(part) && is_whole(json_real_value(part))) {
+		flo__strbuf_add_int(sb, (int64_t)json_real_value(part));
 		return;
 	}
 	json = json_dumps(part,
@@ -466,6 +509,47 @@ void flo__record_part_text(const json_t *part, struct flo__strbuf *sb)
 	else
 		flo__strbuf_adds(sb, json);
 	flo_free(json);
+}
+
+/* As flo__record_part_text(), where it needs no jansson. */
+static bool add_part_text(struct flo__strbuf *sb, const struct flo__token *part)
+{
+	switch (part != NULL ? part->kind : FLO__TOKEN_NULL) {
+	case FLO__TOKEN_NULL:
+		flo__strbuf_adds(sb, "null");
+		return true;
+	case FLO__TOKEN_TRUE:
+		flo__strbuf_adds(sb, "true");
+		return true;
+	case FLO__TOKEN_FALSE:
+		flo__strbuf_adds(sb, "false");
+		return true;
+	case FLO__TOKEN_INTEGER:
+		flo__strbuf_add_int(sb, part->integer);
+		return true;
+	case FLO__TOKEN_REAL:
+		if (!is_whole(part->real))
+			return false;
+		flo__strbuf_add_int(sb, (int64_t)part->real);
+		return true;
+	case FLO__TOKEN_STRING:
+		add_string_text(sb, part->text, part->len);
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool flo__tape_key_text(const struct flo__tape *tape,
+			const struct flo__spec *spec, struct flo__strbuf *sb)
+{
+	for (size_t i = 0; i < spec->key_len; i++) {
+		flo__strbuf_addc(sb, i == 0 ? '[' : ',');
+		if (!add_part_text(sb, flo__tape_get(tape, spec->key[i])))
+			return false;
+	}
+	flo__strbuf_addc(sb, ']');
+	return true;
 }
 
 void flo__record_key_text(const json_t *record, const struct flo__spec *spec,

@@ -3,6 +3,7 @@
 #define FLO_CMDB_RECORD_H
 
 #include "steps/cmdb/spec.h"
+#include "steps/cmdb/tape.h"
 
 /*
  * Read a record's text as JSON. Integers beyond 64 bits are kept exactly, as
@@ -52,12 +53,24 @@ flo_status flo__record_identify(const json_t *record,
 				const struct flo__spec *spec,
 				struct flo__strbuf *scratch,
 				struct flo__identity *ret_identity);
+/* The same of a record's tape. */
+flo_status flo__tape_identify(const struct flo__tape *tape,
+			      const struct flo__spec *spec,
+			      struct flo__strbuf *scratch,
+			      struct flo__identity *ret_identity);
 
 /* Append the key as people see it: a JSON array of its parts. */
 void flo__record_key_text(const json_t *record, const struct flo__spec *spec,
 			  struct flo__strbuf *sb);
 /* Append one part of it; NULL is null. */
 void flo__record_part_text(const json_t *part, struct flo__strbuf *sb);
+/*
+ * As flo__record_key_text() of a record's tape. False, with anything appended:
+ * a part is a container, or a real that is not whole, for which it takes the
+ * record's tree.
+ */
+bool flo__tape_key_text(const struct flo__tape *tape,
+			const struct flo__spec *spec, struct flo__strbuf *sb);
 
 /*
  * Append the pointers of the leaves that differ, as a JSON array, to @sb, and

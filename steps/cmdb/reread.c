@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/reading.h"
 #include "steps/cmdb/staged.h"
 #include "steps/cmdb/task.h"
 
@@ -26,7 +27,7 @@ struct chunk {
 	struct flo__strbuf texts;
 	struct flo__strbuf keys;
 	struct flo__strbuf scratch;
-	struct flo__json_reader reader;
+	struct flo__reading reading;
 	flo_status st;
 	flo_error err;
 };
@@ -47,18 +48,15 @@ struct flo__reread {
 static flo_status read_one(struct chunk *chunk, struct flo__reread_row *row)
 {
 	const char *text = chunk->texts.data + row->at;
-	const json_t *json = NULL;
 	flo_status st;
 
-	TRY(flo__record_read(&chunk->reader, text, row->len,
-			     flo__record_look(text, row->len).depth,
-			     &chunk->err, &json));
-	TRY(flo__record_identify(json, chunk->spec, &chunk->scratch,
-				 &row->identity));
+	TRY(flo__reading_read(&chunk->reading, text, row->len, &chunk->err));
+	TRY(flo__tape_identify(chunk->reading.tape, chunk->spec,
+			       &chunk->scratch, &row->identity));
 	row->key_at = chunk->keys.len;
-	flo__record_key_text(json, chunk->spec, &chunk->keys);
+	TRY(flo__reading_key_text(&chunk->reading, chunk->spec, &chunk->keys,
+				  &chunk->err));
 	row->key_len = chunk->keys.len - row->key_at;
-	st = flo__strbuf_status(&chunk->keys);
 out:
 	return st;
 }
@@ -259,7 +257,7 @@ void flo__reread_close(struct flo__reread *reread)
 		flo__strbuf_fini(&chunk->texts);
 		flo__strbuf_fini(&chunk->keys);
 		flo__strbuf_fini(&chunk->scratch);
-		flo__json_reader_fini(&chunk->reader);
+		flo__reading_fini(&chunk->reading);
 	}
 	flo__staged_close(&reread->staged);
 	sqlite3_finalize(reread->bodies);
