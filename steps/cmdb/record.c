@@ -121,33 +121,60 @@ static bool may_be_huge(const char *text, size_t len)
 	return false;
 }
 
-static void quote_huge(const char *text, size_t len, struct flo__strbuf *sb)
+/* Whether a string's token has an escaped NUL in it. */
+static bool has_nul(const char *token, size_t len)
+{
+	for (size_t i = 1; i + 1 < len; i++) {
+		if (token[i] != '\\')
+			continue;
+		i++;
+		if (len - i > 5 && memcmp(token + i, "u0000", 5) == 0)
+			return true;
+	}
+	return false;
+}
+
+static flo_status quote_huge(const char *text, size_t len,
+			     struct flo__strbuf *sb, flo_error *err)
 {
 	size_t begin;
 	size_t at = 0;
 
 	while (flo__json_next_token(text, len, &at, &begin)) {
-		if (!is_huge(text + begin, at - begin)) {
-			flo__strbuf_add(sb, text + begin, at - begin);
+		const char *token = text + begin;
+
+		if (token[0] == '"' && has_nul(token, at - begin))
+			return flo_error_set(err, FLO_SYNTAX,
+					     "\\u0000 is not allowed");
+		if (!is_huge(token, at - begin)) {
+			flo__strbuf_add(sb, token, at - begin);
 			continue;
 		}
-		flo__strbuf_adds(sb, "\"\\u0001");
+		flo__strbuf_adds(sb, "\"\\u0000");
 		flo__strbuf_adds(sb, &FLO__RECORD_HUGE[1]);
-		flo__strbuf_add(sb, text + begin, at - begin);
+		flo__strbuf_add(sb, token, at - begin);
 		flo__strbuf_addc(sb, '"');
 	}
+	return flo__strbuf_status(sb);
 }
 
-/* @text as jansson may read it: *@sb is its copy, if it must be changed. */
-static flo_status prepare(const char **text, size_t *len,
-			  struct flo__strbuf *sb)
+/*
+ * @text as jansson may read it: *@sb is its copy, if it must be changed, and
+ * then *@flags lets NUL in.
+ */
+static flo_status prepare(const char **text, size_t *len, size_t *flags,
+			  struct flo__strbuf *sb, flo_error *err)
 {
+	flo_status st;
+
+	*flags = 0;
 	if (!may_be_huge(*text, *len))
 		return FLO_OK;
-	quote_huge(*text, *len, sb);
+	st = quote_huge(*text, *len, sb, err);
+	*flags = JSON_ALLOW_NUL;
 	*text = sb->data;
 	*len = sb->len;
-	return flo__strbuf_status(sb);
+	return st;
 }
 
 flo_status flo__record_read(struct flo__json_reader *reader, const char *text,
@@ -156,14 +183,15 @@ flo_status flo__record_read(struct flo__json_reader *reader, const char *text,
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	const json_t *json = NULL;
+	size_t flags;
 	flo_status st;
 
 	if (depth > FLO__RECORD_DEPTH_MAX)
 		return flo_error_set(err, FLO_LIMIT,
 				     "it nests deeper than %d levels",
 				     FLO__RECORD_DEPTH_MAX);
-	TRY(prepare(&text, &len, &sb));
-	TRY(flo__json_read(reader, text, len, 0, depth, err, &json));
+	TRY(prepare(&text, &len, &flags, &sb, err));
+	TRY(flo__json_read(reader, text, len, flags, depth, err, &json));
 	if (!json_is_object(json))
 		st = flo_error_set(err, FLO_SYNTAX, "not an object");
 	else
@@ -178,11 +206,12 @@ flo_status flo__record_load(const char *text, size_t len, flo_error *err,
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 	json_t *json = NULL;
+	size_t flags;
 	flo_status st;
 
-	st = prepare(&text, &len, &sb);
+	st = prepare(&text, &len, &flags, &sb, err);
 	if (st == FLO_OK)
-		st = flo__json_load(text, len, 0, err, &json);
+		st = flo__json_load(text, len, flags, err, &json);
 	if (st == FLO_OK && !json_is_object(json)) {
 		st = flo_error_set(err, FLO_SYNTAX, "not an object");
 		json_decref(json);

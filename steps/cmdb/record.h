@@ -7,11 +7,12 @@
 
 /*
  * Read a record's text as JSON. Integers beyond 64 bits are kept exactly, as
- * strings that begin with FLO__RECORD_HUGE and the digits.
+ * strings that begin with FLO__RECORD_HUGE and the digits. No string of the
+ * record's own can begin so, as NUL is refused in them.
  *
  * FLO_SYNTAX (no object, or not JSON), FLO_NOMEM. *@ret_json: json_decref().
  */
-#define FLO__RECORD_HUGE "\001integer:"
+#define FLO__RECORD_HUGE "\0integer:"
 flo_status flo__record_load(const char *text, size_t len, flo_error *err,
 			    json_t **ret_json);
 

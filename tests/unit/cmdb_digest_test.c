@@ -127,6 +127,34 @@ static void integers_are_exact(void **state)
 		values_equal("9223372036854775807", "9223372036854775808"));
 }
 
+/* A record cannot say itself what only integers are kept as. */
+static void no_text_passes_for_an_integer(void **state)
+{
+	static const char *const texts[] = {
+		"\"\\u0001integer:18446744073709551615\"",
+		"\"integer:18446744073709551615\"",
+		"\"\\\\u0000integer:18446744073709551615\"",
+	};
+	struct flo__spec *spec = spec_of("[\"/id\"]", NULL, NULL);
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	json_t *json = load("{\"id\":\"\\u0001integer:1]}\\n{\",\"n\":"
+			    "18446744073709551615}");
+	json_t *none = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_false(values_equal("18446744073709551615", texts[i]));
+	flo__record_key_text(json, spec, &sb);
+	assert_string_equal(sb.data, "[\"\\u0001integer:1]}\\n{\"]");
+	assert_int_equal(flo__record_load("{\"a\":18446744073709551615,\"b\":"
+					  "\"\\u0000integer:1\"}",
+					  48, NULL, &none),
+			 FLO_SYNTAX);
+	json_decref(json);
+	flo__strbuf_fini(&sb);
+	flo__spec_free(spec);
+}
+
 static void order_and_space_of_members_mean_nothing(void **state)
 {
 	struct flo__spec *spec = spec_of("[\"/a\"]", NULL, NULL);
@@ -326,6 +354,7 @@ int main(void)
 		cmocka_unit_test(types_differ),
 		cmocka_unit_test(a_number_is_its_value),
 		cmocka_unit_test(integers_are_exact),
+		cmocka_unit_test(no_text_passes_for_an_integer),
 		cmocka_unit_test(order_and_space_of_members_mean_nothing),
 		cmocka_unit_test(ignored_fields_do_not_count),
 		cmocka_unit_test(unordered_arrays_are_sets),

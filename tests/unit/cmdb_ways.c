@@ -47,7 +47,7 @@ static void put_string(struct flo__strbuf *sb, const json_t *json)
 	const char *text = json_string_value(json);
 	size_t len = json_string_length(json);
 
-	if (len > HUGE_LEN && strncmp(text, FLO__RECORD_HUGE, HUGE_LEN) == 0)
+	if (len > HUGE_LEN && memcmp(text, FLO__RECORD_HUGE, HUGE_LEN) == 0)
 		put_text(sb, 'I', text + HUGE_LEN, len - HUGE_LEN);
 	else
 		put_text(sb, 's', text, len);
