@@ -66,10 +66,9 @@ class Course:
         self.end_killed = False  # a kill came behind the end of the run
         self.unminded = False  # the last engine went with its minders
 
-    def options(self, verb):
-        """rerun has none, so there SIGTERM cancels."""
+    def options(self):
         return ["--on-sigterm", "interrupt"] \
-            if self.character == "interrupt" and verb != "rerun" else []
+            if self.character == "interrupt" else []
 
     def asked(self, disaster, words):
         if disaster.what in ("term", "cancel"):
@@ -330,7 +329,7 @@ class Round:
     def run_and_kill(self, run, words, reference, fate, course):
         """Returns the exit code; -SIGKILL if the kill came in time."""
         disaster = fate.draw()
-        words = [*words, *course.options(words[0])]
+        words = [*words, *course.options()]
         if disaster.what == "call":
             what, how = disaster.call
             n = 1 + int(disaster.share * reference.counts[what])
