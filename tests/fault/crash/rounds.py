@@ -38,11 +38,16 @@ class Fault(Exception):
 
 @functools.cache
 def has_cgroups():
-    """Whether an engine makes them here: what it says itself."""
-    done = subprocess.run([FLOWCTL, "doctor"], stdout=subprocess.PIPE,
-                          text=True, check=False)
-    lines = [x.split() for x in done.stdout.splitlines()]
-    return any(x[:2] == ["ok", "cgroup"] for x in lines)
+    """Whether an engine makes them here: what it says itself. (That there
+    are none is `ok`, too.)"""
+    done = subprocess.run([FLOWCTL, "doctor", "--json"], text=True,
+                          stdout=subprocess.PIPE, check=False)
+    said = [x["message"] for x in map(json.loads, done.stdout.splitlines())
+            if x["check"] == "cgroup"]
+    if len(said) != 1 or ("each minder has a cgroup" in said[0]) == \
+            ("not by cgroups" in said[0]):
+        raise Fault(f"doctor says of cgroups: {said}")
+    return "not by cgroups" not in said[0]
 
 
 class Reference:
