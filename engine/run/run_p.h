@@ -112,6 +112,9 @@ struct flo__frame {
 	/* BLOCK: the first event of such an end; 0: there is none. Atomic,
 	 * relaxed: read once all in it has been joined. */
 	_Atomic uint64_t cut_seq;
+	/* BLOCK: that limit kept something from starting, of which there is no
+	 * event. Atomic, as cut_seq. */
+	atomic_bool kept;
 	/* BLOCK, ITEM: enum flo__recorded of the children by position; NULL:
 	 * there is no record. Constant once a child runs. */
 	const uint8_t *recorded;
@@ -340,6 +343,11 @@ bool flo__tree_is_limit(const flo_value *error);
  * the block around whose limit it was keeps that in mind.
  */
 void flo__tree_cut(struct flo__frame *frame, const struct flo__result *result);
+/*
+ * Something in @frame did not start because @ctx has ended, if it has: the same
+ * for what has no event.
+ */
+void flo__tree_kept(struct flo__frame *frame, flo_context *ctx);
 
 /* The failures a block tolerates, out of @n children. */
 flo_status flo__tree_tolerance(struct flo__frame *frame, uint32_t id,
@@ -521,6 +529,18 @@ void flo__block_skip(struct flo__frame *frame, const char *path,
 void flo__block_fail(struct flo__frame *frame, const char *path,
 		     const char *message, struct flo__admission *admission,
 		     struct flo__result *ret);
+/*
+ * The same because of its time limit, of which @message tells, where nothing in
+ * it has an event that does.
+ */
+void flo__block_out_of_time(struct flo__frame *frame, const char *path,
+			    const char *message,
+			    struct flo__admission *admission,
+			    struct flo__result *ret);
+/* What the record says of that; NULL: nothing. */
+const struct flo__preset *flo__block_was_out(struct flo__frame *frame,
+					     const char *path,
+					     const char *message);
 /* Make @ret's error tell of the others, if there are any. */
 void flo__block_errors(struct flo__result *ret);
 /* Take in that the finally of @ret has failed as @last says: beside the body's
