@@ -2,7 +2,8 @@
  * The runner's inside: what its files share.
  *
  *	run.c	  the life of a run: begin, body, finally, end
- *	tree.c	  one node: when, time limits, finally
+ *	tree.c	  one node: when, body, finally
+ *	limit.c	  time limits of blocks and of the run
  *	sequence.c one child after the other
  *	crew.c	  concurrent blocks: groups and foreach; crew_member.c how
  *		  their members start and end, crew_replay.c on resume
@@ -512,6 +513,36 @@ void flo__tally_finish(struct flo__tally *tally, struct flo__result *ret);
  * none. FLO_NOMEM. */
 flo_status flo__errors_add(flo_value *errors, const flo_value *what);
 void flo__tally_fini(struct flo__tally *tally);
+
+/* limit.c; flo__tree_is_limit(), flo__tree_cut() and flo__tree_kept() too */
+
+#define FLO__LIMIT_TEXT_SIZE 256
+
+/* What a context says that ended by the time limit of @path. */
+void flo__limit_text(uint64_t timeout_ns, const char *path,
+		     char text[FLO__LIMIT_TEXT_SIZE]);
+/*
+ * The context that the body of block @path in @frame runs in: a child of
+ * @parent with @left_ns of its limit (@timeout_ns; 0: none), or one that has
+ * ended where the record says that it had run out of time. NULL: no memory.
+ */
+flo_context *flo__limit_context(const struct flo__frame *frame,
+				const char *path, flo_context *parent,
+				uint64_t timeout_ns, uint64_t left_ns,
+				const struct flo__result *ret);
+/*
+ * Tell why a body without a failure of its own did not succeed. Returns
+ * whether it was its time limit, and nothing in it has an event that says so.
+ */
+bool flo__limit_judge_end(struct flo__run *run, const char *path,
+			  flo_context *parent, flo_context *ctx,
+			  uint64_t timeout_ns, struct flo__result *ret);
+/* The same for the body of a block, which fails by it, and records it if need
+ * be. */
+void flo__limit_judge(struct flo__frame *frame, const char *path,
+		      flo_context *parent, flo_context *ctx,
+		      uint64_t timeout_ns, struct flo__admission *admission,
+		      struct flo__result *ret);
 
 /* block.c */
 
