@@ -60,7 +60,7 @@ struct flo__executor_ops {
 	 * over the program was killed, and the program with it; @err says so,
 	 * and whether it is certain that nothing of it is alive. A sink's own
 	 * status. FLO_LIMIT, FLO_NOMEM, FLO_SYSTEM: our own trouble; nothing
-	 * is left alive.
+	 * is left alive, or @err says what may be.
 	 *
 	 * *@ret_result is set in every case but FLO_SPAWN.
 	 */

@@ -224,8 +224,14 @@ enum flo__fs flo__fs_of(unsigned long magic)
 
 static flo_status check_fs(const struct flo__check *check, const char *dir)
 {
+	int no_locks = flo__lock_probe(check->path);
 	struct statfs fs;
 
+	if (no_locks != 0)
+		return TELL(check, PROBLEM, "filesystem", NULL,
+			    "keep the store on a local disk",
+			    "the file system of %s gives no locks: %s", dir,
+			    strerror(no_locks));
 	if (statfs(dir, &fs) != 0)
 		return TELL(check, NOTE, "filesystem", NULL, NULL,
 			    "cannot be told for %s: %s", dir, strerror(errno));

@@ -1,10 +1,13 @@
 #include "storage/conn_p.h"
 
 #include "base/contract.h"
+#include "base/time.h"
+#include "storage/lease_p.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #define RUN_COLUMNS                                                            \
 	"run, id, trace_id, parent_span, pipeline, file, dir, params,"         \
@@ -95,6 +98,40 @@ static const char *const texts[] = {
 _Static_assert(sizeof(texts) / sizeof(texts[0]) == FLO__SQL_COUNT,
 	       "a text for each statement");
 
+/*
+ * Note: what SQLite takes for busy
+ *
+ * ENOLCK is one of the errors for which SQLite says SQLITE_BUSY, since NFS gives
+ * it at random, and of locks in the WAL's index it takes all errors so; which it
+ * was is forgotten by then. Where a file system has no locks we would wait a
+ * minute, and then tell of another program that holds one. So while we wait we
+ * ask for a lock of our own, which nobody else can hold.
+ */
+static const char *store_of(const struct flo__conn *db)
+{
+	return db->store != NULL ? db->store : db->path;
+}
+
+/* SQLite asks whether to try again for the lock. */
+static int on_busy(void *arg, int tries)
+{
+	static const uint8_t pauses_ms[] = {1, 2, 5, 10, 15, 20, 25, 50, 100};
+	const int last = sizeof(pauses_ms) - 1;
+	struct flo__conn *db = arg;
+	uint64_t now = flo__time_mono_ns();
+	struct timespec pause = {
+		.tv_nsec = (long)(pauses_ms[tries < last ? tries : last] *
+				  FLO__NS_PER_MS)};
+
+	if (tries == 0)
+		db->busy_until_ns = now + FLO__BUSY_TIMEOUT_MS * FLO__NS_PER_MS;
+	db->no_locks = flo__lock_probe(store_of(db));
+	if (db->no_locks != 0 || now >= db->busy_until_ns)
+		return 0;
+	nanosleep(&pause, NULL);
+	return 1;
+}
+
 flo_status flo__conn_open(struct flo__conn *db, const char *path, int flags,
 			  flo_error *err)
 {
@@ -111,7 +148,7 @@ flo_status flo__conn_open(struct flo__conn *db, const char *path, int flags,
 				     flo_status_text(FLO_NOMEM));
 	if (rc != SQLITE_OK)
 		return flo__conn_error(db, rc, err);
-	sqlite3_busy_timeout(db->sqlite, FLO__BUSY_TIMEOUT_MS);
+	sqlite3_busy_handler(db->sqlite, on_busy, db);
 	/* the file is not trusted: no functions or tables of extensions
 	   through its schema, no schema written by hand */
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -288,12 +325,24 @@ static struct advice advice(flo_status status, int rc)
 	}
 }
 
+/* Whether it was for want of locks. Not every wait of SQLite's asks on_busy(). */
+static bool has_no_locks(struct flo__conn *db, int rc)
+{
+	if ((rc & 0xff) != SQLITE_BUSY && (rc & 0xff) != SQLITE_PROTOCOL)
+		return false;
+	if (db->no_locks == 0)
+		db->no_locks = flo__lock_probe(store_of(db));
+	return db->no_locks != 0;
+}
+
 flo_status flo__conn_error(struct flo__conn *db, int rc, flo_error *err)
 {
 	flo_status status = sqlite_status(db, rc);
 	struct advice text = advice(status, rc);
 	int sys = sqlite3_system_errno(db->sqlite);
 
+	if (has_no_locks(db, rc))
+		return flo__lock_none(store_of(db), db->no_locks, err);
 	if (err == NULL || err->status != FLO_OK)
 		return status;
 	flo_error_set(err, status, "%s%s%s (%s%s%s)", text.before, db->path,

@@ -62,14 +62,17 @@ enum flo__sql {
 };
 
 struct flo__conn {
-	sqlite3 *sqlite;		     /* owned; NULL: closed */
-	const char *path;		     /* borrowed: for messages */
+	sqlite3 *sqlite;   /* owned; NULL: closed */
+	const char *path;  /* borrowed: for messages */
+	const char *store; /* borrowed: whose .lock is asked; NULL: @path */
+	uint64_t busy_until_ns; /* of what waits for a lock now */
+	int no_locks; /* why there will be none, as an errno; 0: there may be */
 	sqlite3_stmt *stmts[FLO__SQL_COUNT]; /* prepared at first use */
 };
 
 /*
- * Open @path, which has been resolved. @flags are SQLite's; @uri makes @path a
- * file: URI for messages about @shown.
+ * Open @path, which has been resolved, or is a file: URI if SQLite's @flags say
+ * so. @db stays where it is until it is closed.
  */
 flo_status flo__conn_open(struct flo__conn *db, const char *path, int flags,
 			  flo_error *err);

@@ -32,9 +32,9 @@ static void remove_leftovers(const char *made)
 	}
 }
 
-static flo_status fill(const char *made, flo_error *err)
+static flo_status fill(const char *made, const char *path, flo_error *err)
 {
-	struct flo__conn db = {.path = made};
+	struct flo__conn db = {.path = made, .store = path};
 	flo_status st;
 
 	TRY(flo__conn_open(&db, made,
@@ -59,7 +59,7 @@ static flo_status make(const char *made, const char *path, flo_error *err)
 	if (fd < 0)
 		return flo_error_sys(err, errno, "cannot make the store %s",
 				     path);
-	TRY(fill(made, err));
+	TRY(fill(made, path, err));
 	if (fsync(fd) != 0 || rename(made, path) != 0)
 		st = flo_error_sys(err, errno, "cannot make the store %s",
 				   path);

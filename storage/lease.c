@@ -158,10 +158,47 @@ static int lock_byte(int fd, int command, short type, int64_t byte,
 	return rc;
 }
 
+/* Behind the bytes of all runs. */
+#define PROBE_BYTE (INT64_C(1) << 40)
+
+static bool means_no_locks(int errnum)
+{
+	return errnum == ENOLCK || errnum == ENOSYS || errnum == EOPNOTSUPP;
+}
+
+int flo__lock_probe(const char *store_path)
+{
+	int errnum = 0;
+	flo_status st;
+	int fd = flo__lock_open(store_path, false, NULL, &st);
+
+	if (fd < 0)
+		return 0;
+	if (lock_byte(fd, F_OFD_SETLK, F_RDLCK, PROBE_BYTE, NULL) != 0 &&
+	    means_no_locks(errno))
+		errnum = errno;
+	close(fd);
+	return errnum;
+}
+
+flo_status flo__lock_none(const char *store_path, int errnum, flo_error *err)
+{
+	flo_error_set(err, FLO_STORE,
+		      "cannot lock %s: its file system gives no locks (%s); "
+		      "keep the store on a local disk, and name it with "
+		      "--store",
+		      store_path, strerror(errnum));
+	if (err != NULL && err->status == FLO_STORE && err->code == 0)
+		err->code = errnum;
+	return FLO_STORE;
+}
+
 flo_status flo__lock_write(int fd, const char *store_path, flo_error *err)
 {
 	if (lock_byte(fd, F_OFD_SETLKW, F_WRLCK, 0, NULL) == 0)
 		return FLO_OK;
+	if (means_no_locks(errno))
+		return flo__lock_none(store_path, errno, err);
 	return flo_error_sys(err, errno,
 			     "cannot lock %s.lock (stores need a local file "
 			     "system)",

@@ -42,6 +42,18 @@ bool flo__owner_is_alive(const struct flo__owner *owner);
 int flo__lock_open(const char *store_path, bool create, flo_error *err,
 		   flo_status *ret_status);
 
+/*
+ * Ask the kernel whether files beside @store_path can be locked at all, with a
+ * byte of PATH.lock that nobody locks. Any thread; does not wait.
+ *
+ * Returns 0, also where there is no PATH.lock to ask about; else the errno by
+ * which the file system says that it gives no locks (NFS without its lock
+ * daemon, some of FUSE).
+ */
+int flo__lock_probe(const char *store_path);
+/* The error for that. */
+flo_status flo__lock_none(const char *store_path, int errnum, flo_error *err);
+
 /* Wait for the right to write. */
 flo_status flo__lock_write(int fd, const char *store_path, flo_error *err);
 void flo__unlock_write(int fd);

@@ -55,7 +55,7 @@ struct run {
 	bool watching;		    /* the pipes: it is no short program */
 	bool exited;		    /* the program has; others of it live */
 	bool gone;		    /* all of it, or the minder */
-	bool lost;		    /* the minder died */
+	bool lost;		    /* the minder died, or does not see */
 	bool deaf;		    /* the sink has failed */
 	flo_status stopped;	    /* why; FLO_OK: nobody stops it */
 	uint64_t drain_until;	    /* NEVER while the program runs */
@@ -278,8 +278,13 @@ static void on_reply(struct run *run)
 		if (run->stopped == FLO_OK)
 			run->drain_until = flo_now() + DRAIN_NS;
 		break;
+	case FLO__MINDER_BLIND:
+		run->lost = true;
+		run->gone = true;
+		break;
 	case FLO__MINDER_FAILED:
 	case FLO__MINDER_GONE:
+		run->minder->spent |= run->minder->reply.spent != 0;
 		run->gone = true;
 		break;
 	default:
@@ -420,6 +425,24 @@ static flo_status lost_error(struct run *run, pid_t minder, int status,
 			"may be alive");
 }
 
+/* The minder has given up: it could not look for what was to be killed. */
+static flo_status blind_error(struct run *run,
+			      const struct flo__minder_reply *reply, bool empty)
+{
+	char what[FLO_ERROR_TEXT_MAX];
+
+	snprintf(what, sizeof(what),
+		 "flo-minder (of \"%.200s\") cannot find the processes that "
+		 "were to be ended%s: %s in /proc",
+		 run->request->argv[0],
+		 empty ? ", which were ended with their cgroup"
+		       : "; what left its session and emptied its environment "
+			 "may be alive",
+		 reply->stage == FLO__MINDER_AT_PROC_READ ? "read" : "open");
+	flo_error_clear(run->err);
+	return flo__local_sys_error(run->err, reply->errnum, what);
+}
+
 /*
  * Nobody answers for the tree any more: do what can be done without. Who was
  * being stopped has been, if it is certain that nothing is alive.
@@ -427,7 +450,8 @@ static flo_status lost_error(struct run *run, pid_t minder, int status,
 static flo_status bury_lost(struct run *run, struct flo__exec_result *result)
 {
 	struct flo__minder *minder = run->minder;
-	pid_t program = minder->reply.pid, pid = minder->pid;
+	const struct flo__minder_reply reply = minder->reply;
+	pid_t program = reply.pid, pid = minder->pid;
 	bool killed = flo__minders_killed(run->local, minder), empty;
 	int status = flo__minders_drop(run->local, minder, &empty);
 
@@ -441,6 +465,8 @@ static flo_status bury_lost(struct run *run, struct flo__exec_result *result)
 	if (empty && killed)
 		return flo_error_set(run->err, FLO_CANCELED,
 				     "ended together with all programs");
+	if (reply.event == FLO__MINDER_BLIND)
+		return blind_error(run, &reply, empty);
 	return lost_error(run, pid, status, empty);
 }
 

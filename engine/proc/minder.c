@@ -20,6 +20,10 @@
  * wants to listen to it before KILL. STOP: the signal to all, SIGKILL when the
  * grace is over. The engine died: SIGKILL at once. See minder_p.h.
  *
+ * Who is to be killed is looked up in /proc. Where that cannot be done for a
+ * second, and what can be done without does not end them either, the minder
+ * says BLIND and ends, rather than sweep for ever: the engine sees to the rest.
+ *
  * It sleeps in two places only: in recvmsg() while it has no step, and in
  * ppoll() with SIGCHLD let in while it has one, so no wake-up is lost and no
  * time is spent polling. (And for 10 ms where the kernel has no memory to send
@@ -52,6 +56,8 @@
 #define SWEEP_MIN_NS  INT64_C(1000000)
 #define SWEEP_MAX_NS  INT64_C(250000000)
 #define GRACE_MAX_NS  (UINT64_C(1) << 60)
+#define BLIND_SOON_NS INT64_C(20000000)
+#define BLIND_MAX_NS  INT64_C(1000000000)
 #define SEND_TRIES    100
 #define SEND_PAUSE_NS 10000000
 
@@ -64,7 +70,8 @@ struct step {
 	int64_t sweep_ns; /* between sweeps */
 	int stop_signal;  /* 0: nobody asked it to stop */
 	struct minder_pids told; /* who had that signal */
-	bool exited, childless, gone;
+	int64_t blind_since;	 /* of the sweeps; NEVER: the last one saw */
+	bool exited, childless, gone, unseen;
 };
 
 struct minder {
@@ -72,7 +79,8 @@ struct minder {
 	int engine; /* pidfd of the engine, -1: none, only the socket tells */
 	int null;
 	struct minder_cgroup cgroup;
-	bool orphan; /* the engine is gone: end everything, then ourselves */
+	/* The engine is gone, or we cannot go on: end everything, then us. */
+	bool orphan;
 	sigset_t waiting; /* the mask while in ppoll(): SIGCHLD comes in */
 };
 
@@ -165,13 +173,44 @@ static void step_reap(const struct minder *m, struct step *step)
 	step->gone = step->childless && !minder_cgroup_populated(&m->cgroup);
 }
 
-static void step_sweep(const struct minder *m, struct step *step)
+/*
+ * A sweep could not see. The kernel ends a process group and a cgroup by their
+ * names, and wait4() tells when nothing is left; so that is tried at once, and
+ * for the cgroup soon, as no program can be started in it after that. What has
+ * left both is then nobody's whom we can reach: we say so, and the engine, which
+ * may see more, ends what it finds.
+ */
+static void sweep_blind(struct minder *m, struct step *step,
+			struct minder_blind blind)
 {
+	int64_t now = now_ns();
+
+	if (step->blind_since == NEVER)
+		step->blind_since = now;
+	minder_group_kill(step->pid, SIGKILL);
+	if (m->cgroup.dir >= 0 && now - step->blind_since >= BLIND_SOON_NS)
+		m->orphan = true; /* the next sweep kills the cgroup */
+	if (now - step->blind_since < BLIND_MAX_NS)
+		return;
+	step->reply.stage = (uint32_t)blind.stage;
+	step->reply.errnum = blind.errnum;
+	step->unseen = true;
+	m->orphan = true;
+}
+
+static void step_sweep(struct minder *m, struct step *step)
+{
+	struct minder_blind blind;
+
 	/* Only if nothing is to be born there any more: Linux (6.18) kills
 	 * whoever is started in a cgroup by clone3() after cgroup.kill. */
 	if (m->orphan)
 		minder_cgroup_kill(&m->cgroup);
-	minder_tree_kill(m->cgroup.dir);
+	blind = minder_tree_kill(m->cgroup.dir);
+	if (blind.errnum != 0)
+		sweep_blind(m, step, blind);
+	else
+		step->blind_since = NEVER;
 	/* What forks faster than that, or is stuck in the kernel, is swept
 	 * again, at first soon, then without making a load of it. */
 	step->sweep_at = now_ns() + step->sweep_ns;
@@ -179,14 +218,14 @@ static void step_sweep(const struct minder *m, struct step *step)
 		step->sweep_ns *= 2;
 }
 
-static void step_kill(const struct minder *m, struct step *step)
+static void step_kill(struct minder *m, struct step *step)
 {
 	step->kill_at = NEVER;
 	if (step->sweep_at == NEVER)
 		step_sweep(m, step);
 }
 
-static void step_stop(const struct minder *m, struct step *step, int signal,
+static void step_stop(struct minder *m, struct step *step, int signal,
 		      uint64_t grace_ns)
 {
 	if (grace_ns == 0) {
@@ -194,12 +233,16 @@ static void step_stop(const struct minder *m, struct step *step, int signal,
 		return;
 	}
 	step->stop_signal = signal;
-	minder_tree_stop(signal, m->cgroup.dir, &step->told);
+	if (minder_tree_stop(signal, m->cgroup.dir, &step->told).errnum != 0) {
+		/* Better some of them twice than none. */
+		minder_group_kill(step->pid, signal);
+		minder_group_kill(step->pid, SIGCONT);
+	}
 	if (grace_ns < GRACE_MAX_NS)
 		step->kill_at = now_ns() + (int64_t)grace_ns;
 }
 
-static void step_timers(const struct minder *m, struct step *step)
+static void step_timers(struct minder *m, struct step *step)
 {
 	int64_t now = now_ns();
 
@@ -293,7 +336,7 @@ static void step_wait(struct minder *m, struct step *step,
 {
 	bool told = false;
 
-	while (!step->gone) {
+	while (!step->gone && !step->unseen) {
 		step_sleep(m, step);
 		step_reap(m, step);
 		if (step->exited && !step->gone && !told) {
@@ -301,7 +344,8 @@ static void step_wait(struct minder *m, struct step *step,
 			told = true;
 		}
 	}
-	step_tell(step, FLO__MINDER_GONE);
+	step->reply.spent = m->orphan;
+	step_tell(step, step->gone ? FLO__MINDER_GONE : FLO__MINDER_BLIND);
 	minder_pids_fini(&step->told);
 }
 
@@ -344,6 +388,7 @@ static void serve(struct minder *m, struct minder_request *request)
 		.kill_at = NEVER,
 		.sweep_at = NEVER,
 		.sweep_ns = SWEEP_MIN_NS,
+		.blind_since = NEVER,
 		.reply = {.exit_code = -1},
 	};
 

@@ -2,8 +2,8 @@
  * What the engine and flo-minder say to each other, over a stream socket.
  *
  * The engine sends commands, the minder answers with replies. One step at a
- * time: after RUN the minder owes exactly one last reply (FAILED or GONE),
- * before it perhaps STARTED and then EXITED. STOP and KILL that arrive when
+ * time: after RUN the minder owes exactly one last reply (FAILED, GONE or
+ * BLIND), before it perhaps STARTED and then EXITED. STOP and KILL that arrive when
  * nothing runs any more are ignored, so the engine may send them without
  * knowing how the race with the step's end went.
  *
@@ -66,26 +66,31 @@ enum flo__minder_event {
 	FLO__MINDER_FAILED,	 /* it never ran; last reply */
 	FLO__MINDER_EXITED,	 /* the program has ended, others of it live */
 	FLO__MINDER_GONE,	 /* nothing of it is alive; last reply */
+	FLO__MINDER_BLIND,	 /* what is alive of it cannot be seen; last
+				    reply, and the minder ends */
 };
 
-/* What was being done when a start failed. */
+/* What was being done when it failed: a start, or BLIND. */
 enum flo__minder_stage {
 	FLO__MINDER_AT_REQUEST = 1, /* taking the request in */
 	FLO__MINDER_AT_FORK,
 	FLO__MINDER_AT_SETUP, /* session, descriptors */
 	FLO__MINDER_AT_DIR,
 	FLO__MINDER_AT_EXEC,
+	FLO__MINDER_AT_PROC_OPEN, /* looking for processes */
+	FLO__MINDER_AT_PROC_READ,
 };
 
 struct flo__minder_reply {
 	uint32_t event;
-	uint32_t stage; /* FAILED */
-	int32_t errnum; /* FAILED */
+	uint32_t stage; /* FAILED, BLIND */
+	int32_t errnum; /* FAILED, BLIND */
 	int32_t pid;
 	int32_t exit_code; /* EXITED, GONE: -1 if it was ended by a signal */
 	int32_t signal;	   /* EXITED, GONE: 0 if it exited */
 	uint64_t cpu_us;   /* so far: of all of the tree that has ended */
 	uint64_t max_rss_kib;
+	uint64_t spent; /* GONE: not 0: the minder ends, ask it nothing more */
 };
 
 #endif

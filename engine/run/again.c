@@ -216,6 +216,8 @@ static void record_end(struct again *a)
 		a->admission->failing(a->admission);
 	if (append(a, &event) == FLO_OK)
 		ret->end_seq = ret->error_seq = event.seq;
+	if (ret->state == FLO__STATE_CANCELLED)
+		flo__tree_cut(a->frame, ret);
 }
 
 static __attribute__((noinline)) void take_cause(struct again *a)
@@ -293,6 +295,8 @@ static void take_recorded(struct again *a)
 	ret->end_seq = known->end_seq;
 	ret->error_seq = known->error_seq;
 	ret->duration_ns = known->duration_ns;
+	if (ret->state == FLO__STATE_CANCELLED)
+		flo__tree_cut(a->frame, ret);
 }
 
 /* A context that has ended; NULL without memory. */

@@ -2,9 +2,10 @@
  * What a block says of itself: that it was skipped, that it failed of itself,
  * and which errors there are beside the one that is its error.
  *
- * Blocks have no events but these two, which nothing else in the record could
- * tell: a condition that was false, and a failure that is no child's. Both are
- * taken from the record when a run is resumed or looked at.
+ * Blocks have no events but these, which nothing else in the record could tell:
+ * a condition that was false, a failure that is no child's, and a time limit
+ * that has stopped nothing but kept something from starting. All are taken from
+ * the record when a run is resumed or looked at.
  */
 #include "engine/run/run_p.h"
 
@@ -53,9 +54,9 @@ static uint64_t record_failure(struct flo__run *run, const char *path,
 	return flo__run_append(run, &event) == FLO_OK ? event.seq : 0;
 }
 
-void flo__block_fail(struct flo__frame *frame, const char *path,
-		     const char *message, struct flo__admission *admission,
-		     struct flo__result *ret)
+static void fail(struct flo__frame *frame, const char *path, const char *kind,
+		 const char *message, struct flo__admission *admission,
+		 struct flo__result *ret)
 {
 	struct flo__run *run = frame->run;
 	const struct flo__preset *preset = flo__preset_find(frame, path);
@@ -68,13 +69,44 @@ void flo__block_fail(struct flo__frame *frame, const char *path,
 				 preset->result.error_seq);
 		return;
 	}
-	error = flo__failure("expression", path, message, NULL, NULL);
+	error = flo__failure(kind, path, message, NULL, NULL);
 	if (!ret->tried)
 		seq = record_failure(run, path, error, admission);
 	if (ret->end_seq < seq)
 		ret->end_seq = seq;
 	flo__result_fail(ret, error, seq != 0 ? seq : flo__run_seq(run));
 	flo_value_unref(error);
+}
+
+void flo__block_fail(struct flo__frame *frame, const char *path,
+		     const char *message, struct flo__admission *admission,
+		     struct flo__result *ret)
+{
+	fail(frame, path, "expression", message, admission, ret);
+}
+
+void flo__block_out_of_time(struct flo__frame *frame, const char *path,
+			    const char *message,
+			    struct flo__admission *admission,
+			    struct flo__result *ret)
+{
+	fail(frame, path, "timeout", message, admission, ret);
+}
+
+const struct flo__preset *flo__block_was_out(struct flo__frame *frame,
+					     const char *path,
+					     const char *message)
+{
+	const struct flo__preset *preset = flo__preset_find(frame, path);
+	const flo_value *said;
+
+	if (preset == NULL || preset->result.state != FLO__STATE_FAILED)
+		return NULL;
+	said = flo_value_map_get(preset->result.error, "message");
+	if (said == NULL || flo_value_typeof(said) != FLO_VALUE_STRING ||
+	    strcmp(flo_value_get_string(said, NULL), message) != 0)
+		return NULL;
+	return preset;
 }
 
 /* ---- the errors beside the first ---- */

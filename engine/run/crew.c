@@ -112,6 +112,8 @@ static void settle_rest(struct flo__crew *crew)
 		if (state != FLO__STATE_NONE && state != FLO__STATE_BLOCKED)
 			continue;
 		if (state == FLO__STATE_NONE) {
+			if (crew->stop == FLO__CREW_STOP_NONE)
+				flo__tree_kept(crew->frame, crew->ctx);
 			result.state = state = rest;
 			flo__result_unended(crew->ret, &result);
 		}

@@ -106,6 +106,7 @@ static void fail(struct leaf_run *l, const char *kind, const flo_error *err)
 /* Cancelled without an attempt of its own to end: no event. */
 static void never_started(struct leaf_run *l)
 {
+	flo__tree_kept(l->frame, l->ctx);
 	l->ret->state = FLO__STATE_CANCELLED;
 	l->ret->end_seq = l->need_seq;
 	flo__run_count(l->frame, FLO__STATE_CANCELLED, 1);

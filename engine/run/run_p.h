@@ -2,7 +2,8 @@
  * The runner's inside: what its files share.
  *
  *	run.c	  the life of a run: begin, body, finally, end
- *	tree.c	  one node: when, time limits, finally
+ *	tree.c	  one node: when, body, finally
+ *	limit.c	  time limits of blocks and of the run
  *	sequence.c one child after the other
  *	crew.c	  concurrent blocks: groups and foreach; crew_member.c how
  *		  their members start and end, crew_replay.c on resume
@@ -112,6 +113,9 @@ struct flo__frame {
 	/* BLOCK: the first event of such an end; 0: there is none. Atomic,
 	 * relaxed: read once all in it has been joined. */
 	_Atomic uint64_t cut_seq;
+	/* BLOCK: that limit kept something from starting, of which there is no
+	 * event. Atomic, as cut_seq. */
+	atomic_bool kept;
 	/* BLOCK, ITEM: enum flo__recorded of the children by position; NULL:
 	 * there is no record. Constant once a child runs. */
 	const uint8_t *recorded;
@@ -340,6 +344,11 @@ bool flo__tree_is_limit(const flo_value *error);
  * the block around whose limit it was keeps that in mind.
  */
 void flo__tree_cut(struct flo__frame *frame, const struct flo__result *result);
+/*
+ * Something in @frame did not start because @ctx has ended, if it has: the same
+ * for what has no event.
+ */
+void flo__tree_kept(struct flo__frame *frame, flo_context *ctx);
 
 /* The failures a block tolerates, out of @n children. */
 flo_status flo__tree_tolerance(struct flo__frame *frame, uint32_t id,
@@ -505,6 +514,36 @@ void flo__tally_finish(struct flo__tally *tally, struct flo__result *ret);
 flo_status flo__errors_add(flo_value *errors, const flo_value *what);
 void flo__tally_fini(struct flo__tally *tally);
 
+/* limit.c; flo__tree_is_limit(), flo__tree_cut() and flo__tree_kept() too */
+
+#define FLO__LIMIT_TEXT_SIZE 256
+
+/* What a context says that ended by the time limit of @path. */
+void flo__limit_text(uint64_t timeout_ns, const char *path,
+		     char text[FLO__LIMIT_TEXT_SIZE]);
+/*
+ * The context that the body of block @path in @frame runs in: a child of
+ * @parent with @left_ns of its limit (@timeout_ns; 0: none), or one that has
+ * ended where the record says that it had run out of time. NULL: no memory.
+ */
+flo_context *flo__limit_context(const struct flo__frame *frame,
+				const char *path, flo_context *parent,
+				uint64_t timeout_ns, uint64_t left_ns,
+				const struct flo__result *ret);
+/*
+ * Tell why a body without a failure of its own did not succeed. Returns
+ * whether it was its time limit, and nothing in it has an event that says so.
+ */
+bool flo__limit_judge_end(struct flo__run *run, const char *path,
+			  flo_context *parent, flo_context *ctx,
+			  uint64_t timeout_ns, struct flo__result *ret);
+/* The same for the body of a block, which fails by it, and records it if need
+ * be. */
+void flo__limit_judge(struct flo__frame *frame, const char *path,
+		      flo_context *parent, flo_context *ctx,
+		      uint64_t timeout_ns, struct flo__admission *admission,
+		      struct flo__result *ret);
+
 /* block.c */
 
 /* Whether the record says that the block at @path was skipped. */
@@ -521,6 +560,18 @@ void flo__block_skip(struct flo__frame *frame, const char *path,
 void flo__block_fail(struct flo__frame *frame, const char *path,
 		     const char *message, struct flo__admission *admission,
 		     struct flo__result *ret);
+/*
+ * The same because of its time limit, of which @message tells, where nothing in
+ * it has an event that does.
+ */
+void flo__block_out_of_time(struct flo__frame *frame, const char *path,
+			    const char *message,
+			    struct flo__admission *admission,
+			    struct flo__result *ret);
+/* What the record says of that; NULL: nothing. */
+const struct flo__preset *flo__block_was_out(struct flo__frame *frame,
+					     const char *path,
+					     const char *message);
 /* Make @ret's error tell of the others, if there are any. */
 void flo__block_errors(struct flo__result *ret);
 /* Take in that the finally of @ret has failed as @last says: beside the body's

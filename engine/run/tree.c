@@ -215,142 +215,6 @@ static void body_run(struct flo__frame *frame, uint32_t id, const char *path,
 	}
 }
 
-/* What a context says that ended by the time limit of @path. */
-#define LIMIT_TEXT_SIZE 256
-#define LIMIT_PREFIX	"time limit of "
-
-static void limit_text(uint64_t timeout_ns, const char *path,
-		       char text[LIMIT_TEXT_SIZE])
-{
-	char duration[24];
-
-	flo__duration_text(timeout_ns, duration, sizeof(duration));
-	snprintf(text, LIMIT_TEXT_SIZE, LIMIT_PREFIX "%s of %.200s exceeded",
-		 duration, path[0] != '\0' ? path : "the run");
-}
-
-/* The message of @error, "" if it has none. */
-static const char *message_of(const flo_value *error)
-{
-	const flo_value *message = flo_value_map_get(error, "message");
-
-	return message != NULL && flo_value_typeof(message) == FLO_VALUE_STRING
-		       ? flo_value_get_string(message, NULL)
-		       : "";
-}
-
-bool flo__tree_is_limit(const flo_value *error)
-{
-	return strncmp(message_of(error), LIMIT_PREFIX, strlen(LIMIT_PREFIX)) ==
-	       0;
-}
-
-void flo__tree_cut(struct flo__frame *frame, const struct flo__result *result)
-{
-	const char *message = message_of(result->error);
-	uint64_t seq = result->end_seq;
-
-	while (frame != NULL &&
-	       (frame->limit == NULL || strcmp(frame->limit, message) != 0))
-		frame = frame->parent;
-	if (frame == NULL)
-		return;
-	/* The least of them, whoever comes first. */
-	for (uint64_t was = 0; was == 0 || seq < was;)
-		if (atomic_compare_exchange_weak_explicit(&frame->cut_seq, &was,
-							  seq,
-							  memory_order_relaxed,
-							  memory_order_relaxed))
-			break;
-}
-
-/*
- * Whether the record tells that it was the limit of @path that ended what was
- * cancelled in it: its context then was another one, in an engine that is gone.
- */
-static __attribute__((noinline)) bool
-recorded_limit(const struct flo__run *run, const char *path,
-	       uint64_t timeout_ns, const struct flo__result *ret)
-{
-	char text[LIMIT_TEXT_SIZE];
-
-	if (!flo__run_replays(run) || timeout_ns == 0)
-		return false;
-	limit_text(timeout_ns, path, text);
-	return strcmp(message_of(ret->error), text) == 0;
-}
-
-/*
- * Tell why a body without a failure of its own did not succeed: the time
- * limit @ctx was made for here is a failure; what came from outside is not.
- */
-static __attribute__((noinline)) void
-judge_end(struct flo__run *run, const char *path, flo_context *parent,
-	  flo_context *ctx, uint64_t timeout_ns, struct flo__result *ret)
-{
-	flo_error cause = FLO_ERROR_INIT;
-	const char *message;
-	bool own;
-	flo_value *error;
-
-	if (ret->state != FLO__STATE_CANCELLED)
-		return;
-	own = flo_context_cause(ctx, &cause) == FLO_TIMEOUT &&
-	      flo_context_status(parent) == FLO_OK;
-	own |= recorded_limit(run, path, timeout_ns, ret);
-	message = message_of(ret->error);
-	if (message[0] == '\0')
-		message = cause.text[0] != '\0'
-				  ? cause.text
-				  : "was being cancelled when the engine "
-				    "stopped";
-	error = flo__failure(own ? "timeout" : "cancelled", path, message, NULL,
-			     NULL);
-	if (own) {
-		flo__result_fail(ret, error,
-				 ret->error_seq != 0 ? ret->error_seq
-						     : flo__run_seq(run));
-	} else if (error != NULL) {
-		flo_value_unref(ret->error);
-		ret->error = flo_value_ref(error);
-	}
-	flo_value_unref(error);
-}
-
-/*
- * The body in @frame has ended well, as all that failed in it was allowed to.
- * But the time limit of @path ended something in it.
- */
-static __attribute__((noinline)) void judge_cut(const struct flo__frame *frame,
-						const char *path,
-						struct flo__result *ret)
-{
-	uint64_t seq =
-		atomic_load_explicit(&frame->cut_seq, memory_order_relaxed);
-	flo_value *error;
-
-	if (seq == 0 || ret->state != FLO__STATE_SUCCEEDED)
-		return;
-	error = flo__failure("timeout", path, frame->limit, NULL, NULL);
-	flo__result_fail(ret, error, seq);
-	flo_value_unref(error);
-}
-
-/* A child context of @parent for a limit of @timeout_ns (0: none), of which
- * @left_ns are left; NULL without memory. */
-static __attribute__((noinline)) flo_context *
-limit_context(const struct flo__run *run, flo_context *parent,
-	      uint64_t timeout_ns, uint64_t left_ns, const char *path)
-{
-	char why[LIMIT_TEXT_SIZE];
-
-	/* Nothing runs in an inspection, so nothing takes too long. */
-	if (timeout_ns == 0 || run->frozen)
-		return flo_context_ref(parent);
-	limit_text(timeout_ns, path, why);
-	return flo_context_timeout(parent, left_ns, why);
-}
-
 static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 			bool passed, struct flo__result *ret)
 {
@@ -367,36 +231,33 @@ static void finally_run(struct flo__frame *outer, uint32_t id, const char *path,
 	struct flo__result result = FLO__RESULT_INIT;
 	struct flo__result *results = NULL;
 	char *finally_path = flo__path_child(path, "finally");
-	char limit[LIMIT_TEXT_SIZE];
+	char limit[FLO__LIMIT_TEXT_SIZE];
+	struct flo__frame frame = {.kind = FLO__FRAME_BLOCK,
+				   .run = run,
+				   .parent = &around,
+				   .node = body,
+				   .limit = limit};
 	flo_context *ctx = NULL;
 
 	if (finally_path == NULL)
 		goto nomem;
-	limit_text(block->finally_timeout_ns, finally_path, limit);
-	ctx = limit_context(run, run->base, block->finally_timeout_ns,
-			    block->finally_timeout_ns, finally_path);
+	flo__limit_text(block->finally_timeout_ns, finally_path, limit);
+	ctx = flo__limit_context(&frame, finally_path, run->base,
+				 block->finally_timeout_ns,
+				 block->finally_timeout_ns, &result);
 	results = flo__calloc(run->plan->nodes[body].children_len,
 			      sizeof(*results));
 	if (results == NULL || ctx == NULL)
 		goto nomem;
 	for (uint32_t i = 0; i < run->plan->nodes[body].children_len; i++)
 		results[i] = (struct flo__result)FLO__RESULT_INIT;
-	{
-		struct flo__frame frame = {.kind = FLO__FRAME_BLOCK,
-					   .run = run,
-					   .parent = &around,
-					   .node = body,
-					   .limit = limit,
-					   .results = results};
-
-		body_run(&frame, body, finally_path, ctx, ret->end_seq, passed,
-			 NULL, &result);
-		judge_end(run, finally_path, run->base, ctx,
-			  block->finally_timeout_ns, &result);
-		judge_cut(&frame, finally_path, &result);
-		flo__block_errors(&result);
-		flo__run_visit(run, finally_path, body, &result);
-	}
+	frame.results = results;
+	body_run(&frame, body, finally_path, ctx, ret->end_seq, passed, NULL,
+		 &result);
+	flo__limit_judge(&frame, finally_path, run->base, ctx,
+			 block->finally_timeout_ns, NULL, &result);
+	flo__block_errors(&result);
+	flo__run_visit(run, finally_path, body, &result);
 	if (ret->end_seq < result.end_seq)
 		ret->end_seq = result.end_seq;
 	if (result.state == FLO__STATE_FAILED)
@@ -439,19 +300,19 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 {
 	struct flo__run *run = outer->run;
 	const struct flo__node *node = &run->plan->nodes[id];
-	char limit[LIMIT_TEXT_SIZE];
+	char limit[FLO__LIMIT_TEXT_SIZE];
 	struct flo__frame frame = {.kind = FLO__FRAME_BLOCK,
 				   .run = run,
 				   .parent = outer,
 				   .node = id,
 				   .limit = timeout_ns != 0 ? limit : NULL};
-	flo_context *ctx =
-		limit_context(run, parent, timeout_ns,
-			      flo__spent_left(outer, path, timeout_ns), path);
 	uint64_t begin_ns = flo_now();
+	flo_context *ctx;
 
 	if (timeout_ns != 0)
-		limit_text(timeout_ns, path, limit);
+		flo__limit_text(timeout_ns, path, limit);
+	ctx = flo__limit_context(&frame, path, parent, timeout_ns,
+				 flo__spent_left(outer, path, timeout_ns), ret);
 	frame.results = flo__calloc(node->children_len, sizeof(*frame.results));
 	if (ctx == NULL || frame.results == NULL) {
 		flo__tree_fail(run, path, "native", "out of memory", ret);
@@ -472,8 +333,7 @@ static void block_run(struct flo__frame *outer, uint32_t id, const char *path,
 	else
 		body_run(&frame, id, path, ctx, need_seq, passed, admission,
 			 ret);
-	judge_end(run, path, parent, ctx, timeout_ns, ret);
-	judge_cut(&frame, path, ret);
+	flo__limit_judge(&frame, path, parent, ctx, timeout_ns, admission, ret);
 	block_end(node->kind == FLO__NODE_FOREACH ? outer : &frame, id, path,
 		  passed, ret);
 	if (run->plan->blocks[node->spec].call != NULL)
@@ -593,6 +453,7 @@ void flo__tree_run(struct flo__frame *frame, uint32_t id, const char *path,
 	}
 	ret->begun = recorded == FLO__RECORDED_BEGUN;
 	if (flo_context_status(ctx) != FLO_OK && !began) {
+		flo__tree_kept(frame, ctx);
 		ret->state = FLO__STATE_CANCELLED;
 	} else if (run->frozen && !run->frozen_ended && !began) {
 		ret->state = FLO__STATE_PENDING;
@@ -624,6 +485,6 @@ void flo__tree_run_root(struct flo__frame *root, flo_context *ctx,
 	if (ret->state == FLO__STATE_SUCCEEDED &&
 	    atomic_load_explicit(&run->cut, memory_order_relaxed))
 		ret->state = FLO__STATE_CANCELLED;
-	judge_end(run, "", run->base, ctx, run->timeout_ns, ret);
+	flo__limit_judge_end(run, "", run->base, ctx, run->timeout_ns, ret);
 	block_end(root, 0, "", false, ret);
 }

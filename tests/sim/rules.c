@@ -295,6 +295,14 @@ static int finally_level(const struct place *place)
 	return level;
 }
 
+static bool is_out_of_time(const struct rules *r, const char *path)
+{
+	for (size_t i = 0; i < r->nout; i++)
+		if (strcmp(r->out[i], path) == 0)
+			return true;
+	return false;
+}
+
 /* A leaf is about to begin, or to be skipped: may it? */
 static void check_may_begin(struct rules *r, const char *path, int64_t now_us)
 {
@@ -307,6 +315,7 @@ static void check_may_begin(struct rules *r, const char *path, int64_t now_us)
 		node = place.nodes[i];
 		child = place.nodes[i + 1];
 		CHECK(!r->pipe->nodes[node].never);
+		CHECK(i + 1 >= last || !is_out_of_time(r, place.paths[i]));
 		if (i + 1 == last) {
 			CHECK(!standing_of_body(r, node, place.paths[i])
 				       .active);
@@ -395,12 +404,43 @@ static void on_retrying(struct rules *r, const struct flo__event *e)
 	leaf->not_before_us = e->ts_us + e->delay_ns / 1000;
 }
 
+static const char *text_of(const flo_value *map, const char *key)
+{
+	const flo_value *value =
+		map != NULL ? flo_value_map_get(map, key) : NULL;
+
+	return value != NULL && flo_value_typeof(value) == FLO_VALUE_STRING
+		       ? flo_value_get_string(value, NULL)
+		       : "";
+}
+
+/* A block of these fails of itself only by its time limit: that has kept
+ * something from starting, and nothing is under way. */
+static void on_out_of_time(struct rules *r, const struct flo__event *e,
+			   int node)
+{
+	CHECK(r->pipe->nodes[node].timeout_ms != 0);
+	CHECK(e->status == FLO__STATE_FAILED);
+	CHECK(strcmp(text_of(e->error, "kind"), "timeout") == 0);
+	CHECK(strcmp(text_of(e->error, "path"), e->path) == 0);
+	CHECK(!is_out_of_time(r, e->path) && r->nout < RULES_OUT_MAX);
+	CHECK(!standing_of_body(r, node, e->path).active);
+	snprintf(r->out[r->nout++], sizeof(r->out[0]), "%s", e->path);
+}
+
 static void on_finished(struct rules *r, const struct flo__event *e)
 {
-	struct rules_leaf *leaf = leaf_of(r, e->path);
+	struct rules_leaf *leaf;
+	struct place place;
+	int node;
 
-	/* No block of these fails of itself. */
-	CHECK(r->pipe->nodes[leaf->node].kind == PIPE_LEAF);
+	locate(r->pipe, e->path, &place);
+	node = place.nodes[place.depth - 1];
+	if (r->pipe->nodes[node].kind != PIPE_LEAF) {
+		on_out_of_time(r, e, node);
+		return;
+	}
+	leaf = leaf_of(r, e->path);
 	CHECK(leaf->end == FLO__STATE_NONE);
 	CHECK(e->status == FLO__STATE_SUCCEEDED ||
 	      e->status == FLO__STATE_FAILED ||
@@ -495,16 +535,6 @@ static const struct rules_leaf *first_failure(struct rules *r)
 			first = leaf;
 	}
 	return first;
-}
-
-static const char *text_of(const flo_value *map, const char *key)
-{
-	const flo_value *value =
-		map != NULL ? flo_value_map_get(map, key) : NULL;
-
-	return value != NULL && flo_value_typeof(value) == FLO_VALUE_STRING
-		       ? flo_value_get_string(value, NULL)
-		       : "";
 }
 
 /* The run's error is its first failure that counts, or an earlier one that

@@ -9,6 +9,7 @@
 #include "tests/unit/run_fake.h"
 
 #define RULES_LEAVES_MAX 512
+#define RULES_OUT_MAX	 64
 
 /* A leaf instance as its events tell of it. */
 struct rules_leaf {
@@ -29,6 +30,9 @@ struct rules {
 	const struct pipe *pipe;
 	struct rules_leaf leaves[RULES_LEAVES_MAX];
 	size_t nleaves, nreused;
+	/* Blocks that say of themselves that they ran out of time. */
+	char out[RULES_OUT_MAX][96];
+	size_t nout;
 	uint64_t seq;
 	bool cancelling, resumed, finished;
 	bool replaying; /* after run.resumed, before its lost attempts */

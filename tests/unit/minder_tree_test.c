@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 /* Start the tree below us and wait until all of it is there. */
 static void tree_start(const char *mark)
@@ -52,7 +53,7 @@ static void tree_reap(const char *mark)
 static void the_kernels_lists_find_the_tree(void **state)
 {
 	const char *mark = fresh_mark();
-	struct minder_pids pids = {NULL, 0, 0};
+	struct minder_pids pids = {.at = NULL};
 
 	(void)state;
 	tree_start(mark);
@@ -66,7 +67,7 @@ static void the_kernels_lists_find_the_tree(void **state)
 static void the_scan_finds_the_tree(void **state)
 {
 	const char *mark = fresh_mark();
-	struct minder_pids pids = {NULL, 0, 0};
+	struct minder_pids pids = {.at = NULL};
 
 	(void)state;
 	tree_start(mark);
@@ -80,7 +81,7 @@ static void the_scan_finds_the_tree(void **state)
 
 static void without_children_there_is_nothing(void **state)
 {
-	struct minder_pids lists = {NULL, 0, 0}, scan = {NULL, 0, 0};
+	struct minder_pids lists = {.at = NULL}, scan = {.at = NULL};
 
 	(void)state;
 	tree_collect(&lists);
@@ -91,7 +92,7 @@ static void without_children_there_is_nothing(void **state)
 
 static void who_was_told_is_not_told_again(void **state)
 {
-	struct minder_pids told = {NULL, 0, 0};
+	struct minder_pids told = {.at = NULL};
 	char byte;
 	int p[2], status;
 	pid_t pid;
@@ -115,6 +116,56 @@ static void who_was_told_is_not_told_again(void **state)
 	minder_pids_fini(&told);
 }
 
+/* Who sweeps on without knowing this does so for ever. */
+static void a_sweep_that_cannot_look_says_why(void **state)
+{
+	struct minder_pids told = {.at = NULL};
+	struct minder_blind sees, stop, kill_;
+	struct rlimit limit, none;
+
+	(void)state;
+	sees = minder_tree_kill(-1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){0, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	stop = minder_tree_stop(SIGTERM, -1, &told);
+	kill_ = minder_tree_kill(-1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(sees.errnum, 0);
+	assert_int_equal(stop.errnum, EMFILE);
+	assert_int_equal(kill_.errnum, EMFILE);
+	assert_int_equal(kill_.stage, FLO__MINDER_AT_PROC_OPEN);
+	assert_int_equal(told.len, 0);
+	assert_int_equal(minder_tree_kill(-1).errnum, 0);
+	minder_pids_fini(&told);
+}
+
+static void a_group_is_ended_if_a_child_is_in_it(void **state)
+{
+	int up[2], status;
+	pid_t pid;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(up, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		setsid();
+		close(up[0]);
+		(void)!write(up[1], "", 1);
+		for (;;)
+			pause();
+	}
+	close(up[1]);
+	assert_int_equal(read(up[0], &byte, 1), 1);
+	minder_group_kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	close(up[0]);
+	/* We are in this one, but have no child there. */
+	minder_group_kill(getpgrp(), SIGKILL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +173,8 @@ int main(void)
 		cmocka_unit_test(the_kernels_lists_find_the_tree),
 		cmocka_unit_test(the_scan_finds_the_tree),
 		cmocka_unit_test(who_was_told_is_not_told_again),
+		cmocka_unit_test(a_sweep_that_cannot_look_says_why),
+		cmocka_unit_test(a_group_is_ended_if_a_child_is_in_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,6 +175,87 @@ static void a_time_limit_within_a_failure_that_is_allowed_counts(void **state)
 	assert_int_equal(fake_shown_state(&shown, "c"), FLO__STATE_CANCELLED);
 }
 
+/* Virtual time, and which of those that wait for a slot comes first drawn. */
+static void draw(uint64_t seed)
+{
+	static struct flo_runtime_options drawn;
+
+	drawn = (struct flo_runtime_options){.drive = FLO_DRIVE_DETERMINISTIC,
+					     .seed = seed};
+	made_with = &drawn;
+	start_over();
+}
+
+/* The run's one slot is taken when "y" is to start, and for longer than "b" has
+ * time. Whether "x" has had it before is drawn. */
+static const char *const kept =
+	"{'name':'p','limit':1,'steps':[{'name':'o','on_error':'continue',"
+	"'group':[{'name':'b','timeout':'20ms','steps':["
+	"{'name':'g','allow_failure':true,'on_error':'continue','limit':1,"
+	"'group':[{'name':'x','exec':['exit','1']},"
+	"{'name':'y','exec':['hang']}]}]},"
+	"{'name':'s','timeout':'60ms','allow_failure':true,'exec':['hang']}"
+	"]},{'name':'c','exec':['ok']}],"
+	"'finally':[{'name':'z','exec':['ok']}]}";
+
+/* A step that it did not let start was not done, as one that it stopped. */
+static void a_time_limit_counts_that_keeps_a_step_from_starting(void **state)
+{
+	unsigned behind_a_failure = 0, alone = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		draw(seed);
+		run(kept);
+		assert_string_equal(fake_status(&result), "failed");
+		assert_string_equal(fake_error(&result, "kind"), "timeout");
+		assert_string_equal(fake_error(&result, "path"), "o.b");
+		assert_int_equal(fake_order(&fake, "c"), -1);
+		assert_int_equal(fake_order(&fake, "o.b.g.y"), -1);
+		behind_a_failure += fake_order(&fake, "o.b.g.x") >= 0;
+		alone += fake_order(&fake, "o.b.g.x") < 0;
+		fake_inspect(&fake, kept, fake.events_len, true, &shown);
+		assert_int_equal(fake_shown_state(&shown, "o.b"),
+				 FLO__STATE_FAILED);
+		assert_int_equal(fake_shown_state(&shown, "o.b.g.y"),
+				 FLO__STATE_CANCELLED);
+		assert_int_equal(fake_shown_state(&shown, "c"),
+				 FLO__STATE_CANCELLED);
+	}
+	assert_true(behind_a_failure > 0 && alone > 0);
+}
+
+/* Whatever had been recorded of that; and once the block has failed nothing in
+ * it starts any more. */
+static void resume_knows_what_a_time_limit_kept_from_starting(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		size_t failed = 0, total;
+
+		draw(seed);
+		resume_everywhere(kept, "failed");
+		start_over();
+		run(kept);
+		total = fake.events_len;
+		while (failed < total &&
+		       (fake.events[failed].kind != FLO__EVENT_STEP_FINISHED ||
+			strcmp(fake.events[failed].path, "o.b") != 0))
+			failed++;
+		assert_true(failed < total);
+		for (size_t keep = failed + 1; keep < total; keep++) {
+			start_over();
+			run(kept);
+			fake_result_fini(&result);
+			fake.executed_len = 0;
+			result = fake_run(&fake, kept, keep, NULL);
+			assert_string_equal(fake_status(&result), "failed");
+			assert_int_equal(fake_executions(&fake, "o.b.g.x"), 0);
+			assert_int_equal(fake_executions(&fake, "o.b.g.y"), 0);
+		}
+	}
+}
+
 static void a_time_limit_of_finally_counts_as_well(void **state)
 {
 	(void)state;
@@ -550,6 +631,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(resume_ends_alike_from_every_prefix),
 		CASE(a_time_limit_within_a_failure_that_is_allowed_counts),
+		CASE(a_time_limit_counts_that_keeps_a_step_from_starting),
+		CASE(resume_knows_what_a_time_limit_kept_from_starting),
 		CASE(a_time_limit_of_finally_counts_as_well),
 		CASE(resume_of_a_failed_group_starts_nothing_new),
 		CASE(resume_counts_lost_attempts_apart),

@@ -38,11 +38,16 @@ class Fault(Exception):
 
 @functools.cache
 def has_cgroups():
-    """Whether an engine makes them here: what it says itself."""
-    done = subprocess.run([FLOWCTL, "doctor"], stdout=subprocess.PIPE,
-                          text=True, check=False)
-    lines = [x.split() for x in done.stdout.splitlines()]
-    return any(x[:2] == ["ok", "cgroup"] for x in lines)
+    """Whether an engine makes them here: what it says itself. (That there
+    are none is `ok`, too.)"""
+    done = subprocess.run([FLOWCTL, "doctor", "--json"], text=True,
+                          stdout=subprocess.PIPE, check=False)
+    said = [x["message"] for x in map(json.loads, done.stdout.splitlines())
+            if x["check"] == "cgroup"]
+    if len(said) != 1 or ("each minder has a cgroup" in said[0]) == \
+            ("not by cgroups" in said[0]):
+        raise Fault(f"doctor says of cgroups: {said}")
+    return "not by cgroups" not in said[0]
 
 
 class Reference:
@@ -66,10 +71,9 @@ class Course:
         self.end_killed = False  # a kill came behind the end of the run
         self.unminded = False  # the last engine went with its minders
 
-    def options(self, verb):
-        """rerun has none, so there SIGTERM cancels."""
+    def options(self):
         return ["--on-sigterm", "interrupt"] \
-            if self.character == "interrupt" and verb != "rerun" else []
+            if self.character == "interrupt" else []
 
     def asked(self, disaster, words):
         if disaster.what in ("term", "cancel"):
@@ -330,7 +334,7 @@ class Round:
     def run_and_kill(self, run, words, reference, fate, course):
         """Returns the exit code; -SIGKILL if the kill came in time."""
         disaster = fate.draw()
-        words = [*words, *course.options(words[0])]
+        words = [*words, *course.options()]
         if disaster.what == "call":
             what, how = disaster.call
             n = 1 + int(disaster.share * reference.counts[what])
