@@ -74,7 +74,7 @@ struct batch {
 	struct flo__strbuf origins;
 	struct flo__relay_scratch scratch;
 	struct flo__block block; /* by cut; then read by lanes */
-	struct lane_task *lane;	 /* owned; relay->lanes of them */
+	struct lane_task *lane;	 /* relay->lanes of relay->lane */
 	flo_status st;		 /* of the cut */
 	flo_error err;
 };
@@ -89,7 +89,8 @@ struct flo__relay {
 	/* A hint: nobody wants what comes out. Relaxed; set by the owner. */
 	atomic_bool stop;
 	/* By whose turn it is in that lane: a failure was there before. */
-	bool *broken; /* owned */
+	bool *broken;		/* owned */
+	struct lane_task *lane; /* owned; for each batch, of each lane */
 
 	/* The owner's. */
 	struct batch *ring; /* owned; RING of them */
@@ -277,14 +278,30 @@ static void empty(struct flo__strbuf *sb)
 		flo__strbuf_reset(sb);
 }
 
-static void reset(struct batch *b)
+/* What a batch needs for rows: most exports are small, and few are used. */
+static flo_status furnish(struct batch *b)
 {
+	const struct flo__relay *relay = b->relay;
+	flo_status st;
+
+	TRY(flo__block_init(&b->block, relay->sheet, relay->rows_max));
+	b->row = flo__calloc(relay->rows_max, sizeof(*b->row));
+	st = b->row != NULL ? FLO_OK : FLO_NOMEM;
+out:
+	return st;
+}
+
+static flo_status reset(struct batch *b)
+{
+	if (b->row == NULL)
+		return furnish(b);
 	flo__block_reset(&b->block, b->relay->sheet);
 	empty(&b->texts);
 	empty(&b->origins);
 	empty(&b->scratch.texts);
 	empty(&b->block.csv);
 	b->len = 0;
+	return FLO_OK;
 }
 
 /* Start the current batch; the next one is the current then, and empty. */
@@ -305,7 +322,8 @@ static flo_status start(struct flo__relay *relay, bool ends, flo_error *err)
 		flo__task_start(&b->lane[i].task);
 	if (relay->started - relay->taken == RING)
 		TRY(take_back(relay, err));
-	reset(current(relay));
+	if (reset(current(relay)) != FLO_OK)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
 out:
 	return st;
 }
@@ -406,40 +424,29 @@ bool flo__relay_said_again(const struct flo__relay *relay)
 
 /* Life */
 
-static flo_status init_lanes(struct batch *b)
+/* The first batch's lanes have nobody before them to give them a token. */
+static void init_lanes(struct flo__relay *relay)
 {
-	size_t len = b->relay->lanes;
+	for (size_t i = 0; i < RING * relay->lanes; i++) {
+		struct lane_task *lane = &relay->lane[i];
 
-	if (len == 0)
-		return FLO_OK;
-	b->lane = flo__calloc(len, sizeof(*b->lane));
-	if (b->lane == NULL)
-		return FLO_NOMEM;
-	for (size_t i = 0; i < len; i++) {
-		b->lane[i].task.work = work_lane;
-		b->lane[i].batch = b;
-		b->lane[i].lane = i;
-		if (b == b->relay->ring)
-			flo_sem_give(&b->lane[i].go);
+		lane->task.work = work_lane;
+		lane->batch = slot(relay, i / relay->lanes);
+		lane->lane = i % relay->lanes;
+		if (i < relay->lanes)
+			flo_sem_give(&lane->go);
 	}
-	return FLO_OK;
 }
 
-static flo_status init_batch(struct batch *b, struct flo__relay *relay)
+static void init_batch(struct batch *b, struct flo__relay *relay, size_t i)
 {
-	flo_status st;
-
 	b->task.work = work_cut;
 	b->relay = relay;
+	b->lane = relay->lane + i * relay->lanes;
 	flo__strbuf_init(&b->texts);
 	flo__strbuf_init(&b->origins);
 	flo__strbuf_init(&b->scratch.key);
 	flo__strbuf_init(&b->scratch.texts);
-	TRY(flo__block_init(&b->block, relay->sheet, relay->rows_max));
-	b->row = flo__calloc(relay->rows_max, sizeof(*b->row));
-	st = b->row != NULL ? init_lanes(b) : FLO_NOMEM;
-out:
-	return st;
 }
 
 static void fini_batch(struct batch *b)
@@ -452,7 +459,6 @@ static void fini_batch(struct batch *b)
 	flo__strbuf_fini(&b->scratch.texts);
 	flo__block_fini(&b->block);
 	flo__free(b->row);
-	flo__free(b->lane);
 }
 
 static size_t batch_rows(size_t columns)
@@ -460,6 +466,14 @@ static size_t batch_rows(size_t columns)
 	size_t rows = columns < CELLS ? CELLS / columns : 1;
 
 	return rows < ROWS ? rows : ROWS;
+}
+
+static flo_status make_ring(struct flo__relay *relay)
+{
+	for (size_t i = 0; i < RING; i++)
+		init_batch(&relay->ring[i], relay, i);
+	init_lanes(relay);
+	return reset(current(relay));
 }
 
 flo_status flo__relay_new(struct flo__sheet *sheet, flo__relay_cut_fn cut,
@@ -478,11 +492,11 @@ flo_status flo__relay_new(struct flo__sheet *sheet, flo__relay_cut_fn cut,
 	relay->lanes = flo__sheet_lanes(sheet);
 	relay->rows_max = batch_rows(flo__sheet_columns(sheet));
 	relay->broken = flo__calloc(relay->lanes + 1, sizeof(*relay->broken));
+	relay->lane =
+		flo__calloc(RING * relay->lanes + 1, sizeof(*relay->lane));
 	relay->ring = flo__calloc(RING, sizeof(*relay->ring));
-	if (relay->broken != NULL && relay->ring != NULL)
-		st = FLO_OK;
-	for (size_t i = 0; i < RING && st == FLO_OK; i++)
-		st = init_batch(&relay->ring[i], relay);
+	if (relay->broken != NULL && relay->lane != NULL && relay->ring != NULL)
+		st = make_ring(relay);
 	if (st == FLO_OK) {
 		*ret_relay = relay;
 		return st;
@@ -513,6 +527,7 @@ void flo__relay_free(struct flo__relay *relay)
 		fini_batch(&relay->ring[i]);
 	flo__strbuf_fini(&relay->origin);
 	flo__free(relay->broken);
+	flo__free(relay->lane);
 	flo__free(relay->ring);
 	flo__free(relay);
 }
