@@ -31,17 +31,17 @@ void flo__fields_fini(struct flo__fields *fields)
 }
 
 /* Records have their members in one order, mostly: so look there first. */
-size_t flo__fields_find(struct flo__fields *fields, const char *name,
-			size_t len)
+size_t flo__fields_find(const struct flo__fields *fields, const char *name,
+			size_t len, size_t *next)
 {
-	size_t at = fields->next;
+	size_t at = *next;
 
 	for (size_t i = 0; i < fields->len; i++, at++) {
 		if (at >= fields->len)
 			at = 0;
 		if (fields->field[at].name_len == len &&
 		    memcmp(fields->field[at].name, name, len) == 0) {
-			fields->next = at + 1;
+			*next = at + 1;
 			return at;
 		}
 	}
@@ -67,7 +67,7 @@ static flo_status add(struct flo__fields *fields, const char *name, size_t len,
 		      enum flo__kind kind, flo_error *err)
 {
 	struct flo__typed_field field = {.name_len = len, .kind = kind};
-	size_t at = flo__fields_find(fields, name, len);
+	size_t at = flo__fields_find(fields, name, len, &fields->next);
 	flo_status st;
 
 	if (at != SIZE_MAX) {

@@ -31,9 +31,12 @@ struct flo__fields {
 
 void flo__fields_fini(struct flo__fields *fields);
 
-/* The field of that name; SIZE_MAX if there is none. */
-size_t flo__fields_find(struct flo__fields *fields, const char *name,
-			size_t len);
+/*
+ * The field of that name; SIZE_MAX if there is none. *@next is where it is
+ * likely found: 0, or what the last call left there.
+ */
+size_t flo__fields_find(const struct flo__fields *fields, const char *name,
+			size_t len, size_t *next);
 
 /*
  * Take the members of a record in. FLO_LIMIT: more than FLO__TYPED_FIELDS_MAX fields;

@@ -32,14 +32,17 @@ void flo__task_start(struct flo__task *task)
 	task->shared = false;
 	flo_error_clear(&task->fault);
 	if (rt != NULL) {
+		task->shared_work = true;
 		flo_waitgroup_add(&task->running, 1);
 		task->shared = flo_go_with(rt, main_of, task, TASK_STACK,
 					   "cmdb task") == FLO_OK;
 		if (!task->shared)
 			flo_waitgroup_done(&task->running);
 	}
-	if (!task->shared)
+	if (!task->shared) {
+		task->shared_work = false;
 		task->work(task);
+	}
 }
 
 flo_status flo__task_watch(struct flo__task *task, flo_context *context)

@@ -40,6 +40,8 @@ struct flo__task {
 	flo_waitgroup running;
 	bool started; /* owner */
 	bool shared;  /* owner: by a coroutine of its own */
+	/* the worker's: the same, told before the work begins */
+	bool shared_work;
 	/* the worker's until flo__task_wait(): of its panic */
 	flo_error fault;
 };

@@ -26,25 +26,20 @@
 
 #include <string.h>
 
-#define FLUSH_BYTES (256u << 10)
-
 enum {
 	PAGE_DATA = 0,
 	PAGE_DICTIONARY = 2
 };
 
 struct chunk {
-	struct flo__parquet *file;
+	const struct flo__parquet *file;
 	const struct flo__pcolumn *column;
+	struct flo__parquet_packer *packer;
+	struct flo__pchunk *to;
 	/* The next row, and where its value is among indices or plain ones. */
 	size_t row;
 	size_t index;
 	size_t plain;
-	/* What the description says. */
-	int64_t dict_at; /* 0: there is none */
-	int64_t data_at;
-	int64_t raw;
-	int64_t stored;
 };
 
 /* Rows of a page that begins at the next row. */
@@ -120,34 +115,35 @@ static struct page next_page(const struct chunk *chunk)
 
 /* Body */
 
-static flo_status reserve_numbers(struct flo__parquet *file, size_t len)
+static flo_status reserve_numbers(struct flo__parquet_packer *packer,
+				  size_t len)
 {
 	uint32_t *mem;
 
-	if (len <= file->number_cap)
+	if (len <= packer->number_cap)
 		return FLO_OK;
-	mem = flo__reallocarray(file->numbers, len, sizeof(*mem));
+	mem = flo__reallocarray(packer->numbers, len, sizeof(*mem));
 	if (mem == NULL)
 		return FLO_NOMEM;
-	file->numbers = mem;
-	file->number_cap = len;
+	packer->numbers = mem;
+	packer->number_cap = len;
 	return FLO_OK;
 }
 
 static flo_status add_levels(const struct chunk *chunk, const struct page *page)
 {
-	struct flo__parquet *file = chunk->file;
-	struct flo__strbuf *sb = &file->page;
+	struct flo__parquet_packer *packer = chunk->packer;
+	struct flo__strbuf *sb = &packer->page;
 	uint32_t len = 0;
-	flo_status st = reserve_numbers(file, page->rows);
+	flo_status st = reserve_numbers(packer, page->rows);
 
 	if (st != FLO_OK)
 		return st;
 	for (size_t i = 0; i < page->rows; i++)
-		file->numbers[i] =
+		packer->numbers[i] =
 			(uint32_t)chunk->column->present.data[chunk->row + i];
 	flo__strbuf_add(sb, &len, sizeof(len));
-	flo__hybrid_add(sb, file->numbers, page->rows, 1);
+	flo__hybrid_add(sb, packer->numbers, page->rows, 1);
 	st = flo__strbuf_status(sb);
 	if (st != FLO_OK)
 		return st;
@@ -170,7 +166,7 @@ static void add_bits(struct flo__strbuf *sb, const char *bools, size_t len)
 static void add_values(const struct chunk *chunk, const struct page *page)
 {
 	const struct flo__pcolumn *column = chunk->column;
-	struct flo__strbuf *sb = &chunk->file->page;
+	struct flo__strbuf *sb = &chunk->packer->page;
 	unsigned width;
 
 	if (page->indices) {
@@ -210,36 +206,37 @@ static void add_dict_header(struct flo__thrift *t, size_t len)
 	flo__thrift_end(t);
 }
 
-/* Compress and append file->page; @page is NULL for the dictionary's. */
+/* Compress and append packer->page; @page is NULL for the dictionary's. */
 static flo_status put_page(struct chunk *chunk, const struct page *page,
 			   flo_error *err)
 {
-	struct flo__parquet *file = chunk->file;
-	struct flo__thrift t = {.out = &file->out};
-	struct flo__strbuf *body = &file->page;
-	size_t begin = file->out.len;
+	struct flo__parquet_packer *packer = chunk->packer;
+	struct flo__strbuf *out = &chunk->to->out;
+	struct flo__thrift t = {.out = out};
+	struct flo__strbuf *body = &packer->page;
+	size_t begin = out->len;
 	flo_status st;
 
-	TRY(flo__strbuf_status(&file->page));
-	if (file->zstd != NULL) {
-		TRY(flo__parquet_zstd_pack(file->zstd, &file->page,
-					   &file->packed, err));
-		body = &file->packed;
+	TRY(flo__strbuf_status(&packer->page));
+	if (packer->zstd != NULL) {
+		TRY(flo__parquet_zstd_pack(packer->zstd, &packer->page,
+					   &packer->packed, err));
+		body = &packer->packed;
 	}
 	flo__thrift_begin(&t);
 	flo__thrift_i32(&t, 1, page != NULL ? PAGE_DATA : PAGE_DICTIONARY);
-	flo__thrift_i32(&t, 2, (int32_t)file->page.len);
+	flo__thrift_i32(&t, 2, (int32_t)packer->page.len);
 	flo__thrift_i32(&t, 3, (int32_t)body->len);
 	if (page != NULL)
 		add_data_header(&t, page);
 	else
 		add_dict_header(&t, chunk->column->entry_len);
 	flo__thrift_end(&t);
-	chunk->raw += (int64_t)(file->out.len - begin + file->page.len);
-	chunk->stored += (int64_t)(file->out.len - begin + body->len);
-	flo__strbuf_add(&file->out, body->data, body->len);
-	flo__strbuf_reset(&file->page);
-	st = flo__parquet_flush(file, FLUSH_BYTES, err);
+	chunk->to->raw += (int64_t)(out->len - begin + packer->page.len);
+	chunk->to->stored += (int64_t)(out->len - begin + body->len);
+	flo__strbuf_add(out, body->data, body->len);
+	flo__strbuf_reset(&packer->page);
+	st = flo__strbuf_status(out);
 out:
 	return st;
 }
@@ -250,8 +247,8 @@ static flo_status write_dict(struct chunk *chunk, flo_error *err)
 
 	if (column->entry_len == 0)
 		return FLO_OK;
-	chunk->dict_at = flo__parquet_at(chunk->file);
-	flo__strbuf_add(&chunk->file->page, column->entries.data,
+	chunk->to->dict = true;
+	flo__strbuf_add(&chunk->packer->page, column->entries.data,
 			column->entries.len);
 	return put_page(chunk, NULL, err);
 }
@@ -260,7 +257,7 @@ static flo_status write_data(struct chunk *chunk, flo_error *err)
 {
 	flo_status st = FLO_OK;
 
-	chunk->data_at = flo__parquet_at(chunk->file);
+	chunk->to->data_at = (int64_t)chunk->to->out.len;
 	while (chunk->row < flo__pcolumn_rows(chunk->column)) {
 		struct page page = next_page(chunk);
 
@@ -271,6 +268,30 @@ static flo_status write_data(struct chunk *chunk, flo_error *err)
 		chunk->index += page.indices ? page.values : 0;
 		chunk->plain += page.plain_len;
 	}
+out:
+	return st;
+}
+
+flo_status flo__parquet_chunk(const struct flo__parquet *file,
+			      const struct flo__pcolumn *column,
+			      struct flo__parquet_packer *packer,
+			      struct flo__pchunk *to, flo_error *err)
+{
+	struct chunk chunk = {.file = file,
+			      .column = column,
+			      .packer = packer,
+			      .to = to};
+	flo_status st;
+
+	flo__strbuf_reset(&packer->page);
+	flo__strbuf_reset(&to->out);
+	to->rows = flo__pcolumn_rows(column);
+	to->values = column->values;
+	to->stats = column->stats;
+	to->dict = false;
+	to->raw = to->stored = 0;
+	TRY(write_dict(&chunk, err));
+	st = write_data(&chunk, err);
 out:
 	return st;
 }
@@ -302,15 +323,15 @@ static void add_text_bounds(struct flo__thrift *t,
 }
 
 static void add_number_bounds(struct flo__thrift *t,
-			      const struct flo__pcolumn *column)
+			      enum flo__parquet_type type,
+			      const struct flo__stats *s)
 {
-	const struct flo__stats *s = &column->stats;
 	unsigned char max = (unsigned char)s->max_int;
 	unsigned char min = (unsigned char)s->min_int;
 
-	if (column->type == FLO__PARQUET_BOOL)
+	if (type == FLO__PARQUET_BOOL)
 		add_bounds(t, &max, 1, &min, 1);
-	else if (column->type == FLO__PARQUET_DOUBLE)
+	else if (type == FLO__PARQUET_DOUBLE)
 		add_bounds(t, &s->max_double, sizeof(double), &s->min_double,
 			   sizeof(double));
 	else
@@ -318,24 +339,22 @@ static void add_number_bounds(struct flo__thrift *t,
 			   sizeof(int64_t));
 }
 
-static void add_stats(struct flo__thrift *t, const struct flo__pcolumn *column)
+static void add_stats(struct flo__thrift *t, enum flo__parquet_type type,
+		      const struct flo__pchunk *chunk)
 {
 	flo__thrift_struct(t, 12);
-	flo__thrift_i64(t, 3,
-			(int64_t)(flo__pcolumn_rows(column) - column->values));
-	if (column->stats.any) {
-		if (flo__parquet_physical(column->type) == FLO__PQ_BYTE_ARRAY)
-			add_text_bounds(t, &column->stats);
+	flo__thrift_i64(t, 3, (int64_t)(chunk->rows - chunk->values));
+	if (chunk->stats.any) {
+		if (flo__parquet_physical(type) == FLO__PQ_BYTE_ARRAY)
+			add_text_bounds(t, &chunk->stats);
 		else
-			add_number_bounds(t, column);
+			add_number_bounds(t, type, &chunk->stats);
 	}
 	flo__thrift_end(t);
 }
 
-static void add_encodings(struct flo__thrift *t, const struct chunk *chunk)
+static void add_encodings(struct flo__thrift *t, bool dict)
 {
-	bool dict = chunk->dict_at != 0;
-
 	/* A dictionary's entries are PLAIN too. */
 	flo__thrift_list(t, 2, FLO__THRIFT_I32, dict ? 3 : 2);
 	flo__thrift_item_i32(t, FLO__PQ_PLAIN);
@@ -344,44 +363,28 @@ static void add_encodings(struct flo__thrift *t, const struct chunk *chunk)
 		flo__thrift_item_i32(t, FLO__PQ_RLE_DICTIONARY);
 }
 
-static void describe(const struct chunk *chunk, struct flo__thrift *t)
+void flo__parquet_describe(const struct flo__parquet *file,
+			   const struct flo__pcolumn *column,
+			   const struct flo__pchunk *chunk, int64_t at,
+			   struct flo__thrift *t)
 {
-	const struct flo__pcolumn *column = chunk->column;
-
 	flo__thrift_begin(t);
 	flo__thrift_i64(t, 2, 0);
 	flo__thrift_struct(t, 3);
 	flo__thrift_i32(t, 1, flo__parquet_physical(column->type));
-	add_encodings(t, chunk);
+	add_encodings(t, chunk->dict);
 	flo__thrift_list(t, 3, FLO__THRIFT_BINARY, 1);
 	flo__thrift_item_bytes(t, column->name, strlen(column->name));
 	flo__thrift_i32(t, 4,
-			chunk->file->zstd != NULL ? FLO__PQ_ZSTD
-						  : FLO__PQ_UNCOMPRESSED);
-	flo__thrift_i64(t, 5, (int64_t)flo__pcolumn_rows(column));
+			file->limits.uncompressed ? FLO__PQ_UNCOMPRESSED
+						  : FLO__PQ_ZSTD);
+	flo__thrift_i64(t, 5, (int64_t)chunk->rows);
 	flo__thrift_i64(t, 6, chunk->raw);
 	flo__thrift_i64(t, 7, chunk->stored);
-	flo__thrift_i64(t, 9, chunk->data_at);
-	if (chunk->dict_at != 0)
-		flo__thrift_i64(t, 11, chunk->dict_at);
-	add_stats(t, column);
+	flo__thrift_i64(t, 9, at + chunk->data_at);
+	if (chunk->dict)
+		flo__thrift_i64(t, 11, at);
+	add_stats(t, column->type, chunk);
 	flo__thrift_end(t);
 	flo__thrift_end(t);
-}
-
-flo_status flo__parquet_chunk(struct flo__parquet *file,
-			      const struct flo__pcolumn *column,
-			      struct flo__thrift *meta, int64_t *raw,
-			      int64_t *stored, flo_error *err)
-{
-	struct chunk chunk = {.file = file, .column = column};
-	flo_status st;
-
-	TRY(write_dict(&chunk, err));
-	TRY(write_data(&chunk, err));
-	describe(&chunk, meta);
-	*raw += chunk.raw;
-	*stored += chunk.stored;
-out:
-	return st;
 }

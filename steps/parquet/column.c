@@ -4,6 +4,9 @@
 #include "base/contract.h"
 
 #include <string.h>
+
+/* Texts are short: what it costs to call is more than to hash. */
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #define SLOTS_MIN 256u
@@ -38,22 +41,40 @@ flo_status flo__pcolumn_init(struct flo__pcolumn *column,
 	return column->name != NULL ? FLO_OK : FLO_NOMEM;
 }
 
+/* Empty it; its memory stays if the next group may need about as much. */
+static void forget(struct flo__strbuf *sb)
+{
+	if (sb->len < sb->cap / 2)
+		flo__strbuf_fini(sb);
+	else
+		flo__strbuf_reset(sb);
+}
+
+static void forget_numbers(uint32_t **numbers, size_t *len, size_t *cap)
+{
+	if (*len < *cap / 2) {
+		flo__free(*numbers);
+		*numbers = NULL;
+		*cap = 0;
+	}
+	*len = 0;
+}
+
 void flo__pcolumn_reset(struct flo__pcolumn *column)
 {
-	char *name = column->name;
-	enum flo__parquet_type type = column->type;
-	size_t dict_max = column->dict_max;
-
-	column->name = NULL;
-	flo__pcolumn_fini(column);
-	memset(column, 0, sizeof(*column));
-	column->name = name;
-	column->type = type;
-	column->dict_max = dict_max;
+	forget(&column->present);
+	forget(&column->entries);
+	forget(&column->plain);
+	forget_numbers(&column->entry_at, &column->entry_len,
+		       &column->entry_cap);
+	forget_numbers(&column->index, &column->index_len, &column->index_cap);
+	/* The dictionary was closed, so there are no slots. */
+	INSIST(column->slots == NULL);
+	memset(&column->stats, 0, sizeof(column->stats));
+	column->values = 0;
+	column->plain_bytes = 0;
 	column->dict_full = !has_dict(column);
-	flo__strbuf_init(&column->present);
-	flo__strbuf_init(&column->entries);
-	flo__strbuf_init(&column->plain);
+	column->dict_rows = 0;
 }
 
 void flo__pcolumn_fini(struct flo__pcolumn *column)
@@ -86,6 +107,12 @@ size_t flo__pcolumn_bytes(const struct flo__pcolumn *column)
 
 /* Values as they lie in a file */
 
+/* As flo__strbuf_reserve(), which is called only when there is no room. */
+static inline bool make_room(struct flo__strbuf *sb, size_t extra)
+{
+	return sb->len + extra < sb->cap || flo__strbuf_reserve(sb, extra);
+}
+
 static void add_plain(const struct flo__pcolumn *column, const void *bytes,
 		      size_t len, struct flo__strbuf *sb)
 {
@@ -93,7 +120,7 @@ static void add_plain(const struct flo__pcolumn *column, const void *bytes,
 	uint32_t n = (uint32_t)len;
 	char *to;
 
-	if (!flo__strbuf_reserve(sb, skip + len))
+	if (!make_room(sb, skip + len))
 		return;
 	to = sb->data + sb->len;
 	/* Little-endian, as every machine that this is built for. */
@@ -123,11 +150,30 @@ static size_t prefix_len(const struct flo__pcolumn *column)
 static bool is_entry(const struct flo__pcolumn *column, size_t i,
 		     const void *bytes, size_t len)
 {
-	size_t skip = prefix_len(column);
-	size_t have_len;
-	const char *have = entry(column, i, &have_len);
+	const char *have = column->entries.data;
+	uint32_t have_len;
 
-	return have_len - skip == len && memcmp(have + skip, bytes, len) == 0;
+	if (!is_text(column))
+		return memcmp(have + i * sizeof(int64_t), bytes,
+			      sizeof(int64_t)) == 0;
+	have += column->entry_at[i];
+	memcpy(&have_len, have, sizeof(have_len));
+	return have_len == len &&
+	       memcmp(have + sizeof(have_len), bytes, len) == 0;
+}
+
+/* Numbers come from near each other: mixed by two rounds of splitmix64. */
+static uint64_t hash_of(const struct flo__pcolumn *column, const void *bytes,
+			size_t len)
+{
+	uint64_t n;
+
+	if (is_text(column))
+		return XXH3_64bits(bytes, len);
+	memcpy(&n, bytes, sizeof(n));
+	n = (n ^ n >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	n = (n ^ n >> 27) * UINT64_C(0x94d049bb133111eb);
+	return n ^ n >> 31;
 }
 
 #define TAG_MASK (UINT64_C(0xffffffff) << 32)
@@ -269,7 +315,7 @@ static bool is_last(const struct flo__pcolumn *column, const void *bytes,
 static flo_status find_entry(struct flo__pcolumn *column, const void *bytes,
 			     size_t len, bool *ret_known, uint32_t *ret_entry)
 {
-	uint64_t hash = XXH3_64bits(bytes, len);
+	uint64_t hash = hash_of(column, bytes, len);
 	uint64_t *slot;
 	flo_status st;
 
@@ -336,7 +382,7 @@ static flo_status add_present(struct flo__pcolumn *column, char is)
 {
 	struct flo__strbuf *sb = &column->present;
 
-	if (!flo__strbuf_reserve(sb, 1))
+	if (!make_room(sb, 1))
 		return FLO_NOMEM;
 	sb->data[sb->len++] = is;
 	sb->data[sb->len] = '\0';

@@ -51,7 +51,7 @@ flo_status flo__pcolumn_init(struct flo__pcolumn *column,
 			     size_t dict_max);
 void flo__pcolumn_fini(struct flo__pcolumn *column);
 
-/* Forget the rows, and give their memory back. */
+/* Forget the rows; much memory of little use is given back. Requires: settled. */
 void flo__pcolumn_reset(struct flo__pcolumn *column);
 
 /*

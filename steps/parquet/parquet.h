@@ -11,11 +11,12 @@
  * that can tell tells it again.
  *
  * Memory: what is held of a row group is bounded by bytes_max and, while
- * buffers grow, twice that; beside it pages of about page_bytes (or one value,
- * where that is longer), three times, zstd's 1-3 MiB, and for the footer some
- * 150 bytes a column and row group.
+ * buffers grow, twice that; beside it the group's packed columns, pages of about
+ * page_bytes (or one value, where that is longer), three times, zstd's 1-3 MiB,
+ * and for the footer some 150 bytes a column and row group.
  *
- * Threads: one at a time. Only the caller's function blocks.
+ * Threads: one at a time, unless a function says something else. Only the
+ * caller's function blocks.
  */
 #ifndef FLO_PARQUET_PARQUET_H
 #define FLO_PARQUET_PARQUET_H
@@ -94,6 +95,80 @@ bool flo__parquet_put_again(struct flo__parquet *file, size_t column);
  * UTF-8; FLO_LIMIT: it was too long; FLO_NOMEM; what the caller's function said.
  */
 flo_status flo__parquet_end_row(struct flo__parquet *file, flo_error *err);
+
+/*
+ * Many rows at once, a column at a time: beside the functions above, not among
+ * them. A group's rows are filled into each column, then each column is packed,
+ * then the group is put. Columns have nothing in common while that goes on: so
+ * each may be filled and packed by another thread, and be behind the others or,
+ * with the next group, ahead of them. How many rows a group has and when it is
+ * full is the caller's to say.
+ */
+
+/* A value, or null; which member counts its column's type says. */
+struct flo__parquet_cell {
+	union {
+		int64_t n; /* BOOL, INT, TIME */
+		double d;
+		const char *text; /* STRING, JSON; borrowed */
+	};
+	uint32_t len; /* of the text */
+	bool set;
+	bool same; /* as in the row before, if that was of this file */
+};
+
+/* What packing needs beside a column; for one call at a time. */
+struct flo__parquet_packer;
+/* A group's columns, packed. */
+struct flo__parquet_group;
+
+/* FLO_NOMEM. Threads: any. */
+flo_status flo__parquet_packer_new(const struct flo__parquet *file,
+				   flo_error *err,
+				   struct flo__parquet_packer **ret_packer);
+/* NULL is allowed. */
+void flo__parquet_packer_free(struct flo__parquet_packer *packer);
+
+/* For as many columns as @file has. FLO_NOMEM. Threads: any. */
+flo_status flo__parquet_group_new(const struct flo__parquet *file,
+				  flo_error *err,
+				  struct flo__parquet_group **ret_group);
+/* NULL is allowed. */
+void flo__parquet_group_free(struct flo__parquet_group *group);
+
+/*
+ * Add @cells, @rows of them, to a column. Errors as of flo__parquet_end_row();
+ * the column is of no use then. Threads: one at a time of each column.
+ */
+flo_status flo__parquet_fill(struct flo__parquet *file, size_t column,
+			     const struct flo__parquet_cell *cells, size_t rows,
+			     flo_error *err);
+
+/*
+ * Pack a column's rows into its place in @group; it begins anew. FLO_NOMEM.
+ * Threads: as flo__parquet_fill(); nobody else uses @packer meanwhile.
+ */
+flo_status flo__parquet_pack(struct flo__parquet *file, size_t column,
+			     struct flo__parquet_packer *packer,
+			     struct flo__parquet_group *group, flo_error *err);
+
+/*
+ * Write @group, which is empty afterwards. Errors as of flo__parquet_end_row().
+ *
+ * Requires: every column was packed into it, with the same rows. Threads: one
+ * at a time, in the order of the groups.
+ */
+flo_status flo__parquet_put_group(struct flo__parquet *file,
+				  struct flo__parquet_group *group,
+				  flo_error *err);
+
+/* About the bytes that a column holds. Threads: as flo__parquet_fill(). */
+size_t flo__parquet_column_bytes(const struct flo__parquet *file,
+				 size_t column);
+
+/* As @file has them: without zeros. Never changed, so from any thread. */
+const struct flo__parquet_limits *
+flo__parquet_limits_of(const struct flo__parquet *file);
 
 /* Add a pair of texts to the file's metadata; both are copied. */
 void flo__parquet_add_meta(struct flo__parquet *file, const char *key,

@@ -1,4 +1,4 @@
-/* A Parquet file that is being written: shared by writer, chunk and footer. */
+/* A Parquet file that is being written: shared by its parts. */
 #ifndef FLO_PARQUET_PARQUET_P_H
 #define FLO_PARQUET_PARQUET_P_H
 
@@ -21,6 +21,32 @@ enum {
 	FLO__PQ_ZSTD = 6,
 };
 
+struct flo__parquet_packer {
+	/* A page: before and after compression; one's levels or indices. */
+	struct flo__strbuf page;
+	struct flo__strbuf packed;
+	uint32_t *numbers; /* owned */
+	size_t number_cap;
+	void *zstd; /* ZSTD_CCtx, owned; NULL: not compressed */
+};
+
+/* A column chunk: its pages, and what its description says but for places. */
+struct flo__pchunk {
+	struct flo__strbuf out;
+	size_t rows;
+	size_t values;
+	struct flo__stats stats;
+	bool dict;
+	int64_t data_at; /* in @out; a dictionary is at 0 */
+	int64_t raw;
+	int64_t stored;
+};
+
+struct flo__parquet_group {
+	struct flo__pchunk *chunk; /* owned; of each column */
+	size_t len;
+};
+
 struct flo__parquet {
 	struct flo__pcolumn *columns; /* owned */
 	size_t len;
@@ -41,12 +67,9 @@ struct flo__parquet {
 	struct flo__strbuf meta;   /* pairs, likewise */
 	size_t meta_len;
 
-	/* A page: before and after compression; one's levels or indices. */
-	struct flo__strbuf page;
-	struct flo__strbuf packed;
-	uint32_t *numbers; /* owned */
-	size_t number_cap;
-	void *zstd; /* ZSTD_CCtx, owned; NULL: not compressed */
+	/* Of rows that came one at a time: owned, made when it is needed. */
+	struct flo__parquet_packer *packer;
+	struct flo__parquet_group *group;
 };
 
 /* Where the next byte of @file->out lies in the file. */
@@ -62,14 +85,22 @@ int flo__parquet_physical(enum flo__parquet_type type);
 flo_status flo__parquet_flush(struct flo__parquet *file, size_t least,
 			      flo_error *err);
 
-/*
- * Write a settled column's rows as the pages of a column chunk, and its
- * description as a struct to @meta. Adds its sizes to *@raw and *@stored.
- */
-flo_status flo__parquet_chunk(struct flo__parquet *file,
+/* Put a value that is not null into a column, and into its statistics. */
+flo_status flo__parquet_put(struct flo__pcolumn *column,
+			    const struct flo__parquet_cell *cell,
+			    flo_error *err);
+
+/* Replace @chunk by a settled column's rows, as pages. */
+flo_status flo__parquet_chunk(const struct flo__parquet *file,
 			      const struct flo__pcolumn *column,
-			      struct flo__thrift *meta, int64_t *raw,
-			      int64_t *stored, flo_error *err);
+			      struct flo__parquet_packer *packer,
+			      struct flo__pchunk *chunk, flo_error *err);
+
+/* Append the description, as a struct, of a chunk that is written to @at. */
+void flo__parquet_describe(const struct flo__parquet *file,
+			   const struct flo__pcolumn *column,
+			   const struct flo__pchunk *chunk, int64_t at,
+			   struct flo__thrift *meta);
 
 /* Append the footer, its length and the closing magic to @file->out. */
 void flo__parquet_footer(struct flo__parquet *file);

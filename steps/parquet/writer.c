@@ -2,9 +2,10 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
-#include "base/utf8.h"
 
 #include <string.h>
+
+#define FLUSH_BYTES (256u << 10)
 
 /* Failures: the first one stays. */
 
@@ -81,15 +82,9 @@ flo_status flo__parquet_open(const struct flo__parquet_column *columns,
 	flo__strbuf_init(&file->out);
 	flo__strbuf_init(&file->groups);
 	flo__strbuf_init(&file->meta);
-	flo__strbuf_init(&file->page);
-	flo__strbuf_init(&file->packed);
 	flo__strbuf_adds(&file->out, "PAR1");
 	TRY(flo__strbuf_status(&file->out));
-	TRY(init_columns(file, columns, len));
-	if (!file->limits.uncompressed) {
-		file->zstd = flo__parquet_zstd_new();
-		st = file->zstd != NULL ? FLO_OK : FLO_NOMEM;
-	}
+	st = init_columns(file, columns, len);
 out:
 	if (st == FLO_OK) {
 		*ret_file = file;
@@ -106,13 +101,11 @@ void flo__parquet_free(struct flo__parquet *file)
 	for (size_t i = 0; i < file->len; i++)
 		flo__pcolumn_fini(&file->columns[i]);
 	flo__free(file->columns);
-	flo__free(file->numbers);
 	flo__strbuf_fini(&file->out);
 	flo__strbuf_fini(&file->groups);
 	flo__strbuf_fini(&file->meta);
-	flo__strbuf_fini(&file->page);
-	flo__strbuf_fini(&file->packed);
-	flo__parquet_zstd_free(file->zstd);
+	flo__parquet_packer_free(file->packer);
+	flo__parquet_group_free(file->group);
 	flo__free(file);
 }
 
@@ -141,26 +134,33 @@ flo_status flo__parquet_flush(struct flo__parquet *file, size_t least,
 	return st;
 }
 
-/* One after the other, so that the memory of each is free for the next. */
-static flo_status write_columns(struct flo__parquet *file,
-				struct flo__thrift *t, int64_t *raw,
-				int64_t *stored, flo_error *err)
+/* What is written of each column of @group, one after the other. */
+static flo_status put_chunks(struct flo__parquet *file,
+			     struct flo__parquet_group *group,
+			     struct flo__thrift *t, int64_t *raw,
+			     int64_t *stored, flo_error *err)
 {
 	flo_status st = FLO_OK;
 
 	flo__thrift_list(t, 1, FLO__THRIFT_STRUCT, file->len);
 	for (size_t i = 0; i < file->len; i++) {
-		struct flo__pcolumn *column = &file->columns[i];
+		struct flo__pchunk *chunk = &group->chunk[i];
 
-		TRY(flo__pcolumn_settle(column));
-		TRY(flo__parquet_chunk(file, column, t, raw, stored, err));
-		flo__pcolumn_reset(column);
+		REQUIRE(chunk->rows == group->chunk[0].rows);
+		flo__parquet_describe(file, &file->columns[i], chunk,
+				      flo__parquet_at(file), t);
+		*raw += chunk->raw;
+		*stored += chunk->stored;
+		flo__strbuf_add(&file->out, chunk->out.data, chunk->out.len);
+		flo__strbuf_fini(&chunk->out);
+		TRY(flo__parquet_flush(file, FLUSH_BYTES, err));
 	}
 out:
 	return st;
 }
 
-static flo_status write_group(struct flo__parquet *file, flo_error *err)
+static flo_status put_group(struct flo__parquet *file,
+			    struct flo__parquet_group *group, flo_error *err)
 {
 	struct flo__thrift t = {.out = &file->groups};
 	int64_t begin = flo__parquet_at(file);
@@ -168,9 +168,9 @@ static flo_status write_group(struct flo__parquet *file, flo_error *err)
 	flo_status st;
 
 	flo__thrift_begin(&t);
-	TRY(write_columns(file, &t, &raw, &stored, err));
+	TRY(put_chunks(file, group, &t, &raw, &stored, err));
 	flo__thrift_i64(&t, 2, raw);
-	flo__thrift_i64(&t, 3, (int64_t)file->rows);
+	flo__thrift_i64(&t, 3, (int64_t)group->chunk[0].rows);
 	flo__thrift_i64(&t, 5, begin);
 	flo__thrift_i64(&t, 6, stored);
 	if (file->group_len <= INT16_MAX)
@@ -178,7 +178,33 @@ static flo_status write_group(struct flo__parquet *file, flo_error *err)
 	flo__thrift_end(&t);
 	TRY(flo__strbuf_status(&file->groups));
 	file->group_len++;
-	file->rows_all += (int64_t)file->rows;
+	file->rows_all += (int64_t)group->chunk[0].rows;
+out:
+	return st;
+}
+
+flo_status flo__parquet_put_group(struct flo__parquet *file,
+				  struct flo__parquet_group *group,
+				  flo_error *err)
+{
+	REQUIRE(!file->finished && group->len == file->len);
+	if (!failed(file))
+		note(file, put_group(file, group, &file->error));
+	return tell(file, err);
+}
+
+/* Pack the rows that came one at a time, and write them. */
+static flo_status write_group(struct flo__parquet *file, flo_error *err)
+{
+	flo_status st = FLO_OK;
+
+	if (file->packer == NULL)
+		TRY(flo__parquet_packer_new(file, err, &file->packer));
+	if (file->group == NULL)
+		TRY(flo__parquet_group_new(file, err, &file->group));
+	for (size_t i = 0; i < file->len; i++)
+		TRY(flo__parquet_pack(file, i, file->packer, file->group, err));
+	TRY(put_group(file, file->group, err));
 	file->rows = 0;
 out:
 	return st;
@@ -211,81 +237,59 @@ static struct flo__pcolumn *target(struct flo__parquet *file, size_t i)
 	return &file->columns[i];
 }
 
-void flo__parquet_put_bool(struct flo__parquet *file, size_t column, bool b)
+static void put(struct flo__parquet *file, size_t column,
+		const struct flo__parquet_cell *cell)
 {
 	struct flo__pcolumn *to = target(file, column);
-	char byte = b ? 1 : 0;
-	bool known;
 
-	if (to == NULL)
-		return;
-	REQUIRE(to->type == FLO__PARQUET_BOOL);
-	flo__stats_int(&to->stats, b);
-	note(file, flo__pcolumn_add(to, &byte, sizeof(byte), &known));
+	if (to != NULL)
+		note(file, flo__parquet_put(to, cell, &file->error));
 }
 
-static void put_int(struct flo__parquet *file, size_t column,
-		    enum flo__parquet_type type, int64_t n)
+static enum flo__parquet_type type_of(const struct flo__parquet *file,
+				      size_t column)
 {
-	struct flo__pcolumn *to = target(file, column);
-	bool known;
+	REQUIRE(column < file->len);
+	return file->columns[column].type;
+}
 
-	if (to == NULL)
-		return;
-	REQUIRE(to->type == type);
-	note(file, flo__pcolumn_add(to, &n, sizeof(n), &known));
-	if (!known)
-		flo__stats_int(&to->stats, n);
+void flo__parquet_put_bool(struct flo__parquet *file, size_t column, bool b)
+{
+	REQUIRE(type_of(file, column) == FLO__PARQUET_BOOL);
+	put(file, column, &(struct flo__parquet_cell){.n = b});
 }
 
 void flo__parquet_put_int(struct flo__parquet *file, size_t column, int64_t n)
 {
-	put_int(file, column, FLO__PARQUET_INT, n);
+	REQUIRE(type_of(file, column) == FLO__PARQUET_INT);
+	put(file, column, &(struct flo__parquet_cell){.n = n});
 }
 
 void flo__parquet_put_time(struct flo__parquet *file, size_t column, int64_t us)
 {
-	put_int(file, column, FLO__PARQUET_TIME, us);
+	REQUIRE(type_of(file, column) == FLO__PARQUET_TIME);
+	put(file, column, &(struct flo__parquet_cell){.n = us});
 }
 
 void flo__parquet_put_double(struct flo__parquet *file, size_t column, double d)
 {
-	struct flo__pcolumn *to = target(file, column);
-	bool known;
-
-	if (to == NULL)
-		return;
-	REQUIRE(to->type == FLO__PARQUET_DOUBLE);
-	note(file, flo__pcolumn_add(to, &d, sizeof(d), &known));
-	if (!known)
-		flo__stats_double(&to->stats, d);
+	REQUIRE(type_of(file, column) == FLO__PARQUET_DOUBLE);
+	put(file, column, &(struct flo__parquet_cell){.d = d});
 }
 
 void flo__parquet_put_text(struct flo__parquet *file, size_t column,
 			   const char *text, size_t len)
 {
-	struct flo__pcolumn *to = target(file, column);
-	bool known;
+	struct flo__parquet_cell cell = {
+		.text = text,
+		/* What is cut here is refused as well. */
+		.len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX,
+	};
 
-	if (to == NULL)
-		return;
-	REQUIRE(to->type == FLO__PARQUET_STRING ||
-		to->type == FLO__PARQUET_JSON);
-	if (len > FLO__PARQUET_VALUE_MAX) {
-		flo_error_set(&file->error, FLO_LIMIT,
-			      "column %s: a value of %zu bytes; at most %u "
-			      "fit",
-			      to->name, len, FLO__PARQUET_VALUE_MAX);
-		return;
-	}
-	note(file, flo__pcolumn_add(to, text, len, &known));
+	REQUIRE(type_of(file, column) == FLO__PARQUET_STRING ||
+		type_of(file, column) == FLO__PARQUET_JSON);
+	put(file, column, &cell);
 	file->unseen += len;
-	if (known)
-		return;
-	if (!flo__utf8_valid(text, len))
-		flo_error_set(&file->error, FLO_INVALID,
-			      "column %s: a value is not UTF-8", to->name);
-	flo__stats_text(&to->stats, text, len);
 }
 
 bool flo__parquet_put_again(struct flo__parquet *file, size_t column)
