@@ -28,7 +28,7 @@ void flo__strbuf_fini(struct flo__strbuf *sb)
 void flo__strbuf_reset(struct flo__strbuf *sb)
 {
 	sb->len = 0;
-	sb->failed = false;
+	sb->failed = sb->mended = false;
 	if (sb->cap != 0)
 		sb->data[0] = '\0';
 }
@@ -156,6 +156,7 @@ void flo__strbuf_add_json(struct flo__strbuf *sb, const char *text, size_t len)
 			}
 			flo__strbuf_add(sb, text + plain, i - plain);
 			flo__strbuf_adds(sb, FLO__UTF8_REPLACEMENT);
+			sb->mended = true;
 			plain = i + 1;
 			continue;
 		}

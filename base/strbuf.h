@@ -20,20 +20,21 @@ struct flo__strbuf {
 	size_t len;
 	size_t cap;  /* bytes owned at data; 0: data is the shared empty one */
 	bool failed; /* an append ran out of memory */
+	bool mended; /* a text for JSON was no UTF-8 */
 };
 
 extern char flo__strbuf_empty[1];
 
 #define FLO__STRBUF_INIT                                                       \
 	{                                                                      \
-		flo__strbuf_empty, 0, 0, false                                 \
+		flo__strbuf_empty, 0, 0, false, false                          \
 	}
 
 /* Start empty, owning nothing. */
 void flo__strbuf_init(struct flo__strbuf *sb);
 /* Free what it owns and make it empty again. */
 void flo__strbuf_fini(struct flo__strbuf *sb);
-/* Forget the content and the failure, keep the memory. */
+/* Forget the content and what has failed, keep the memory. */
 void flo__strbuf_reset(struct flo__strbuf *sb);
 /* Make room for @extra more bytes. */
 bool flo__strbuf_reserve(struct flo__strbuf *sb, size_t extra);

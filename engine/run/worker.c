@@ -14,7 +14,6 @@
 #include "engine/run/worker_p.h"
 
 #include "base/contract.h"
-#include "base/utf8.h"
 
 #include <flo/runtime.h>
 
@@ -66,7 +65,7 @@ static flo_status request_line(const struct job *job, const flo_value *with,
 				     "with: larger than %" PRIu64
 				     " bytes, too much for a worker process",
 				     FLO__WORKER_REQUEST_MAX);
-	if (!flo__utf8_valid(sb->data, sb->len))
+	if (sb->mended)
 		return flo_error_set(job->err, FLO_INVALID,
 				     "\"%s\" cannot be told to a worker "
 				     "process: not UTF-8",

@@ -12,7 +12,6 @@
 #include "engine/run/worker_p.h"
 
 #include "base/contract.h"
-#include "base/utf8.h"
 
 #include <flo/panic.h>
 #include <flo/runtime.h>
@@ -87,7 +86,7 @@ static void say_output(struct serve *s)
 			 "output is larger than %" PRIu64 " bytes",
 			 s->request.output_max);
 		say_refusal(s, FLO_LIMIT, text);
-	} else if (!flo__utf8_valid(sb.data, sb.len)) {
+	} else if (sb.mended) {
 		flo__strbuf_fini(&sb);
 		say_refusal(s, FLO_CORRUPT,
 			    "output has text that is not "

@@ -2,7 +2,6 @@
 #include "engine/run/worker_p.h"
 
 #include "base/contract.h"
-#include "base/utf8.h"
 #include "base/value_p.h"
 
 #include <errno.h>
@@ -63,32 +62,13 @@ void flo__worker_output_write(const flo_value *output, struct flo__strbuf *sb)
 	flo__strbuf_adds(sb, "}\n");
 }
 
-/* A text that was cut, or quotes a file, may be no UTF-8. */
-static void add_mended(struct flo__strbuf *sb, const char *text)
-{
-	struct flo__strbuf mended = FLO__STRBUF_INIT;
-	size_t len = strlen(text);
-
-	while (len > 0) {
-		uint32_t code;
-		size_t n = flo__utf8_next(text, len, &code);
-
-		flo__strbuf_add(&mended, n > 0 ? text : "?", n > 0 ? n : 1);
-		text += n > 0 ? n : 1;
-		len -= n > 0 ? n : 1;
-	}
-	flo__strbuf_add_json(sb, mended.data, mended.len);
-	sb->failed |= mended.failed;
-	flo__strbuf_fini(&mended);
-}
-
 static void add_failure(struct flo__strbuf *sb, flo_status status,
 			const char *text)
 {
 	REQUIRE(status != FLO_OK);
 	flo__strbuf_addf(sb, "{\"status\":\"%s\",\"text\":",
 			 flo_status_name(status));
-	add_mended(sb, text);
+	flo__strbuf_add_json(sb, text, strlen(text));
 	flo__strbuf_adds(sb, "}}\n");
 }
 

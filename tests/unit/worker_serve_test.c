@@ -99,7 +99,7 @@ static const struct {
 } requests[] = {
 	{REQUEST("test.double", "{\"n\":4}"), TOOK "{\"output\":8}\n"},
 	{REQUEST("test.double", "{}"),
-	 TOOK "{\"error\":{\"status\":\"INVALID\",\"text\":\"n is missing? in "
+	 TOOK "{\"error\":{\"status\":\"INVALID\",\"text\":\"n is missing in "
 	      "a.b\"}}\n"},
 	{REQUEST("test.triple", "{}"), "\"refused\":{\"status\":\"NOTFOUND\""},
 	{REQUEST("test.double", "[]"), "\"refused\":{\"status\":\"CORRUPT\""},
