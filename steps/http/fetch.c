@@ -129,7 +129,7 @@ static flo_status keep(struct round *round, struct flo__http_try *one,
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	ret->status = (int)one->status;
 	ret->bytes = one->body.bytes;
-	ret->framed = fields->framed || one->body.bits != 0;
+	ret->framed = flo__http_fields_framed(fields);
 	ret->url = round->url;
 	ret->etag = fields->etag;
 	ret->type = fields->type;

@@ -68,7 +68,10 @@ struct flo__http_response {
 	char *type;
 	char *next; /* the target of Link's rel="next", as it came */
 	uint64_t bytes;
-	bool framed; /* false: a body that was cut off cannot be told */
+	/* False: a body that was cut off cannot be told. That it is packed does
+	 * not help: gzip's members follow each other, and none at all is an
+	 * empty body. */
+	bool framed;
 };
 
 /*
