@@ -32,6 +32,10 @@ static const char *reason(long status)
 		int status;
 		const char *text;
 	} known[] = {
+		{201, " Created"},
+		{202, " Accepted"},
+		{204, " No Content"},
+		{205, " Reset Content"},
 		{206, " Partial Content"},
 		{304, " Not Modified, though that was not asked"},
 		{400, " Bad Request"},
@@ -99,6 +103,8 @@ static flo_status refuse_status(struct round *round,
 	    round->http->headers != NULL)
 		hint = "; \"headers\" are not sent to this server, as it is "
 		       "not the one that \"url\" names";
+	if (status >= 200 && status <= 299)
+		hint = "; a document comes with 200";
 	return flo_error_set(err, FLO_FAILED, "the answer is %ld%s%s", status,
 			     reason(status), hint);
 }

@@ -55,7 +55,8 @@ struct flo__http_request {
 	/* Ask for it only if it has changed since; each may be NULL. */
 	const char *etag;
 	const char *modified;
-	/* Statuses that are an answer, as 2xx are; 0 at the end; or NULL. */
+	/* Statuses that are an answer, as 200 and 203 are; 0 at the end; or
+	 * NULL. */
 	const int *answers;
 };
 
