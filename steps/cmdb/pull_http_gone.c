@@ -63,7 +63,7 @@ static flo_status look_through(struct look *look, flo_error *err)
 	return st;
 }
 
-static flo_status begin_look(struct look *look, int fd,
+static flo_status begin_look(struct look *look, flo_context *context, int fd,
 			     struct flo__pointer *root, flo_error *err)
 {
 	const struct flo__http_args *args = look->args;
@@ -77,6 +77,7 @@ static flo_status begin_look(struct look *look, int fd,
 			    &look->split);
 	if (st != FLO_OK)
 		return st;
+	flo__split_heed(look->split, context);
 	if (args->records_len != 0)
 		return flo__split_watch(look->split, args->gone_at, err,
 					&look->place);
@@ -86,8 +87,18 @@ static flo_status begin_look(struct look *look, int fd,
 	return st;
 }
 
-flo_status flo__http_says_gone(const struct flo__http_args *args, int fd,
-			       flo_error *err, bool *ret_gone)
+/* What is wrong with the answer is told when its records are added. */
+static flo_status end_look(flo_status st, const flo_error *fault,
+			   flo_error *err)
+{
+	if (st != FLO_NOMEM && st != FLO_CANCELED && st != FLO_TIMEOUT)
+		return FLO_OK;
+	return flo_error_set(err, st, "%s", fault->text);
+}
+
+flo_status flo__http_says_gone(const struct flo__http_args *args,
+			       flo_context *context, int fd, flo_error *err,
+			       bool *ret_gone)
 {
 	struct look look = {.args = args};
 	struct flo__pointer root = {0};
@@ -96,9 +107,9 @@ flo_status flo__http_says_gone(const struct flo__http_args *args, int fd,
 
 	if (args->gone_at == NULL)
 		return FLO_OK;
-	st = begin_look(&look, fd, &root, err);
-	if (st == FLO_OK && look_through(&look, &fault) == FLO_NOMEM)
-		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+	st = begin_look(&look, context, fd, &root, err);
+	if (st == FLO_OK)
+		st = end_look(look_through(&look, &fault), &fault, err);
 	if (st == FLO_OK && lseek(fd, 0, SEEK_SET) != 0)
 		st = flo_error_sys(err, errno, "rewind a temporary file");
 	*ret_gone = look.found;

@@ -57,10 +57,11 @@ char *flo__http_args_origin(const struct flo__pull_job *job,
  * Whether the answer in @fd, of changes, says by what is at `gone_at` that the
  * cursor is of no use any more; @fd is at its beginning, before and after.
  * What is wrong with the answer otherwise is not told. Blocks. FLO_NOMEM,
- * FLO_SYSTEM.
+ * FLO_SYSTEM; the status of @context, which ends it.
  */
-flo_status flo__http_says_gone(const struct flo__http_args *args, int fd,
-			       flo_error *err, bool *ret_gone);
+flo_status flo__http_says_gone(const struct flo__http_args *args,
+			       flo_context *context, int fd, flo_error *err,
+			       bool *ret_gone);
 
 /* Where the pages of a pull have been, so that none comes twice. */
 struct flo__trail {

@@ -248,6 +248,7 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
 	flo_status st;
 
 	TRY(flo__split_new(fd, job->records, job->records_len, 0, err, &split));
+	flo__split_heed(split, flo_step_context(job->call));
 	st = job->records_len != 0 ? add_watching(job, split, stage, watch, err)
 				   : add_looking(job, split, stage, watch, err);
 	watch->lines = flo__split_is_lines(split);

@@ -7,11 +7,14 @@
 
 #include "cmdb_fixture.h"
 
+#include "steps/cmdb/pull_http_p.h"
+
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -179,11 +182,55 @@ static void every_allocation_of_changes_may_fail(void **state)
 			    "changes");
 }
 
+/* Whether @text, of lines, says that the cursor is gone. */
+static flo_status look_for_gone(flo_context *context, const char *text,
+				bool *ret_gone)
+{
+	flo_value *is = flo_value_int(410);
+	const struct flo__http_args args = {.gone_at = "/code", .gone_is = is};
+	int fd = memfd_create("answer", MFD_CLOEXEC);
+	flo_error err = FLO_ERROR_INIT;
+	flo_status st;
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	*ret_gone = false;
+	st = flo__http_says_gone(&args, context, fd, &err, ret_gone);
+	close(fd);
+	flo_value_unref(is);
+	return st;
+}
+
+/* Of gigabytes, say, of which none is a sign. */
+static void the_look_for_a_sign_ends_with_the_step(void **state)
+{
+	flo_context *context = flo_context_new(NULL);
+	bool gone = true;
+
+	(void)state;
+	assert_int_equal(look_for_gone(context, "{\"code\":41}\n", &gone),
+			 FLO_OK);
+	assert_false(gone);
+	assert_int_equal(look_for_gone(context, "{}\n{\"code\":410}\n", &gone),
+			 FLO_OK);
+	assert_true(gone);
+	/* What is broken is for those to tell who read the records. */
+	assert_int_equal(look_for_gone(context, "{\"code\":410", &gone),
+			 FLO_OK);
+	assert_false(gone);
+	flo_context_cancel(context, NULL);
+	assert_int_equal(look_for_gone(context, "{}\n{\"code\":410}\n", &gone),
+			 FLO_CANCELED);
+	assert_false(gone);
+	flo_context_unref(context);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_of_pages_may_fail),
 		cmocka_unit_test(every_allocation_of_changes_may_fail),
+		cmocka_unit_test(the_look_for_a_sign_ends_with_the_step),
 	};
 
 	return cmocka_run_group_tests_name("cmdb_http", tests, start, stop);
