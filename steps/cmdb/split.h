@@ -69,6 +69,19 @@ flo_status flo__split_watch(struct flo__split *split, const char *pointer,
 const char *flo__split_seen(const struct flo__split *split, size_t place);
 
 /*
+ * Look into @text alone, record @number, which began at byte @place of some
+ * document: flo__split_seen() then has what it has at the watched pointers, as
+ * it is written there. Does not read.
+ *
+ * Requires: @look was made without records, has no file (-1), and is used for
+ * nothing else. FLO_SYNTAX, FLO_LIMIT (a value of more than
+ * FLO__SPLIT_WATCH_BYTES_MAX), FLO_NOMEM.
+ */
+flo_status flo__split_look(struct flo__split *look, const char *text,
+			   size_t len, uint64_t number, uint64_t place,
+			   flo_error *err);
+
+/*
  * The next record: *@ret_record is borrowed until the next call, NULL after
  * the last. FLO_SYNTAX names the byte and the record, FLO_LIMIT, FLO_NOMEM,
  * FLO_SYSTEM; the context's status.
