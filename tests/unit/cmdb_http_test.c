@@ -182,12 +182,15 @@ static void every_allocation_of_changes_may_fail(void **state)
 			    "changes");
 }
 
-/* Whether @text, of lines, says that the cursor is gone. */
-static flo_status look_for_gone(flo_context *context, const char *text,
-				bool *ret_gone)
+/* Whether @text, of lines or with /items, says by @is that it is gone. */
+static flo_status look_for(const flo_value *is, bool lines,
+			   flo_context *context, const char *text,
+			   bool *ret_gone)
 {
-	flo_value *is = flo_value_int(410);
-	const struct flo__http_args args = {.gone_at = "/code", .gone_is = is};
+	const struct flo__http_args args = {.gone_at = "/code",
+					    .gone_is = is,
+					    .records = {"/items"},
+					    .records_len = lines ? 0 : 1};
 	int fd = memfd_create("answer", MFD_CLOEXEC);
 	flo_error err = FLO_ERROR_INIT;
 	flo_status st;
@@ -197,8 +200,58 @@ static flo_status look_for_gone(flo_context *context, const char *text,
 	*ret_gone = false;
 	st = flo__http_says_gone(&args, context, fd, &err, ret_gone);
 	close(fd);
+	return st;
+}
+
+static flo_status look_for_gone(flo_context *context, const char *text,
+				bool *ret_gone)
+{
+	flo_value *is = flo_value_int(410);
+	flo_status st = look_for(is, true, context, text, ret_gone);
+
 	flo_value_unref(is);
 	return st;
+}
+
+static void a_sign_is_told_by_its_value(void **state)
+{
+	static const struct {
+		const char *is;
+		const char *code;
+		bool gone;
+	} cases[] = {
+		{"1.1", "1.1", true},
+		{"1.1", "1.10", true},
+		{"1.1", "1.2", false},
+		{"\"old\"", "\"o\\u006cd\"", true},
+		{"\"old\"", "\"older\"", false},
+		{"true", "true", true},
+		{"410", "\"410\"", false},
+		{"410", "[410]", false},
+		{"410", "{\"a\":410}", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		flo_value *is = NULL;
+		char text[128];
+		bool gone = false;
+
+		assert_int_equal(flo_value_from_json(cases[i].is,
+						     strlen(cases[i].is),
+						     FLO_JSON_ANY, NULL, &is),
+				 FLO_OK);
+		snprintf(text, sizeof(text), "{\"id\":1}\n{\"code\":%s}\n",
+			 cases[i].code);
+		assert_int_equal(look_for(is, true, NULL, text, &gone), FLO_OK);
+		assert_int_equal(gone, cases[i].gone);
+		snprintf(text, sizeof(text), "{\"code\":%s,\"items\":[]}",
+			 cases[i].code);
+		assert_int_equal(look_for(is, false, NULL, text, &gone),
+				 FLO_OK);
+		assert_int_equal(gone, cases[i].gone);
+		flo_value_unref(is);
+	}
 }
 
 /* Of gigabytes, say, of which none is a sign. */
@@ -230,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_of_pages_may_fail),
 		cmocka_unit_test(every_allocation_of_changes_may_fail),
+		cmocka_unit_test(a_sign_is_told_by_its_value),
 		cmocka_unit_test(the_look_for_a_sign_ends_with_the_step),
 	};
 
