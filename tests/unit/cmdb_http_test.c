@@ -7,6 +7,7 @@
 
 #include "cmdb_fixture.h"
 
+#include "base/alloc.h"
 #include "steps/cmdb/pull_http_p.h"
 
 #include <arpa/inet.h>
@@ -278,11 +279,73 @@ static void the_look_for_a_sign_ends_with_the_step(void **state)
 	flo_context_unref(context);
 }
 
+/* Page @number, from 1 on. */
+static flo_status add_page(struct flo__trail *trail, unsigned number,
+			   uint64_t max, flo_error *err)
+{
+	char url[64];
+
+	snprintf(url, sizeof(url), "http://h/list?page=%u", number);
+	flo_error_clear(err);
+	return flo__trail_add(trail, url, max, err);
+}
+
+#define PAGES 20000
+
+static void a_page_is_known_again_among_many(void **state)
+{
+	struct flo__trail trail = {0};
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	for (unsigned i = 1; i <= PAGES; i++)
+		assert_int_equal(add_page(&trail, i, PAGES, &err), FLO_OK);
+	for (unsigned i = 1; i <= PAGES; i++) {
+		char says[64];
+
+		snprintf(says, sizeof(says), "as page %u:", i);
+		assert_int_equal(add_page(&trail, i, PAGES, &err), FLO_FAILED);
+		assert_non_null(strstr(err.text, says));
+	}
+	assert_int_equal(trail.len, PAGES);
+	assert_int_equal(add_page(&trail, PAGES + 1, PAGES, &err), FLO_LIMIT);
+	assert_int_equal(add_page(&trail, PAGES + 1, PAGES + 1, &err), FLO_OK);
+	flo__trail_fini(&trail);
+}
+
+static void a_trail_without_memory_is_as_it_was(void **state)
+{
+	struct flo__trail trail = {0};
+	flo_error err = FLO_ERROR_INIT;
+	unsigned failures = 0;
+
+	(void)state;
+	for (unsigned i = 1; i <= 100; i++)
+		for (long nth = 1;; nth++) {
+			flo_status st;
+
+			flo__alloc_fail_at(nth, 0);
+			st = add_page(&trail, i, 100, &err);
+			flo__alloc_fail_at(0, 0);
+			if (st == FLO_OK)
+				break;
+			assert_int_equal(st, FLO_NOMEM);
+			assert_int_equal(trail.len, i - 1);
+			failures++;
+		}
+	/* 16, 32, 64 and 128 pages. */
+	assert_int_equal(failures, 8);
+	assert_int_equal(add_page(&trail, 1, 100, &err), FLO_FAILED);
+	flo__trail_fini(&trail);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_of_pages_may_fail),
 		cmocka_unit_test(every_allocation_of_changes_may_fail),
+		cmocka_unit_test(a_page_is_known_again_among_many),
+		cmocka_unit_test(a_trail_without_memory_is_as_it_was),
 		cmocka_unit_test(a_sign_is_told_by_its_value),
 		cmocka_unit_test(the_look_for_a_sign_ends_with_the_step),
 	};
