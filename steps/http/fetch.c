@@ -323,13 +323,16 @@ static flo_status give_up(const flo_error *fault, flo_status st, unsigned tries,
 			     tries);
 }
 
-/* The body is read from its beginning next. */
+/* The body is read from its beginning next; only a document's was written. */
 static flo_status rewind_body(struct flo__http *http,
 			      const struct flo__http_request *request,
 			      const struct flo__http_response *response,
 			      flo_error *err)
 {
 	http->bytes_left -= response->bytes;
+	if (!flo__http_is_document(response->status) &&
+	    ftruncate(request->fd, 0) != 0)
+		return flo_error_sys(err, errno, "empty a temporary file");
 	if (lseek(request->fd, 0, SEEK_SET) != 0)
 		return flo_error_sys(err, errno, "rewind a temporary file");
 	return FLO_OK;

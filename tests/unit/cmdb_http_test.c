@@ -279,6 +279,48 @@ static void the_look_for_a_sign_ends_with_the_step(void **state)
 	flo_context_unref(context);
 }
 
+static void fetch_into(struct flo__http *http, const char *path, int fd,
+		       int want)
+{
+	static const int missing[] = {404, 0};
+	struct flo__http_response got = {0};
+	flo_error err = FLO_ERROR_INIT;
+	char url[64];
+	const struct flo__http_request request = {.url = url,
+						  .fd = fd,
+						  .answers = missing};
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", port, path);
+	if (flo__http_fetch(http, &request, &err, &got) != FLO_OK)
+		fail_msg("%s: %s", path, err.text);
+	assert_int_equal(got.status, want);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
+	flo__http_response_fini(&got);
+}
+
+static void an_answer_that_is_no_document_leaves_an_empty_file(void **state)
+{
+	flo_context *context = flo_context_new(NULL);
+	const struct flo__http_options options = {.context = context,
+						  .connect_timeout_ns =
+							  UINT64_C(60000000000),
+						  .idle_timeout_ns =
+							  UINT64_C(60000000000),
+						  .bytes_max = 1000};
+	int fd = memfd_create("page", MFD_CLOEXEC);
+	struct flo__http *http = NULL;
+
+	(void)state;
+	assert_int_equal(flo__http_open(&options, NULL, &http), FLO_OK);
+	fetch_into(http, "/list", fd, 200);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 32);
+	fetch_into(http, "/none", fd, 404);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+	flo__http_close(http);
+	close(fd);
+	flo_context_unref(context);
+}
+
 /* Page @number, from 1 on. */
 static flo_status add_page(struct flo__trail *trail, unsigned number,
 			   uint64_t max, flo_error *err)
@@ -344,6 +386,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_of_pages_may_fail),
 		cmocka_unit_test(every_allocation_of_changes_may_fail),
+		cmocka_unit_test(
+			an_answer_that_is_no_document_leaves_an_empty_file),
 		cmocka_unit_test(a_page_is_known_again_among_many),
 		cmocka_unit_test(a_trail_without_memory_is_as_it_was),
 		cmocka_unit_test(a_sign_is_told_by_its_value),
