@@ -50,6 +50,11 @@ static flo_status look_into(struct look *look, const char *text, size_t len,
 					flo__split_records(look->split),
 					flo__split_place(look->split), err);
 
+	/* More than a sign could be is none, and one may follow. */
+	if (st == FLO_LIMIT) {
+		flo_error_clear(err);
+		return FLO_OK;
+	}
 	return st == FLO_OK ? compare(look, look->inner, err) : st;
 }
 

@@ -255,6 +255,20 @@ static void a_sign_is_told_by_its_value(void **state)
 	}
 }
 
+static void a_long_value_before_a_sign_is_none(void **state)
+{
+	static char text[20100] = "{\"code\":\"";
+	flo_context *context = flo_context_new(NULL);
+	bool gone = false;
+
+	(void)state;
+	memset(text + strlen(text), 'x', 20000);
+	strcat(text, "\"}\n{\"code\":410}\n");
+	assert_int_equal(look_for_gone(context, text, &gone), FLO_OK);
+	assert_true(gone);
+	flo_context_unref(context);
+}
+
 /* Of gigabytes, say, of which none is a sign. */
 static void the_look_for_a_sign_ends_with_the_step(void **state)
 {
@@ -391,6 +405,7 @@ int main(void)
 		cmocka_unit_test(a_page_is_known_again_among_many),
 		cmocka_unit_test(a_trail_without_memory_is_as_it_was),
 		cmocka_unit_test(a_sign_is_told_by_its_value),
+		cmocka_unit_test(a_long_value_before_a_sign_is_none),
 		cmocka_unit_test(the_look_for_a_sign_ends_with_the_step),
 	};
 
