@@ -300,8 +300,9 @@ static flo_status ask_changes(struct reading *r, flo_error *err, bool *ret_gone)
 	TRY(fetch(r, r->source->args.gone, err));
 	*ret_gone = is_gone(r);
 	if (!*ret_gone)
-		TRY(flo__http_says_gone(&r->source->args, r->source->fd, err,
-					ret_gone));
+		TRY(flo__http_says_gone(&r->source->args,
+					flo_step_context(r->source->job->call),
+					r->source->fd, err, ret_gone));
 	if (!*ret_gone)
 		return FLO_OK;
 	flo_step_log(r->source->job->call,

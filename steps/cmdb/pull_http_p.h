@@ -57,21 +57,27 @@ char *flo__http_args_origin(const struct flo__pull_job *job,
  * Whether the answer in @fd, of changes, says by what is at `gone_at` that the
  * cursor is of no use any more; @fd is at its beginning, before and after.
  * What is wrong with the answer otherwise is not told. Blocks. FLO_NOMEM,
- * FLO_SYSTEM.
+ * FLO_SYSTEM; the status of @context, which ends it.
  */
-flo_status flo__http_says_gone(const struct flo__http_args *args, int fd,
-			       flo_error *err, bool *ret_gone);
+flo_status flo__http_says_gone(const struct flo__http_args *args,
+			       flo_context *context, int fd, flo_error *err,
+			       bool *ret_gone);
 
-/* Where the pages of a pull have been, so that none comes twice. */
+/* Where the pages of a pull have been, so that none comes twice: a set. */
 struct flo__trail {
-	struct flo__digest *seen; /* owned */
+	struct flo__digest *seen; /* of the pages, in order; owned */
+	uint32_t *slot;		  /* 2 * cap, half of them free at least: the
+				   * number of a page, from 1 on; 0: free. Those
+				   * that meet lie one after the other. Owned */
 	size_t len;
-	size_t cap;
+	size_t cap; /* of `seen`: a power of two, or 0 */
 };
 
 /*
  * Note that @url is fetched next. FLO_FAILED: it was before; FLO_LIMIT: it
  * would be more than @max; FLO_NOMEM.
+ *
+ * Requires: @max fits into 32 bits.
  */
 flo_status flo__trail_add(struct flo__trail *trail, const char *url,
 			  uint64_t max, flo_error *err);

@@ -130,29 +130,46 @@ static flo_status keep_seen(struct flo__pull_watch *watch, size_t i,
 	return FLO_OK;
 }
 
-/* Where there is nothing beside the records, look into them. */
-static flo_status look_into(struct flo__pull_watch *watch,
-			    const struct flo__pointer *const *at,
-			    const char *text, size_t len, flo_error *err)
+/* Who looks out for `watch`: its values have these places. */
+struct watcher {
+	struct flo__pull_watch *watch;
+	struct flo__split *split;
+	size_t place[FLO__SPLIT_WATCH_MAX];
+};
+
+static flo_status watch_all(struct watcher *watcher, flo_error *err)
 {
-	json_t *json = NULL;
-	flo_status st;
+	const struct flo__pull_watch *watch = watcher->watch;
+	flo_status st = FLO_OK;
 
-	st = flo__json_load(text, len, 0, err, &json);
-	for (size_t i = 0; st == FLO_OK && i < watch->len; i++) {
-		const json_t *value = flo__pointer_get(at[i], json);
-		char *found = NULL;
-
-		if (value == NULL)
-			continue;
-		found = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-		st = found != NULL
-			     ? keep_seen(watch, i, found, err)
-			     : flo_error_set(err, FLO_NOMEM, "out of memory");
-		flo_free(found);
-	}
-	flo__json_free(json);
+	for (size_t i = 0; st == FLO_OK && i < watch->len; i++)
+		st = flo__split_watch(watcher->split, watch->pointers[i], err,
+				      &watcher->place[i]);
 	return st;
+}
+
+static flo_status keep_all(const struct watcher *watcher, flo_error *err)
+{
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; st == FLO_OK && i < watcher->watch->len; i++)
+		st = keep_seen(watcher->watch, i,
+			       flo__split_seen(watcher->split,
+					       watcher->place[i]),
+			       err);
+	return st;
+}
+
+/* Where there is nothing beside the records, look into them. */
+static flo_status look_into(const struct watcher *inner,
+			    const struct flo__split *split, const char *text,
+			    size_t len, flo_error *err)
+{
+	flo_status st = flo__split_look(inner->split, text, len,
+					flo__split_records(split),
+					flo__split_place(split), err);
+
+	return st == FLO_OK ? keep_all(inner, err) : st;
 }
 
 /* The document is broken at some place; a record before it may be, too. */
@@ -168,9 +185,8 @@ static flo_status tell_first(struct flo__stage *stage, flo_status st,
 }
 
 static flo_status add_all(struct flo__pull_job *job, struct flo__split *split,
-			  struct flo__stage *stage,
-			  struct flo__pull_watch *watch,
-			  const struct flo__pointer *const *at, flo_error *err)
+			  struct flo__stage *stage, const struct watcher *inner,
+			  flo_error *err)
 {
 	flo_error fault = FLO_ERROR_INIT;
 	const char *text = NULL;
@@ -179,15 +195,15 @@ static flo_status add_all(struct flo__pull_job *job, struct flo__split *split,
 
 	/* What a source has written for us is named by its rows, not by lines,
 	 * and what is looked into must be a record. */
-	if (job->unit == NULL && at == NULL)
+	if (job->unit == NULL && inner == NULL)
 		flo__split_trust_lines(split);
 	for (;;) {
 		st = flo__split_next(split, &fault, &text, &len);
 		if (st != FLO_OK || text == NULL)
 			break;
 		TRY(add_record(job, stage, split, text, len, err));
-		if (at != NULL)
-			st = look_into(watch, at, text, len, &fault);
+		if (inner != NULL)
+			st = look_into(inner, split, text, len, &fault);
 		if (st != FLO_OK)
 			break;
 	}
@@ -204,15 +220,12 @@ static flo_status add_watching(struct flo__pull_job *job,
 			       struct flo__stage *stage,
 			       struct flo__pull_watch *watch, flo_error *err)
 {
-	size_t place[FLO__SPLIT_WATCH_MAX];
-	flo_status st = FLO_OK;
+	struct watcher outer = {.watch = watch, .split = split};
+	flo_status st;
 
-	for (size_t i = 0; i < watch->len; i++)
-		TRY(flo__split_watch(split, watch->pointers[i], err,
-				     &place[i]));
-	TRY(add_all(job, split, stage, watch, NULL, err));
-	for (size_t i = 0; i < watch->len; i++)
-		TRY(keep_seen(watch, i, flo__split_seen(split, place[i]), err));
+	TRY(watch_all(&outer, err));
+	TRY(add_all(job, split, stage, NULL, err));
+	st = keep_all(&outer, err);
 out:
 	return st;
 }
@@ -223,20 +236,16 @@ static flo_status add_looking(struct flo__pull_job *job,
 			      struct flo__stage *stage,
 			      struct flo__pull_watch *watch, flo_error *err)
 {
-	const struct flo__pointer *at[FLO__SPLIT_WATCH_MAX];
-	struct flo__pointer root = {0};
-	struct flo__pointer *node = NULL;
-	flo_status st = FLO_OK;
+	struct watcher inner = {.watch = watch};
+	flo_status st;
 
-	for (size_t i = 0; i < watch->len; i++) {
-		TRY(flo__pointer_add(&root, watch->pointers[i],
-				     strlen(watch->pointers[i]), err, &node));
-		at[i] = node;
-	}
-	st = add_all(job, split, stage, watch, watch->len != 0 ? at : NULL,
-		     err);
+	if (watch->len == 0)
+		return add_all(job, split, stage, NULL, err);
+	TRY(flo__split_new(-1, NULL, 0, 0, err, &inner.split));
+	TRY(watch_all(&inner, err));
+	st = add_all(job, split, stage, &inner, err);
 out:
-	flo__pointer_fini(&root);
+	flo__split_free(inner.split);
 	return st;
 }
 
@@ -248,6 +257,7 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
 	flo_status st;
 
 	TRY(flo__split_new(fd, job->records, job->records_len, 0, err, &split));
+	flo__split_heed(split, flo_step_context(job->call));
 	st = job->records_len != 0 ? add_watching(job, split, stage, watch, err)
 				   : add_looking(job, split, stage, watch, err);
 	watch->lines = flo__split_is_lines(split);

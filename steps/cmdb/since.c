@@ -2,6 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/split.h"
+
+#include <string.h>
 
 /* A copy of a column's text; NULL where it is null. */
 static flo_status copy_text(sqlite3_stmt *stmt, int column, flo_error *err,
@@ -15,6 +18,19 @@ static flo_status copy_text(sqlite3_stmt *stmt, int column, flo_error *err,
 		       : flo_error_set(err, FLO_NOMEM, "out of memory");
 }
 
+/*
+ * One that is longer than a pull takes was applied by an older version. It can
+ * be sent nowhere, so it is none.
+ */
+static void drop_long_cursor(struct flo__since *since)
+{
+	if (since->cursor == NULL ||
+	    strlen(since->cursor) <= FLO__SPLIT_WATCH_BYTES_MAX)
+		return;
+	flo__free(since->cursor);
+	since->cursor = NULL;
+}
+
 static flo_status read_row(sqlite3_stmt *stmt, flo_error *err,
 			   struct flo__since *since)
 {
@@ -24,6 +40,7 @@ static flo_status read_row(sqlite3_stmt *stmt, flo_error *err,
 	if (sqlite3_column_int64(stmt, 1) == 0)
 		return FLO_OK;
 	TRY(copy_text(stmt, 2, err, &since->cursor));
+	drop_long_cursor(since);
 	TRY(copy_text(stmt, 3, err, &since->etag));
 	st = copy_text(stmt, 4, err, &since->modified);
 out:

@@ -17,6 +17,8 @@
 
 #include "steps/cmdb/pointer.h"
 
+#include <flo/context.h>
+
 #include <stdint.h>
 
 /* Largest record, and how deep records and documents may nest. */
@@ -43,6 +45,13 @@ flo_status flo__split_new(int fd, const char *const *records,
 void flo__split_free(struct flo__split *split);
 
 /*
+ * End with @context (borrowed until flo__split_free()): flo__split_next() asks
+ * it before each read, so once a window, which is some milliseconds of work,
+ * and fails with its status. Without this call nothing is asked.
+ */
+void flo__split_heed(struct flo__split *split, flo_context *context);
+
+/*
  * Watch the value at @pointer, which lies outside the records: *@ret_place is
  * its number for flo__split_seen(). In NDJSON, and in a document that is the
  * array, nothing lies outside.
@@ -60,9 +69,22 @@ flo_status flo__split_watch(struct flo__split *split, const char *pointer,
 const char *flo__split_seen(const struct flo__split *split, size_t place);
 
 /*
+ * Look into @text alone, record @number, which began at byte @place of some
+ * document: flo__split_seen() then has what it has at the watched pointers, as
+ * it is written there. Does not read.
+ *
+ * Requires: @look was made without records, has no file (-1), and is used for
+ * nothing else. FLO_SYNTAX, FLO_LIMIT (a value of more than
+ * FLO__SPLIT_WATCH_BYTES_MAX), FLO_NOMEM.
+ */
+flo_status flo__split_look(struct flo__split *look, const char *text,
+			   size_t len, uint64_t number, uint64_t place,
+			   flo_error *err);
+
+/*
  * The next record: *@ret_record is borrowed until the next call, NULL after
  * the last. FLO_SYNTAX names the byte and the record, FLO_LIMIT, FLO_NOMEM,
- * FLO_SYSTEM.
+ * FLO_SYSTEM; the context's status.
  */
 flo_status flo__split_next(struct flo__split *split, flo_error *err,
 			   const char **ret_record, size_t *ret_len);

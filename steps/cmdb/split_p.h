@@ -40,6 +40,7 @@ struct flo__frame {
 
 struct flo__split {
 	int fd;
+	flo_context *context; /* borrowed; NULL: nobody ends it */
 	bool eof;
 	bool trust_lines;
 	bool trusted; /* the last record's end was not looked for */
@@ -63,7 +64,10 @@ struct flo__split {
 	struct flo__frame frame[FLO__RECORD_DEPTH_MAX];
 };
 
-/* Read more; at the end of the stream `eof` is set and nothing is added. */
+/*
+ * Read more; at the end of the stream `eof` is set and nothing is added. The
+ * context's status, if it has ended.
+ */
 flo_status flo__split_fill(struct flo__split *split, flo_error *err);
 
 /* The next byte in *@ret_c without taking it, or -1 at the end. */

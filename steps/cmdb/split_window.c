@@ -2,6 +2,7 @@
 #include "steps/cmdb/split_p.h"
 
 #include "base/alloc.h"
+#include "base/contract.h"
 
 #include <errno.h>
 #include <string.h>
@@ -36,6 +37,37 @@ static flo_status make_room(struct flo__split *split, flo_error *err)
 	return FLO_OK;
 }
 
+void flo__split_heed(struct flo__split *split, flo_context *context)
+{
+	split->context = context;
+}
+
+/* A document may have gigabytes, and none of them in a record. */
+static flo_status check_context(const struct flo__split *split, flo_error *err)
+{
+	flo_error cause = FLO_ERROR_INIT;
+	flo_status st = FLO_OK;
+
+	if (split->context != NULL)
+		st = flo_context_cause(split->context, &cause);
+	if (st == FLO_OK)
+		return FLO_OK;
+	return flo_error_set(err, st, "%s",
+			     cause.text[0] != '\0' ? cause.text
+						   : flo_status_text(st));
+}
+
+static flo_status make_buffer(struct flo__split *split, flo_error *err)
+{
+	if (split->buf != NULL)
+		return FLO_OK;
+	split->buf = flo__malloc(split->window * 2);
+	if (split->buf == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	split->cap = split->window * 2;
+	return FLO_OK;
+}
+
 flo_status flo__split_fill(struct flo__split *split, flo_error *err)
 {
 	flo_status st;
@@ -43,15 +75,9 @@ flo_status flo__split_fill(struct flo__split *split, flo_error *err)
 
 	if (split->eof)
 		return FLO_OK;
-	if (split->buf == NULL) {
-		split->buf = flo__malloc(split->window * 2);
-		if (split->buf == NULL)
-			return flo_error_set(err, FLO_NOMEM, "out of memory");
-		split->cap = split->window * 2;
-	}
-	st = make_room(split, err);
-	if (st != FLO_OK)
-		return st;
+	TRY(check_context(split, err));
+	TRY(make_buffer(split, err));
+	TRY(make_room(split, err));
 	do
 		n = read(split->fd, split->buf + split->len, split->window);
 	while (n < 0 && errno == EINTR);
@@ -59,5 +85,6 @@ flo_status flo__split_fill(struct flo__split *split, flo_error *err)
 		return flo_error_sys(err, errno, "read");
 	split->eof = n == 0;
 	split->len += (size_t)n;
-	return FLO_OK;
+out:
+	return st;
 }

@@ -183,7 +183,8 @@ flo_status flo__http_body_add(struct flo__http_body *body, const char *bytes,
 
 flo_status flo__http_body_end(struct flo__http_body *body, flo_error *err)
 {
-	/* No bytes at all are an empty body, however it is called. */
+	/* No bytes at all are an empty body, however it is called; whether
+	 * there should have been some its frame tells. */
 	if (body->bits == 0 || body->raw == 0 || body->ended)
 		return FLO_OK;
 	return flo_error_set(err, FLO_CLOSED,

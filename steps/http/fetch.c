@@ -32,6 +32,10 @@ static const char *reason(long status)
 		int status;
 		const char *text;
 	} known[] = {
+		{201, " Created"},
+		{202, " Accepted"},
+		{204, " No Content"},
+		{205, " Reset Content"},
 		{206, " Partial Content"},
 		{304, " Not Modified, though that was not asked"},
 		{400, " Bad Request"},
@@ -99,6 +103,8 @@ static flo_status refuse_status(struct round *round,
 	    round->http->headers != NULL)
 		hint = "; \"headers\" are not sent to this server, as it is "
 		       "not the one that \"url\" names";
+	if (status >= 200 && status <= 299)
+		hint = "; a document comes with 200";
 	return flo_error_set(err, FLO_FAILED, "the answer is %ld%s%s", status,
 			     reason(status), hint);
 }
@@ -129,7 +135,7 @@ static flo_status keep(struct round *round, struct flo__http_try *one,
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	ret->status = (int)one->status;
 	ret->bytes = one->body.bytes;
-	ret->framed = fields->framed || one->body.bits != 0;
+	ret->framed = flo__http_fields_framed(fields);
 	ret->url = round->url;
 	ret->etag = fields->etag;
 	ret->type = fields->type;
@@ -317,13 +323,16 @@ static flo_status give_up(const flo_error *fault, flo_status st, unsigned tries,
 			     tries);
 }
 
-/* The body is read from its beginning next. */
+/* The body is read from its beginning next; only a document's was written. */
 static flo_status rewind_body(struct flo__http *http,
 			      const struct flo__http_request *request,
 			      const struct flo__http_response *response,
 			      flo_error *err)
 {
 	http->bytes_left -= response->bytes;
+	if (!flo__http_is_document(response->status) &&
+	    ftruncate(request->fd, 0) != 0)
+		return flo_error_sys(err, errno, "empty a temporary file");
 	if (lseek(request->fd, 0, SEEK_SET) != 0)
 		return flo_error_sys(err, errno, "rewind a temporary file");
 	return FLO_OK;

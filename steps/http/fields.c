@@ -52,11 +52,50 @@ static void add_link(struct flo__http_fields *fields, const char *value,
 	fields->failed |= fields->link == NULL;
 }
 
-/* RFC 9112, 6.3: without one of them the body ends with the connection. */
-static bool is_framing(const char *name, size_t len)
+static bool is_named(const char *name, size_t len, const char *want)
 {
-	return (len == 14 && strncasecmp(name, "content-length", len) == 0) ||
-	       (len == 17 && strncasecmp(name, "transfer-encoding", len) == 0);
+	return strlen(want) == len && strncasecmp(name, want, len) == 0;
+}
+
+/* A length that libcurl can count with: it takes a larger one for none. */
+static bool is_length(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!isdigit((unsigned char)value[i]))
+			return false;
+	return len >= 1 && len <= 18;
+}
+
+/* Whether the last coding of a list is "chunked". */
+static bool ends_chunked(const char *value, size_t len)
+{
+	size_t from = len;
+
+	while (from != 0 && value[from - 1] != ',' && value[from - 1] != ' ' &&
+	       value[from - 1] != '\t')
+		from--;
+	return is_named(value + from, len - from, "chunked");
+}
+
+/* What says where the body ends. */
+static void take_framing(struct flo__http_fields *fields, const char *name,
+			 size_t name_len, const char *value, size_t len)
+{
+	if (is_named(name, name_len, "content-length")) {
+		fields->length = true;
+		fields->odd |= !is_length(value, len);
+	} else if (is_named(name, name_len, "transfer-encoding")) {
+		fields->coded = true;
+		fields->chunked = ends_chunked(value, len);
+	}
+}
+
+/* Any coding takes the place of a length, so that another one frames nothing. */
+bool flo__http_fields_framed(const struct flo__http_fields *fields)
+{
+	if (fields->frames)
+		return true;
+	return fields->coded ? fields->chunked : fields->length && !fields->odd;
 }
 
 static void take(struct flo__http_fields *fields, const char *name,
@@ -75,12 +114,11 @@ static void take(struct flo__http_fields *fields, const char *name,
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strlen(known[i].name) == name_len &&
-		    strncasecmp(known[i].name, name, name_len) == 0)
+		if (is_named(name, name_len, known[i].name))
 			set(fields, known[i].field, value, len);
-	if (name_len == 4 && strncasecmp(name, "link", 4) == 0)
+	if (is_named(name, name_len, "link"))
 		add_link(fields, value, len);
-	fields->framed |= is_framing(name, name_len);
+	take_framing(fields, name, name_len, value, len);
 }
 
 /* Control bytes never come into what is kept, which is sent back or shown. */
@@ -102,7 +140,7 @@ void flo__http_fields_line(struct flo__http_fields *fields, const char *line,
 	if (len > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
 		flo__http_fields_fini(fields);
 		fields->failed = failed;
-		fields->framed = line[5] != '1'; /* HTTP/2 has frames */
+		fields->frames = line[5] != '1';
 		return;
 	}
 	while (len != 0 && isspace((unsigned char)line[len - 1]))

@@ -22,8 +22,12 @@ struct flo__http_fields {
 	char *link; /* all of them, joined with ", " */
 	char *type;
 	char *encoding;
-	bool framed; /* the answer says itself where its body ends */
-	bool failed; /* out of memory */
+	bool frames;  /* it is of HTTP/2 or later */
+	bool length;  /* there is a Content-Length */
+	bool odd;     /* there is one that is no number */
+	bool coded;   /* there is a Transfer-Encoding */
+	bool chunked; /* whose last coding is that */
+	bool failed;  /* out of memory */
 };
 
 void flo__http_fields_fini(struct flo__http_fields *fields);
@@ -31,6 +35,12 @@ void flo__http_fields_fini(struct flo__http_fields *fields);
 /* Take a line of a head, as it came; it need not end with a NUL. */
 void flo__http_fields_line(struct flo__http_fields *fields, const char *line,
 			   size_t len);
+
+/*
+ * Whether the answer says itself where its body ends (RFC 9112, 6.3). Otherwise
+ * the body ends with the connection, and one that was cut off looks whole.
+ */
+bool flo__http_fields_framed(const struct flo__http_fields *fields);
 
 /*
  * The target of rel="next" in Link fields (RFC 8288), a URL that may be

@@ -42,7 +42,8 @@ struct flo__http_options {
 	uint64_t idle_timeout_ns; /* without a byte */
 	uint64_t backoff_ns;	  /* before the second try; it doubles */
 	unsigned retries;	  /* tries after the first */
-	uint64_t bytes_max;	  /* of all bodies together, decoded or not */
+	uint64_t bytes_max;	  /* of all bodies together, decoded or not;
+				   * tries that fail do not count */
 	uint64_t seed;		  /* of the waits' jitter */
 	/* Hear what is worth a line in a log; or NULL. Not within a region. */
 	void (*say)(void *arg, const char *text);
@@ -55,7 +56,8 @@ struct flo__http_request {
 	/* Ask for it only if it has changed since; each may be NULL. */
 	const char *etag;
 	const char *modified;
-	/* Statuses that are an answer, as 2xx are; 0 at the end; or NULL. */
+	/* Statuses that are an answer, as 200 and 203 are; 0 at the end; or
+	 * NULL. */
 	const int *answers;
 };
 
@@ -68,7 +70,10 @@ struct flo__http_response {
 	char *type;
 	char *next; /* the target of Link's rel="next", as it came */
 	uint64_t bytes;
-	bool framed; /* false: a body that was cut off cannot be told */
+	/* False: a body that was cut off cannot be told. That it is packed does
+	 * not help: gzip's members follow each other, and none at all is an
+	 * empty body. */
+	bool framed;
 };
 
 /*
@@ -112,7 +117,8 @@ flo_status flo__http_with(const struct flo__http *http, const char *url,
 
 /*
  * Fetch. When it succeeds the file of @request has the whole body, decoded, and
- * nothing else, and stands at its beginning.
+ * nothing else, and stands at its beginning. Of an answer that is no document
+ * (304, or what `answers` names) the body is not kept: the file is empty.
  *
  * Tried again, with waits that double, are connections that fail or break,
  * answers that stop or are not whole, and the statuses 408, 425, 429, 500, 502,

@@ -57,7 +57,14 @@ flo_status flo__http_transfer(struct flo__http_try *one, flo_error *err,
 
 void flo__http_try_fini(struct flo__http_try *one);
 
-/* Whether @status is an answer to @request, a 2xx or what it names. */
+/*
+ * Whether @status comes with the document that was asked for (RFC 9110, 15.3):
+ * 200, or 203 of a proxy that changed it. The body of a 201 or 202 tells of
+ * something else, 204 and 205 have none, and 206 is a part.
+ */
+bool flo__http_is_document(long status);
+
+/* Whether @status is an answer to @request: a document, or what it names. */
 bool flo__http_is_answer(const struct flo__http_request *request, long status);
 
 /*

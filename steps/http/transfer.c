@@ -63,11 +63,14 @@ static long status_of(const struct flo__http_try *one)
 	return status;
 }
 
+bool flo__http_is_document(long status)
+{
+	return status == 200 || status == 203;
+}
+
 bool flo__http_is_answer(const struct flo__http_request *request, long status)
 {
-	if (status == 206)
-		return false; /* a part, which was not asked for */
-	if (status >= 200 && status <= 299)
+	if (flo__http_is_document(status))
 		return true;
 	if (status == 304)
 		return request->etag != NULL || request->modified != NULL;
@@ -83,12 +86,6 @@ static size_t skip(struct flo__http_try *one, size_t len)
 	one->body.raw += len;
 	one->skipped = one->body.raw > SKIP_BYTES_MAX;
 	return one->skipped ? 0 : len;
-}
-
-static bool is_wanted(const struct flo__http_try *one, long status)
-{
-	return status >= 200 && status <= 299 &&
-	       flo__http_is_answer(one->request, status);
 }
 
 static flo_status begin_body(struct flo__http_try *one)
@@ -107,7 +104,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 	size_t len = size * count;
 
 	one->moved_ns = flo_now();
-	if (!is_wanted(one, status_of(one)))
+	if (!flo__http_is_document(status_of(one)))
 		return skip(one, len);
 	if (!one->body_begun)
 		one->st = begin_body(one);
@@ -384,7 +381,7 @@ static flo_status finish(struct flo__http_try *one, flo_error *err,
 	TRY(take_location(one, err));
 	if (one->fields.failed)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	if (is_wanted(one, one->status)) {
+	if (flo__http_is_document(one->status)) {
 		if (!one->body_begun)
 			st = begin_body(one);
 		if (st != FLO_OK)

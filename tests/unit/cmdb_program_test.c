@@ -99,6 +99,94 @@ static void lines_have_their_cursor_in_them(void **state)
 	assert_int_equal(query("l.db", "SELECT rows FROM source"), 2);
 }
 
+/* As it is written, whichever way it is found. */
+static void numbers_are_handed_on_as_they_are_written(void **state)
+{
+	static const char *const numbers[] = {
+		"1.1",	  "1700000000.123", "12345678901234567890123",
+		"1.50e3", "-0.10",	    "10",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		char says[128], want[64];
+
+		snprintf(want, sizeof(want), "<%s>\n", numbers[i]);
+		snprintf(says, sizeof(says), "{\"id\":1,\"at\":%s}\n",
+			 numbers[i]);
+		sync_program("n.db", says, ",\"changes\":{\"cursor\":\"/at\"}");
+		sync_program("n.db", "", ",\"changes\":{\"cursor\":\"/at\"}");
+		assert_string_equal(asked(), want);
+		snprintf(says, sizeof(says), "[{\"id\":1,\"at\":%s}]",
+			 numbers[i]);
+		sync_program("a.db", says, ",\"changes\":{\"cursor\":\"/at\"}");
+		sync_program("a.db", "[]", ",\"changes\":{\"cursor\":\"/at\"}");
+		assert_string_equal(asked(), want);
+		snprintf(says, sizeof(says),
+			 "{\"items\":[{\"id\":1}],\"at\":%s}", numbers[i]);
+		sync_program("r.db", says, CURSOR);
+		sync_program("r.db", "{\"items\":[]}", CURSOR);
+		assert_string_equal(asked(), want);
+	}
+}
+
+/* Of several places that have it the last one counts, of nulls none. */
+static void a_cursor_within_records_is_a_scalar_there(void **state)
+{
+	const char *more = ",\"changes\":{\"cursor\":\"/a/1/v\"}";
+
+	(void)state;
+	sync_program("s.db",
+		     "{\"id\":1,\"a\":[{\"v\":1},{\"v\":\"x\\u0041\"}]}\n"
+		     "{\"id\":2,\"a\":[{},{\"v\":null}]}\n{\"id\":3}\n",
+		     more);
+	sync_program("s.db", "", more);
+	assert_string_equal(asked(), "<xA>\n");
+	fake_text(&fs, "says", "{\"id\":1,\"a\":[0,{\"v\":{\"w\":1}}]}\n");
+	assert_int_equal(try_program("s.db", "0", more, NULL), FLO_TYPE);
+	assert_non_null(strstr(fs.err.text, "/a/1/v"));
+	/* What is no record is told as ever. */
+	fake_text(&fs, "says", "{\"id\":1}\n{\"id\":2,}\n");
+	assert_int_equal(try_program("s.db", "0", more, NULL), FLO_SYNTAX);
+	assert_non_null(strstr(fs.err.text, "record 2"));
+}
+
+/* Say @head, @len times 'x', and @tail. */
+static void says_much(const char *head, size_t len, const char *tail)
+{
+	char *text = malloc(len + 256);
+
+	assert_non_null(text);
+	strcpy(text, head);
+	memset(text + strlen(head), 'x', len);
+	strcpy(text + strlen(head) + len, tail);
+	fake_text(&fs, "says", text);
+	free(text);
+}
+
+/* No program can be started with it. */
+static void a_cursor_that_is_too_long_is_not_applied(void **state)
+{
+	const char *lines = ",\"changes\":{\"cursor\":\"/at\"}";
+
+	(void)state;
+	sync_program("m.db", "{\"id\":1,\"at\":7}\n", lines);
+	says_much("{\"id\":2,\"at\":\"", 200000, "\"}\n");
+	assert_int_equal(try_program("m.db", "0", lines, NULL), FLO_LIMIT);
+	assert_non_null(strstr(fs.err.text, "\"/at\" has 200002 bytes; 16384"));
+	says_much("[{\"id\":2,\"at\":\"", 16383, "\"}]");
+	assert_int_equal(try_program("m.db", "0", lines, NULL), FLO_LIMIT);
+	assert_int_equal(query("m.db", "SELECT count(*) FROM pull"), 1);
+	sync_program("m.db", "", lines);
+	assert_string_equal(asked(), "<7>\n");
+	/* One that was applied before there was a limit. */
+	query("m.db", "UPDATE source SET cursor = printf('%.*c', 200000, 'x')");
+	sync_program("m.db", "{\"id\":3,\"at\":9}\n", lines);
+	assert_string_equal(asked(), "<>\n");
+	sync_program("m.db", "", lines);
+	assert_string_equal(asked(), "<9>\n");
+}
+
 static void another_question_is_asked_from_the_start(void **state)
 {
 	const char *gone = CURSOR ",\"gone\":\"/gone\"";
@@ -217,6 +305,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cursor_is_text_or_number),
 		cmocka_unit_test(lines_have_their_cursor_in_them),
+		cmocka_unit_test(numbers_are_handed_on_as_they_are_written),
+		cmocka_unit_test(a_cursor_within_records_is_a_scalar_there),
+		cmocka_unit_test(a_cursor_that_is_too_long_is_not_applied),
 		cmocka_unit_test(another_question_is_asked_from_the_start),
 		cmocka_unit_test(a_code_says_that_the_cursor_is_too_old),
 		cmocka_unit_test(any_other_code_is_a_failure),

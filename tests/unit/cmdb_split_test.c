@@ -387,6 +387,59 @@ static void a_watched_value_has_a_limit(void **state)
 	flo__strbuf_fini(&text);
 }
 
+/* The end of a context */
+
+/* Records of @text that are cut if their context ends after the first. */
+static uint64_t cut_after_first(const char *text, const char *place,
+				flo_error *err)
+{
+	flo_context *context = flo_context_new(NULL);
+	struct flo__split *split = NULL;
+	int fd = memory_file(text, strlen(text));
+	const char *record = "";
+	uint64_t records;
+	size_t len = 0;
+	flo_status st;
+
+	assert_int_equal(flo__split_new(fd, &place, place != NULL, 16, err,
+					&split),
+			 FLO_OK);
+	flo__split_heed(split, context);
+	do {
+		st = flo__split_next(split, err, &record, &len);
+		flo_context_cancel(context, NULL);
+	} while (st == FLO_OK && record != NULL);
+	assert_int_equal(st, FLO_CANCELED);
+	records = flo__split_records(split);
+	flo__split_free(split);
+	flo_context_unref(context);
+	close(fd);
+	return records;
+}
+
+/* Windows are of 16 bytes here; at the first read there are no records. */
+static void it_ends_with_its_context(void **state)
+{
+	flo_error err = FLO_ERROR_INIT;
+
+	(void)state;
+	assert_in_range(cut_after_first("{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n"
+					"{\"id\":4}\n{\"id\":5}\n{\"id\":6}\n",
+					NULL, &err),
+			1, 3);
+	assert_string_equal(err.text, flo_status_text(FLO_CANCELED));
+	/* What is beside the records is never given back to the caller. */
+	assert_int_equal(cut_after_first("{\"i\":[{\"id\":1}],\"x\":[1,1,1,1,1,"
+					 "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}",
+					 "/i", &err),
+			 1);
+	assert_int_equal(
+		cut_after_first("{\"i\":[{\"id\":1}],\"x\":\"aaaaaaaaaa"
+				"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+				"/i", &err),
+		1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +456,7 @@ int main(void)
 		cmocka_unit_test(watched_values_are_seen_beside_the_records),
 		cmocka_unit_test(a_watched_value_among_the_records_is_refused),
 		cmocka_unit_test(a_watched_value_has_a_limit),
+		cmocka_unit_test(it_ends_with_its_context),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,67 @@ static void control_bytes_and_long_values_are_left_out(void **state)
 	flo__http_fields_fini(&fields);
 }
 
+/* Whether a head of these two lines (NULL: none) says where the body ends. */
+static bool framed(const char *status, const char *one, const char *two)
+{
+	struct flo__http_fields fields = {0};
+	bool is;
+
+	a_line(&fields, "HTTP/1.1 200 OK\r\n");
+	a_line(&fields, "Content-Length: 7\r\n");
+	a_line(&fields, "Transfer-Encoding: chunked\r\n");
+	/* What was said before this one does not count. */
+	a_line(&fields, status);
+	if (one != NULL)
+		a_line(&fields, one);
+	if (two != NULL)
+		a_line(&fields, two);
+	is = flo__http_fields_framed(&fields);
+	flo__http_fields_fini(&fields);
+	return is;
+}
+
+#define V1 "HTTP/1.1 200 OK\r\n"
+#define CL "Content-Length: "
+#define TE "Transfer-Encoding: "
+
+static void lengths_and_chunks_frame_a_body(void **state)
+{
+	(void)state;
+	assert_true(framed(V1, CL "0", NULL));
+	assert_true(framed(V1, "content-length:12345678901234567", NULL));
+	assert_true(framed(V1, TE "chunked", NULL));
+	assert_true(framed(V1, "transfer-encoding: gzip , CHUNKED ", NULL));
+	assert_true(framed(V1, TE "gzip", TE "chunked"));
+	assert_true(framed(V1, TE "chunked", CL "5"));
+	assert_true(framed("HTTP/1.0 200\r\n", CL "5", NULL));
+	assert_true(framed("HTTP/2 200\r\n", NULL, NULL));
+	assert_true(framed("HTTP/3 200\r\n", NULL, NULL));
+}
+
+static void nothing_else_frames_a_body(void **state)
+{
+	(void)state;
+	assert_false(framed(V1, NULL, NULL));
+	assert_false(framed(V1, TE "identity", NULL));
+	assert_false(framed(V1, TE "gzip", NULL));
+	assert_false(framed(V1, TE "x-chunked", NULL));
+	assert_false(framed(V1, TE "chunkedness", NULL));
+	assert_false(framed(V1, TE, NULL));
+	assert_false(framed(V1, TE "chunked, gzip", NULL));
+	assert_false(framed(V1, TE "chunked", TE "identity"));
+	/* Another coding makes the length none (RFC 9112, 6.3). */
+	assert_false(framed(V1, TE "identity", CL "5"));
+	assert_false(framed(V1, CL "5", TE "identity"));
+	/* Lengths that nobody can count with. */
+	assert_false(framed(V1, CL, NULL));
+	assert_false(framed(V1, CL "-1", NULL));
+	assert_false(framed(V1, CL "5 6", NULL));
+	assert_false(framed(V1, CL "99999999999999999999", NULL));
+	assert_false(framed(V1, CL "5", CL "99999999999999999999"));
+	assert_false(framed(V1, "X-Content-Length: 5", NULL));
+}
+
 /* Retry-After */
 
 static int64_t date(const char *text)
@@ -346,6 +407,8 @@ int main(void)
 		cmocka_unit_test(fields_are_found_whatever_their_case),
 		cmocka_unit_test(a_second_head_begins_anew),
 		cmocka_unit_test(control_bytes_and_long_values_are_left_out),
+		cmocka_unit_test(lengths_and_chunks_frame_a_body),
+		cmocka_unit_test(nothing_else_frames_a_body),
 		cmocka_unit_test(retry_after_is_seconds_or_a_date),
 		cmocka_unit_test(urls_are_resolved),
 		cmocka_unit_test(urls_of_other_kinds_are_refused),
