@@ -350,6 +350,33 @@ static void a_root_that_cannot_be_made_is_named(void **state)
 	flo_value_unref(diff);
 }
 
+static void a_pulls_id_that_is_none_is_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"../../../../pwned",
+		"",
+		"0123456789abcdef0123456789abcde",
+		"0123456789abcdef0123456789abcdeF",
+		"../../../../0123456789abcdef0123",
+	};
+	flo_value *diff = NULL;
+	char sql[128];
+
+	(void)state;
+	fake_ok(&fs, diff_text("x.db", "1", "[{\"id\":1}]", "", &diff));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(sql, sizeof(sql), "UPDATE plan SET pull_id = '%s'",
+			 wrong[i]);
+		query("x.db", sql);
+		assert_int_equal(export("x.db", out_text(diff, "plan"), "",
+					NULL),
+				 FLO_CORRUPT);
+		assert_non_null(strstr(fs.err.text, "is no pull's id"));
+	}
+	assert_int_equal(query("x.db", "SELECT count(*) FROM export"), 0);
+	flo_value_unref(diff);
+}
+
 static void other_formats_are_named(void **state)
 {
 	(void)state;
@@ -375,6 +402,7 @@ int main(void)
 		cmocka_unit_test(every_directory_that_is_made_is_flushed),
 		cmocka_unit_test(a_directory_that_was_left_is_flushed),
 		cmocka_unit_test(a_root_that_cannot_be_made_is_named),
+		cmocka_unit_test(a_pulls_id_that_is_none_is_refused),
 		cmocka_unit_test(other_formats_are_named),
 	};
 
