@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "base/time.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -227,6 +228,7 @@ static void limit_text(uint64_t timeout_ns, const char *path,
 	flo__duration_text(timeout_ns, duration, sizeof(duration));
 	snprintf(text, LIMIT_TEXT_SIZE, LIMIT_PREFIX "%s of %.200s exceeded",
 		 duration, path[0] != '\0' ? path : "the run");
+	flo__utf8_tidy(text);
 }
 
 /* The message of @error, "" if it has none. */
