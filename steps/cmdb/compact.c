@@ -74,22 +74,12 @@ static bool starts_with(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-static bool is_in(const struct flo__strbuf *names, const char *name)
-{
-	const char *end = names->data + names->len;
-
-	for (const char *at = names->data; at < end; at = flo__compact_next(at))
-		if (strcmp(at, name) == 0)
-			return true;
-	return false;
-}
-
 /* What to put together */
 
 static void batch_fini(struct flo__compact_batch *batch)
 {
 	flo__free(batch->part);
-	flo__strbuf_fini(&batch->taken);
+	flo__compact_names_fini(&batch->taken);
 }
 
 static flo_status add_part(struct flo__compact_batch *batch, sqlite3_stmt *row,
@@ -131,10 +121,11 @@ static flo_status see_export(const struct flo__compact *w,
 				     "the day's files stay as they are",
 				     flo__cdb_text(row, 0), w->day->db->path);
 	if (small) {
-		flo__strbuf_add(&batch->taken, name, strlen(name) + 1);
-		batch->taken_len++;
-		if (batch->taken.failed)
-			return flo_error_set(err, FLO_NOMEM, "out of memory");
+		flo_status st =
+			flo__compact_names_add(&batch->taken, name, err);
+
+		if (st != FLO_OK)
+			return st;
 	}
 	return add_part(batch, row, err);
 }
@@ -209,7 +200,8 @@ static flo_status plan_batch(struct flo__compact *w,
 	flo__compact_name(w, batch->format, batch->name);
 	batch->has_day = flo__compact_is_file(w->there, batch->name, &mode);
 	TRY(see_exports(w, batch, err));
-	if (batch->has_day && !batch->has_marked && batch->taken_len > 0)
+	TRY(flo__compact_names_sort(&batch->taken, err));
+	if (batch->has_day && !batch->has_marked && batch->taken.len > 0)
 		return flo_error_set(err, FLO_EXISTS,
 				     "%s%s is there, and %s does not know what "
 				     "is in it; move it away",
@@ -218,7 +210,7 @@ static flo_status plan_batch(struct flo__compact *w,
 	if (!batch->has_day && batch->has_marked)
 		TRY(forget(w, batch, err));
 	*ret_needed =
-		batch->taken_len + batch->has_day > 1 && batch->taken_len > 0;
+		batch->taken.len + batch->has_day > 1 && batch->taken.len > 0;
 out:
 	return st;
 }
@@ -233,7 +225,7 @@ static flo_status plan_batches(struct flo__compact *w, flo_error *err)
 		bool needed = false;
 
 		memset(batch, 0, sizeof(*batch));
-		flo__strbuf_init(&batch->taken);
+		flo__strbuf_init(&batch->taken.text);
 		batch->format = *format;
 		st = plan_batch(w, batch, err, &needed);
 		if (needed && st == FLO_OK)
@@ -322,7 +314,7 @@ static bool is_left_out(const struct flo__compact *w, const char *name)
 	if (strcmp(name, FLO__COMPACT_MARK) == 0 || is_batch(w, name))
 		return true;
 	for (size_t i = 0; i < w->batch_len; i++)
-		if (is_in(&w->batch[i].taken, name))
+		if (flo__compact_names_has(&w->batch[i].taken, name))
 			return true;
 	return flo__compact_is_temp(w, w->there, name);
 }
@@ -425,7 +417,7 @@ static flo_status tell(struct flo__compact *w,
 	flo__cmdb_put(map, "source", flo_value_string(w->day->source), &st);
 	flo__cmdb_put(map, "day", flo_value_string(w->day->day), &st);
 	flo__cmdb_put(map, "path", flo_value_string(path.data), &st);
-	flo__cmdb_put(map, "replaced", flo_value_int((int64_t)batch->taken_len),
+	flo__cmdb_put(map, "replaced", flo_value_int((int64_t)batch->taken.len),
 		      &st);
 	flo__cmdb_put(map, "rows", flo_value_int(batch->rows), &st);
 	flo__cmdb_put(map, "bytes", flo_value_int(batch->bytes), &st);

@@ -41,15 +41,21 @@ struct flo__compact_day {
  */
 flo_status flo__compact_day(struct flo__compact_day *day, flo_error *err);
 
+/* Names of files. A day may have very many, so they are looked up sorted. */
+struct flo__compact_names {
+	struct flo__strbuf text; /* each with its NUL */
+	size_t len;
+	const char **at; /* owned; sorted, into `text`. NULL: not yet sorted */
+};
+
 /* The files of a day in one format that are to be one. */
 struct flo__compact_batch {
 	const char *format; /* borrowed */
 	char name[FLO__COMPACT_NAME];
 	struct flo__export_part *part; /* owned: in order of time */
 	size_t len, cap;
-	struct flo__strbuf taken; /* names of small files, each with its NUL */
-	size_t taken_len;
-	bool has_day;	 /* there is a day's file already */
+	struct flo__compact_names taken; /* of small files */
+	bool has_day;			 /* there is a day's file already */
 	bool has_marked; /* and small files that say they are in it */
 	mode_t mode;	 /* of the last small file */
 	int64_t rows;	 /* written */
@@ -89,6 +95,19 @@ static inline const char *flo__compact_next(const char *name)
 {
 	return name + strlen(name) + 1;
 }
+
+/* Add @name, which is copied. Requires: not yet sorted. FLO_NOMEM. */
+flo_status flo__compact_names_add(struct flo__compact_names *names,
+				  const char *name, flo_error *err);
+
+/* Sort them, once all are there. FLO_NOMEM. */
+flo_status flo__compact_names_sort(struct flo__compact_names *names,
+				   flo_error *err);
+
+/* Whether @name is one of them. Requires: sorted. */
+bool flo__compact_names_has(const struct flo__compact_names *names,
+			    const char *name);
+void flo__compact_names_fini(struct flo__compact_names *names);
 
 /*
  * Step 3 of the note in compact.c: @beside is the directory beside, @now the
