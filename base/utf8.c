@@ -1,5 +1,6 @@
 #include "base/utf8.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool is_tail(unsigned char c)
@@ -108,4 +109,10 @@ void flo__utf8_tidy(char *text)
 		at += n != 0 ? n : 1;
 	}
 	text[to] = '\0';
+}
+
+void flo__utf8_copy(char *to, size_t size, const char *text)
+{
+	snprintf(to, size, "%s", text);
+	flo__utf8_tidy(to);
 }

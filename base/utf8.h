@@ -26,4 +26,10 @@ size_t flo__utf8_count(const char *text, size_t len);
  */
 void flo__utf8_tidy(char *text);
 
+/*
+ * Copy as much of the string @text to @to as its @size > 0 bytes have room for,
+ * in whole characters, without what is no UTF-8; always ends with a NUL.
+ */
+void flo__utf8_copy(char *to, size_t size, const char *text);
+
 #endif

@@ -51,6 +51,7 @@
 
 #include "base/alive.h"
 #include "base/alloc.h"
+#include "base/utf8.h"
 #include "engine/sched/sched_p.h"
 #include "engine/sync/spin_p.h"
 
@@ -314,8 +315,9 @@ static flo_context *child_until(flo_context *parent, uint64_t timeout_ns,
 	    now + timeout_ns < c->deadline_ns) {
 		c->deadline_ns = now + timeout_ns;
 		c->has_timer = true;
-		snprintf(c->cause.text, WHY_MAX + 1, "%s",
-			 why != NULL ? why : flo_status_text(FLO_TIMEOUT));
+		flo__utf8_copy(c->cause.text, WHY_MAX + 1,
+			       why != NULL ? why
+					   : flo_status_text(FLO_TIMEOUT));
 	}
 	return c;
 }

@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "base/time.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,15 +38,15 @@ struct asked {
 static flo_status put(struct flo__store *store, const struct asked *asked,
 		      flo_error *err)
 {
-	size_t len = strlen(asked->why);
+	char why[WHY_MAX + 1];
 	sqlite3_stmt *stmt;
 	flo_status st;
 
 	TRY(flo__conn_get(&store->db, FLO__SQL_REQUEST_PUT, err, &stmt));
 	sqlite3_bind_int64(stmt, 1, asked->row);
 	sqlite3_bind_int(stmt, 2, (int)asked->kind);
-	sqlite3_bind_text(stmt, 3, asked->why,
-			  (int)(len < WHY_MAX ? len : WHY_MAX), SQLITE_STATIC);
+	flo__utf8_copy(why, sizeof(why), asked->why);
+	sqlite3_bind_text(stmt, 3, why, -1, SQLITE_TRANSIENT);
 	sqlite3_bind_int64(stmt, 4, flo__time_now_us());
 	TRY(flo__conn_run(&store->db, stmt, err));
 out:
@@ -198,7 +199,7 @@ static void note(struct told *told, sqlite3_stmt *stmt)
 		return;
 	told->run->heeded |= bit;
 	told->what[told->len].kind = (enum flo__request)kind;
-	snprintf(told->what[told->len].why, WHY_MAX + 1, "%s", why);
+	flo__utf8_copy(told->what[told->len].why, WHY_MAX + 1, why);
 	told->len++;
 }
 

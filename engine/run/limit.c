@@ -5,6 +5,7 @@
 #include "engine/run/run_p.h"
 
 #include "base/time.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@ void flo__limit_text(uint64_t timeout_ns, const char *path,
 	snprintf(text, FLO__LIMIT_TEXT_SIZE,
 		 LIMIT_PREFIX "%s of %.200s exceeded", duration,
 		 path[0] != '\0' ? path : "the run");
+	flo__utf8_tidy(text);
 }
 
 /* The message of @error, "" if it has none. */

@@ -20,6 +20,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "base/time.h"
+#include "base/utf8.h"
 #include "base/value_p.h"
 #include "engine/sched/sched_p.h"
 
@@ -436,7 +437,7 @@ void flo__run_cancel(struct flo__run *run, bool kill, const char *why)
 	lock(run);
 	apply = run->shared.began;
 	if (!run->shared.cancelled)
-		snprintf(run->shared.why, sizeof(run->shared.why), "%s", why);
+		flo__utf8_copy(run->shared.why, sizeof(run->shared.why), why);
 	run->shared.cancelled = true;
 	run->shared.killed |= kill;
 	unlock(run);

@@ -9,20 +9,25 @@
  *	1. ROOT/SOURCE/.compact-DAY is made. Into it goes day-DAY.FORMAT, with
  *	   all rows that the small files have, written from the database; and a
  *	   second name (a hard link) of every other file of the day: those of
- *	   formats that stay as they are, and what is not ours. All is flushed.
+ *	   formats that stay as they are, and what is not ours. The first thing
+ *	   in it is a file `.prepared`, its mark. All is flushed.
  *	2. Both directories change names: renameat2(RENAME_EXCHANGE). Flushed.
- *	3. What `.compact-DAY` now holds is settled: small files that the day has
- *	   no more are marked in the database (`export.compacted` is the file
- *	   that has their rows), the marks are flushed, and it is removed.
+ *	3. The mark, which the day has now, is removed. What `.compact-DAY` now
+ *	   holds is settled: small files that the day has no more are marked in
+ *	   the database (`export.compacted` is the file that has their rows),
+ *	   the marks are flushed, and it is removed.
  *
  * A kill before 2 leaves the day as it was, one after it the day as it is to
  * be; in either case a `.compact-DAY` may be left, and the next compact of the
- * source settles that first. Step 3 does not ask which of the two it has before
- * it, it goes by what there is: a file that the day has as well, the very same,
- * is a second name; `day-` is a file that was not to be, or one before the
- * last; an exported file that the day has no more was put together; and
- * anything else came into the old directory in the last moment, and is moved to
- * the new one.
+ * source settles that first. With a mark in it, it was prepared only, and all
+ * in it is a second name or can be written again: it is removed, its mark last,
+ * whatever users have done to the day since. Without, it is what the day was,
+ * and it goes by what there is: a file that the day has as well, the very same,
+ * is a second name; `day-` is a file before the last; an exported file that the
+ * day has no more was put together; and anything else came into the old
+ * directory in the last moment, and is moved to the new one. If that has
+ * another file of the name, both are kept. So nothing is lost even where a
+ * power loss has taken a mark before the names beside it.
  *
  * Marks come after the exchange, and are derived from what is there. Made
  * before, a kill would leave marks of what has not happened, and whether a file
@@ -69,22 +74,12 @@ static bool starts_with(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-static bool is_in(const struct flo__strbuf *names, const char *name)
-{
-	const char *end = names->data + names->len;
-
-	for (const char *at = names->data; at < end; at = flo__compact_next(at))
-		if (strcmp(at, name) == 0)
-			return true;
-	return false;
-}
-
 /* What to put together */
 
 static void batch_fini(struct flo__compact_batch *batch)
 {
 	flo__free(batch->part);
-	flo__strbuf_fini(&batch->taken);
+	flo__compact_names_fini(&batch->taken);
 }
 
 static flo_status add_part(struct flo__compact_batch *batch, sqlite3_stmt *row,
@@ -106,17 +101,6 @@ static flo_status add_part(struct flo__compact_batch *batch, sqlite3_stmt *row,
 	return FLO_OK;
 }
 
-static bool is_file(int dir, const char *name, mode_t *ret_mode)
-{
-	struct stat is;
-
-	if (fstatat(dir, name, &is, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    !S_ISREG(is.st_mode))
-		return false;
-	*ret_mode = is.st_mode & 0777;
-	return true;
-}
-
 /* An exported file: path, plan's id, rows, where its rows are now. */
 static flo_status see_export(const struct flo__compact *w,
 			     struct flo__compact_batch *batch,
@@ -124,7 +108,7 @@ static flo_status see_export(const struct flo__compact *w,
 {
 	const char *name = flo__cdb_text(row, 0) + w->prefix.len;
 	const char *in = flo__cdb_text(row, 3);
-	bool small = is_file(w->there, name, &batch->mode);
+	bool small = flo__compact_is_file(w->there, name, &batch->mode);
 	bool marked = starts_with(in, w->prefix.data) &&
 		      strcmp(in + w->prefix.len, batch->name) == 0;
 
@@ -137,10 +121,11 @@ static flo_status see_export(const struct flo__compact *w,
 				     "the day's files stay as they are",
 				     flo__cdb_text(row, 0), w->day->db->path);
 	if (small) {
-		flo__strbuf_add(&batch->taken, name, strlen(name) + 1);
-		batch->taken_len++;
-		if (batch->taken.failed)
-			return flo_error_set(err, FLO_NOMEM, "out of memory");
+		flo_status st =
+			flo__compact_names_add(&batch->taken, name, err);
+
+		if (st != FLO_OK)
+			return st;
 	}
 	return add_part(batch, row, err);
 }
@@ -213,9 +198,10 @@ static flo_status plan_batch(struct flo__compact *w,
 
 	*ret_needed = false;
 	flo__compact_name(w, batch->format, batch->name);
-	batch->has_day = is_file(w->there, batch->name, &mode);
+	batch->has_day = flo__compact_is_file(w->there, batch->name, &mode);
 	TRY(see_exports(w, batch, err));
-	if (batch->has_day && !batch->has_marked && batch->taken_len > 0)
+	TRY(flo__compact_names_sort(&batch->taken, err));
+	if (batch->has_day && !batch->has_marked && batch->taken.len > 0)
 		return flo_error_set(err, FLO_EXISTS,
 				     "%s%s is there, and %s does not know what "
 				     "is in it; move it away",
@@ -224,7 +210,7 @@ static flo_status plan_batch(struct flo__compact *w,
 	if (!batch->has_day && batch->has_marked)
 		TRY(forget(w, batch, err));
 	*ret_needed =
-		batch->taken_len + batch->has_day > 1 && batch->taken_len > 0;
+		batch->taken.len + batch->has_day > 1 && batch->taken.len > 0;
 out:
 	return st;
 }
@@ -239,7 +225,7 @@ static flo_status plan_batches(struct flo__compact *w, flo_error *err)
 		bool needed = false;
 
 		memset(batch, 0, sizeof(*batch));
-		flo__strbuf_init(&batch->taken);
+		flo__strbuf_init(&batch->taken.text);
 		batch->format = *format;
 		st = plan_batch(w, batch, err, &needed);
 		if (needed && st == FLO_OK)
@@ -254,6 +240,18 @@ static flo_status plan_batches(struct flo__compact *w, flo_error *err)
 
 /* Preparing: step 1 */
 
+static flo_status make_mark(const struct flo__compact *w, flo_error *err)
+{
+	int fd = openat(w->beside, FLO__COMPACT_MARK,
+			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return flo_error_sys(err, errno, "make %s/%s", w->aside,
+				     FLO__COMPACT_MARK);
+	close(fd);
+	return FLO_OK;
+}
+
 static flo_status make_beside(struct flo__compact *w, flo_error *err)
 {
 	struct stat is;
@@ -264,6 +262,7 @@ static flo_status make_beside(struct flo__compact *w, flo_error *err)
 				     w->aside);
 	TRY(flo__outdir_lock(w->day->db, w->source, w->aside, true, err,
 			     &w->beside));
+	TRY(make_mark(w, err));
 	/* The new directory is for those whom the old one was for. */
 	if (fstat(w->there, &is) != 0)
 		return flo_error_sys(err, errno, "look at %s", w->name);
@@ -301,33 +300,68 @@ out:
 	return st;
 }
 
-static bool is_replaced(const struct flo__compact *w, const char *name)
+static bool is_batch(const struct flo__compact *w, const char *name)
 {
 	for (size_t i = 0; i < w->batch_len; i++)
-		if (strcmp(w->batch[i].name, name) == 0 ||
-		    is_in(&w->batch[i].taken, name))
+		if (strcmp(w->batch[i].name, name) == 0)
 			return true;
 	return false;
+}
+
+/* Whether the new directory does without the day's @name. */
+static bool is_left_out(const struct flo__compact *w, const char *name)
+{
+	if (strcmp(name, FLO__COMPACT_MARK) == 0 || is_batch(w, name))
+		return true;
+	for (size_t i = 0; i < w->batch_len; i++)
+		if (flo__compact_names_has(&w->batch[i].taken, name))
+			return true;
+	return flo__compact_is_temp(w, w->there, name);
+}
+
+/*
+ * Refuse what cannot get a second name, and what has the name of a day's file
+ * but is none.
+ */
+static flo_status check_other(const struct flo__compact *w, const char *name,
+			      flo_error *err)
+{
+	struct stat is;
+
+	if (fstatat(w->there, name, &is, AT_SYMLINK_NOFOLLOW) != 0)
+		return FLO_OK;
+	if (S_ISDIR(is.st_mode) || (is_batch(w, name) && !S_ISREG(is.st_mode)))
+		return flo_error_set(err, FLO_EXISTS,
+				     "%s%s is a %s; move it away",
+				     w->prefix.data, name,
+				     S_ISDIR(is.st_mode) ? "directory"
+							 : "special file");
+	return FLO_OK;
 }
 
 static flo_status link_other(const struct flo__compact *w, const char *name,
 			     flo_error *err)
 {
-	struct stat is;
+	int errnum;
 
-	if (fstatat(w->there, name, &is, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISDIR(is.st_mode))
-		return flo_error_set(err, FLO_EXISTS,
-				     "%s%s is a directory; move it away",
+	if (is_left_out(w, name) ||
+	    linkat(w->there, name, w->beside, name, 0) == 0)
+		return FLO_OK;
+	errnum = errno;
+	/* As fs.protected_hardlinks has it. */
+	if (errnum == EPERM)
+		return flo_error_sys(err, errnum,
+				     "%s%s may not be linked, as it is another "
+				     "user's and not writable; move it away",
 				     w->prefix.data, name);
-	if (linkat(w->there, name, w->beside, name, 0) != 0)
-		return flo_error_sys(err, errno, "link %s into %s", name,
-				     w->aside);
-	return FLO_OK;
+	return flo_error_sys(err, errnum, "link %s into %s", name, w->aside);
 }
 
-/* Everything else that the day has stays: as the same file. */
-static flo_status link_others(const struct flo__compact *w, flo_error *err)
+static flo_status each_name(const struct flo__compact *w,
+			    flo_status (*turn)(const struct flo__compact *w,
+					       const char *name,
+					       flo_error *err),
+			    flo_error *err)
 {
 	struct flo__strbuf names = FLO__STRBUF_INIT;
 	const char *end;
@@ -336,8 +370,7 @@ static flo_status link_others(const struct flo__compact *w, flo_error *err)
 	TRY(flo__outdir_names(w->there, err, &names));
 	end = names.data + names.len;
 	for (const char *at = names.data; at < end; at = flo__compact_next(at))
-		if (!flo__compact_is_temp(at) && !is_replaced(w, at))
-			TRY(link_other(w, at, err));
+		TRY(turn(w, at, err));
 out:
 	flo__strbuf_fini(&names);
 	return st;
@@ -347,11 +380,13 @@ static flo_status prepare(struct flo__compact *w, flo_error *err)
 {
 	flo_status st;
 
-	TRY(make_beside(w, err));
 	/* First what may be in the way: it costs nothing to find. */
-	TRY(link_others(w, err));
+	TRY(each_name(w, check_other, err));
+	TRY(make_beside(w, err));
 	for (size_t i = 0; i < w->batch_len; i++)
 		TRY(write_batch(w, &w->batch[i], err));
+	/* Last what others may still change. It stays: as the same file. */
+	TRY(each_name(w, link_other, err));
 	st = flo__compact_flush(w->beside, w->aside, err);
 out:
 	return st;
@@ -382,7 +417,7 @@ static flo_status tell(struct flo__compact *w,
 	flo__cmdb_put(map, "source", flo_value_string(w->day->source), &st);
 	flo__cmdb_put(map, "day", flo_value_string(w->day->day), &st);
 	flo__cmdb_put(map, "path", flo_value_string(path.data), &st);
-	flo__cmdb_put(map, "replaced", flo_value_int((int64_t)batch->taken_len),
+	flo__cmdb_put(map, "replaced", flo_value_int((int64_t)batch->taken.len),
 		      &st);
 	flo__cmdb_put(map, "rows", flo_value_int(batch->rows), &st);
 	flo__cmdb_put(map, "bytes", flo_value_int(batch->bytes), &st);
@@ -408,8 +443,6 @@ static flo_status put_together(struct flo__compact *w, flo_error *err)
 		return st;
 	}
 	/* What fails from here on is for the next compact to settle. */
-	TRY(flo__compact_flush(w->changes, "changes", err));
-	TRY(flo__compact_flush(w->source, w->day->source, err));
 	TRY(flo__compact_settle(w, w->there, w->beside, err));
 	for (size_t i = 0; i < w->batch_len; i++)
 		TRY(tell(w, &w->batch[i], err));
@@ -493,6 +526,8 @@ static flo_status work_on(struct flo__compact *w, flo_error *err)
 	if (w->there < 0)
 		goto out;
 	TRY(settle_earlier(w, err));
+	/* Left by one that was killed, it would speak for the old directory. */
+	TRY(flo__compact_unmark(w->there, err));
 	if (w->day->settle_only)
 		goto out;
 	TRY(plan_batches(w, err));

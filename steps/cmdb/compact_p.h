@@ -13,6 +13,9 @@
 #define FLO__COMPACT_ASIDE ".compact-"
 #define FLO__COMPACT_NAME  256
 
+/* The file that a directory has in it until it has become a day's. */
+#define FLO__COMPACT_MARK ".prepared"
+
 struct flo__compact_day {
 	struct flo__cdb *db;
 	const char *root;   /* borrowed, like the next three: absolute */
@@ -32,10 +35,18 @@ struct flo__compact_day {
  * for each of the formats of which there is more than one.
  *
  * FLO_NOTFOUND: changes that are in a file are not in the database any more.
- * FLO_EXISTS: something is in the way. The day is as it was after both, and
- * other days may go on. Else what the database and the file system fail with.
+ * FLO_EXISTS: something is in the way. The day is as it was after both. Else
+ * what the database and the file system fail with: the day is as it was, or as
+ * it is to be.
  */
 flo_status flo__compact_day(struct flo__compact_day *day, flo_error *err);
+
+/* Names of files. A day may have very many, so they are looked up sorted. */
+struct flo__compact_names {
+	struct flo__strbuf text; /* each with its NUL */
+	size_t len;
+	const char **at; /* owned; sorted, into `text`. NULL: not yet sorted */
+};
 
 /* The files of a day in one format that are to be one. */
 struct flo__compact_batch {
@@ -43,9 +54,8 @@ struct flo__compact_batch {
 	char name[FLO__COMPACT_NAME];
 	struct flo__export_part *part; /* owned: in order of time */
 	size_t len, cap;
-	struct flo__strbuf taken; /* names of small files, each with its NUL */
-	size_t taken_len;
-	bool has_day;	 /* there is a day's file already */
+	struct flo__compact_names taken; /* of small files */
+	bool has_day;			 /* there is a day's file already */
 	bool has_marked; /* and small files that say they are in it */
 	mode_t mode;	 /* of the last small file */
 	int64_t rows;	 /* written */
@@ -70,8 +80,15 @@ struct flo__compact {
 void flo__compact_name(const struct flo__compact *c, const char *format,
 		       char *ret_name);
 
-/* Of an export that was killed: nobody writes while we have the lock. */
-bool flo__compact_is_temp(const char *name);
+/* Whether @name in @dir is a regular file; sets its permissions if it is. */
+bool flo__compact_is_file(int dir, const char *name, mode_t *ret_mode);
+
+/*
+ * Whether @name in @dir is what an export, or a compact, that was killed has
+ * left: nobody writes while we have the lock. Other names are users'.
+ */
+bool flo__compact_is_temp(const struct flo__compact *c, int dir,
+			  const char *name);
 
 /* The name after @name in a list in which each has its NUL. */
 static inline const char *flo__compact_next(const char *name)
@@ -79,12 +96,28 @@ static inline const char *flo__compact_next(const char *name)
 	return name + strlen(name) + 1;
 }
 
+/* Add @name, which is copied. Requires: not yet sorted. FLO_NOMEM. */
+flo_status flo__compact_names_add(struct flo__compact_names *names,
+				  const char *name, flo_error *err);
+
+/* Sort them, once all are there. FLO_NOMEM. */
+flo_status flo__compact_names_sort(struct flo__compact_names *names,
+				   flo_error *err);
+
+/* Whether @name is one of them. Requires: sorted. */
+bool flo__compact_names_has(const struct flo__compact_names *names,
+			    const char *name);
+void flo__compact_names_fini(struct flo__compact_names *names);
+
 /*
  * Step 3 of the note in compact.c: @beside is the directory beside, @now the
  * day's; both are the caller's, and locked.
  */
 flo_status flo__compact_settle(const struct flo__compact *c, int beside,
 			       int now, flo_error *err);
+
+/* Take the mark out of the directory @dir, if it has one. */
+flo_status flo__compact_unmark(int dir, flo_error *err);
 
 /* Remove the directory beside, of which nothing is the only one. */
 void flo__compact_discard(const struct flo__compact *c, int beside);

@@ -12,13 +12,52 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Files of one name that are kept beside each other. */
+#define BACKUPS_MAX 100
+
 /* Names */
 
-bool flo__compact_is_temp(const char *name)
+bool flo__compact_is_file(int dir, const char *name, mode_t *ret_mode)
 {
-	size_t len = strlen(name);
+	struct stat is;
 
-	return len >= 4 && strcmp(name + len - 4, ".tmp") == 0;
+	if (fstatat(dir, name, &is, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISREG(is.st_mode))
+		return false;
+	*ret_mode = is.st_mode & 0777;
+	return true;
+}
+
+/* Whether @text is ".FORMAT.tmp", of a format that there is. */
+static bool is_temp_ending(const char *text)
+{
+	const char *const *format = flo__export_formats;
+	char ending[32] = "";
+
+	for (; *format != NULL && strcmp(ending, text) != 0; format++)
+		snprintf(ending, sizeof(ending), ".%s.tmp", *format);
+	return strcmp(ending, text) == 0;
+}
+
+/* "PULL.FORMAT.tmp" of an export, "day-DAY.FORMAT.tmp" of a compact. */
+static bool is_temp_name(const struct flo__compact *w, const char *name)
+{
+	const size_t id_len = FLO__DIGEST_TEXT_SIZE - 1;
+	char days[FLO__COMPACT_NAME];
+	int len = snprintf(days, sizeof(days), "day-%s", w->day->day);
+
+	if (strspn(name, "0123456789abcdef") == id_len)
+		return is_temp_ending(name + id_len);
+	return strncmp(name, days, (size_t)len) == 0 &&
+	       is_temp_ending(name + len);
+}
+
+bool flo__compact_is_temp(const struct flo__compact *w, int dir,
+			  const char *name)
+{
+	mode_t mode;
+
+	return is_temp_name(w, name) && flo__compact_is_file(dir, name, &mode);
 }
 
 void flo__compact_name(const struct flo__compact *w, const char *format,
@@ -27,14 +66,16 @@ void flo__compact_name(const struct flo__compact *w, const char *format,
 	snprintf(ret_name, FLO__COMPACT_NAME, "day-%s.%s", w->day->day, format);
 }
 
-static bool is_days(const struct flo__compact *w, const char *name)
+static bool is_days(const struct flo__compact *w, int dir, const char *name)
 {
 	const char *const *format = flo__export_formats;
 	char days[FLO__COMPACT_NAME] = "";
+	mode_t mode;
 
 	for (; *format != NULL && strcmp(days, name) != 0; format++)
 		flo__compact_name(w, *format, days);
-	return strcmp(days, name) == 0;
+	return strcmp(days, name) == 0 &&
+	       flo__compact_is_file(dir, name, &mode);
 }
 
 flo_status flo__compact_flush(int fd, const char *of, flo_error *err)
@@ -59,8 +100,8 @@ static bool is_same(int a, int b, const char *name)
 static bool is_spare(const struct flo__compact *w, int beside, int now,
 		     const char *name)
 {
-	return flo__compact_is_temp(name) || is_days(w, name) ||
-	       is_same(beside, now, name);
+	return flo__compact_is_temp(w, beside, name) ||
+	       is_days(w, beside, name) || is_same(beside, now, name);
 }
 
 /* Mark the export of that name: *@ret_known is false if there is none. */
@@ -89,13 +130,25 @@ out:
 	return st;
 }
 
-/* Came in the last moment: nothing of that name may be lost. */
+/*
+ * Came in the last moment: nothing of that name may be lost. Where the day has
+ * another file of the name meanwhile, the name stays that one's, and this one
+ * gets the next that is free, as `cp --backup=numbered` names them.
+ */
 static flo_status rescue(int beside, int now, const char *name, flo_error *err)
 {
-	if (renameat2(beside, name, now, name, RENAME_NOREPLACE) != 0)
-		return flo_error_sys(err, errno, "move %s back to its day",
-				     name);
-	return FLO_OK;
+	char to[FLO__COMPACT_NAME];
+
+	snprintf(to, sizeof(to), "%s", name);
+	for (int i = 1; i <= BACKUPS_MAX; i++) {
+		if (renameat2(beside, name, now, to, RENAME_NOREPLACE) == 0)
+			return FLO_OK;
+		if (errno != EEXIST)
+			break;
+		snprintf(to, sizeof(to), "%.240s.~%d~", name, i);
+	}
+	return flo_error_sys(err, errno, "move %s back to its day as %s", name,
+			     to);
 }
 
 static flo_status mark_names(const struct flo__compact *w, int beside, int now,
@@ -122,30 +175,62 @@ out:
 	return st;
 }
 
-/* Remove the directory beside and all of @names in it. */
+/*
+ * Remove the directory beside and all of @names in it; its mark last, so that
+ * what is left by a kill is still known for what it is.
+ */
 static flo_status remove_beside(const struct flo__compact *w, int beside,
 				const struct flo__strbuf *names, flo_error *err)
 {
 	const char *end = names->data + names->len;
+	flo_status st;
 
 	for (const char *at = names->data; at < end; at = flo__compact_next(at))
-		if (unlinkat(beside, at, 0) != 0 && errno != ENOENT)
+		if (strcmp(at, FLO__COMPACT_MARK) != 0 &&
+		    unlinkat(beside, at, 0) != 0 && errno != ENOENT)
 			return flo_error_sys(err, errno, "remove %s/%s",
 					     w->aside, at);
+	TRY(flo__compact_flush(beside, w->aside, err));
+	TRY(flo__compact_unmark(beside, err));
 	if (unlinkat(w->source, w->aside, AT_REMOVEDIR) != 0 && errno != ENOENT)
 		return flo_error_sys(err, errno, "remove %s", w->aside);
+out:
+	return st;
+}
+
+flo_status flo__compact_unmark(int dir, flo_error *err)
+{
+	if (unlinkat(dir, FLO__COMPACT_MARK, 0) != 0 && errno != ENOENT)
+		return flo_error_sys(err, errno, "remove " FLO__COMPACT_MARK);
 	return FLO_OK;
+}
+
+/* The exchange has happened: @beside is what the day was. */
+static flo_status settle(const struct flo__compact *w, int beside, int now,
+			 const struct flo__strbuf *names, flo_error *err)
+{
+	flo_status st;
+
+	TRY(flo__compact_flush(w->changes, "changes", err));
+	TRY(flo__compact_flush(w->source, w->day->source, err));
+	/* Before anything can be exchanged again the day has no mark. */
+	TRY(flo__compact_unmark(now, err));
+	TRY(mark_names(w, beside, now, names, err));
+	st = flo__compact_flush(now, w->name, err);
+out:
+	return st;
 }
 
 flo_status flo__compact_settle(const struct flo__compact *w, int beside,
 			       int now, flo_error *err)
 {
 	struct flo__strbuf names = FLO__STRBUF_INIT;
+	mode_t mode;
 	flo_status st;
 
 	TRY(flo__outdir_names(beside, err, &names));
-	TRY(mark_names(w, beside, now, &names, err));
-	TRY(flo__compact_flush(now, w->name, err));
+	if (!flo__compact_is_file(beside, FLO__COMPACT_MARK, &mode))
+		TRY(settle(w, beside, now, &names, err));
 	st = remove_beside(w, beside, &names, err);
 out:
 	flo__strbuf_fini(&names);

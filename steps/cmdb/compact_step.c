@@ -27,7 +27,7 @@ struct compact {
 	char before[DAY_SIZE];
 	char *root; /* owned */
 	struct flo__compact_day total;
-	flo_error refused; /* the first day that was; FLO_OK: none */
+	flo_error failed; /* the first day or source that did; FLO_OK: none */
 };
 
 /* Arguments */
@@ -179,7 +179,30 @@ static int compare_days(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* A day that is in the way of nothing but itself does not stop the others. */
+/* What the next day, or source, would fail with as well. */
+static bool is_everyones(flo_status st)
+{
+	return st == FLO_NOMEM || st == FLO_CANCELED || st == FLO_TIMEOUT ||
+	       st == FLO_BUSY || st == FLO_FULL;
+}
+
+/*
+ * One day, or source, has failed with @own: note the first, so that the others
+ * go on, or give all up.
+ */
+static flo_status note_failed(struct compact *c, flo_status st,
+			      const flo_error *own, flo_error *err)
+{
+	if (is_everyones(st)) {
+		if (err != NULL)
+			*err = *own;
+		return st;
+	}
+	if (c->failed.status == FLO_OK)
+		c->failed = *own;
+	return FLO_OK;
+}
+
 static flo_status compact_day(struct compact *c, const char *source,
 			      const char *day, flo_error *err)
 {
@@ -190,22 +213,16 @@ static flo_status compact_day(struct compact *c, const char *source,
 	c->total.day = day;
 	c->total.settle_only = strcmp(day, c->before) >= 0;
 	st = flo__compact_day(&c->total, &own);
-	if (st != FLO_OK && own.status == FLO_OK)
-		flo_error_set(&own, st, "%s", flo_status_text(st));
 	if (st == FLO_OK)
 		return st;
+	/* A failure without a text is an allocation's. */
+	flo__cmdb_told(st, &own);
 	flo_error_prefix(&own, "%s: %s", source, day);
-	if (st == FLO_NOTFOUND || st == FLO_EXISTS) {
-		if (c->refused.status == FLO_OK)
-			c->refused = own;
-		return FLO_OK;
-	}
-	*err = own;
-	return st;
+	return note_failed(c, st, &own, err);
 }
 
-static flo_status compact_source(struct compact *c, struct flo__cdb *db,
-				 const char *source, flo_error *err)
+static flo_status compact_days(struct compact *c, struct flo__cdb *db,
+			       const char *source, flo_error *err)
 {
 	struct flo__strbuf days = FLO__STRBUF_INIT;
 	const char *last = "";
@@ -226,6 +243,21 @@ static flo_status compact_source(struct compact *c, struct flo__cdb *db,
 out:
 	flo__strbuf_fini(&days);
 	return st;
+}
+
+static flo_status compact_source(struct compact *c, struct flo__cdb *db,
+				 const char *source, flo_error *err)
+{
+	flo_error own = FLO_ERROR_INIT;
+	flo_status st = compact_days(c, db, source, &own);
+
+	if (st == FLO_OK)
+		return st;
+	flo__cmdb_told(st, &own);
+	/* What was given up in one of its days says so already. */
+	if (!is_everyones(st))
+		flo_error_prefix(&own, "%.140s", source);
+	return note_failed(c, st, &own, err);
 }
 
 /* The names of the sources, each with its NUL. */
@@ -273,9 +305,9 @@ static flo_status compact_in(struct flo__cdb *db, void *arg, flo_error *err)
 	c->total.formats = c->formats;
 	for (at = names.data; at < names.data + names.len; at += strlen(at) + 1)
 		TRY(compact_source(c, db, at, err));
-	st = c->refused.status;
+	st = c->failed.status;
 	if (st != FLO_OK && err != NULL)
-		*err = c->refused;
+		*err = c->failed;
 out:
 	flo__strbuf_fini(&names);
 	if (st != FLO_OK)
@@ -304,7 +336,7 @@ static flo_status make_output(const struct compact *c, flo_value **ret_output)
 static flo_status run(flo_step_call *call, const flo_value *with,
 		      flo_error *err, flo_value **ret_output)
 {
-	struct compact c = {.refused = FLO_ERROR_INIT};
+	struct compact c = {.failed = FLO_ERROR_INIT};
 	flo_status st = FLO_NOMEM;
 
 	c.total.days = flo_value_list(0);

@@ -141,8 +141,10 @@ struct top {
 	bool list; /* write the fields out, as the leaves are too many */
 };
 
+/* Members of @a that are others in @b, or not there; none that @told has. */
 static void top_level(struct compare *cmp, const json_t *a, const json_t *b,
-		      const struct flo__spec *spec, const struct top *top)
+		      const json_t *told, const struct flo__spec *spec,
+		      const struct top *top)
 {
 	json_t *x = (json_t *)a;
 	const char *key;
@@ -155,9 +157,9 @@ static void top_level(struct compare *cmp, const json_t *a, const json_t *b,
 			flo__pointer_member(&spec->root, key, len);
 		const json_t *other = json_object_getn(b, key, len);
 
-		if (flo__spec_ignores(at) || same(cmp, value, other, at))
+		if (json_object_getn(told, key, len) != NULL ||
+		    flo__spec_ignores(at) || same(cmp, value, other, at))
 			continue;
-		/* A member that both have is told of once, from @before. */
 		if (top->list) {
 			flo__strbuf_reset(&cmp->path);
 			flo__pointer_append(&cmp->path, key, len);
@@ -168,22 +170,6 @@ static void top_level(struct compare *cmp, const json_t *a, const json_t *b,
 	}
 }
 
-/* Members of @after that @before lacks. */
-static json_t *only_in(const json_t *after, const json_t *before)
-{
-	json_t *only = json_object();
-	json_t *all = (json_t *)after;
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(all, key, value)
-	{
-		if (json_object_get(before, key) == NULL)
-			json_object_set(only, key, value);
-	}
-	return only;
-}
-
 flo_status flo__record_compare(const json_t *before, const json_t *after,
 			       const struct flo__spec *spec,
 			       void (*field)(void *arg, const char *name),
@@ -191,14 +177,13 @@ flo_status flo__record_compare(const json_t *before, const json_t *after,
 {
 	struct compare cmp = {.out = sb};
 	struct top top = {field, arg, false};
-	json_t *only = only_in(after, before);
 	size_t start = sb->len;
 	flo_status st;
 
 	flo__strbuf_init(&cmp.path);
 	flo__strbuf_init(&cmp.scratch);
-	top_level(&cmp, before, after, spec, &top);
-	top_level(&cmp, only, NULL, spec, &top);
+	top_level(&cmp, before, after, NULL, spec, &top);
+	top_level(&cmp, after, NULL, before, spec, &top);
 	flo__strbuf_addc(sb, '[');
 	walk_objects(&cmp, before, after, &spec->root);
 	if (cmp.leaves > FLO__RECORD_LEAVES_MAX) {
@@ -206,13 +191,12 @@ flo_status flo__record_compare(const json_t *before, const json_t *after,
 		flo__strbuf_addc(sb, '[');
 		cmp.leaves = 0;
 		top.list = true;
-		top_level(&cmp, before, after, spec, &top);
-		top_level(&cmp, only, NULL, spec, &top);
+		top_level(&cmp, before, after, NULL, spec, &top);
+		top_level(&cmp, after, NULL, before, spec, &top);
 	}
 	flo__strbuf_addc(sb, ']');
 	st = cmp.scratch.failed || cmp.path.failed ? FLO_NOMEM
 						   : flo__strbuf_status(sb);
-	json_decref(only);
 	flo__strbuf_fini(&cmp.path);
 	flo__strbuf_fini(&cmp.scratch);
 	return st;

@@ -8,7 +8,6 @@
 #include "steps/cmdb/schema.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,35 +88,6 @@ static int on_progress(void *arg)
 }
 
 /* Open and make */
-
-/*
- * Make an empty file with mode 0600 at @path, if there is none. It gets its
- * name only after we have closed it: closing a descriptor of a file that SQLite
- * has open would drop SQLite's locks on it.
- */
-static flo_status make_file(const char *path, flo_error *err)
-{
-	struct flo__strbuf sb = FLO__STRBUF_INIT;
-	flo_status st = FLO_OK;
-	int fd;
-
-	if (access(path, F_OK) == 0)
-		return FLO_OK;
-	flo__strbuf_addf(&sb, "%s.new-%d-XXXXXX", path, (int)getpid());
-	if (sb.failed)
-		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	fd = mkostemp(sb.data, O_CLOEXEC);
-	if (fd < 0) {
-		st = flo_error_sys(err, errno, "make %s", path);
-	} else {
-		close(fd);
-		if (link(sb.data, path) != 0 && errno != EEXIST)
-			st = flo_error_sys(err, errno, "make %s", path);
-		unlink(sb.data);
-	}
-	flo__strbuf_fini(&sb);
-	return st;
-}
 
 static flo_status read_number(struct flo__cdb *db, const char *sql,
 			      flo_error *err, int64_t *ret_n)
@@ -357,7 +327,7 @@ flo_status flo__cdb_open(const flo_step_call *call, const char *path,
 
 	if (st != FLO_OK)
 		return st;
-	st = make_file(db->path, err);
+	st = flo__cdb_make_file(db->path, err);
 	if (st == FLO_OK)
 		st = open_to_write(db, err);
 	if (st == FLO_OK)

@@ -35,6 +35,12 @@ struct flo__cdb {
 flo_status flo__cdb_open(const flo_step_call *call, const char *path,
 			 flo_error *err, struct flo__cdb **ret_db);
 /*
+ * Make an empty file with mode 0600 at @path, if there is none: at once, and in
+ * the place of no other. Blocks. FLO_SYSTEM, FLO_FULL and the like, FLO_NOMEM.
+ */
+flo_status flo__cdb_make_file(const char *path, flo_error *err);
+
+/*
  * Open the file @path, which is there, without a step: nobody ends a wait
  * early. @writes: as flo__cdb_open(). Else it is only read, as it is, also
  * where nothing may be written: db->format says which columns it has.

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "base/time.h"
+#include "base/utf8.h"
 #include "steps/args.h"
 #include "steps/cmdb/decide.h"
 #include "steps/cmdb/guard.h"
@@ -275,7 +276,7 @@ static void fill_plan(struct diff *diff, struct flo__cdb *db,
 	flo__guard_check(&diff->guard, match, &names, &reason);
 	flo__guard_volatile(&diff->guard, match, &diff->volatile_fields);
 	snprintf(plan->guards, sizeof(plan->guards), "%s", names.data);
-	snprintf(plan->reason, sizeof(plan->reason), "%s", reason.data);
+	flo__utf8_copy(plan->reason, sizeof(plan->reason), reason.data);
 	/* Without the memory to say why, it is blocked all the same. */
 	plan->state = names.len == 0 && !names.failed ? FLO__PLAN_READY
 						      : FLO__PLAN_BLOCKED;

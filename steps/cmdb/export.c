@@ -63,6 +63,26 @@ bool flo__export_is_snapshot(const struct flo__export *ex)
 	return strcmp(ex->what, "snapshot") == 0;
 }
 
+/*
+ * What the plan says of itself becomes part of a path. The name was checked
+ * when the source was made, and the id is made of hex digits; but who knows
+ * who has written the database since.
+ */
+static flo_status check_names(const struct flo__export *ex, flo_error *err)
+{
+	const struct flo__cmdb_plan *plan = &ex->plan;
+	const size_t id_len = FLO__DIGEST_TEXT_SIZE - 1;
+
+	if (strlen(plan->pull_id) != id_len ||
+	    strspn(plan->pull_id, "0123456789abcdef") != id_len)
+		return flo_error_set(err, FLO_CORRUPT,
+				     "plan %s is of the pull \"%s\", which is "
+				     "no pull's id: somebody has changed the "
+				     "database",
+				     plan->id, plan->pull_id);
+	return flo__source_check(plan->source_name, err);
+}
+
 /* Its place follows from the plan alone, so that it is the same again. */
 static flo_status find_place(struct flo__export *ex, flo_error *err)
 {
@@ -400,8 +420,7 @@ static flo_status export_in(struct flo__cdb *db, void *arg, flo_error *err)
 	TRY(flo__outdir_root(db, job->root, err, &ex->root));
 	TRY(flo__plan_read(db, ex->plan_id, err, &ex->plan));
 	TRY(check_plan(ex, err));
-	/* The name was checked when the source was made; who knows since. */
-	TRY(flo__source_check(ex->plan.source_name, err));
+	TRY(check_names(ex, err));
 	TRY(find_place(ex, err));
 	TRY(find_done(ex, db, err, &done));
 	if (done)

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/utf8.h"
 #include "base/value_p.h"
 #include "steps/cmdb/split.h"
 
@@ -72,6 +73,7 @@ static flo_status compile(const flo_value *text, const char *name,
 static const char *name_of(const flo_value *key, char *buf, size_t size)
 {
 	snprintf(buf, size, "map \"%.60s\"", flo_value_get_string(key, NULL));
+	flo__utf8_tidy(buf);
 	return buf;
 }
 

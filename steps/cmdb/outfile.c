@@ -28,49 +28,118 @@ static flo_status flush(int fd, const char *of, flo_error *err)
 	return FLO_OK;
 }
 
-/* Make @root and what leads to it. */
-static flo_status make_root(const char *root, flo_error *err, int *ret_fd)
+/*
+ * Note: directories that last.
+ *
+ * Once a file is marked in the database it is never written again, so each name
+ * on the way to it has to be on the disk before. A directory that is made is
+ * flushed into its parent at once. Somebody may have been killed between the
+ * two: then it is the last directory of those that are there already, so that
+ * one's name is flushed as well; where nothing is made, that is all.
+ */
+struct way {
+	int up; /* owned: the parent of `fd`; -1: not on the way */
+	int fd; /* owned: how far we are */
+	bool made;
+};
+
+static void way_close(struct way *way)
+{
+	if (way->up >= 0)
+		close(way->up);
+	if (way->fd >= 0)
+		close(way->fd);
+	way->up = way->fd = -1;
+}
+
+/* What is no error in a directory that we have added nothing to. */
+static bool is_harmless(int errnum)
+{
+	/* It may not be listed; its file system knows no flushing. */
+	return errnum == EACCES || errnum == EINVAL || errnum == EROFS;
+}
+
+/* Flush the directory @dir, which may be open as a path only. */
+static flo_status flush_dir(int dir, bool changed, const char *name,
+			    flo_error *err)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int errnum = 0;
+
+	if (fd < 0 || fsync(fd) != 0)
+		errnum = errno;
+	if (fd >= 0)
+		close(fd);
+	if (errnum == 0 || (!changed && is_harmless(errnum)))
+		return FLO_OK;
+	return flo_error_sys(err, errnum, "flush the directory of %s", name);
+}
+
+/* Flush the name of the last directory that was there already. */
+static flo_status flush_old(const struct way *way, const char *name,
+			    flo_error *err)
+{
+	if (way->made || way->up < 0)
+		return FLO_OK;
+	return flush_dir(way->up, false, name, err);
+}
+
+/* Make @name if it is missing; *@ret_errnum is why it was not made, or 0. */
+static flo_status make_dir(struct way *way, const char *name, flo_error *err,
+			   int *ret_errnum)
+{
+	flo_status st;
+
+	*ret_errnum = mkdirat(way->fd, name, 0700) == 0 ? 0 : errno;
+	if (*ret_errnum != 0)
+		return FLO_OK;
+	TRY(flush_old(way, name, err));
+	way->made = true;
+	st = flush_dir(way->fd, true, name, err);
+out:
+	return st;
+}
+
+/* Go on to @name, made if it is missing, which errors call @what. */
+static flo_status descend(struct way *way, const char *name, int flags,
+			  const char *what, flo_error *err)
+{
+	int errnum, next;
+	flo_status st = make_dir(way, name, err, &errnum);
+
+	if (st != FLO_OK)
+		return st;
+	next = openat(way->fd, name, O_DIRECTORY | O_CLOEXEC | flags);
+	if (next < 0 && errno == ENOENT && errnum != 0 && errnum != EEXIST)
+		return flo_error_sys(err, errnum, "make the directory %s",
+				     what);
+	if (next < 0)
+		return flo_error_sys(err, errno, "open the directory %s", what);
+	if (way->up >= 0)
+		close(way->up);
+	way->up = way->fd;
+	way->fd = next;
+	return FLO_OK;
+}
+
+/* Go to @root, which is absolute; it may have symbolic links on its way. */
+static flo_status descend_root(struct way *way, const char *root,
+			       flo_error *err)
 {
 	char *path = flo__strdup(root);
+	char *rest = NULL;
 	flo_status st = FLO_OK;
 
 	if (path == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	for (char *at = path + 1; *at != '\0'; at++) {
-		if (*at != '/')
-			continue;
-		*at = '\0';
-		(void)mkdir(path, 0700);
-		*at = '/';
-	}
-	(void)mkdir(path, 0700);
-	/* What could not be made cannot be opened either. */
-	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (*ret_fd < 0)
-		st = flo_error_sys(err, errno, "open the directory %s", path);
+	way->fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (way->fd < 0)
+		st = flo_error_sys(err, errno, "open the directory /");
+	for (char *name = strtok_r(path, "/", &rest);
+	     name != NULL && st == FLO_OK; name = strtok_r(NULL, "/", &rest))
+		st = descend(way, name, O_PATH, root, err);
 	flo__free(path);
 	return st;
-}
-
-/* From the directory @*fd to @name in it, made if it is missing. */
-static flo_status descend(int *fd, const char *name, flo_error *err)
-{
-	flo_status st = FLO_OK;
-	int next;
-
-	if (mkdirat(*fd, name, 0700) == 0)
-		st = flush(*fd, name, err);
-	else if (errno != EEXIST)
-		st = flo_error_sys(err, errno, "make the directory %s", name);
-	if (st != FLO_OK)
-		return st;
-	next = openat(*fd, name,
-		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (next < 0)
-		return flo_error_sys(err, errno, "open the directory %s", name);
-	close(*fd);
-	*fd = next;
-	return FLO_OK;
 }
 
 /*
@@ -137,24 +206,23 @@ static flo_status begin(struct flo__outfile *file, flo_status st,
 }
 
 /* The last of the directories: made if it is missing, and locked. */
-static flo_status enter(struct flo__cdb *db, struct flo__outfile *file,
-			const char *name, flo_error *err)
+static flo_status enter(struct flo__cdb *db, struct way *way, const char *name,
+			flo_error *err, int *ret_fd)
 {
-	int fd = -1;
-	flo_status st = FLO_OK;
+	int errnum;
+	flo_status st = make_dir(way, name, err, &errnum);
 
-	if (mkdirat(file->dir, name, 0700) == 0)
-		st = flush(file->dir, name, err);
-	else if (errno != EEXIST)
-		st = flo_error_sys(err, errno, "make the directory %s", name);
-	if (st == FLO_OK)
-		st = flo__outdir_lock(db, file->dir, name, false, err, &fd);
+	if (st != FLO_OK)
+		return st;
+	if (errnum != 0 && errnum != EEXIST)
+		return flo_error_sys(err, errnum, "make the directory %s",
+				     name);
+	st = flo__outdir_lock(db, way->fd, name, false, err, ret_fd);
 	if (st == FLO_NOTFOUND)
 		st = flo_error_sys(err, ENOENT, "open the directory %s", name);
-	if (st == FLO_OK) {
-		close(file->dir);
-		file->dir = fd;
-	}
+	/* The parent of what was there is where we are. */
+	if (st == FLO_OK && errnum != 0)
+		st = flush_dir(way->fd, true, name, err);
 	return st;
 }
 
@@ -163,15 +231,17 @@ flo_status flo__outfile_open(struct flo__cdb *db, const char *root,
 			     flo_error *err, struct flo__outfile **ret_file)
 {
 	struct flo__outfile *file = new_file(name, err);
+	struct way way = {.up = -1, .fd = -1};
 	flo_status st;
 
 	if (file == NULL)
 		return FLO_NOMEM;
-	TRY(make_root(root, err, &file->dir));
+	TRY(descend_root(&way, root, err));
 	for (; dirs[1] != NULL; dirs++)
-		TRY(descend(&file->dir, *dirs, err));
-	st = enter(db, file, *dirs, err);
+		TRY(descend(&way, *dirs, O_PATH | O_NOFOLLOW, *dirs, err));
+	st = enter(db, &way, *dirs, err, &file->dir);
 out:
+	way_close(&way);
 	return begin(file, st, err, ret_file);
 }
 

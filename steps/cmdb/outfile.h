@@ -14,11 +14,12 @@ struct flo__outfile;
 
 /*
  * Begin the file @dirs[0]/@dirs[1]/.../@name below @root; @dirs ends with NULL
- * and is not empty. Directories that are missing are made (0700). Only @root
- * may have symbolic links on its way. The last directory is locked, shared,
- * until the file is closed (outdir.h): waits for whoever has it alone, as long
- * as the context of @db lives. FLO_BUSY while another writer has the file;
- * FLO_SYSTEM and the like, FLO_NOMEM.
+ * and is not empty. Directories that are missing are made (0700), and on the
+ * disk before this returns. Only @root, which is absolute, may have symbolic
+ * links on its way. The last directory is locked, shared, until the file is
+ * closed (outdir.h): waits for whoever has it alone, as long as the context of
+ * @db lives. FLO_BUSY while another writer has the file; FLO_SYSTEM and the
+ * like, FLO_NOMEM.
  */
 flo_status flo__outfile_open(struct flo__cdb *db, const char *root,
 			     const char *const *dirs, const char *name,

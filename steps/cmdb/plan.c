@@ -1,6 +1,7 @@
 #include "steps/cmdb/plan.h"
 
 #include "base/contract.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 
 static void copy(char *to, size_t size, sqlite3_stmt *stmt, int column)
 {
-	snprintf(to, size, "%s", flo__cdb_text(stmt, column));
+	flo__utf8_copy(to, size, flo__cdb_text(stmt, column));
 }
 
 static enum flo__plan_state state_of(const char *name)

@@ -1,6 +1,7 @@
 #include "steps/cmdb/pointer.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -211,6 +212,6 @@ void flo__pointer_text(const struct flo__pointer *node, char *ret_text,
 		way[len++] = node;
 	while (len-- > 0)
 		flo__pointer_append(&sb, way[len]->token, way[len]->token_len);
-	snprintf(ret_text, size, "%s", sb.data);
+	flo__utf8_copy(ret_text, size, sb.data);
 	flo__strbuf_fini(&sb);
 }

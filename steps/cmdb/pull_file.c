@@ -3,12 +3,15 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/strbuf.h"
 #include "steps/args.h"
 
 #include <flo/runtime.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,25 +20,79 @@ struct file {
 };
 
 /*
- * Not the CMDB itself: to close a descriptor of it would drop the locks of all
- * connections that this process has on it.
+ * To close a descriptor of a database drops the locks of all connections that
+ * this process has on it, whoever opened them. So neither the CMDB nor what
+ * SQLite keeps beside it is read as a file, nor anything that the process has
+ * open to read and write, which a file to pull from is not. One that is opened
+ * so while it is being read is not noticed.
  */
+static bool is_same(const struct stat *one, const struct stat *other)
+{
+	return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+/* The CMDB is not open yet, so it is known by its name. */
+static flo_status is_cmdb(const struct flo__pull_job *job,
+			  const struct stat *info, flo_error *err, bool *ret_is)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+	char *db = flo__args_path(job->call, job->db);
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	struct stat other;
+	flo_status st = db != NULL ? FLO_OK : FLO_NOMEM;
+
+	*ret_is = false;
+	for (size_t i = 0; i < 4 && st == FLO_OK && !*ret_is; i++) {
+		flo__strbuf_reset(&sb);
+		flo__strbuf_addf(&sb, "%s%s", db, suffixes[i]);
+		st = flo__strbuf_status(&sb);
+		*ret_is = st == FLO_OK && stat(sb.data, &other) == 0 &&
+			  is_same(info, &other);
+	}
+	flo__strbuf_fini(&sb);
+	flo__free(db);
+	return st == FLO_OK ? st : flo_error_set(err, st, "out of memory");
+}
+
+static bool is_open_to_write(const struct stat *info)
+{
+	DIR *list = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	struct stat other;
+	bool found = false;
+
+	while (list != NULL && !found && (entry = readdir(list)) != NULL) {
+		int fd = atoi(entry->d_name);
+
+		found = fstat(fd, &other) == 0 && is_same(info, &other) &&
+			(fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+	}
+	if (list != NULL)
+		closedir(list);
+	return found;
+}
+
 static flo_status check_other(const struct flo__pull_job *job, const char *path,
 			      flo_error *err)
 {
-	char *db = flo__args_path(job->call, job->db);
-	struct stat one, other;
+	struct stat info;
+	bool is = false;
 	flo_status st = FLO_OK;
 
-	if (db == NULL)
-		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	if (stat(path, &one) == 0 && stat(db, &other) == 0 &&
-	    one.st_dev == other.st_dev && one.st_ino == other.st_ino)
-		st = flo_error_set(err, FLO_INVALID,
-				   "%s is the CMDB itself; to pull from it use "
-				   "\"sqlite\"",
-				   path);
-	flo__free(db);
+	if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+		return FLO_OK;
+	TRY(is_cmdb(job, &info, err, &is));
+	if (is)
+		return flo_error_set(err, FLO_INVALID,
+				     "%s is the CMDB itself; to pull from it "
+				     "use \"sqlite\"",
+				     path);
+	if (is_open_to_write(&info))
+		return flo_error_set(err, FLO_INVALID,
+				     "%s is a database that is in use; to pull "
+				     "from one use \"sqlite\"",
+				     path);
+out:
 	return st;
 }
 

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 #include "steps/args.h"
 #include "steps/cmdb/record.h"
 
@@ -85,7 +86,7 @@ static flo_status look_inside(struct flo__pull_job *job, const char *text,
 	json_object_foreach(json, key, value)
 	{
 		if (json_is_object(json_array_get(value, 0))) {
-			snprintf(job->inside, sizeof(job->inside), "%s", key);
+			flo__utf8_copy(job->inside, sizeof(job->inside), key);
 			break;
 		}
 	}

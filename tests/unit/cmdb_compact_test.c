@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define DAY "2026-01-02"
+/* A pull's id. */
+#define PULL "0123456789abcdef0123456789abcdef"
 
 /* Each test has a database and a root of its own. */
 static char db[32];
@@ -378,13 +380,29 @@ static void other_files_of_the_day_stay(void **state)
 	begin("others");
 	three_syncs("ndjson");
 	write_all(day_path("notes.txt"), "mine");
-	write_all(day_path("x.ndjson.tmp"), "of an export that was killed");
+	write_all(day_path("notes.tmp"), "mine too");
+	write_all(day_path("x.ndjson.tmp"), "and this");
+	write_all(day_path(PULL ".tmp"), "no format");
+	write_all(day_path("1" PULL ".csv.tmp"), "too long");
+	write_all(day_path("day-2026-01-03.csv.tmp"), "of no day");
 	assert_int_equal(symlink("/nowhere", day_path("link")), 0);
 	expect_compact(1, 4);
 	assert_string_equal(read_all(day_path("notes.txt")), "mine");
-	assert_false(is_there(day_path("x.ndjson.tmp")));
+	assert_string_equal(read_all(day_path("notes.tmp")), "mine too");
+	assert_string_equal(read_all(day_path("x.ndjson.tmp")), "and this");
 	assert_int_equal(count(day_path(""), "link"), 1);
-	assert_int_equal(count(day_path(""), ""), 3);
+	assert_int_equal(count(day_path(""), ""), 8);
+}
+
+static void what_killed_writers_left_goes(void **state)
+{
+	(void)state;
+	begin("left");
+	three_syncs("ndjson");
+	write_all(day_path(PULL ".parquet.tmp"), "half");
+	write_all(day_path("day-" DAY ".csv.tmp"), "half");
+	expect_compact(1, 4);
+	assert_int_equal(count(day_path(""), ""), 1);
 }
 
 static void modes_are_kept(void **state)
@@ -451,17 +469,90 @@ static void a_day_that_is_refused_does_not_stop_the_others(void **state)
 			 3);
 }
 
+static void a_day_that_fails_does_not_stop_the_others(void **state)
+{
+	(void)state;
+	begin("fails");
+	three_syncs("ndjson");
+	/* The day before is no directory. */
+	query(db, "INSERT INTO export SELECT replace(path, '" DAY "',"
+		  " '2026-01-01'), plan, what, format, rows, bytes,"
+		  " exported_us, NULL FROM export");
+	write_all(path_of("%s/vm/changes/dt=2026-01-01", root), "a file");
+	assert_int_equal(compact("", NULL), FLO_SYSTEM);
+	assert_non_null(strstr(fs.err.text, "vm: 2026-01-01: "));
+	assert_int_equal(count(day_path(""), ""), 1);
+	assert_string_equal(ids(), "1223");
+}
+
+static void a_source_that_fails_does_not_stop_the_others(void **state)
+{
+	(void)state;
+	begin("source");
+	three_syncs("ndjson");
+	query(db, "INSERT INTO source(name) VALUES('a')");
+	write_all(path_of("%s/a", root), "a file");
+	assert_int_equal(compact("", NULL), FLO_SYSTEM);
+	assert_non_null(strstr(fs.err.text, "compact: a: "));
+	assert_int_equal(count(day_path(""), ""), 1);
+	assert_string_equal(ids(), "1223");
+}
+
 static void a_directory_in_the_way_is_refused(void **state)
 {
+	static const char *const names[] = {"mine", "x.tmp", PULL ".ndjson.tmp",
+					    "day-" DAY ".ndjson"};
+
 	(void)state;
 	begin("in-the-way");
 	three_syncs("ndjson");
-	assert_int_equal(mkdir(day_path("mine"), 0700), 0);
-	assert_int_equal(compact("", NULL), FLO_EXISTS);
-	assert_non_null(strstr(fs.err.text, "move it away"));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(mkdir(day_path(names[i]), 0700), 0);
+		assert_int_equal(compact("", NULL), FLO_EXISTS);
+		assert_non_null(strstr(fs.err.text, names[i]));
+		assert_non_null(strstr(fs.err.text, "move it away"));
+		assert_string_equal(ids(), "1223");
+		assert_false(is_there(path_of("%s/vm/.compact-" DAY, root)));
+		assert_int_equal(rmdir(day_path(names[i])), 0);
+	}
+	expect_compact(1, 4);
+}
+
+/* Of another user, as fs.protected_hardlinks has it: only root can play it. */
+static void a_file_that_may_not_be_linked_is_named(void **state)
+{
+	const char *protected = read_all("/proc/sys/fs/protected_hardlinks");
+	char command[128];
+	flo_status st;
+
+	(void)state;
+	if (geteuid() != 0 || *protected != '1')
+		skip();
+	begin("linked");
+	three_syncs("ndjson");
+	snprintf(command, sizeof(command), "chown -R 65534 '%s'", fs.dir);
+	assert_int_equal(system(command), 0);
+	write_all(day_path("notes.txt"), "root's");
+	assert_int_equal(chmod(day_path("notes.txt"), 0644), 0);
+	assert_int_equal(seteuid(65534), 0);
+	st = compact("", NULL);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(st, FLO_SYSTEM);
+	assert_non_null(strstr(fs.err.text, "notes.txt may not be linked"));
 	assert_string_equal(ids(), "1223");
-	assert_false(is_there(path_of("%s/vm/.compact-" DAY, root)));
-	assert_int_equal(rmdir(day_path("mine")), 0);
+	assert_int_equal(unlink(day_path("notes.txt")), 0);
+	expect_compact(1, 4);
+}
+
+static void a_link_with_the_name_of_a_days_file_is_refused(void **state)
+{
+	(void)state;
+	begin("link");
+	three_syncs("ndjson");
+	assert_int_equal(symlink("/nowhere", day_path("day-" DAY ".ndjson")),
+			 0);
+	assert_int_equal(compact("", NULL), FLO_EXISTS);
+	assert_int_equal(unlink(day_path("day-" DAY ".ndjson")), 0);
 	expect_compact(1, 4);
 }
 
@@ -518,6 +609,67 @@ static void a_kill_before_the_exchange_leaves_the_day(void **state)
 	assert_false(is_there(aside));
 	assert_int_equal(count(day_path(""), ""), 2);
 	assert_string_equal(read_all(day_path("notes.txt")), "mine");
+}
+
+/* Since the kill, two files were edited by writing them anew, one deleted. */
+static void what_users_did_after_a_kill_before_the_exchange_counts(void **state)
+{
+	static const char *const names[] = {"notes.txt", "list.txt", "gone.txt",
+					    ".prepared"};
+
+	(void)state;
+	begin("edited");
+	three_syncs("ndjson");
+	assert_int_equal(mkdir(path_of("%s/vm/.compact-" DAY, root), 0700), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		write_all(path_of("%s/vm/.compact-" DAY "/%s", root, names[i]),
+			  "old");
+	write_all(day_path("notes.txt"), "new");
+	write_all(day_path("list.txt"), "new");
+	expect_compact(1, 4);
+	assert_string_equal(read_all(day_path("notes.txt")), "new");
+	assert_string_equal(read_all(day_path("list.txt")), "new");
+	assert_int_equal(count(day_path(""), ""), 3);
+	assert_false(is_there(day_path(".prepared")));
+	assert_false(is_there(path_of("%s/vm/.compact-" DAY, root)));
+	assert_string_equal(ids(), "1223");
+}
+
+/* Both were written in the last moment, on either side of the exchange. */
+static void two_files_of_a_name_are_both_kept(void **state)
+{
+	(void)state;
+	begin("both");
+	three_syncs("ndjson");
+	write_all(day_path("notes.txt"), "new");
+	write_all(day_path("notes.txt.~1~"), "a backup");
+	assert_int_equal(mkdir(path_of("%s/vm/.compact-" DAY, root), 0700), 0);
+	assert_int_equal(mkdir(path_of("%s/vm/.compact-" DAY "/x.tmp", root),
+			       0700),
+			 0);
+	write_all(path_of("%s/vm/.compact-" DAY "/notes.txt", root), "old");
+	/* A directory is saved as well, and is then in the way. */
+	assert_int_equal(compact("", NULL), FLO_EXISTS);
+	assert_int_equal(rmdir(day_path("x.tmp")), 0);
+	expect_compact(1, 4);
+	assert_string_equal(read_all(day_path("notes.txt")), "new");
+	assert_string_equal(read_all(day_path("notes.txt.~1~")), "a backup");
+	assert_string_equal(read_all(day_path("notes.txt.~2~")), "old");
+	assert_int_equal(count(day_path(""), ""), 4);
+}
+
+/* The mark of one that was killed right after the exchange. */
+static void a_mark_that_was_left_in_the_day_goes(void **state)
+{
+	(void)state;
+	begin("mark");
+	three_syncs("ndjson");
+	write_all(day_path(".prepared"), "");
+	expect_compact(1, 4);
+	assert_false(is_there(day_path(".prepared")));
+	assert_int_equal(query(db, "SELECT count(*) FROM export"
+				   " WHERE compacted IS NULL"),
+			 0);
 }
 
 static void a_kill_after_the_exchange_is_settled(void **state)
@@ -663,15 +815,25 @@ int main(void)
 			an_export_that_is_put_together_is_not_written_again),
 		cmocka_unit_test(what_was_taken_away_does_not_come_back),
 		cmocka_unit_test(other_files_of_the_day_stay),
+		cmocka_unit_test(what_killed_writers_left_goes),
 		cmocka_unit_test(modes_are_kept),
 		cmocka_unit_test(changes_that_are_gone_are_refused),
 		cmocka_unit_test(
 			a_day_that_is_refused_does_not_stop_the_others),
+		cmocka_unit_test(a_day_that_fails_does_not_stop_the_others),
+		cmocka_unit_test(a_source_that_fails_does_not_stop_the_others),
 		cmocka_unit_test(a_directory_in_the_way_is_refused),
+		cmocka_unit_test(a_file_that_may_not_be_linked_is_named),
+		cmocka_unit_test(
+			a_link_with_the_name_of_a_days_file_is_refused),
 		cmocka_unit_test(a_days_file_that_is_not_known_is_refused),
 		cmocka_unit_test(nothing_exported_is_nothing_to_do),
 		cmocka_unit_test(a_root_has_one_spelling),
 		cmocka_unit_test(a_kill_before_the_exchange_leaves_the_day),
+		cmocka_unit_test(
+			what_users_did_after_a_kill_before_the_exchange_counts),
+		cmocka_unit_test(two_files_of_a_name_are_both_kept),
+		cmocka_unit_test(a_mark_that_was_left_in_the_day_goes),
 		cmocka_unit_test(a_kill_after_the_exchange_is_settled),
 		cmocka_unit_test(arguments_are_checked),
 		cmocka_unit_test(without_memory_nothing_is_lost),

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "steps/cmdb/record.h"
 
 #include <stdio.h>
@@ -311,6 +312,39 @@ static void differences_are_pointers_to_leaves(void **state)
 		"{\"set\":[2,1],\"seen\":2,\"m\":{\"t\":2}}", "", "[]");
 }
 
+static void count_field(void *arg, const char *name)
+{
+	(void)name;
+	++*(int *)arg;
+}
+
+static void without_memory_no_field_is_left_out(void **state)
+{
+	struct flo__spec *spec = spec_of("[\"/id\"]", "[]", "[]");
+	json_t *x = load("{\"a\":1,\"b\":2}");
+	json_t *y = load("{\"b\":3,\"c\":4,\"d\":5}");
+	flo_status st = FLO_NOMEM;
+
+	(void)state;
+	for (long n = 1; st != FLO_OK; n++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+		int fields = 0;
+
+		flo__alloc_fail_at(n, 0);
+		st = flo__record_compare(x, y, spec, count_field, &fields, &sb);
+		flo__alloc_fail_at(0, 0);
+		if (st == FLO_OK)
+			assert_int_equal(fields, 4);
+		else
+			assert_int_equal(st, FLO_NOMEM);
+		flo__strbuf_fini(&sb);
+		assert_true(n < 1000);
+	}
+	json_decref(x);
+	json_decref(y);
+	flo__spec_free(spec);
+}
+
 static void too_many_leaves_become_fields(void **state)
 {
 	struct flo__strbuf a = FLO__STRBUF_INIT;
@@ -364,6 +398,7 @@ int main(void)
 		cmocka_unit_test(specs_that_mean_the_same_have_one_text),
 		cmocka_unit_test(spaces_go_when_a_record_is_stored),
 		cmocka_unit_test(differences_are_pointers_to_leaves),
+		cmocka_unit_test(without_memory_no_field_is_left_out),
 		cmocka_unit_test(too_many_leaves_become_fields),
 		cmocka_unit_test(broken_records_are_refused),
 	};

@@ -11,7 +11,36 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* The directories that were flushed, a line each; by the step's thread. */
+static struct flo__strbuf flushed = FLO__STRBUF_INIT;
+static bool is_watched;
+
+/* In place of the C library's: looks whose directory it is. */
+int fsync(int fd)
+{
+	char link[32], path[512];
+	struct stat is;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path));
+	if (is_watched && len > 0 && fstat(fd, &is) == 0 && S_ISDIR(is.st_mode))
+		flo__strbuf_addf(&flushed, "%.*s\n", (int)len, path);
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* Whether @root/@below was flushed; @below begins with a slash or is empty. */
+static bool was_flushed(const char *root, const char *below)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "%s%s%s%s\n", fs.dir,
+		 *root != '\0' ? "/" : "", root, below);
+	return strstr(flushed.data, line) != NULL;
+}
 
 static flo_status export(const char *db, const char *plan, const char *more,
 			 flo_value **ret_output)
@@ -239,6 +268,115 @@ static void links_below_the_root_are_not_followed(void **state)
 	flo_value_unref(diff);
 }
 
+static int lines(const char *text)
+{
+	int n = 0;
+
+	for (; *text != '\0'; text++)
+		n += *text == '\n';
+	return n;
+}
+
+/* Export the first plan of @db below @root, and watch what is flushed. */
+static void export_watched(const char *db, const char *root)
+{
+	flo_value *diff = NULL;
+
+	fake_ok(&fs, diff_text(db, root, "[{\"id\":1}]", "", &diff));
+	flo__strbuf_reset(&flushed);
+	is_watched = true;
+	fake_ok(&fs, fake_step(&fs, &flo__cmdb_export, "export", NULL,
+			       "{\"db\":\"%s\",\"plan\":\"%s\","
+			       "\"format\":\"ndjson\",\"root\":\"%s\"}",
+			       db, out_text(diff, "plan"), root));
+	is_watched = false;
+	flo_value_unref(diff);
+}
+
+static void every_directory_that_is_made_is_flushed(void **state)
+{
+	(void)state;
+	export_watched("d1.db", "far/away/out");
+	assert_true(was_flushed("", ""));
+	assert_true(was_flushed("far", ""));
+	assert_true(was_flushed("far", "/away"));
+	assert_true(was_flushed("far", "/away/out"));
+	assert_true(was_flushed("far", "/away/out/vm"));
+	assert_true(was_flushed("far", "/away/out/vm/changes"));
+	assert_non_null(strstr(flushed.data, "/changes/dt="));
+	/* Directories that are all there cost one more. */
+	export_watched("d2.db", "far/away/out");
+	assert_true(was_flushed("far", "/away/out/vm/changes"));
+	assert_non_null(strstr(flushed.data, "/changes/dt="));
+	assert_int_equal(lines(flushed.data), 2);
+}
+
+/* Made by an export that was killed before it flushed its parent. */
+static void a_directory_that_was_left_is_flushed(void **state)
+{
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/left", fs.dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	export_watched("w1.db", "left");
+	assert_true(was_flushed("", ""));
+	assert_true(was_flushed("left", ""));
+	snprintf(path, sizeof(path), "%s/other", fs.dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	strcat(path, "/vm");
+	assert_int_equal(mkdir(path, 0700), 0);
+	strcat(path, "/changes");
+	assert_int_equal(mkdir(path, 0700), 0);
+	export_watched("w2.db", "other");
+	assert_true(was_flushed("other", "/vm"));
+	assert_false(was_flushed("other", ""));
+}
+
+static void a_root_that_cannot_be_made_is_named(void **state)
+{
+	flo_value *diff = NULL;
+
+	(void)state;
+	fake_ok(&fs, diff_text("n.db", "1", "[{\"id\":1}]", "", &diff));
+	fake_text(&fs, "file", "");
+	assert_int_equal(fake_step(&fs, &flo__cmdb_export, "export", NULL,
+				   "{\"db\":\"n.db\",\"plan\":\"%s\","
+				   "\"format\":\"ndjson\","
+				   "\"root\":\"file/out\"}",
+				   out_text(diff, "plan")),
+			 FLO_SYSTEM);
+	assert_non_null(strstr(fs.err.text, "/file/out: Not a directory"));
+	flo_value_unref(diff);
+}
+
+static void a_pulls_id_that_is_none_is_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"../../../../pwned",
+		"",
+		"0123456789abcdef0123456789abcde",
+		"0123456789abcdef0123456789abcdeF",
+		"../../../../0123456789abcdef0123",
+	};
+	flo_value *diff = NULL;
+	char sql[128];
+
+	(void)state;
+	fake_ok(&fs, diff_text("x.db", "1", "[{\"id\":1}]", "", &diff));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(sql, sizeof(sql), "UPDATE plan SET pull_id = '%s'",
+			 wrong[i]);
+		query("x.db", sql);
+		assert_int_equal(export("x.db", out_text(diff, "plan"), "",
+					NULL),
+				 FLO_CORRUPT);
+		assert_non_null(strstr(fs.err.text, "is no pull's id"));
+	}
+	assert_int_equal(query("x.db", "SELECT count(*) FROM export"), 0);
+	flo_value_unref(diff);
+}
+
 static void other_formats_are_named(void **state)
 {
 	(void)state;
@@ -261,6 +399,10 @@ int main(void)
 		cmocka_unit_test(a_blocked_plan_is_not_exported),
 		cmocka_unit_test(another_plan_of_the_pull_does_not_overwrite),
 		cmocka_unit_test(links_below_the_root_are_not_followed),
+		cmocka_unit_test(every_directory_that_is_made_is_flushed),
+		cmocka_unit_test(a_directory_that_was_left_is_flushed),
+		cmocka_unit_test(a_root_that_cannot_be_made_is_named),
+		cmocka_unit_test(a_pulls_id_that_is_none_is_refused),
 		cmocka_unit_test(other_formats_are_named),
 	};
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "cmdb_fixture.h"
 #include "cmdb_stage_step.h"
 
@@ -219,6 +220,35 @@ static void a_key_field_of_changes_may_be_missing_by_chance(void **state)
 			 "/zone has appeared");
 }
 
+/* A pointer of 1 + 2n bytes is cut at 127, in the middle of a character. */
+static void a_long_key_field_is_cut_between_characters(void **state)
+{
+	char pointer[256] = "/a", records[512];
+	const char *reason;
+	flo_value *pull, *out = NULL;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		strcat(pointer, "\xc3\xa9");
+	load("long.db", many(0, 3, ""));
+	snprintf(records, sizeof(records), "[{\"id\":1,\"%s\":1}]",
+		 pointer + 1);
+	pull = stage_as("long.db", FULL, records);
+	assert_int_equal(fake_step(&fs, &flo__cmdb_diff, "long", &out,
+				   "{\"db\":\"long.db\",\"pull\":\"%s\","
+				   "\"null_key\":\"allow\","
+				   "\"key\":[\"/id\",\"%s\"]}",
+				   out_text(pull, "pull"), pointer),
+			 FLO_BLOCKED);
+	reason = query_text("long.db", "SELECT reason FROM plan"
+				       " ORDER BY no DESC LIMIT 1");
+	assert_non_null(strstr(reason, "\xc3\xa9\xc3\xa9 has appeared"));
+	assert_true(flo__utf8_valid(reason, strlen(reason)));
+	assert_true(flo__utf8_valid(fs.err.text, strlen(fs.err.text)));
+	flo_value_unref(out);
+	flo_value_unref(pull);
+}
+
 static void changes_are_volatile_only_against_the_state(void **state)
 {
 	(void)state;
@@ -239,6 +269,7 @@ int main(void)
 		cmocka_unit_test(too_much_that_is_gone_is_blocked),
 		cmocka_unit_test(
 			a_key_field_of_changes_may_be_missing_by_chance),
+		cmocka_unit_test(a_long_key_field_is_cut_between_characters),
 		cmocka_unit_test(changes_are_volatile_only_against_the_state),
 	};
 

@@ -12,11 +12,40 @@
 #include "steps/cmdb/stage.h"
 #include "steps/cmdb/steps_p.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* What the file system of the tests cannot do; by the step's thread. */
+static bool has_no_links;
+static bool has_no_renames;
+static int renames;
+
+int link(const char *from, const char *to)
+{
+	if (has_no_links) {
+		errno = EPERM;
+		return -1;
+	}
+	return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to,
+	      unsigned flags)
+{
+	renames++;
+	if (has_no_renames) {
+		errno = EINVAL;
+		return -1;
+	}
+	return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
 
 static void a_pull_gives_a_handle(void **state)
 {
@@ -45,6 +74,29 @@ static void the_database_is_private(void **state)
 	snprintf(path, sizeof(path), "%s/private.db", fs.dir);
 	assert_int_equal(stat(path, &info), 0);
 	assert_int_equal(info.st_mode & 07777, 0600);
+}
+
+static void a_database_needs_no_hard_links(void **state)
+{
+	char path[128];
+
+	(void)state;
+	has_no_links = true;
+	renames = 0;
+	flo_value_unref(pull_text("unlinked.db", "p", "[{\"id\":1}]"));
+	assert_int_equal(renames, 1);
+	assert_int_equal(query("unlinked.db", "SELECT count(*) FROM pull"), 1);
+	/* Neither of the two. */
+	has_no_renames = true;
+	assert_int_equal(fake_step(&fs, &flo__cmdb_pull, "p", NULL,
+				   "{\"db\":\"none.db\",\"source\":\"vm\","
+				   "\"command\":[\"printf\",\"[]\"]}"),
+			 FLO_SYSTEM);
+	has_no_links = has_no_renames = false;
+	assert_non_null(strstr(fs.err.text, "none.db, for which the file "
+					    "system must be able to link"));
+	snprintf(path, sizeof(path), "ls '%s' | grep -q none", fs.dir);
+	assert_int_not_equal(system(path), 0);
 }
 
 static void a_program_can_be_pulled_from(void **state)
@@ -555,6 +607,7 @@ int main(void)
 		cmocka_unit_test(what_is_left_behind_waits_for_no_other_writer),
 		cmocka_unit_test(a_pull_gives_a_handle),
 		cmocka_unit_test(the_database_is_private),
+		cmocka_unit_test(a_database_needs_no_hard_links),
 		cmocka_unit_test(a_program_can_be_pulled_from),
 		cmocka_unit_test(a_program_that_fails_fails_the_pull),
 		cmocka_unit_test(bad_arguments_are_named),

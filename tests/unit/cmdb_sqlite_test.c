@@ -337,6 +337,45 @@ static void the_cmdb_itself_may_be_queried(void **state)
 	assert_non_null(strstr(fs.err.text, "is the CMDB itself"));
 }
 
+/* To close them would take the locks of whoever has them open. */
+static void a_database_in_use_is_not_read_as_a_file(void **state)
+{
+	static const char *const names[] = {
+		"used.db",
+		"used.db-wal",
+		"used.db-shm",
+		"own.db-wal",
+	};
+	char path[256];
+	sqlite3 *used = NULL;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/used.db", fs.dir);
+	assert_int_equal(sqlite3_open(path, &used), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(used,
+				      "PRAGMA journal_mode = WAL;"
+				      "CREATE TABLE t(x)",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sync_text("own.db", "1", "[]");
+	fake_text(&fs, "own.db-wal", "");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(fake_step(&fs, &flo__cmdb_pull, "used", NULL,
+					   "{\"db\":\"own.db\","
+					   "\"source\":\"os\","
+					   "\"file\":\"%s\"}",
+					   names[i]),
+				 FLO_INVALID);
+		assert_non_null(strstr(fs.err.text, "use \"sqlite\""));
+	}
+	assert_int_equal(sqlite3_close(used), SQLITE_OK);
+	/* What nobody has open is no JSON, and that is all. */
+	assert_int_equal(fake_step(&fs, &flo__cmdb_pull, "used", NULL,
+				   "{\"db\":\"own.db\",\"source\":\"os\","
+				   "\"file\":\"used.db\"}"),
+			 FLO_SYNTAX);
+}
+
 /* More than the stack of a coroutine could take. */
 static void a_query_may_nest(void **state)
 {
@@ -417,6 +456,7 @@ int main(void)
 		cmocka_unit_test(
 			a_locked_file_is_waited_for_until_the_step_ends),
 		cmocka_unit_test(the_cmdb_itself_may_be_queried),
+		cmocka_unit_test(a_database_in_use_is_not_read_as_a_file),
 		cmocka_unit_test(a_query_may_nest),
 		cmocka_unit_test(rows_are_written_in_pieces),
 		cmocka_unit_test(running_out_of_memory_leaves_nothing),

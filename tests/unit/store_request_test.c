@@ -173,6 +173,24 @@ static void a_long_reason_is_cut(void **state)
 	flo__store_close(j);
 }
 
+static void a_long_reason_is_cut_between_characters(void **state)
+{
+	struct flo__journal *j = open_store(*state, FLO__STORE_PROCESS);
+	struct flo__run_journal *run = create_run(j, "r1");
+	struct heard heard = HEARD_INIT;
+	flo_error err = FLO_ERROR_INIT;
+	char why[1000] = "x";
+
+	for (int i = 0; i < 150; i++)
+		strcat(why, "\xc3\xa9");
+	OK(ask(j, "r1", FLO__REQUEST_STOP, why));
+	j->ops->heed(run, hear, &heard);
+	wait_heard(&heard, 1);
+	assert_int_equal(strlen(heard.why), 199);
+	end_run(j, run);
+	flo__store_close(j);
+}
+
 /* --- a run may be closed at any moment --- */
 
 struct asker {
@@ -232,6 +250,7 @@ int main(void)
 		STORE_TEST(a_request_waits_for_the_next_owner),
 		STORE_TEST(what_has_ended_is_not_asked),
 		STORE_TEST(a_long_reason_is_cut),
+		STORE_TEST(a_long_reason_is_cut_between_characters),
 		STORE_TEST(nobody_hears_after_the_close),
 	};
 

@@ -91,6 +91,29 @@ static void characters_that_were_cut_are_taken_out(void **state)
 	}
 }
 
+static void a_copy_is_cut_between_characters(void **state)
+{
+	static const struct {
+		size_t size;
+		const char *want;
+	} cases[] = {{1, ""},
+		     {2, "a"},
+		     {3, "a"},
+		     {4, "a"},
+		     {5, "a\xe2\x82\xac"},
+		     {6, "a\xe2\x82\xac"},
+		     {16, "a\xe2\x82\xac\xc3\xa9"}};
+	char to[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		flo__utf8_copy(to, cases[i].size, "a\xe2\x82\xac\xc3\xa9");
+		assert_string_equal(to, cases[i].want);
+	}
+	flo__utf8_copy(to, sizeof(to), "no \xe9 at all");
+	assert_string_equal(to, "no  at all");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -98,6 +121,7 @@ int main(void)
 		cmocka_unit_test(other_bytes_are_not),
 		cmocka_unit_test(code_points_are_counted),
 		cmocka_unit_test(characters_that_were_cut_are_taken_out),
+		cmocka_unit_test(a_copy_is_cut_between_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
