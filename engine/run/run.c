@@ -519,8 +519,9 @@ static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
 	uint64_t timeout_ns = 0;
 	/* Without a valid limit there are contexts all the same: the run is
 	 * recorded, as one that failed. */
-	flo_status st = flo__scope_number(frame, &run->plan->timeout, true, err,
-					  &timeout_ns);
+	flo_status st =
+		flo__scope_number(frame, &run->plan->timeout,
+				  FLO__NUMBER_TIMEOUT, err, &timeout_ns);
 
 	if (st != FLO_OK)
 		flo_error_prefix(err, "timeout");
