@@ -1,5 +1,6 @@
 #include "cli/failure.h"
 
+#include "cli/hint.h"
 #include "cli/print.h"
 
 #include <flo/engine.h>
@@ -13,29 +14,21 @@
 #define OTHERS_MAX  10
 #define COMMAND_MAX 2000 /* bytes of it that are shown */
 
-static void put_store(const char *store_path)
-{
-	if (!store_path)
-		return;
-	fputs(" --store ", stderr);
-	cli_put_shell_word(stderr, store_path);
-}
-
-void cli_print_resume(const char *store_path, const char *run_id)
+void cli_print_resume(const char *run_id)
 {
 	fputs("  go on with: flowctl resume ", stderr);
 	cli_put_shell_word(stderr, run_id);
-	put_store(store_path);
+	cli_put_store_option(stderr);
 	putc('\n', stderr);
 }
 
 /* What is over cannot go on, but what failed in it can be run again. */
-static void put_rerun(const char *store_path, const char *run_id)
+static void put_rerun(const char *run_id)
 {
 	fputs("  run what failed again: flowctl rerun ", stderr);
 	cli_put_shell_word(stderr, run_id);
 	fputs(" --failed", stderr);
-	put_store(store_path);
+	cli_put_store_option(stderr);
 	putc('\n', stderr);
 }
 
@@ -162,8 +155,7 @@ static flo_value *read_step(const char *store_path, const char *run_id,
 	return step;
 }
 
-static void put_log(const char *store_path, const char *run_id,
-		    const char *path, const flo_value *step)
+static void put_log(const char *run_id, const char *path, const flo_value *step)
 {
 	if (step && *cli_map_text(step, "log")) {
 		put_field("log", cli_map_text(step, "log"));
@@ -172,7 +164,7 @@ static void put_log(const char *store_path, const char *run_id,
 		cli_put_shell_word(stderr, run_id);
 		putc(' ', stderr);
 		cli_put_shell_word(stderr, path);
-		put_store(store_path);
+		cli_put_store_option(stderr);
 		putc('\n', stderr);
 	}
 }
@@ -185,8 +177,8 @@ static int64_t attempts_of(const flo_value *step)
 							 : 0;
 }
 
-static void put_step(const char *store_path, const char *run_id,
-		     const flo_value *step, const flo_value *error)
+static void put_step(const char *run_id, const flo_value *step,
+		     const flo_value *error)
 {
 	const char *path = cli_map_text(error, "path");
 
@@ -201,7 +193,7 @@ static void put_step(const char *store_path, const char *run_id,
 			put_field("signal", cli_map_text(step, "signal"));
 	}
 	put_tail(cli_map_text(error, "stderr_tail"));
-	put_log(store_path, run_id, path, step);
+	put_log(run_id, path, step);
 }
 
 /* How many errors there are, though not all may be listed. */
@@ -259,15 +251,15 @@ void cli_print_failure(const char *store_path, const char *run_id,
 	if (*message)
 		put_field("error", message);
 	if (!strcmp(status, "interrupted")) {
-		cli_print_resume(store_path, run_id);
+		cli_print_resume(run_id);
 		return;
 	}
 	if (!strcmp(status, "failed") && *path) {
 		step = read_step(store_path, run_id, path, result);
-		put_step(store_path, run_id, step, error);
+		put_step(run_id, step, error);
 		flo_value_unref(step);
 	}
 	put_others(error, path);
 	if (!strcmp(status, "failed"))
-		put_rerun(store_path, run_id);
+		put_rerun(run_id);
 }

@@ -14,6 +14,6 @@ void cli_print_failure(const char *store_path, const char *run_id,
 		       const flo_value *result);
 
 /* "go on with: flowctl resume RUN" */
-void cli_print_resume(const char *store_path, const char *run_id);
+void cli_print_resume(const char *run_id);
 
 #endif

@@ -1,5 +1,7 @@
 #include "cli/print.h"
 
+#include "cli/hint.h"
+
 #include "cli/cli.h"
 #include "cli/utf8.h"
 
@@ -87,16 +89,19 @@ size_t cli_columns(const char *text, size_t len)
 
 void cli_error(const char *format, ...)
 {
-	char text[4096];
+	char text[4096], *hinted;
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	fflush(stdout);
+	hinted = cli_hint_text(text);
 	fputs("flowctl: ", stderr);
-	cli_put_escaped(stderr, text, strlen(text), 0);
+	cli_put_escaped(stderr, hinted ? hinted : text,
+			strlen(hinted ? hinted : text), 0);
 	putc('\n', stderr);
+	free(hinted);
 }
 
 void cli_print_file_error(const char *file, const flo_error *err)
@@ -130,11 +135,16 @@ struct cli_span cli_duration(double ms)
 	return span;
 }
 
+bool cli_is_shell_quoted(const char *word)
+{
+	return !*word || word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					   "abcdefghijklmnopqrstuvwxyz"
+					   "0123456789_-./=:,+@%")];
+}
+
 void cli_put_shell_word(FILE *file, const char *word)
 {
-	if (*word && !word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-					"abcdefghijklmnopqrstuvwxyz"
-					"0123456789_-./=:,+@%")]) {
+	if (!cli_is_shell_quoted(word)) {
 		fputs(word, file);
 		return;
 	}
