@@ -246,6 +246,7 @@ void cli_progress_summary(struct cli_progress *p, const flo_value *result)
 {
 	char *text = NULL;
 	size_t len = 0;
+	const flo_value *ms;
 	FILE *stream;
 
 	if (p->mode != CLI_PROGRESS_PLAIN)
@@ -253,8 +254,12 @@ void cli_progress_summary(struct cli_progress *p, const flo_value *result)
 	stream = open_memstream(&text, &len);
 	if (!stream)
 		return;
+	/* As `show` and `runs` say it ever after. */
+	ms = flo_value_map_get(result, "duration_ms");
 	fprintf(stream, "%s in %s", cli_map_text(result, "status"),
-		cli_duration(ms_since(&p->started)).text);
+		cli_duration(ms ? flo_value_get_double(ms)
+				: ms_since(&p->started))
+			.text);
 	put_counts(stream, flo_value_map_get(result, "counts"));
 	put_output(stream, flo_value_map_get(result, "output"));
 	send(p, stream, &text, &len);

@@ -312,6 +312,7 @@ void flo__run_visit(struct flo__run *run, const char *path, uint32_t id,
 					   .attempts = result->attempts,
 					   .started_us = result->started_us,
 					   .finished_us = result->finished_us,
+					   .duration_ns = result->duration_ns,
 					   .exit_code = result->exit_code,
 					   .signal = result->signal,
 					   .log_seq = result->log_seq,
@@ -740,7 +741,7 @@ static flo_value *ref_or_null(const flo_value *value)
 static flo_value *final_value(const struct flo__run *run,
 			      const struct flo__event *event)
 {
-	flo_value *map = flo_value_map(6);
+	flo_value *map = flo_value_map(7);
 
 	if (map == NULL)
 		return NULL;
@@ -756,7 +757,10 @@ static flo_value *final_value(const struct flo__run *run,
 	    flo_value_map_set(map, "error", ref_or_null(event->error)) ==
 		    FLO_OK &&
 	    flo_value_map_set(map, "counts", ref_or_null(event->counts)) ==
-		    FLO_OK)
+		    FLO_OK &&
+	    flo_value_map_set(map, "duration_ms",
+			      flo_value_double((double)event->duration_ns /
+					       1e6)) == FLO_OK)
 		return map;
 	flo_value_unref(map);
 	return NULL;
