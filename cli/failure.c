@@ -2,6 +2,7 @@
 
 #include "cli/hint.h"
 #include "cli/print.h"
+#include "cli/store.h"
 
 #include <flo/engine.h>
 
@@ -104,20 +105,6 @@ static void put_tail(const char *tail)
 	}
 }
 
-static const flo_value *step_at(const flo_value *run, const char *path)
-{
-	const flo_value *steps = flo_value_map_get(run, "steps");
-	size_t len = steps ? flo_value_len(steps) : 0;
-
-	for (size_t i = 0; i < len; i++) {
-		const flo_value *step = flo_value_list_at(steps, i);
-
-		if (!strcmp(cli_map_text(step, "path"), path))
-			return step;
-	}
-	return NULL;
-}
-
 static int64_t leaves_of(const flo_value *result)
 {
 	const flo_value *counts = flo_value_map_get(result, "counts");
@@ -147,7 +134,7 @@ static flo_value *read_step(const char *store_path, const char *run_id,
 		if (flo_store_step(store, run_id, path, NULL, &step))
 			step = NULL;
 	} else if (flo_store_run(store, run_id, NULL, &run) == FLO_OK) {
-		found = step_at(run, path);
+		found = cli_step_at(run, path);
 		step = found ? flo_value_ref(found) : NULL;
 		flo_value_unref(run);
 	}
