@@ -152,7 +152,8 @@ void cli_put_shell_word(FILE *file, const char *word)
 	for (;;) {
 		size_t len = strcspn(word, "'");
 
-		cli_put_escaped(file, word, len, CLI_ONE_LINE);
+		/* A space for a newline would make another script of it. */
+		cli_put_escaped(file, word, len, 0);
 		word += len;
 		if (!*word)
 			break;

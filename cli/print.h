@@ -52,7 +52,8 @@ struct cli_span cli_duration(double ms);
 
 /* Whether a shell would have to be given @word in quotes. */
 bool cli_is_shell_quoted(const char *word);
-/* @word as a shell would have to be given it. */
+/* @word as a shell would have to be given it, over several lines if it has
+ * some: POSIX has no other way. */
 void cli_put_shell_word(FILE *file, const char *word);
 
 /* Write @text, of any length, to stdout, so that cli_finish_stdout() knows why
