@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define WIDTH_DEFAULT 80
@@ -51,11 +50,11 @@ static bool is_utf8(void)
 
 static size_t width_of(FILE *file)
 {
-	struct winsize size;
+	size_t width = cli_terminal_width(file);
 
-	if (ioctl(fileno(file), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+	if (width == 0)
 		return WIDTH_DEFAULT;
-	return size.ws_col < WIDTH_MIN ? WIDTH_MIN : size.ws_col;
+	return width < WIDTH_MIN ? WIDTH_MIN : width;
 }
 
 static void write_dot(FILE *file, const void *graph)

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define WIDTH_DEFAULT 100
@@ -176,11 +175,11 @@ static void on_part(flo_plan_part part, const flo_value *value, void *arg)
 
 static size_t terminal_width(void)
 {
-	struct winsize size;
+	size_t width = cli_terminal_width(stdout);
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+	if (width == 0)
 		return WIDTH_DEFAULT;
-	return size.ws_col < WIDTH_MIN ? WIDTH_MIN : size.ws_col;
+	return width < WIDTH_MIN ? WIDTH_MIN : width;
 }
 
 static void tell_missing(const flo_value *names)

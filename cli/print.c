@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* As a JSON or C reader would write it. */
@@ -85,6 +86,13 @@ size_t cli_columns(const char *text, size_t len)
 	for (size_t at = 0; at < len; at += used)
 		columns += columns_of(text + at, len - at, &used);
 	return columns;
+}
+
+size_t cli_terminal_width(FILE *file)
+{
+	struct winsize size;
+
+	return ioctl(fileno(file), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 void cli_error(const char *format, ...)

@@ -29,6 +29,9 @@ size_t cli_columns(const char *text, size_t len);
 /* How many bytes of @text take at most @columns. */
 size_t cli_fit(const char *text, size_t len, size_t columns);
 
+/* The columns of the terminal that @file is; 0 if it is none or does not say. */
+size_t cli_terminal_width(FILE *file);
+
 /* "flowctl: ..." and a newline to stderr, after stdout has been flushed. Commands
  * in it get the store: cli_hint_text(). */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
