@@ -23,10 +23,32 @@ void cli_print_resume(const char *run_id)
 	putc('\n', stderr);
 }
 
-/* What is over cannot go on, but what failed in it can be run again. */
-static void put_rerun(const char *run_id)
+/* Whether what failed fails again unless the pipeline, its params or the machine
+ * are mended: a program that is not there, a value that cannot be computed. */
+static bool is_of_pipeline(const flo_value *error)
 {
-	fputs("  run what failed again: flowctl rerun ", stderr);
+	const char *kind = cli_map_text(error, "kind");
+
+	return !strcmp(kind, "spawn") || !strcmp(kind, "expression");
+}
+
+/* What is over cannot go on, but what failed in it can be run again: as it was,
+ * which is of no use where the pipeline is to be mended. */
+static void put_rerun(const char *file, const char *run_id,
+		      const flo_value *error)
+{
+	bool mend = is_of_pipeline(error);
+
+	if (mend) {
+		fputs("  once the pipeline is mended: flowctl run ", stderr);
+		cli_put_shell_word(stderr, file && strcmp(file, "-") != 0
+						   ? file
+						   : "FILE");
+		cli_put_store_option(stderr);
+		putc('\n', stderr);
+	}
+	fprintf(stderr, "  run what failed again%s: flowctl rerun ",
+		mend ? ", as it was" : "");
 	cli_put_shell_word(stderr, run_id);
 	fputs(" --failed", stderr);
 	cli_put_store_option(stderr);
@@ -223,8 +245,8 @@ static void put_others(const flo_value *error, const char *first)
 		fprintf(stderr, "  | and %zu more\n", total - n - 1);
 }
 
-void cli_print_failure(const char *store_path, const char *run_id,
-		       const flo_value *result)
+void cli_print_failure(const char *store_path, const char *file,
+		       const char *run_id, const flo_value *result)
 {
 	const char *status = cli_map_text(result, "status");
 	const flo_value *error = flo_value_map_get(result, "error");
@@ -248,5 +270,5 @@ void cli_print_failure(const char *store_path, const char *run_id,
 	}
 	put_others(error, path);
 	if (!strcmp(status, "failed"))
-		put_rerun(run_id);
+		put_rerun(file, run_id, error);
 }

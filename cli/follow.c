@@ -103,7 +103,7 @@ static int start_error(const struct cli_follow *f, flo_status st,
 	return CLI_STORE;
 }
 
-/* On a thread of the engine's. */
+/* On any thread. */
 static void print_warning(const char *text, void *arg)
 {
 	(void)arg;
@@ -120,7 +120,7 @@ static flo_status start(const struct cli_follow *f, flo_engine *engine,
 		.limit = (uint32_t)f->options->limit,
 		.on_event = cli_progress_event,
 		.on_event_arg = progress,
-		.on_warning = print_warning,
+		.on_warning = f->options->quiet ? NULL : print_warning,
 		.cancel = f->cancel,
 		.accept = f->accept,
 		.accept_len = f->accept_len,
@@ -205,7 +205,7 @@ static int wait_for(const struct cli_follow *f, flo_run *run,
 		code = code_of(result, signal);
 		/* For who asked for a cancel that is no failure. */
 		if (code != CLI_OK && !(f->cancel && code == CLI_CANCELLED))
-			cli_print_failure(f->options->store,
+			cli_print_failure(f->options->store, f->file,
 					  run_id ? run_id : "", result);
 	}
 	free(run_id);

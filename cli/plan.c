@@ -234,7 +234,7 @@ static int verb_run(const struct cli_verb *verb, int argc, char **argv)
 		code = cli_args_usage(verb, operands ? "one FILE at a time"
 						     : "which FILE?");
 	if (code == CLI_GO_ON)
-		code = cli_pipeline_load(argv[0], &pipeline);
+		code = cli_pipeline_load(argv[0], false, &pipeline);
 	if (code == CLI_GO_ON)
 		code = cli_pipeline_params(verb, pipeline, &args.params,
 					   args.params_file, params);

@@ -55,7 +55,7 @@ static int run_file(const struct cli_verb *verb, const struct run_args *args,
 {
 	flo_pipeline *pipeline = NULL;
 	flo_value *params = flo_value_map(8);
-	int code = cli_pipeline_load(path, &pipeline);
+	int code = cli_pipeline_load(path, args->follow.quiet, &pipeline);
 
 	if (code == CLI_GO_ON)
 		code = cli_pipeline_params(verb, pipeline, &args->params,
@@ -66,6 +66,7 @@ static int run_file(const struct cli_verb *verb, const struct run_args *args,
 			.pipeline = pipeline,
 			.params = params,
 			.run_id = args->run_id,
+			.file = path,
 			.name = flo_pipeline_name(pipeline),
 		};
 
