@@ -29,7 +29,7 @@ static const struct cli_option options[] = {
 	{"param", 'p', CLI_TEXTS, offsetof(struct graph_args, params),
 	 "NAME=VALUE", "set a param: steps that it skips are marked"},
 	{"params-file", 0, CLI_TEXT, offsetof(struct graph_args, params_file),
-	 "FILE", "a JSON object of params; -p comes before it"},
+	 "FILE", "a JSON object of params; where -p gives one too, -p counts"},
 	{0},
 };
 

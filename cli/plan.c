@@ -23,7 +23,7 @@ static const struct cli_option options[] = {
 	{"param", 'p', CLI_TEXTS, offsetof(struct plan_args, params),
 	 "NAME=VALUE", "set a param; arrays and objects as JSON"},
 	{"params-file", 0, CLI_TEXT, offsetof(struct plan_args, params_file),
-	 "FILE", "a JSON object of params; -p comes before it"},
+	 "FILE", "a JSON object of params; where -p gives one too, -p counts"},
 	{"limit", 0, CLI_NUMBER, offsetof(struct plan_args, limit), "N",
 	 "as if run with it: at most N steps at once"},
 	{"json", 0, CLI_FLAG, offsetof(struct plan_args, json), NULL,

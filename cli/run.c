@@ -17,7 +17,7 @@ static const struct cli_option options[] = {
 	{"param", 'p', CLI_TEXTS, offsetof(struct run_args, params),
 	 "NAME=VALUE", "set a param; arrays and objects as JSON"},
 	{"params-file", 0, CLI_TEXT, offsetof(struct run_args, params_file),
-	 "FILE", "a JSON object of params; -p comes before it"},
+	 "FILE", "a JSON object of params; where -p gives one too, -p counts"},
 	{"run-id", 0, CLI_TEXT, offsetof(struct run_args, run_id), "ID",
 	 "name the run instead of having a name made"},
 	CLI_OPTIONS_FOLLOW(struct run_args),

@@ -8,11 +8,11 @@
 
 #include <flo/engine.h>
 
-#define CLI_OPTION_STORE(type, field)                                          \
-	{                                                                      \
-		"store", 0, CLI_TEXT, offsetof(type, field), "PATH",           \
-			"the store's file (default: $FLOW_STORE, else "        \
-			"flowctl/flow.db in $XDG_STATE_HOME)"                  \
+#define CLI_OPTION_STORE(type, field)                                           \
+	{                                                                       \
+		"store", 0, CLI_TEXT, offsetof(type, field), "PATH",            \
+			"the store's file (default: $FLOW_STORE, else "         \
+			"flowctl/flow.db in $XDG_STATE_HOME or ~/.local/state)" \
 	}
 
 /*
