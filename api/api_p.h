@@ -107,6 +107,11 @@ flo_status flo__api_create(flo_run *run, const struct flo__run_deps *deps,
 			   const struct flo__run_record *record,
 			   const flo_value *params, flo_error *err);
 
+/* changed.c: whether the file @path has another text than @text, as it was pinned;
+ * not if it cannot be read, and of the other files that it uses nothing is known.
+ * Blocks. */
+bool flo__api_text_changed(const char *path, const char *text, size_t len);
+
 /* rerun.c: if @run is to take over steps of another one and its record does not
  * have them yet, read them from the store. */
 flo_status flo__api_take_over(flo_engine *engine, const struct flo__plan *plan,

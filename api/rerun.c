@@ -125,6 +125,32 @@ out:
 
 /* ---- a new run ---- */
 
+/* Whoever mended the file and reruns the run gets what it was before. */
+static void warn_changed(const struct flo__run_record *record,
+			 const struct flo_run_options *options)
+{
+	const char *slash = strrchr(record->file, '/');
+	struct flo__strbuf path = FLO__STRBUF_INIT;
+	struct flo__strbuf text = FLO__STRBUF_INIT;
+
+	if (options->on_warning == NULL)
+		return;
+	flo__strbuf_addf(&path, "%s/%s", record->dir,
+			 slash != NULL ? slash + 1 : record->file);
+	if (flo__strbuf_status(&path) != FLO_OK ||
+	    !flo__api_text_changed(path.data, record->text, record->text_len))
+		goto out;
+	flo__strbuf_addf(&text,
+			 "%s has changed since: run %s is repeated as it was; "
+			 "`flowctl run FILE` runs the file as it is",
+			 path.data, record->id);
+	if (flo__strbuf_status(&text) == FLO_OK)
+		options->on_warning(text.data, options->on_warning_arg);
+out:
+	flo__strbuf_fini(&path);
+	flo__strbuf_fini(&text);
+}
+
 /* Make the new run of what @old pinned, and set it going. */
 static flo_status begin(flo_run *run, struct old *old,
 			const struct flo_run_options *options, flo_error *err)
@@ -148,6 +174,7 @@ static flo_status begin(flo_run *run, struct old *old,
 	if (flo__run_owes(run->run) != NULL)
 		TRY(take_over(old, run->engine, run->plan, params, run->run,
 			      err));
+	warn_changed(&old->row.record, options);
 	TRY(flo__api_create(run, &deps, run->plan, &record, params, err));
 out:
 	flo_value_unref(params);

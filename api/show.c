@@ -82,10 +82,19 @@ static flo_value *exit_code_of(const struct flo__run_step *step)
 		       : flo_value_int(step->exit_code);
 }
 
+/* As its end has it, which is what `run` prints: that of the last attempt. */
+static flo_value *duration_value(const struct flo__run_step *step)
+{
+	return flo__node_is_block(step->node) || step->finished_us == 0 ||
+			       step->duration_ns < 0
+		       ? flo_value_null()
+		       : flo_value_double((double)step->duration_ns / 1e6);
+}
+
 static flo_value *step_value(const struct show *show,
 			     const struct flo__run_step *step)
 {
-	flo_value *map = flo_value_map(12);
+	flo_value *map = flo_value_map(13);
 	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
 
 	flo__api_put(map, "path", flo_value_string(step->path), &st);
@@ -96,6 +105,7 @@ static flo_value *step_value(const struct show *show,
 	flo__api_put(map, "attempts", flo_value_int(step->attempts), &st);
 	flo__api_put(map, "started_at", flo__api_time(step->started_us), &st);
 	flo__api_put(map, "finished_at", flo__api_time(step->finished_us), &st);
+	flo__api_put(map, "duration_ms", duration_value(step), &st);
 	flo__api_put(map, "exit_code", exit_code_of(step), &st);
 	flo__api_put(map, "signal",
 		     step->signal == 0
@@ -118,9 +128,7 @@ static flo_value *step_value(const struct show *show,
 /* What `steps.NAME` is: see engine/run/scope.c. */
 static flo_value *step_var(const struct flo__run_step *step)
 {
-	int64_t us = step->started_us != 0 && step->finished_us != 0
-			     ? step->finished_us - step->started_us
-			     : 0;
+	int64_t ns = step->duration_ns < 0 ? 0 : step->duration_ns;
 	flo_value *map = flo_value_map(6);
 	flo_status st = map != NULL ? FLO_OK : FLO_NOMEM;
 
@@ -131,8 +139,8 @@ static flo_value *step_var(const struct flo__run_step *step)
 	flo__api_put(map, "attempts", flo_value_int(step->attempts), &st);
 	flo__api_put(map, "error", flo__api_ref(step->error), &st);
 	flo__api_put(map, "duration",
-		     flo_value_duration(us / 1000000,
-					(int32_t)(us % 1000000) * 1000),
+		     flo_value_duration(ns / 1000000000,
+					(int32_t)(ns % 1000000000)),
 		     &st);
 	if (st == FLO_OK)
 		return map;

@@ -142,6 +142,12 @@ flo_status flo__api_row(flo_value *map, const struct flo__run_row *row,
 		     &st);
 	flo__api_put(map, "started_at", flo__api_time(row->started_us), &st);
 	flo__api_put(map, "finished_at", flo__api_time(row->finished_us), &st);
+	flo__api_put(map, "duration_ms",
+		     flo__api_ref(flo_value_map_get(finished, "duration_ms")),
+		     &st);
+	if (row->interrupted_us != 0)
+		flo__api_put(map, "interrupted_at",
+			     flo__api_time(row->interrupted_us), &st);
 	flo__api_put(map, "error",
 		     flo__api_ref(flo_value_map_get(finished, "error")), &st);
 	return st;

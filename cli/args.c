@@ -1,5 +1,6 @@
 #include "cli/args.h"
 
+#include "cli/hint.h"
 #include "cli/print.h"
 
 #include <errno.h>
@@ -115,6 +116,8 @@ static int take_option(struct parser *p, const struct cli_option *option,
 	if (option->kind == CLI_TEXTS)
 		return take_text(field, value);
 	*(const char **)field = value;
+	if (!strcmp(option->name, "store"))
+		cli_hint_store(value);
 	return CLI_GO_ON;
 }
 

@@ -18,12 +18,33 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WINDOW	      72  /* columns of the source line that are shown */
-#define WINDOW_BEFORE 36  /* of these before the place, if more come after it */
+#define WINDOW_MAX    72  /* columns of the source line that are shown */
+#define WINDOW_MIN    16  /* of a terminal as narrow as that */
 #define LINE_MAX_HINT 100 /* columns; a hint that ends later has its own line */
 #define ELLIPSIS      "..."
 #define GUTTER	      "      | "
 #define GUTTER_WIDTH  8
+
+/* How much there is room for. A line that a terminal wraps has its carets under
+ * other text. */
+struct page {
+	size_t window; /* columns of the source line that are shown */
+	size_t line;   /* columns, with the gutter */
+};
+
+static struct page page_of(FILE *file)
+{
+	const size_t around = GUTTER_WIDTH + 2 * strlen(ELLIPSIS);
+	size_t width = cli_terminal_width(file);
+	struct page page = {WINDOW_MAX, LINE_MAX_HINT};
+
+	if (width != 0 && width < LINE_MAX_HINT)
+		page.line = width;
+	if (width != 0 && width < WINDOW_MAX + around)
+		page.window = width > WINDOW_MIN + around ? width - around
+							  : WINDOW_MIN;
+	return page;
+}
 
 /* What a terminal is told; empty where it is none. */
 struct colors {
@@ -84,24 +105,24 @@ static size_t back_from(const char *text, size_t end, size_t columns)
  * Show all of a line that fits. Of another one as much before the place as
  * what comes after it leaves room for, but half the window at least.
  */
-static struct window window_of(const flo_diagnostic *d)
+static struct window window_of(const flo_diagnostic *d, size_t columns)
 {
 	const char *text = d->source_line;
-	size_t len = strlen(text), after, room = WINDOW;
+	size_t len = strlen(text), after, room = columns;
 	int first = d->source_column > 0 ? d->source_column : 1;
 	struct window w = {.text = text, .end = len};
 
 	w.mark = byte_of(text, len, d->column - first);
 	w.mark_end = byte_of(text, len, d->end_column - first);
 	w.cut_before = first > 1;
-	if (!w.cut_before && cli_fit(text, len, WINDOW) == len)
+	if (!w.cut_before && cli_fit(text, len, columns) == len)
 		return w;
-	after = cli_fit(text + w.mark, len - w.mark, WINDOW) == len - w.mark
+	after = cli_fit(text + w.mark, len - w.mark, columns) == len - w.mark
 			? cli_columns(text + w.mark, len - w.mark)
-			: WINDOW;
+			: columns;
 	w.begin = back_from(text, w.mark,
-			    after < WINDOW - WINDOW_BEFORE ? WINDOW - after
-							   : WINDOW_BEFORE);
+			    after < columns - columns / 2 ? columns - after
+							  : columns / 2);
 	w.cut_before |= w.begin > 0;
 	room -= cli_columns(text + w.begin, w.mark - w.begin);
 	w.end = w.mark + cli_fit(text + w.mark, len - w.mark, room);
@@ -112,12 +133,12 @@ static struct window window_of(const flo_diagnostic *d)
 }
 
 /* Words of @text, wrapped, each line behind the gutter. */
-static void put_wrapped(FILE *file, const char *text)
+static void put_wrapped(FILE *file, const char *text, size_t columns)
 {
 	size_t len = strlen(text);
 
 	while (len > 0) {
-		size_t fits = cli_fit(text, len, WINDOW), at = fits;
+		size_t fits = cli_fit(text, len, columns), at = fits;
 
 		while (fits < len && at > 0 && text[at] != ' ')
 			at--;
@@ -135,11 +156,12 @@ static void put_wrapped(FILE *file, const char *text)
 	}
 }
 
-static void put_carets(FILE *file, const struct colors *colors, size_t indent,
-		       size_t columns, const char *hint)
+static void put_carets(FILE *file, const struct colors *colors,
+		       const struct page *page, size_t indent, size_t columns,
+		       const char *hint)
 {
 	size_t used = GUTTER_WIDTH + indent + (columns ? columns : 1);
-	bool fits = used + 1 + cli_columns(hint, strlen(hint)) <= LINE_MAX_HINT;
+	bool fits = used + 1 + cli_columns(hint, strlen(hint)) <= page->line;
 
 	fprintf(file, GUTTER "%*s%s^", (int)indent, "", colors->caret);
 	for (size_t i = 1; i < columns; i++)
@@ -151,13 +173,13 @@ static void put_carets(FILE *file, const struct colors *colors, size_t indent,
 	}
 	putc('\n', file);
 	if (*hint && !fits)
-		put_wrapped(file, hint);
+		put_wrapped(file, hint, page->window);
 }
 
 static void put_source(FILE *file, const struct colors *colors,
-		       const flo_diagnostic *d)
+		       const struct page *page, const flo_diagnostic *d)
 {
-	struct window w = window_of(d);
+	struct window w = window_of(d, page->window);
 	size_t indent = 0, columns;
 
 	fprintf(file, "%5d | ", d->line);
@@ -170,12 +192,13 @@ static void put_source(FILE *file, const struct colors *colors,
 	cli_put_escaped(file, w.text + w.mark_end, w.end - w.mark_end,
 			CLI_ONE_LINE);
 	fputs(w.cut_after ? ELLIPSIS "\n" : "\n", file);
-	put_carets(file, colors, indent, columns, d->hint);
+	put_carets(file, colors, page, indent, columns, d->hint);
 }
 
 void cli_print_diagnostic(FILE *file, const flo_diagnostic *d)
 {
 	struct colors colors = colors_of(file);
+	struct page page = page_of(file);
 	bool error = d->severity == FLO_SEVERITY_ERROR;
 
 	fputs(colors.bold, file);
@@ -187,9 +210,9 @@ void cli_print_diagnostic(FILE *file, const flo_diagnostic *d)
 	cli_put_escaped(file, d->message, strlen(d->message), CLI_ONE_LINE);
 	fprintf(file, "%s\n", colors.end);
 	if (*d->source_line)
-		put_source(file, &colors, d);
+		put_source(file, &colors, &page, d);
 	else if (*d->hint)
-		put_wrapped(file, d->hint);
+		put_wrapped(file, d->hint, page.window);
 	if (d->more)
 		cli_print_more(file, d);
 }

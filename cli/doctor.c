@@ -1,5 +1,6 @@
 /* flowctl doctor: is the store whole, and has the machine what runs need? */
 #include "cli/args.h"
+#include "cli/hint.h"
 #include "cli/print.h"
 #include "cli/store.h"
 
@@ -69,12 +70,17 @@ static void print_line(const flo_check *check)
 static void print(const flo_check *check, void *arg)
 {
 	struct doctor *doctor = arg;
+	char *remedy = check->remedy ? cli_hint_text(check->remedy) : NULL;
+	flo_check with = *check;
 
+	if (remedy)
+		with.remedy = remedy;
 	doctor->counts[check->level]++;
 	if (doctor->json)
-		print_json(check);
+		print_json(&with);
 	else
-		print_line(check);
+		print_line(&with);
+	free(remedy);
 	cli_check_stdout();
 }
 

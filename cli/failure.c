@@ -1,6 +1,8 @@
 #include "cli/failure.h"
 
+#include "cli/hint.h"
 #include "cli/print.h"
+#include "cli/store.h"
 
 #include <flo/engine.h>
 
@@ -13,29 +15,43 @@
 #define OTHERS_MAX  10
 #define COMMAND_MAX 2000 /* bytes of it that are shown */
 
-static void put_store(const char *store_path)
-{
-	if (!store_path)
-		return;
-	fputs(" --store ", stderr);
-	cli_put_shell_word(stderr, store_path);
-}
-
-void cli_print_resume(const char *store_path, const char *run_id)
+void cli_print_resume(const char *run_id)
 {
 	fputs("  go on with: flowctl resume ", stderr);
 	cli_put_shell_word(stderr, run_id);
-	put_store(store_path);
+	cli_put_store_option(stderr);
 	putc('\n', stderr);
 }
 
-/* What is over cannot go on, but what failed in it can be run again. */
-static void put_rerun(const char *store_path, const char *run_id)
+/* Whether what failed fails again unless the pipeline, its params or the machine
+ * are mended: a program that is not there, a value that cannot be computed. */
+static bool is_of_pipeline(const flo_value *error)
 {
-	fputs("  run what failed again: flowctl rerun ", stderr);
+	const char *kind = cli_map_text(error, "kind");
+
+	return !strcmp(kind, "spawn") || !strcmp(kind, "expression");
+}
+
+/* What is over cannot go on, but what failed in it can be run again: as it was,
+ * which is of no use where the pipeline is to be mended. */
+static void put_rerun(const char *file, const char *run_id,
+		      const flo_value *error)
+{
+	bool mend = is_of_pipeline(error);
+
+	if (mend) {
+		fputs("  once the pipeline is mended: flowctl run ", stderr);
+		cli_put_shell_word(stderr, file && strcmp(file, "-") != 0
+						   ? file
+						   : "FILE");
+		cli_put_store_option(stderr);
+		putc('\n', stderr);
+	}
+	fprintf(stderr, "  run what failed again%s: flowctl rerun ",
+		mend ? ", as it was" : "");
 	cli_put_shell_word(stderr, run_id);
 	fputs(" --failed", stderr);
-	put_store(store_path);
+	cli_put_store_option(stderr);
 	putc('\n', stderr);
 }
 
@@ -111,20 +127,6 @@ static void put_tail(const char *tail)
 	}
 }
 
-static const flo_value *step_at(const flo_value *run, const char *path)
-{
-	const flo_value *steps = flo_value_map_get(run, "steps");
-	size_t len = steps ? flo_value_len(steps) : 0;
-
-	for (size_t i = 0; i < len; i++) {
-		const flo_value *step = flo_value_list_at(steps, i);
-
-		if (!strcmp(cli_map_text(step, "path"), path))
-			return step;
-	}
-	return NULL;
-}
-
 static int64_t leaves_of(const flo_value *result)
 {
 	const flo_value *counts = flo_value_map_get(result, "counts");
@@ -154,7 +156,7 @@ static flo_value *read_step(const char *store_path, const char *run_id,
 		if (flo_store_step(store, run_id, path, NULL, &step))
 			step = NULL;
 	} else if (flo_store_run(store, run_id, NULL, &run) == FLO_OK) {
-		found = step_at(run, path);
+		found = cli_step_at(run, path);
 		step = found ? flo_value_ref(found) : NULL;
 		flo_value_unref(run);
 	}
@@ -162,8 +164,7 @@ static flo_value *read_step(const char *store_path, const char *run_id,
 	return step;
 }
 
-static void put_log(const char *store_path, const char *run_id,
-		    const char *path, const flo_value *step)
+static void put_log(const char *run_id, const char *path, const flo_value *step)
 {
 	if (step && *cli_map_text(step, "log")) {
 		put_field("log", cli_map_text(step, "log"));
@@ -172,7 +173,7 @@ static void put_log(const char *store_path, const char *run_id,
 		cli_put_shell_word(stderr, run_id);
 		putc(' ', stderr);
 		cli_put_shell_word(stderr, path);
-		put_store(store_path);
+		cli_put_store_option(stderr);
 		putc('\n', stderr);
 	}
 }
@@ -185,8 +186,8 @@ static int64_t attempts_of(const flo_value *step)
 							 : 0;
 }
 
-static void put_step(const char *store_path, const char *run_id,
-		     const flo_value *step, const flo_value *error)
+static void put_step(const char *run_id, const flo_value *step,
+		     const flo_value *error)
 {
 	const char *path = cli_map_text(error, "path");
 
@@ -201,7 +202,7 @@ static void put_step(const char *store_path, const char *run_id,
 			put_field("signal", cli_map_text(step, "signal"));
 	}
 	put_tail(cli_map_text(error, "stderr_tail"));
-	put_log(store_path, run_id, path, step);
+	put_log(run_id, path, step);
 }
 
 /* How many errors there are, though not all may be listed. */
@@ -244,8 +245,8 @@ static void put_others(const flo_value *error, const char *first)
 		fprintf(stderr, "  | and %zu more\n", total - n - 1);
 }
 
-void cli_print_failure(const char *store_path, const char *run_id,
-		       const flo_value *result)
+void cli_print_failure(const char *store_path, const char *file,
+		       const char *run_id, const flo_value *result)
 {
 	const char *status = cli_map_text(result, "status");
 	const flo_value *error = flo_value_map_get(result, "error");
@@ -259,15 +260,15 @@ void cli_print_failure(const char *store_path, const char *run_id,
 	if (*message)
 		put_field("error", message);
 	if (!strcmp(status, "interrupted")) {
-		cli_print_resume(store_path, run_id);
+		cli_print_resume(run_id);
 		return;
 	}
 	if (!strcmp(status, "failed") && *path) {
 		step = read_step(store_path, run_id, path, result);
-		put_step(store_path, run_id, step, error);
+		put_step(run_id, step, error);
 		flo_value_unref(step);
 	}
 	put_others(error, path);
 	if (!strcmp(status, "failed"))
-		put_rerun(store_path, run_id);
+		put_rerun(file, run_id, error);
 }

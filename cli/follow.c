@@ -99,11 +99,11 @@ static int start_error(const struct cli_follow *f, flo_status st,
 		break;
 	}
 	if (!f->pipeline && !f->rerun_of)
-		cli_print_resume(f->options->store, f->run_id);
+		cli_print_resume(f->run_id);
 	return CLI_STORE;
 }
 
-/* On a thread of the engine's. */
+/* On any thread. */
 static void print_warning(const char *text, void *arg)
 {
 	(void)arg;
@@ -120,7 +120,7 @@ static flo_status start(const struct cli_follow *f, flo_engine *engine,
 		.limit = (uint32_t)f->options->limit,
 		.on_event = cli_progress_event,
 		.on_event_arg = progress,
-		.on_warning = print_warning,
+		.on_warning = f->options->quiet ? NULL : print_warning,
 		.cancel = f->cancel,
 		.accept = f->accept,
 		.accept_len = f->accept_len,
@@ -174,12 +174,11 @@ static int code_of(const flo_value *result, int signal)
 }
 
 /* The run could not be recorded to its end. */
-static int lost_error(const struct cli_follow *f, flo_status st,
-		      const flo_error *err, const char *run_id)
+static int lost_error(flo_status st, const flo_error *err, const char *run_id)
 {
 	cli_error("run %s: %s", run_id,
 		  *err->text ? err->text : flo_status_text(st));
-	cli_print_resume(f->options->store, run_id);
+	cli_print_resume(run_id);
 	return st == FLO_INTERRUPTED ? CLI_INTERRUPTED : CLI_STORE;
 }
 
@@ -199,14 +198,14 @@ static int wait_for(const struct cli_follow *f, flo_run *run,
 	flo_run_free(run);
 	if (st != FLO_OK) {
 		cli_sink_drain(progress->sink);
-		code = lost_error(f, st, &err, run_id ? run_id : "");
+		code = lost_error(st, &err, run_id ? run_id : "");
 	} else {
 		cli_progress_summary(progress, result);
 		cli_sink_drain(progress->sink);
 		code = code_of(result, signal);
 		/* For who asked for a cancel that is no failure. */
 		if (code != CLI_OK && !(f->cancel && code == CLI_CANCELLED))
-			cli_print_failure(f->options->store,
+			cli_print_failure(f->options->store, f->file,
 					  run_id ? run_id : "", result);
 	}
 	free(run_id);

@@ -52,7 +52,7 @@ struct cli_follow_options {
 		 NULL,	   "print the run's events, one JSON object a line"},  \
 	{                                                                      \
 		"quiet", 0, CLI_FLAG, offsetof(type, follow.quiet), NULL,      \
-			"print nothing but errors"                             \
+			"print nothing but errors, no warnings either"         \
 	}
 
 struct cli_follow {
@@ -61,6 +61,7 @@ struct cli_follow {
 	const flo_value *params;
 	const char *run_id; /* NULL: a new one */
 	const char *name;   /* of the pipeline */
+	const char *file;   /* of a run: as it was given; else NULL */
 	const char *cancel; /* why to resume it only to end it, or NULL */
 	const flo_accepted *accept; /* for a resume: what became of steps */
 	size_t accept_len;

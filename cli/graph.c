@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define WIDTH_DEFAULT 80
@@ -30,7 +29,7 @@ static const struct cli_option options[] = {
 	{"param", 'p', CLI_TEXTS, offsetof(struct graph_args, params),
 	 "NAME=VALUE", "set a param: steps that it skips are marked"},
 	{"params-file", 0, CLI_TEXT, offsetof(struct graph_args, params_file),
-	 "FILE", "a JSON object of params; -p comes before it"},
+	 "FILE", "a JSON object of params; where -p gives one too, -p counts"},
 	{0},
 };
 
@@ -51,11 +50,11 @@ static bool is_utf8(void)
 
 static size_t width_of(FILE *file)
 {
-	struct winsize size;
+	size_t width = cli_terminal_width(file);
 
-	if (ioctl(fileno(file), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+	if (width == 0)
 		return WIDTH_DEFAULT;
-	return size.ws_col < WIDTH_MIN ? WIDTH_MIN : size.ws_col;
+	return width < WIDTH_MIN ? WIDTH_MIN : width;
 }
 
 static void write_dot(FILE *file, const void *graph)
@@ -136,7 +135,7 @@ static int verb_run(const struct cli_verb *verb, int argc, char **argv)
 	if (code == CLI_GO_ON)
 		code = check(verb, &args, operands);
 	if (code == CLI_GO_ON)
-		code = cli_pipeline_load(argv[0], &pipeline);
+		code = cli_pipeline_load(argv[0], false, &pipeline);
 	if (code == CLI_GO_ON)
 		code = cli_pipeline_params(verb, pipeline, &args.params,
 					   args.params_file, params);

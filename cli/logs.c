@@ -30,6 +30,9 @@ struct logs {
 	const char *only; /* a step's path, or NULL for all */
 	char *directory;  /* owned */
 	unsigned long matched, printed;
+	unsigned long attempts; /* the most that one of those had */
+	unsigned long reused;	/* how many were taken over, and one of them */
+	const char *reused_path;
 };
 
 /* Whether @path is @only or lies in it. */
@@ -50,6 +53,23 @@ static unsigned long attempts_of(const flo_value *step)
 		       : 0;
 }
 
+static bool is_reused(const flo_value *step)
+{
+	const flo_value *reused = flo_value_map_get(step, "reused");
+
+	return reused && flo_value_typeof(reused) == FLO_VALUE_BOOL &&
+	       flo_value_get_bool(reused);
+}
+
+/* Whether @step is one that has logs. */
+static bool is_leaf(const flo_value *step)
+{
+	const char *kind = cli_map_text(step, "kind");
+
+	return !strcmp(kind, "exec") || !strcmp(kind, "sh") ||
+	       !strcmp(kind, "use");
+}
+
 static int print_log(struct logs *logs, const flo_value *step)
 {
 	unsigned long last = attempts_of(step);
@@ -64,24 +84,119 @@ static int print_log(struct logs *logs, const flo_value *step)
 		.json = logs->args->json,
 	};
 
-	if (log.attempt > last)
+	if (last > logs->attempts)
+		logs->attempts = last;
+	if (log.attempt > last || last == 0)
 		return CLI_OK;
+	if (is_leaf(step) && is_reused(step)) {
+		logs->reused++;
+		logs->reused_path = log.path;
+		return CLI_OK;
+	}
 	return cli_log_print(&log, logs->store, cli_map_text(logs->run, "run"),
 			     &logs->printed);
 }
 
-static int nothing_printed(const struct logs *logs)
+/* The run whose step at @path was taken over, from run to run, in the end: an id
+ * for free(); *@ret_gone: it is not in the store any more. NULL: no memory. */
+static char *origin_of(const struct logs *logs, const char *path,
+		       bool *ret_gone)
 {
-	if (logs->only && !logs->matched) {
-		cli_error("run %s has no step %s\n'flowctl show %s' lists its "
-			  "steps.",
-			  cli_map_text(logs->run, "run"), logs->only,
-			  cli_map_text(logs->run, "run"));
-		return CLI_USAGE;
+	char *id = strdup(cli_map_text(logs->run, "rerun_of"));
+	flo_value *run = NULL;
+	const flo_value *step;
+
+	*ret_gone = false;
+	while (id && !*ret_gone) {
+		*ret_gone =
+			flo_store_run(logs->store, id, NULL, &run) != FLO_OK;
+		step = *ret_gone ? NULL : cli_step_at(run, path);
+		if (!step || !is_reused(step)) {
+			flo_value_unref(run);
+			break;
+		}
+		free(id);
+		id = strdup(cli_map_text(run, "rerun_of"));
+		flo_value_unref(run);
+		run = NULL;
 	}
-	if (!logs->args->json)
-		cli_error("nothing was printed");
-	return CLI_OK;
+	return id;
+}
+
+/* @text as a shell takes it; memory for free(), NULL without it. */
+static char *shell_word(const char *text)
+{
+	char *word = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&word, &size);
+
+	if (!file)
+		return NULL;
+	cli_put_shell_word(file, text);
+	if (fclose(file) == 0)
+		return word;
+	free(word);
+	return NULL;
+}
+
+static void tell_one_reused(const struct logs *logs)
+{
+	const char *path = logs->reused_path;
+	bool gone;
+	char *id = origin_of(logs, path, &gone);
+	char *word = shell_word(path);
+
+	if (id && gone)
+		cli_error("%s was taken over from %s, which is not in the "
+			  "store any more, nor is its log",
+			  path, id);
+	else if (id && word)
+		cli_error("%s was taken over from %s: `flowctl logs %s %s`",
+			  path, id, id, word);
+	free(id);
+	free(word);
+}
+
+/* A rerun has no logs of what it took over: they are the old run's. */
+static void tell_reused(const struct logs *logs)
+{
+	const char *of = cli_map_text(logs->run, "rerun_of");
+	char *word;
+
+	if (logs->args->json)
+		return;
+	if (logs->reused == 1) {
+		tell_one_reused(logs);
+		return;
+	}
+	word = logs->only ? shell_word(logs->only) : NULL;
+	cli_error("%lu steps were taken over from %s: `flowctl logs %s%s%s`",
+		  logs->reused, of, of, word ? " " : "", word ? word : "");
+	free(word);
+}
+
+static int no_such_step(const struct logs *logs)
+{
+	cli_error("run %s has no step %s\n'flowctl show %s' lists its steps.",
+		  cli_map_text(logs->run, "run"), logs->only,
+		  cli_map_text(logs->run, "run"));
+	return CLI_USAGE;
+}
+
+static int no_such_attempt(const struct logs *logs)
+{
+	const char *run_id = cli_map_text(logs->run, "run");
+
+	if (logs->only)
+		cli_error("there is no attempt %lu of %s in run %s: there %s "
+			  "%lu",
+			  logs->args->attempt, logs->only, run_id,
+			  logs->attempts == 1 ? "was" : "were", logs->attempts);
+	else
+		cli_error("no step of run %s had %lu attempts: the most that "
+			  "one had is %lu",
+			  run_id, logs->args->attempt, logs->attempts);
+	return CLI_USAGE;
 }
 
 static int print_logs(struct logs *logs)
@@ -99,9 +214,17 @@ static int print_logs(struct logs *logs)
 		logs->matched++;
 		code = print_log(logs, step);
 	}
-	if (code == CLI_OK && !logs->printed)
-		code = nothing_printed(logs);
-	return code;
+	if (code != CLI_OK)
+		return code;
+	if (logs->only && !logs->matched)
+		return no_such_step(logs);
+	if (logs->args->attempt > logs->attempts)
+		return no_such_attempt(logs);
+	if (logs->reused)
+		tell_reused(logs);
+	else if (!logs->printed && !logs->args->json)
+		cli_error("nothing was printed");
+	return CLI_OK;
 }
 
 /* Beside the store: PATH.d/logs/RUN. NULL without memory. */

@@ -9,11 +9,15 @@
 
 static void print_diagnostic(const flo_diagnostic *diagnostic, void *arg)
 {
-	(void)arg;
-	cli_print_diagnostic(stderr, diagnostic);
+	const bool *quiet = arg;
+
+	if (!*quiet || diagnostic->severity == FLO_SEVERITY_ERROR)
+		cli_print_diagnostic(stderr, diagnostic);
+	else if (diagnostic->more)
+		cli_print_more(stderr, diagnostic);
 }
 
-int cli_pipeline_load(const char *path, flo_pipeline **ret_pipeline)
+int cli_pipeline_load(const char *path, bool quiet, flo_pipeline **ret_pipeline)
 {
 	struct cli_file file = {0};
 	flo_error err = FLO_ERROR_INIT;
@@ -22,7 +26,7 @@ int cli_pipeline_load(const char *path, flo_pipeline **ret_pipeline)
 	if (code != CLI_GO_ON)
 		return code;
 	if (flo_pipeline_load(NULL, file.text, file.len, file.name,
-			      print_diagnostic, NULL, &err, ret_pipeline)) {
+			      print_diagnostic, &quiet, &err, ret_pipeline)) {
 		cli_error("%s",
 			  *err.text ? err.text : flo_status_text(err.status));
 		code = err.status == FLO_NOMEM ? CLI_STORE : CLI_INVALID;

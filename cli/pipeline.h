@@ -10,10 +10,11 @@
 
 /*
  * Compile the pipeline in the file @path ("-": standard input); problems go to
- * stderr. CLI_GO_ON and a pipeline that the caller frees, or the exit code
+ * stderr, of which @quiet leaves warnings out. CLI_GO_ON and a pipeline that the caller frees, or the exit code
  * after the error was printed.
  */
-int cli_pipeline_load(const char *path, flo_pipeline **ret_pipeline);
+int cli_pipeline_load(const char *path, bool quiet,
+		      flo_pipeline **ret_pipeline);
 
 /*
  * Fill @params (NULL: out of memory) with what -p gave, and then with what the

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define WIDTH_DEFAULT 100
@@ -24,7 +23,7 @@ static const struct cli_option options[] = {
 	{"param", 'p', CLI_TEXTS, offsetof(struct plan_args, params),
 	 "NAME=VALUE", "set a param; arrays and objects as JSON"},
 	{"params-file", 0, CLI_TEXT, offsetof(struct plan_args, params_file),
-	 "FILE", "a JSON object of params; -p comes before it"},
+	 "FILE", "a JSON object of params; where -p gives one too, -p counts"},
 	{"limit", 0, CLI_NUMBER, offsetof(struct plan_args, limit), "N",
 	 "as if run with it: at most N steps at once"},
 	{"json", 0, CLI_FLAG, offsetof(struct plan_args, json), NULL,
@@ -176,11 +175,11 @@ static void on_part(flo_plan_part part, const flo_value *value, void *arg)
 
 static size_t terminal_width(void)
 {
-	struct winsize size;
+	size_t width = cli_terminal_width(stdout);
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+	if (width == 0)
 		return WIDTH_DEFAULT;
-	return size.ws_col < WIDTH_MIN ? WIDTH_MIN : size.ws_col;
+	return width < WIDTH_MIN ? WIDTH_MIN : width;
 }
 
 static void tell_missing(const flo_value *names)
@@ -235,7 +234,7 @@ static int verb_run(const struct cli_verb *verb, int argc, char **argv)
 		code = cli_args_usage(verb, operands ? "one FILE at a time"
 						     : "which FILE?");
 	if (code == CLI_GO_ON)
-		code = cli_pipeline_load(argv[0], &pipeline);
+		code = cli_pipeline_load(argv[0], false, &pipeline);
 	if (code == CLI_GO_ON)
 		code = cli_pipeline_params(verb, pipeline, &args.params,
 					   args.params_file, params);

@@ -117,10 +117,15 @@ static void phrase_call(struct cli_phrases *p, const flo_value *call)
 	const flo_value *timeout = flo_value_map_get(call, "timeout");
 
 	cli_phrase_value(p, call, "limit");
+	if (*cli_map_text(call, "limit_error"))
+		cli_phrase(p, "limit fails, %s",
+			   cli_map_text(call, "limit_error"));
 	/* One that is known is told as far as it binds the step. */
 	if (timeout && !flo_value_map_get(timeout, "seconds"))
-		cli_phrase(p, "timeout %s (of the file)",
-			   cli_map_text(timeout, "text"));
+		cli_phrase(p, "timeout %s (of the file)%s%s",
+			   cli_map_text(timeout, "text"),
+			   *cli_map_text(timeout, "error") ? ": fails, " : "",
+			   cli_map_text(timeout, "error"));
 	cli_phrase_value(p, call, "on_error");
 	cli_phrase_value(p, call, "max_failures");
 	if (flo_value_map_get(call, "env"))

@@ -60,6 +60,12 @@ static void phrase_needs(struct cli_phrases *p, const flo_value *step)
 		cli_phrase_list(p, "needs", needs);
 }
 
+/* What follows the number @map where no run can use it: ": fails, ". */
+static const char *fails(const flo_value *map)
+{
+	return *cli_map_text(map, "error") ? ": fails, " : "";
+}
+
 static void phrase_limit(struct cli_phrases *p, const flo_value *step)
 {
 	const flo_value *limit = flo_value_map_get(step, "limit");
@@ -75,8 +81,9 @@ static void phrase_limit(struct cli_phrases *p, const flo_value *step)
 		cli_phrase(p, "limit %" PRId64 " (%s%s)",
 			   cli_int_of(limit, "value", 0), before, of);
 	else
-		cli_phrase(p, "limit %s (%s%s)", cli_map_text(limit, "expr"),
-			   before, of);
+		cli_phrase(p, "limit %s (%s%s)%s%s",
+			   cli_map_text(limit, "expr"), before, of,
+			   fails(limit), cli_map_text(limit, "error"));
 }
 
 static void phrase_timeout(struct cli_phrases *p, const flo_value *timeout,
@@ -85,6 +92,7 @@ static void phrase_timeout(struct cli_phrases *p, const flo_value *timeout,
 	const char *origin = cli_map_text(timeout, "origin");
 	const char *text = cli_map_text(timeout, "text");
 	const char *of = cli_map_text(timeout, "of");
+	const char *error = cli_map_text(timeout, "error");
 
 	if (!timeout)
 		return;
@@ -97,9 +105,10 @@ static void phrase_timeout(struct cli_phrases *p, const flo_value *timeout,
 	else if (!strcmp(origin, "run"))
 		cli_phrase(p, "%s %s (of the run)", before, text);
 	else if (*origin)
-		cli_phrase(p, "%s %s (%s)", before, text, origin);
+		cli_phrase(p, "%s %s (%s)%s%s", before, text, origin,
+			   fails(timeout), error);
 	else
-		cli_phrase(p, "%s %s", before, text);
+		cli_phrase(p, "%s %s%s%s", before, text, fails(timeout), error);
 	phrase_timeout(p, flo_value_map_get(timeout, "at_most"), "at most");
 }
 
@@ -138,8 +147,9 @@ static void phrase_retry(struct cli_phrases *p, const flo_value *step)
 		return;
 	waits = waits_of(retry, limit);
 	if (limit < 0)
-		cli_phrase(p, "retry %s times%s", cli_map_text(retry, "limit"),
-			   waits);
+		cli_phrase(p, "retry %s times%s%s%s",
+			   cli_map_text(retry, "limit"), waits, fails(retry),
+			   cli_map_text(retry, "error"));
 	else if (limit == 0)
 		cli_phrase(p, "no retry");
 	else
@@ -326,10 +336,11 @@ static void print_run(const struct cli_plan_text *out, const flo_value *run)
 	if (!strcmp(cli_map_text(limit, "origin"), "default"))
 		cli_phrase(&p, "limit %s programs (default)", text);
 	else
-		cli_phrase(&p, "limit %s%s", text,
+		cli_phrase(&p, "limit %s%s%s%s", text,
 			   !strcmp(cli_map_text(limit, "origin"), "option")
 				   ? " (--limit)"
-				   : "");
+				   : "",
+			   fails(limit), cli_map_text(limit, "error"));
 	flo_free(text);
 	phrase_timeout(&p, flo_value_map_get(run, "timeout"), "timeout");
 	phrase_rest(&p, run);

@@ -1,5 +1,7 @@
 #include "cli/print.h"
 
+#include "cli/hint.h"
+
 #include "cli/cli.h"
 #include "cli/utf8.h"
 
@@ -10,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* As a JSON or C reader would write it. */
@@ -85,18 +88,28 @@ size_t cli_columns(const char *text, size_t len)
 	return columns;
 }
 
+size_t cli_terminal_width(FILE *file)
+{
+	struct winsize size;
+
+	return ioctl(fileno(file), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 void cli_error(const char *format, ...)
 {
-	char text[4096];
+	char text[4096], *hinted;
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	fflush(stdout);
+	hinted = cli_hint_text(text);
 	fputs("flowctl: ", stderr);
-	cli_put_escaped(stderr, text, strlen(text), 0);
+	cli_put_escaped(stderr, hinted ? hinted : text,
+			strlen(hinted ? hinted : text), 0);
 	putc('\n', stderr);
+	free(hinted);
 }
 
 void cli_print_file_error(const char *file, const flo_error *err)
@@ -130,11 +143,16 @@ struct cli_span cli_duration(double ms)
 	return span;
 }
 
+bool cli_is_shell_quoted(const char *word)
+{
+	return !*word || word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					   "abcdefghijklmnopqrstuvwxyz"
+					   "0123456789_-./=:,+@%")];
+}
+
 void cli_put_shell_word(FILE *file, const char *word)
 {
-	if (*word && !word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-					"abcdefghijklmnopqrstuvwxyz"
-					"0123456789_-./=:,+@%")]) {
+	if (!cli_is_shell_quoted(word)) {
 		fputs(word, file);
 		return;
 	}
@@ -142,7 +160,8 @@ void cli_put_shell_word(FILE *file, const char *word)
 	for (;;) {
 		size_t len = strcspn(word, "'");
 
-		cli_put_escaped(file, word, len, CLI_ONE_LINE);
+		/* A space for a newline would make another script of it. */
+		cli_put_escaped(file, word, len, 0);
 		word += len;
 		if (!*word)
 			break;

@@ -29,7 +29,11 @@ size_t cli_columns(const char *text, size_t len);
 /* How many bytes of @text take at most @columns. */
 size_t cli_fit(const char *text, size_t len, size_t columns);
 
-/* "flowctl: ..." and a newline to stderr, after stdout has been flushed. */
+/* The columns of the terminal that @file is; 0 if it is none or does not say. */
+size_t cli_terminal_width(FILE *file);
+
+/* "flowctl: ..." and a newline to stderr, after stdout has been flushed. Commands
+ * in it get the store: cli_hint_text(). */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* As the compilers do: place, message, source line, carets, hint; after the
@@ -49,7 +53,10 @@ struct cli_span {
 };
 struct cli_span cli_duration(double ms);
 
-/* @word as a shell would have to be given it. */
+/* Whether a shell would have to be given @word in quotes. */
+bool cli_is_shell_quoted(const char *word);
+/* @word as a shell would have to be given it, over several lines if it has
+ * some: POSIX has no other way. */
 void cli_put_shell_word(FILE *file, const char *word);
 
 /* Write @text, of any length, to stdout, so that cli_finish_stdout() knows why

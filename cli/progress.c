@@ -203,6 +203,23 @@ void cli_progress_event(const char *json, size_t len, void *arg)
 	}
 }
 
+/* Blocks are not counted. One that fails though nothing in it did, by its
+ * `foreach` or its time limit, would leave a failure without anything failed. */
+static void put_itself(FILE *file, const flo_value *result)
+{
+	const flo_value *counts = flo_value_map_get(result, "counts");
+	const flo_value *failed = flo_value_map_get(counts, "failed");
+	const char *path =
+		cli_map_text(flo_value_map_get(result, "error"), "path");
+
+	if (strcmp(cli_map_text(result, "status"), "failed") != 0 || !*path ||
+	    (failed && flo_value_get_int(failed) != 0))
+		return;
+	fputs("; ", file);
+	cli_put_escaped(file, path, strlen(path), CLI_ONE_LINE);
+	fputs(" itself failed", file);
+}
+
 static void put_counts(FILE *file, const flo_value *counts)
 {
 	static const char *const names[] = {"succeeded", "failed", "skipped",
@@ -220,7 +237,6 @@ static void put_counts(FILE *file, const flo_value *counts)
 			(long long)flo_value_get_int(n), names[i]);
 		between = ", ";
 	}
-	putc('\n', file);
 }
 
 static void put_output(FILE *file, const flo_value *output)
@@ -246,6 +262,7 @@ void cli_progress_summary(struct cli_progress *p, const flo_value *result)
 {
 	char *text = NULL;
 	size_t len = 0;
+	const flo_value *ms;
 	FILE *stream;
 
 	if (p->mode != CLI_PROGRESS_PLAIN)
@@ -253,9 +270,15 @@ void cli_progress_summary(struct cli_progress *p, const flo_value *result)
 	stream = open_memstream(&text, &len);
 	if (!stream)
 		return;
+	/* As `show` and `runs` say it ever after. */
+	ms = flo_value_map_get(result, "duration_ms");
 	fprintf(stream, "%s in %s", cli_map_text(result, "status"),
-		cli_duration(ms_since(&p->started)).text);
+		cli_duration(ms ? flo_value_get_double(ms)
+				: ms_since(&p->started))
+			.text);
 	put_counts(stream, flo_value_map_get(result, "counts"));
+	put_itself(stream, result);
+	putc('\n', stream);
 	put_output(stream, flo_value_map_get(result, "output"));
 	send(p, stream, &text, &len);
 }

@@ -17,7 +17,7 @@ static const struct cli_option options[] = {
 	{"param", 'p', CLI_TEXTS, offsetof(struct run_args, params),
 	 "NAME=VALUE", "set a param; arrays and objects as JSON"},
 	{"params-file", 0, CLI_TEXT, offsetof(struct run_args, params_file),
-	 "FILE", "a JSON object of params; -p comes before it"},
+	 "FILE", "a JSON object of params; where -p gives one too, -p counts"},
 	{"run-id", 0, CLI_TEXT, offsetof(struct run_args, run_id), "ID",
 	 "name the run instead of having a name made"},
 	CLI_OPTIONS_FOLLOW(struct run_args),
@@ -55,7 +55,7 @@ static int run_file(const struct cli_verb *verb, const struct run_args *args,
 {
 	flo_pipeline *pipeline = NULL;
 	flo_value *params = flo_value_map(8);
-	int code = cli_pipeline_load(path, &pipeline);
+	int code = cli_pipeline_load(path, args->follow.quiet, &pipeline);
 
 	if (code == CLI_GO_ON)
 		code = cli_pipeline_params(verb, pipeline, &args->params,
@@ -66,6 +66,7 @@ static int run_file(const struct cli_verb *verb, const struct run_args *args,
 			.pipeline = pipeline,
 			.params = params,
 			.run_id = args->run_id,
+			.file = path,
 			.name = flo_pipeline_name(pipeline),
 		};
 

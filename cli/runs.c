@@ -60,10 +60,7 @@ static void print_table(const flo_value *runs)
 		put_padded(cli_map_text(run, "pipeline"), name_width);
 		put_padded(cli_map_text(run, "status"), 11);
 		put_padded(cli_when_short(started).text, 19);
-		puts(cli_duration(
-			     cli_when_between(started,
-					      cli_map_text(run, "finished_at")))
-			     .text);
+		puts(cli_duration(cli_when_taken(run, run)).text);
 		cli_check_stdout();
 	}
 }

@@ -1,5 +1,6 @@
 /* flowctl show: one run and its steps. */
 #include "cli/args.h"
+#include "cli/hint.h"
 #include "cli/print.h"
 #include "cli/store.h"
 #include "cli/when.h"
@@ -52,26 +53,35 @@ static void put_error(const flo_value *error, int indent)
 	putchar('\n');
 }
 
+static bool is_interrupted(const flo_value *run)
+{
+	return !strcmp(cli_map_text(run, "status"), "interrupted");
+}
+
 static bool is_true(const flo_value *value)
 {
 	return value && flo_value_typeof(value) == FLO_VALUE_BOOL &&
 	       flo_value_get_bool(value);
 }
 
-static void print_step(const flo_value *step)
+/* What was running when the engine died runs no more. */
+static const char *state_of(const flo_value *run, const flo_value *step)
 {
+	const char *status = cli_map_text(step, "status");
+
+	return is_interrupted(run) && !strcmp(status, "running") ? "interrupted"
+								 : status;
+}
+
+static void print_step(const flo_value *run, const flo_value *step)
+{
+	int width = is_interrupted(run) ? 11 : 9;
 	int depth;
 	const char *label = label_of(cli_map_text(step, "path"), &depth);
-	const char *started = cli_map_text(step, "started_at");
-	const char *finished = cli_map_text(step, "finished_at");
 	const flo_value *attempts = flo_value_map_get(step, "attempts");
-	const char *status = cli_map_text(step, "status");
-	double ms = -1;
 
-	if (*finished || !strcmp(status, "running"))
-		ms = cli_when_between(started, finished);
-	printf("  %-9s  %9s  %*s", status, cli_duration(ms).text, depth * 2,
-	       "");
+	printf("  %-*s  %9s  %*s", width, state_of(run, step),
+	       cli_duration(cli_when_taken(run, step)).text, depth * 2, "");
 	cli_put_escaped(stdout, label, strlen(label), CLI_ONE_LINE);
 	if (attempts && flo_value_typeof(attempts) == FLO_VALUE_INT &&
 	    flo_value_get_int(attempts) > 1)
@@ -80,12 +90,13 @@ static void print_step(const flo_value *step)
 	if (is_true(flo_value_map_get(step, "reused")))
 		fputs(" (reused)", stdout);
 	putchar('\n');
-	put_error(flo_value_map_get(step, "error"), 26 + depth * 2);
+	put_error(flo_value_map_get(step, "error"), 17 + width + depth * 2);
 	cli_check_stdout();
 }
 
-static void print_steps(const flo_value *steps, bool all)
+static void print_steps(const flo_value *run, bool all)
 {
+	const flo_value *steps = flo_value_map_get(run, "steps");
 	size_t len = steps ? flo_value_len(steps) : 0, hidden = 0;
 
 	for (size_t i = 0; i < len; i++) {
@@ -93,13 +104,25 @@ static void print_steps(const flo_value *steps, bool all)
 
 		if (all || len <= STEPS_SHOWN ||
 		    strcmp(cli_map_text(step, "status"), "succeeded") != 0)
-			print_step(step);
+			print_step(run, step);
 		else
 			hidden++;
 	}
 	if (hidden)
 		printf("  (and %zu that succeeded: --all shows them)\n",
 		       hidden);
+}
+
+/* When its engine died nobody knows: its last record is what there is. */
+static void put_interrupted(const flo_value *run)
+{
+	printf("recorded  until %s UTC, for %s\nnext      flowctl "
+	       "resume ",
+	       cli_when_short(cli_map_text(run, "interrupted_at")).text,
+	       cli_duration(cli_when_taken(run, run)).text);
+	cli_put_shell_word(stdout, cli_map_text(run, "run"));
+	cli_put_store_option(stdout);
+	putchar('\n');
 }
 
 static void put_head(const flo_value *run)
@@ -117,7 +140,9 @@ static void put_head(const flo_value *run)
 	if (*finished)
 		printf("finished  %s UTC, after %s\n",
 		       cli_when_short(finished).text,
-		       cli_duration(cli_when_between(started, finished)).text);
+		       cli_duration(cli_when_taken(run, run)).text);
+	if (is_interrupted(run))
+		put_interrupted(run);
 }
 
 static void put_run_error(const flo_value *error)
@@ -164,7 +189,7 @@ static int show(const struct show_args *args, const char *run_id)
 		put_run_error(flo_value_map_get(run, "error"));
 		put_output(flo_value_map_get(run, "output"));
 		putchar('\n');
-		print_steps(flo_value_map_get(run, "steps"), args->all);
+		print_steps(run, args->all);
 	}
 	flo_value_unref(run);
 	flo_store_close(store);

@@ -155,3 +155,17 @@ void cli_store_pause(void)
 
 	nanosleep(&pause, NULL);
 }
+
+const flo_value *cli_step_at(const flo_value *run, const char *path)
+{
+	const flo_value *steps = flo_value_map_get(run, "steps");
+	size_t len = steps ? flo_value_len(steps) : 0;
+
+	for (size_t i = 0; i < len; i++) {
+		const flo_value *step = flo_value_list_at(steps, i);
+
+		if (!strcmp(cli_map_text(step, "path"), path))
+			return step;
+	}
+	return NULL;
+}

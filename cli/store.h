@@ -8,11 +8,11 @@
 
 #include <flo/engine.h>
 
-#define CLI_OPTION_STORE(type, field)                                          \
-	{                                                                      \
-		"store", 0, CLI_TEXT, offsetof(type, field), "PATH",           \
-			"the store's file (default: $FLOW_STORE, else "        \
-			"flowctl/flow.db in $XDG_STATE_HOME)"                  \
+#define CLI_OPTION_STORE(type, field)                                           \
+	{                                                                       \
+		"store", 0, CLI_TEXT, offsetof(type, field), "PATH",            \
+			"the store's file (default: $FLOW_STORE, else "         \
+			"flowctl/flow.db in $XDG_STATE_HOME or ~/.local/state)" \
 	}
 
 /*
@@ -31,6 +31,10 @@ int cli_store_find(const char *path, const char *run_id, flo_store **ret_store,
  */
 int cli_store_find_row(const char *path, const char *run_id,
 		       flo_store **ret_store, flo_value **ret_row);
+
+/* The step of @run, which cli_store_find() gave, at @path; NULL: there is none.
+ * Borrowed. */
+const flo_value *cli_step_at(const flo_value *run, const char *path);
 
 /* The exit code that the run ended with; CLI_GO_ON if it has not ended. */
 int cli_store_code(const flo_value *run);

@@ -1,5 +1,7 @@
 #include "cli/when.h"
 
+#include "cli/print.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -44,4 +46,19 @@ double cli_when_between(const char *from, const char *to)
 		end = (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 	}
 	return end < begin ? -1 : end - begin;
+}
+
+double cli_when_taken(const flo_value *run, const flo_value *of)
+{
+	const flo_value *ms = flo_value_map_get(of, "duration_ms");
+
+	if (ms && flo_value_typeof(ms) == FLO_VALUE_DOUBLE)
+		return flo_value_get_double(ms);
+	if (ms && flo_value_typeof(ms) == FLO_VALUE_INT)
+		return (double)flo_value_get_int(ms);
+	if (*cli_map_text(of, "finished_at"))
+		return cli_when_between(cli_map_text(of, "started_at"),
+					cli_map_text(of, "finished_at"));
+	return cli_when_between(cli_map_text(of, "started_at"),
+				cli_map_text(run, "interrupted_at"));
 }

@@ -445,9 +445,6 @@ bool flo__include_first(struct flo__compiler *c, const char *text, size_t len);
  * The file that the string @at of the current unit names; its document and
  * top level have been looked at. NULL after an error, which was reported.
  */
-/* In a pinned text, between the first file and the others. */
-#define FLO__PIN_SEPARATOR 0x1e
-
 struct flo__file *flo__include(struct flo__compiler *c, uint32_t at);
 /* A new use of @file by the current unit, as the block @node. FLO__NODE_NONE
  * without memory. */

@@ -12,6 +12,9 @@
 
 #define FLO__DSL_DIAGNOSTICS_MAX 50
 
+/* In a pinned text, between the first file and the others. */
+#define FLO__PIN_SEPARATOR 0x1e
+
 struct flo__dsl_options {
 	const char *file; /* for diagnostics; its directory is the plan's */
 	const char *dir;  /* the plan's directory, if not that; else NULL */

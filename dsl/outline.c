@@ -442,8 +442,8 @@ static void tell(struct flo__outline *o)
 /* The limit of the run as a whole: the pipeline's or a default, lowered. */
 static flo_status run_limits(struct flo__outline *o)
 {
-	flo_status st =
-		flo__known_number(&o->known, &o->plan->limit, false, &o->limit);
+	flo_status st = flo__known_number(&o->known, &o->plan->limit,
+					  FLO__NUMBER_LIMIT, &o->limit);
 
 	o->limit_origin = "own";
 	if (o->limit == 0) {
@@ -455,8 +455,8 @@ static flo_status run_limits(struct flo__outline *o)
 		o->limit_origin = "option";
 	}
 	if (st == FLO_OK)
-		st = flo__known_number(&o->known, &o->plan->timeout, true,
-				       &o->timeout_ns);
+		st = flo__known_number(&o->known, &o->plan->timeout,
+				       FLO__NUMBER_TIMEOUT, &o->timeout_ns);
 	return st;
 }
 

@@ -80,37 +80,49 @@ static flo_value *params_value(struct flo__outline *o,
 
 /* ---- the whole ---- */
 
-/* A number of the file; nothing if it is not given. */
-static uint64_t number(struct flo__outline *o, const struct flo__number *from,
-		       bool duration)
+static void put_own_limit(struct flo__outline *o, flo_value *entry,
+			  const struct flo__number *from)
 {
-	uint64_t n = 0;
+	uint64_t limit = 0;
 
 	if (o->st == FLO_OK)
-		o->st = flo__known_number(&o->known, from, duration, &n);
-	return n;
-}
-
-/* What the file says of itself, in its own text. */
-static void put_own(struct flo__outline *o, flo_value *entry,
-		    const struct flo__call *call)
-{
-	uint32_t timeout = flo__outline_get(o, 0, "timeout");
-	uint64_t limit = number(o, &call->limit, false);
-	uint64_t ns = number(o, &call->timeout, true);
-
-	flo__outline_put_doc(o, entry, "name", flo__outline_get(o, 0, "name"));
-	flo__outline_put_doc(o, entry, "description",
-			     flo__outline_get(o, 0, "description"));
+		o->st = flo__known_number(&o->known, from, FLO__NUMBER_LIMIT,
+					  &limit);
 	if (limit == FLO__OUTLINE_MANY)
 		flo__outline_put_doc(o, entry, "limit",
 				     flo__outline_get(o, 0, "limit"));
 	else if (limit != 0)
 		flo__outline_put(o, entry, "limit",
 				 flo_value_int((int64_t)limit));
-	if (ns != 0)
-		flo__outline_put(o, entry, "timeout",
-				 flo__outline_duration(o, ns, timeout));
+	flo__outline_put_why(o, entry, "limit_error");
+}
+
+static void put_own_timeout(struct flo__outline *o, flo_value *entry,
+			    const struct flo__number *from)
+{
+	uint64_t ns = 0;
+	flo_value *timeout;
+
+	if (o->st == FLO_OK)
+		o->st = flo__known_number(&o->known, from, FLO__NUMBER_TIMEOUT,
+					  &ns);
+	if (ns == 0)
+		return;
+	timeout =
+		flo__outline_duration(o, ns, flo__outline_get(o, 0, "timeout"));
+	flo__outline_put_why(o, timeout, "error");
+	flo__outline_put(o, entry, "timeout", timeout);
+}
+
+/* What the file says of itself, in its own text. */
+static void put_own(struct flo__outline *o, flo_value *entry,
+		    const struct flo__call *call)
+{
+	flo__outline_put_doc(o, entry, "name", flo__outline_get(o, 0, "name"));
+	flo__outline_put_doc(o, entry, "description",
+			     flo__outline_get(o, 0, "description"));
+	put_own_limit(o, entry, &call->limit);
+	put_own_timeout(o, entry, &call->timeout);
 	flo__outline_put_names(o, entry, "env", flo__outline_get(o, 0, "env"));
 }
 

@@ -124,41 +124,24 @@ flo_status flo__known_eval(struct flo__known *known,
 	return FLO_OK;
 }
 
-/* What a template for a number gave; what suits nothing fails in the run. */
-static uint64_t number_of(const flo_value *value, bool duration)
-{
-	uint64_t ns = FLO__OUTLINE_MANY;
-	const char *text;
-	size_t len;
-
-	if (!duration)
-		return flo_value_typeof(value) == FLO_VALUE_INT &&
-				       flo_value_get_int(value) >= 0
-			       ? (uint64_t)flo_value_get_int(value)
-			       : FLO__OUTLINE_MANY;
-	if (flo_value_typeof(value) != FLO_VALUE_STRING)
-		return FLO__OUTLINE_MANY;
-	text = flo_value_get_string(value, &len);
-	return flo__duration_parse(text, len, &ns) == FLO_OK
-		       ? ns
-		       : FLO__OUTLINE_MANY;
-}
-
 flo_status flo__known_number(struct flo__known *known,
-			     const struct flo__number *number, bool duration,
-			     uint64_t *ret)
+			     const struct flo__number *number,
+			     enum flo__number_kind kind, uint64_t *ret)
 {
 	enum flo__known_state state;
 	flo_value *value = NULL;
 	flo_status st;
 
+	flo_error_clear(&known->why);
 	*ret = number->fixed;
 	if (number->expr == NULL)
 		return FLO_OK;
 	*ret = FLO__OUTLINE_MANY;
-	st = flo__known_eval(known, number->expr, NULL, &state, &value);
+	st = flo__known_eval(known, number->expr, &known->why, &state, &value);
 	if (st == FLO_OK && state == FLO__KNOWN_YES)
-		*ret = number_of(value, duration);
+		flo__number_read(value, kind, &known->why, ret);
+	else if (st == FLO_OK && state == FLO__KNOWN_NO)
+		flo_error_clear(&known->why);
 	flo_value_unref(value);
 	return st;
 }

@@ -78,7 +78,8 @@ void flo__outline_put_retry(struct flo__outline *o, flo_value *map,
 		written =
 			flo__outline_get(o, flo__outline_get(o, 0, "defaults"),
 					 "retry");
-	o->st = flo__known_number(&o->known, &retry->limit, false, &limit);
+	o->st = flo__known_number(&o->known, &retry->limit, FLO__NUMBER_COUNT,
+				  &limit);
 	entry = flo_value_map(5);
 	if (limit == FLO__OUTLINE_MANY)
 		flo__outline_put_doc(o, entry, "limit",
@@ -86,6 +87,7 @@ void flo__outline_put_retry(struct flo__outline *o, flo_value *map,
 	else
 		flo__outline_put(o, entry, "limit",
 				 flo_value_int((int64_t)limit));
+	flo__outline_put_why(o, entry, "error");
 	if (retry->backoff_ns != 0)
 		flo__outline_put(o, entry, "delays", delays(o, retry, limit));
 	if (retry->jitter > 0)

@@ -42,6 +42,8 @@ static void put_limit(struct flo__outline *o, flo_value *map, uint64_t n,
 		put_doc_at(o, entry, "expr", written);
 	else
 		flo__outline_put(o, entry, "value", flo_value_int((int64_t)n));
+	if (own && n == FLO__OUTLINE_MANY)
+		flo__outline_put_why(o, entry, "error");
 	flo__outline_put(o, entry, "origin",
 			 flo_value_string(own ? "own" : up->limit_origin));
 	if (!own && up->limit_of_len != 0)
@@ -63,7 +65,7 @@ void flo__outline_put_limit(struct flo__outline *o, flo_value *map,
 	if (o->st == FLO_OK)
 		o->st = flo__known_number(&o->known,
 					  &o->plan->blocks[node->spec].limit,
-					  false, &n);
+					  FLO__NUMBER_LIMIT, &n);
 	if (o->st == FLO_OK)
 		put_limit(o, map, n, written, up);
 }
@@ -101,7 +103,7 @@ void flo__outline_put_timeout(struct flo__outline *o, flo_value *map,
 	if (o->st == FLO_OK)
 		o->st = flo__known_number(&o->known,
 					  &o->plan->attrs[node->attrs].timeout,
-					  true, &ns);
+					  FLO__NUMBER_TIMEOUT, &ns);
 	if (o->st != FLO_OK)
 		return;
 	*ret_ns = ns;
@@ -119,6 +121,7 @@ void flo__outline_put_timeout(struct flo__outline *o, flo_value *map,
 	}
 	entry = flo__outline_duration(o, ns, written);
 	flo__outline_put(o, entry, "origin", flo_value_string(origin));
+	flo__outline_put_why(o, entry, "error");
 	if (ns == FLO__OUTLINE_MANY && up->timeout_ns != 0)
 		flo__outline_put(o, entry, "at_most", enclosing_timeout(o, up));
 	flo__outline_put(o, map, "timeout", entry);
@@ -158,10 +161,11 @@ void flo__outline_around_call(struct flo__outline *o, uint32_t id,
 
 	flo__known_enter_call(&o->known, id);
 	if (o->st == FLO_OK)
-		o->st = flo__known_number(&o->known, &call->limit, false,
-					  &limit);
+		o->st = flo__known_number(&o->known, &call->limit,
+					  FLO__NUMBER_LIMIT, &limit);
 	if (o->st == FLO_OK)
-		o->st = flo__known_number(&o->known, &call->timeout, true, &ns);
+		o->st = flo__known_number(&o->known, &call->timeout,
+					  FLO__NUMBER_TIMEOUT, &ns);
 	flo__known_enter(&o->known, id);
 	if (o->st != FLO_OK)
 		return;

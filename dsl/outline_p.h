@@ -52,6 +52,7 @@ struct flo__known {
 	uint32_t *unit_of; /* owned: of each node; NULL: there is only one */
 	uint32_t at;	   /* the unit whose expressions are computed */
 	bool asked;	   /* for something that is not known, in this eval */
+	flo_error why;	   /* of the last number: no text if it may do */
 };
 
 /* Bind @given and compute the pipeline's env. FLO_INVALID with a text. */
@@ -87,10 +88,11 @@ flo_status flo__known_eval(struct flo__known *known,
 			   flo_value **ret_value);
 
 /* A count, or a duration in ns: 0 if it is not given, FLO__OUTLINE_MANY if it
- * is not known. FLO_NOMEM. */
+ * is not known, or is nothing that can be one: then @known->why says why each
+ * run would fail. FLO_NOMEM. */
 flo_status flo__known_number(struct flo__known *known,
-			     const struct flo__number *number, bool duration,
-			     uint64_t *ret);
+			     const struct flo__number *number,
+			     enum flo__number_kind kind, uint64_t *ret);
 
 /*
  * Count the items of @matrix: *@ret_state, and with FLO__KNOWN_YES *@ret_len;
@@ -182,6 +184,9 @@ uint32_t flo__outline_get(struct flo__outline *o, uint32_t object,
 bool flo__outline_is_plain(struct flo__outline *o, uint32_t node);
 /* As pipelines write durations, exact down to milliseconds: "1h30m". */
 void flo__outline_duration_text(uint64_t ns, char *ret, size_t size);
+/* Why the number that was computed last fails in each run, if it does. */
+void flo__outline_put_why(struct flo__outline *o, flo_value *map,
+			  const char *key);
 /* on_error and max_failures of a block, as far as they were written. */
 void flo__outline_put_errors(struct flo__outline *o, flo_value *map,
 			     uint32_t object);

@@ -100,15 +100,35 @@ static flo_value *secrets_value(struct flo__outline *o)
 
 static flo_value *limit_value(struct flo__outline *o)
 {
-	flo_value *map = flo_value_map(2);
+	flo_value *map = flo_value_map(3);
+	uint64_t own;
 
 	if (o->limit == FLO__OUTLINE_MANY)
 		flo__outline_put_doc(o, map, "expr", top(o, "limit"));
 	else
 		flo__outline_put(o, map, "value",
 				 flo_value_int((int64_t)o->limit));
+	/* A --limit does not mend it. */
+	if (o->st == FLO_OK)
+		o->st = flo__known_number(&o->known, &o->plan->limit,
+					  FLO__NUMBER_LIMIT, &own);
+	flo__outline_put_why(o, map, "error");
 	flo__outline_put(o, map, "origin", flo_value_string(o->limit_origin));
 	return map;
+}
+
+static void put_timeout(struct flo__outline *o, flo_value *map)
+{
+	flo_value *entry;
+
+	if (o->timeout_ns == 0)
+		return;
+	entry = flo__outline_duration(o, o->timeout_ns, top(o, "timeout"));
+	if (o->st == FLO_OK)
+		o->st = flo__known_number(&o->known, &o->plan->timeout,
+					  FLO__NUMBER_TIMEOUT, &o->timeout_ns);
+	flo__outline_put_why(o, entry, "error");
+	flo__outline_put(o, map, "timeout", entry);
 }
 
 flo_value *flo__outline_run(struct flo__outline *o)
@@ -127,10 +147,7 @@ flo_value *flo__outline_run(struct flo__outline *o)
 		flo__outline_put(o, map, "secrets", secrets_value(o));
 	flo__outline_put_names(o, map, "env", top(o, "env"));
 	flo__outline_put(o, map, "limit", limit_value(o));
-	if (o->timeout_ns != 0)
-		flo__outline_put(o, map, "timeout",
-				 flo__outline_duration(o, o->timeout_ns,
-						       top(o, "timeout")));
+	put_timeout(o, map);
 	flo__outline_put_errors(o, map, 0);
 	flo__outline_put_doc(o, map, "schedule", top(o, "schedule"));
 	return map;

@@ -50,7 +50,8 @@ static uint64_t number(struct sizer *s, const struct flo__number *number)
 	uint64_t n = 0;
 
 	if (s->st == FLO_OK)
-		s->st = flo__known_number(s->known, number, false, &n);
+		s->st = flo__known_number(s->known, number, FLO__NUMBER_LIMIT,
+					  &n);
 	return n;
 }
 

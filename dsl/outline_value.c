@@ -153,6 +153,14 @@ flo_value *flo__outline_duration(struct flo__outline *o, uint64_t ns,
 	return map;
 }
 
+void flo__outline_put_why(struct flo__outline *o, flo_value *map,
+			  const char *key)
+{
+	if (*o->known.why.text)
+		flo__outline_put(o, map, key,
+				 flo_value_string(o->known.why.text));
+}
+
 void flo__outline_put_errors(struct flo__outline *o, flo_value *map,
 			     uint32_t object)
 {

@@ -121,6 +121,22 @@ struct flo__number {
 	const struct flo__expr *expr; /* an int; a duration or a size as text */
 };
 
+/* What such a number is, and so which values it may have. */
+enum flo__number_kind {
+	FLO__NUMBER_COUNT,   /* from 0 */
+	FLO__NUMBER_LIMIT,   /* from 1: 0 would let nothing run */
+	FLO__NUMBER_TIMEOUT, /* a duration of more than 0, in ns */
+};
+
+/*
+ * Read @value, which an expression gave for a number, as @kind: the engine when
+ * it needs it, a plan that is told beforehand where it is known by then.
+ *
+ * Returns FLO_OK and *@ret; FLO_TYPE or FLO_RANGE and a text that has the value.
+ */
+flo_status flo__number_read(const flo_value *value, enum flo__number_kind kind,
+			    flo_error *err, uint64_t *ret);
+
 struct flo__env_entry {
 	const char *name;
 	const struct flo__expr *value;

@@ -87,6 +87,9 @@ static const char *const texts[] = {
 	[FLO__SQL_EVENT_NEXT] = "SELECT id >> 32 FROM events WHERE id >= ?1"
 				" ORDER BY id LIMIT 1",
 	[FLO__SQL_EVENT_LAST] = "SELECT max(id) >> 32 FROM events WHERE ?1 = 0",
+	[FLO__SQL_EVENT_TIME] =
+		"SELECT ts_us FROM events WHERE id BETWEEN ?1 AND ?2"
+		" ORDER BY id DESC LIMIT 1",
 	[FLO__SQL_RUN_FROM] = "SELECT min(run) FROM runs WHERE run >= ?1",
 	[FLO__SQL_EVENT_DELETE] =
 		"DELETE FROM events WHERE id IN (SELECT id FROM events"

@@ -283,6 +283,27 @@ bool flo__reader_held(struct flo__reader *reader, int64_t row)
 	return flo__lease_is_held(&reader->db, reader->lock_fd, row);
 }
 
+/* What is dead has no clock: its time is that of its last event. */
+flo_status flo__reader_interrupted(struct flo__reader *reader, int64_t row,
+				   flo_error *err, struct flo__run_row *run)
+{
+	sqlite3_stmt *stmt = NULL;
+	bool found = false;
+	flo_status st;
+
+	run->status = FLO__STATE_INTERRUPTED;
+	run->interrupted_us = run->record.created_us;
+	TRY(flo__conn_get(&reader->db, FLO__SQL_EVENT_TIME, err, &stmt));
+	sqlite3_bind_int64(stmt, 1, FLO__EVENT_ID(row, 0));
+	sqlite3_bind_int64(stmt, 2, FLO__EVENT_ID(row, UINT32_MAX));
+	TRY(flo__conn_step(&reader->db, stmt, err, &found));
+	if (found)
+		run->interrupted_us = sqlite3_column_int64(stmt, 0);
+out:
+	flo__conn_done(stmt);
+	return st;
+}
+
 /* --- one run --- */
 
 /* The id that @prefix stands for: copied to *@ret_id, which the caller frees.
@@ -348,7 +369,7 @@ static flo_status read_run(struct flo__reader *reader, const char *id,
 		held = flo__reader_held(reader, row);
 	}
 	if (!held)
-		ret_row->status = FLO__STATE_INTERRUPTED;
+		st = flo__reader_interrupted(reader, row, err, ret_row);
 out:
 	return st;
 }

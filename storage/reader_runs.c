@@ -84,7 +84,7 @@ static flo_status settle(struct flo__reader *reader, struct listed *at,
 	at->run.record.text = NULL;
 	at->run.record.text_len = 0;
 	if (again.finished_us == 0 && !flo__reader_held(reader, at->row))
-		at->run.status = FLO__STATE_INTERRUPTED;
+		return flo__reader_interrupted(reader, at->row, err, &at->run);
 	return FLO_OK;
 }
 

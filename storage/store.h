@@ -54,6 +54,7 @@ struct flo__run_row {
 	enum flo__state status;
 	int64_t started_us;	   /* 0: not yet */
 	int64_t finished_us;	   /* 0: not yet */
+	int64_t interrupted_us;	   /* if it is: its last event; else 0 */
 	const char *finished_json; /* the run.finished event, or NULL */
 };
 

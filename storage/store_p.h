@@ -335,6 +335,9 @@ flo_status flo__reader_copy(struct flo__reader *reader, sqlite3_stmt *stmt,
 			    void **ret_mem);
 /* Whether some engine owns the run in row @row at this moment. */
 bool flo__reader_held(struct flo__reader *reader, int64_t row);
+/* Make @run, in row @row, one that is interrupted. */
+flo_status flo__reader_interrupted(struct flo__reader *reader, int64_t row,
+				   flo_error *err, struct flo__run_row *run);
 
 /* A walk over a run's events, in order. */
 struct flo__walk {

@@ -243,8 +243,8 @@ attempt_context(struct leaf_run *l, flo_error *err)
 	char why[128], text[32];
 	flo_context *ctx;
 
-	if (flo__scope_number(l->frame, &attrs->timeout, true, err,
-			      &timeout_ns) != FLO_OK) {
+	if (flo__scope_number(l->frame, &attrs->timeout, FLO__NUMBER_TIMEOUT,
+			      err, &timeout_ns) != FLO_OK) {
 		flo_error_prefix(err, "timeout");
 		return NULL;
 	}

@@ -71,8 +71,8 @@ static flo_status set_limits(struct flo__nested *nested, uint64_t *timeout_ns,
 	st = flo__scope_limit(&nested->frame, &call->limit, err, &limit);
 	if (st != FLO_OK)
 		return st;
-	st = flo__scope_number(&nested->frame, &call->timeout, true, err,
-			       &own_ns);
+	st = flo__scope_number(&nested->frame, &call->timeout,
+			       FLO__NUMBER_TIMEOUT, err, &own_ns);
 	if (st != FLO_OK) {
 		flo_error_prefix(err, "timeout");
 		return st;

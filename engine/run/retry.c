@@ -96,8 +96,8 @@ __attribute__((noinline)) bool flo__retry_wanted(const struct flo__tries *tries,
 
 	if (retry == NULL || flo_context_status(tries->ctx) != FLO_OK)
 		return false;
-	if (flo__scope_number(tries->frame, &retry->limit, false, &err,
-			      &limit) != FLO_OK) {
+	if (flo__scope_number(tries->frame, &retry->limit, FLO__NUMBER_COUNT,
+			      &err, &limit) != FLO_OK) {
 		flo_error_prefix(&err, "retry.limit");
 		return no_retry(ret, &err);
 	}

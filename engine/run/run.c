@@ -313,6 +313,7 @@ void flo__run_visit(struct flo__run *run, const char *path, uint32_t id,
 					   .attempts = result->attempts,
 					   .started_us = result->started_us,
 					   .finished_us = result->finished_us,
+					   .duration_ns = result->duration_ns,
 					   .exit_code = result->exit_code,
 					   .signal = result->signal,
 					   .log_seq = result->log_seq,
@@ -520,8 +521,9 @@ static flo_status begin_contexts(struct flo__run *run, struct flo__frame *frame,
 	uint64_t timeout_ns = 0;
 	/* Without a valid limit there are contexts all the same: the run is
 	 * recorded, as one that failed. */
-	flo_status st = flo__scope_number(frame, &run->plan->timeout, true, err,
-					  &timeout_ns);
+	flo_status st =
+		flo__scope_number(frame, &run->plan->timeout,
+				  FLO__NUMBER_TIMEOUT, err, &timeout_ns);
 
 	if (st != FLO_OK)
 		flo_error_prefix(err, "timeout");
@@ -740,7 +742,7 @@ static flo_value *ref_or_null(const flo_value *value)
 static flo_value *final_value(const struct flo__run *run,
 			      const struct flo__event *event)
 {
-	flo_value *map = flo_value_map(6);
+	flo_value *map = flo_value_map(7);
 
 	if (map == NULL)
 		return NULL;
@@ -756,7 +758,10 @@ static flo_value *final_value(const struct flo__run *run,
 	    flo_value_map_set(map, "error", ref_or_null(event->error)) ==
 		    FLO_OK &&
 	    flo_value_map_set(map, "counts", ref_or_null(event->counts)) ==
-		    FLO_OK)
+		    FLO_OK &&
+	    flo_value_map_set(map, "duration_ms",
+			      flo_value_double((double)event->duration_ns /
+					       1e6)) == FLO_OK)
 		return map;
 	flo_value_unref(map);
 	return NULL;

@@ -158,7 +158,9 @@ struct flo__run_step {
 	enum flo__state state;
 	uint32_t attempts;
 	int64_t started_us, finished_us; /* 0: none */
-	int32_t exit_code;		 /* FLO__EVENT_NO_CODE: none */
+	int64_t duration_ns; /* of its last attempt that ended; -1: none. Of a
+			      * block it means nothing. */
+	int32_t exit_code;   /* FLO__EVENT_NO_CODE: none */
 	int32_t signal;
 	uint64_t log_seq; /* of the last attempt's step.started; 0: none */
 	bool reused;	  /* its end was taken over from another run */

@@ -655,10 +655,11 @@ flo_status flo__scope_text(struct flo__frame *frame,
 flo_status flo__scope_env(struct flo__frame *frame,
 			  const struct flo__env_entry *entries, uint32_t n,
 			  flo_error *err, flo_value **ret_env);
-/* A number: a count, or (@duration) nanoseconds. */
+/* A number: flo__number_read(); 0: none is given. */
 flo_status flo__scope_number(struct flo__frame *frame,
-			     const struct flo__number *number, bool duration,
-			     flo_error *err, uint64_t *ret);
+			     const struct flo__number *number,
+			     enum flo__number_kind kind, flo_error *err,
+			     uint64_t *ret);
 /* A limit: at least 1 where it is computed; 0: none is given. */
 flo_status flo__scope_limit(struct flo__frame *frame,
 			    const struct flo__number *number, flo_error *err,

@@ -280,32 +280,10 @@ flo_status flo__scope_env(struct flo__frame *frame,
 	return FLO_OK;
 }
 
-static flo_status number_of(const flo_value *value, bool duration,
-			    flo_error *err, uint64_t *ret)
-{
-	size_t len;
-	const char *text;
-
-	if (flo_value_typeof(value) == FLO_VALUE_INT && !duration &&
-	    flo_value_get_int(value) >= 0) {
-		*ret = (uint64_t)flo_value_get_int(value);
-		return FLO_OK;
-	}
-	if (flo_value_typeof(value) != FLO_VALUE_STRING)
-		return flo_error_set(err, FLO_TYPE, "%s",
-				     duration ? "not a duration such as \"10s\""
-					      : "not a whole number from 0");
-	text = flo_value_get_string(value, &len);
-	if (duration && flo__duration_parse(text, len, ret) == FLO_OK)
-		return FLO_OK;
-	return flo_error_set(err, FLO_TYPE, "\"%s\" is not %s", text,
-			     duration ? "a duration such as \"10s\""
-				      : "a whole number from 0");
-}
-
 flo_status flo__scope_number(struct flo__frame *frame,
-			     const struct flo__number *number, bool duration,
-			     flo_error *err, uint64_t *ret)
+			     const struct flo__number *number,
+			     enum flo__number_kind kind, flo_error *err,
+			     uint64_t *ret)
 {
 	flo_value *value = NULL;
 	flo_status st;
@@ -317,7 +295,7 @@ flo_status flo__scope_number(struct flo__frame *frame,
 	st = flo__scope_eval(frame, number->expr, NULL, err, &value);
 	if (st != FLO_OK)
 		return st;
-	st = number_of(value, duration, err, ret);
+	st = flo__number_read(value, kind, err, ret);
 	flo_value_unref(value);
 	return st;
 }
@@ -327,12 +305,9 @@ flo_status flo__scope_limit(struct flo__frame *frame,
 			    uint64_t *ret)
 {
 	uint64_t limit = 0;
-	flo_status st = flo__scope_number(frame, number, false, err, &limit);
+	flo_status st = flo__scope_number(frame, number, FLO__NUMBER_LIMIT, err,
+					  &limit);
 
-	if (st == FLO_OK && limit == 0 && number->expr != NULL)
-		st = flo_error_set(err, FLO_RANGE,
-				   "0 would let nothing run: a limit is at "
-				   "least 1");
 	if (st != FLO_OK)
 		flo_error_prefix(err, "limit");
 	else

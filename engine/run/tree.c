@@ -100,7 +100,8 @@ flo_status flo__tree_tolerance(struct flo__frame *frame, uint32_t id,
 				  100.0);
 		return FLO_OK;
 	}
-	return flo__scope_number(frame, &block->max_failures, false, err, ret);
+	return flo__scope_number(frame, &block->max_failures, FLO__NUMBER_COUNT,
+				 err, ret);
 }
 
 void flo__tree_fail(struct flo__run *run, const char *path, const char *kind,
@@ -373,7 +374,7 @@ block_may_run(struct flo__frame *frame, uint32_t id, const char *path,
 		flo__block_skip(frame, path, ret);
 		return false;
 	}
-	if (flo__scope_number(frame, &attrs->timeout, true, &err,
+	if (flo__scope_number(frame, &attrs->timeout, FLO__NUMBER_TIMEOUT, &err,
 			      ret_timeout_ns) != FLO_OK) {
 		flo_error_prefix(&err, "timeout");
 		flo__block_fail(frame, path, err.text, admission, ret);

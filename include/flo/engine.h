@@ -398,7 +398,9 @@ FLO_EXTERN void flo_store_close(flo_store *store);
 
 /**
  * List the newest @max runs (0: all), newest first, as a list of maps {"run",
- * "pipeline", "status", "started_at", "finished_at", "counts", "error"}.
+ * "pipeline", "status", "started_at", "finished_at", "duration_ms", "counts",
+ * "error"}; one that is "interrupted" has "interrupted_at", too: the time of its
+ * last event.
  *
  * Returns FLO_OK and a value the caller owns; FLO_NOMEM; FLO_STORE and others.
  */
