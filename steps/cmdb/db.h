@@ -79,6 +79,12 @@ flo_status flo__cdb_run(struct flo__cdb *db, flo_error *err, const char *sql,
 flo_status flo__cdb_row(struct flo__cdb *db, flo_error *err, sqlite3_stmt **ret,
 			const char *sql, const char *types, ...);
 
+/*
+ * What to do where a pull cannot be used any more, at the end of an error:
+ * `rerun --failed` would take the same pull over.
+ */
+#define FLO__CDB_ANEW "rerun without --failed, or run the pipeline again"
+
 /* FLO_OK while the step's context lives. */
 flo_status flo__cdb_alive(struct flo__cdb *db, flo_error *err);
 

@@ -151,22 +151,23 @@ static flo_status check_pull(const struct diff *diff, sqlite3_stmt *stmt,
 	bool staged = sqlite3_column_int64(stmt, 3) != 0;
 
 	if (sqlite3_column_int64(stmt, 2) == 0)
-		return flo_error_set(err, FLO_FAILED,
-				     "pull %s is incomplete: it failed, was "
-				     "cancelled or still runs; pull again",
-				     diff->pull_id);
+		return flo_error_set(
+			err, FLO_FAILED,
+			"pull %s is incomplete: it failed, was "
+			"cancelled or still runs; pull again: " FLO__CDB_ANEW,
+			diff->pull_id);
 	if (no < applied || (no > applied && !staged))
 		return flo_error_set(err, FLO_FAILED,
 				     "pull %s is older than the state, as a "
 				     "newer pull of its source has been "
-				     "applied; pull again",
+				     "applied; pull again: " FLO__CDB_ANEW,
 				     diff->pull_id);
 	if (!full && no != applied && since != applied)
 		return flo_error_set(err, FLO_FAILED,
 				     "pull %s goes on from a state that is no "
 				     "longer there, as another pull of its "
 				     "source has been applied since; pull "
-				     "again",
+				     "again: " FLO__CDB_ANEW,
 				     diff->pull_id);
 	return FLO_OK;
 }

@@ -126,8 +126,8 @@ static flo_status find_done(struct flo__export *ex, struct flo__cdb *db,
 	if (other)
 		return flo_error_set(err, FLO_EXISTS,
 				     "%s was exported already, from another "
-				     "plan of the same pull; pull again, or "
-				     "choose another \"root\"",
+				     "plan of the same pull; choose another "
+				     "\"root\", or pull again: " FLO__CDB_ANEW,
 				     ex->path);
 	*ret_done = true;
 	return FLO_OK;
