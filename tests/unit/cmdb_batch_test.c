@@ -262,7 +262,7 @@ static void duplicates_among_the_same_are_found(void **state)
 	pull = pull_text("d.db", "2", sb.data);
 	assert_int_equal(diff_pull("d.db", "2", pull, IGNORE, NULL),
 			 FLO_INVALID);
-	assert_non_null(strstr(fs.err.text, "1 duplicate keys: [6999]"));
+	assert_non_null(strstr(fs.err.text, "1 duplicate key: [6999]"));
 	flo__strbuf_fini(&sb);
 	flo_value_unref(pull);
 }
