@@ -22,6 +22,38 @@
 /* Virtual machine steps of SQLite between two looks at the context. */
 #define PROGRESS_STEPS 20000
 
+/* The directory of @path, for people: as much of it as names it. */
+static int dir_len(const char *path, const char **ret_dir)
+{
+	const char *slash = strrchr(path, '/');
+
+	*ret_dir = slash == NULL ? "." : slash == path ? "/" : path;
+	return slash == NULL || slash == path ? 1 : (int)(slash - path);
+}
+
+/*
+ * SQLite says the same of a file that may not be written and of one beside
+ * which nothing may be: the WAL is a file of its own.
+ */
+static flo_status fail_readonly(const struct flo__cdb *db, flo_error *err)
+{
+	const char *dir;
+	int len = dir_len(db->path, &dir);
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%.*s", len, dir);
+	if (access(db->path, W_OK) != 0 || access(text, W_OK | X_OK) == 0)
+		return flo_error_set(err, FLO_READONLY,
+				     "%s: attempt to write a readonly "
+				     "database; make it writable",
+				     db->path);
+	return flo_error_set(err, FLO_READONLY,
+			     "%s: its directory %s may not be written, and "
+			     "SQLite makes files beside it (%s-wal); make the "
+			     "directory writable",
+			     db->path, text, db->path);
+}
+
 static flo_status fail(struct flo__cdb *db, int rc, flo_error *err)
 {
 	static const struct {
@@ -31,7 +63,6 @@ static flo_status fail(struct flo__cdb *db, int rc, flo_error *err)
 	} known[] = {
 		{SQLITE_NOMEM, FLO_NOMEM, ""},
 		{SQLITE_FULL, FLO_FULL, "; make room on its disk"},
-		{SQLITE_READONLY, FLO_READONLY, "; make it writable"},
 		{SQLITE_CORRUPT, FLO_CORRUPT, "; restore it from a backup"},
 		{SQLITE_NOTADB, FLO_VERSION, "; choose another \"db\""},
 		{SQLITE_IOERR, FLO_IO, ""},
@@ -53,6 +84,8 @@ static flo_status fail(struct flo__cdb *db, int rc, flo_error *err)
 	}
 	if (err != NULL && err->status == FLO_OK)
 		err->code = rc;
+	if ((rc & 0xff) == SQLITE_READONLY)
+		return fail_readonly(db, err);
 	return flo_error_set(err, st, "%s: %s%s", db->path,
 			     db->sql != NULL ? sqlite3_errmsg(db->sql)
 					     : sqlite3_errstr(rc),
@@ -90,6 +123,28 @@ static int on_progress(void *arg)
 /* Open and make */
 
 /*
+ * A directory that is missing is not made: a path that is misspelt, or a disk
+ * that is not mounted, would give an empty CMDB, in which everything is new.
+ */
+static flo_status tell_unmade(const char *path, int code, flo_error *err)
+{
+	const char *dir;
+	int len = dir_len(path, &dir);
+
+	if (code == ENOENT)
+		return flo_error_sys(err, code,
+				     "make %s: the directory %.*s has to be "
+				     "there first",
+				     path, len, dir);
+	if (code == EACCES || code == EROFS)
+		return flo_error_sys(err, code,
+				     "make %s: its directory %.*s may not be "
+				     "written",
+				     path, len, dir);
+	return flo_error_sys(err, code, "make %s", path);
+}
+
+/*
  * Make an empty file with mode 0600 at @path, if there is none. It gets its
  * name only after we have closed it: closing a descriptor of a file that SQLite
  * has open would drop SQLite's locks on it.
@@ -107,7 +162,7 @@ static flo_status make_file(const char *path, flo_error *err)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	fd = mkostemp(sb.data, O_CLOEXEC);
 	if (fd < 0) {
-		st = flo_error_sys(err, errno, "make %s", path);
+		st = tell_unmade(path, errno, err);
 	} else {
 		close(fd);
 		if (link(sb.data, path) != 0 && errno != EEXIST)

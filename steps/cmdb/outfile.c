@@ -12,6 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Exports are made to be handed on, so the umask alone says to whom. */
+#define DIR_MODE  0777
+#define FILE_MODE 0666
+
 struct flo__outfile {
 	int dir;	/* owned */
 	int fd;		/* owned; locked */
@@ -40,10 +44,10 @@ static flo_status make_root(const char *root, flo_error *err, int *ret_fd)
 		if (*at != '/')
 			continue;
 		*at = '\0';
-		(void)mkdir(path, 0700);
+		(void)mkdir(path, DIR_MODE);
 		*at = '/';
 	}
-	(void)mkdir(path, 0700);
+	(void)mkdir(path, DIR_MODE);
 	/* What could not be made cannot be opened either. */
 	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_fd < 0)
@@ -58,7 +62,7 @@ static flo_status descend(int *fd, const char *name, flo_error *err)
 	flo_status st = FLO_OK;
 	int next;
 
-	if (mkdirat(*fd, name, 0700) == 0)
+	if (mkdirat(*fd, name, DIR_MODE) == 0)
 		st = flush(*fd, name, err);
 	else if (errno != EEXIST)
 		st = flo_error_sys(err, errno, "make the directory %s", name);
@@ -84,7 +88,7 @@ static flo_status open_temp(struct flo__outfile *file, flo_error *err)
 	for (;;) {
 		file->fd = openat(file->dir, file->temp,
 				  O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-				  0600);
+				  FILE_MODE);
 		if (file->fd < 0)
 			return flo_error_sys(err, errno, "make %s", file->temp);
 		if (flock(file->fd, LOCK_EX | LOCK_NB) != 0)
@@ -143,7 +147,7 @@ static flo_status enter(struct flo__cdb *db, struct flo__outfile *file,
 	int fd = -1;
 	flo_status st = FLO_OK;
 
-	if (mkdirat(file->dir, name, 0700) == 0)
+	if (mkdirat(file->dir, name, DIR_MODE) == 0)
 		st = flush(file->dir, name, err);
 	else if (errno != EEXIST)
 		st = flo_error_sys(err, errno, "make the directory %s", name);
@@ -158,6 +162,18 @@ static flo_status enter(struct flo__cdb *db, struct flo__outfile *file,
 	return st;
 }
 
+static flo_status go_down(struct flo__cdb *db, struct flo__outfile *file,
+			  const char *const *dirs, flo_error *err)
+{
+	flo_status st;
+
+	for (; dirs[1] != NULL; dirs++)
+		TRY(descend(&file->dir, *dirs, err));
+	st = enter(db, file, *dirs, err);
+out:
+	return st;
+}
+
 flo_status flo__outfile_open(struct flo__cdb *db, const char *root,
 			     const char *const *dirs, const char *name,
 			     flo_error *err, struct flo__outfile **ret_file)
@@ -168,9 +184,10 @@ flo_status flo__outfile_open(struct flo__cdb *db, const char *root,
 	if (file == NULL)
 		return FLO_NOMEM;
 	TRY(make_root(root, err, &file->dir));
-	for (; dirs[1] != NULL; dirs++)
-		TRY(descend(&file->dir, *dirs, err));
-	st = enter(db, file, *dirs, err);
+	st = go_down(db, file, dirs, err);
+	if (st == FLO_OK)
+		return begin(file, st, err, ret_file);
+	flo_error_prefix(err, "below %s", root);
 out:
 	return begin(file, st, err, ret_file);
 }

@@ -14,7 +14,7 @@ struct flo__outfile;
 
 /*
  * Begin the file @dirs[0]/@dirs[1]/.../@name below @root; @dirs ends with NULL
- * and is not empty. Directories that are missing are made (0700). Only @root
+ * and is not empty. Directories that are missing are made. Only @root
  * may have symbolic links on its way. The last directory is locked, shared,
  * until the file is closed (outdir.h): waits for whoever has it alone, as long
  * as the context of @db lives. FLO_BUSY while another writer has the file;
