@@ -79,6 +79,9 @@ flo_status flo__cdb_run(struct flo__cdb *db, flo_error *err, const char *sql,
 flo_status flo__cdb_row(struct flo__cdb *db, flo_error *err, sqlite3_stmt **ret,
 			const char *sql, const char *types, ...);
 
+/* "s", unless there is one: "1 row", "2 rows". */
+#define FLO__CDB_S(n) ((n) == 1 ? "" : "s")
+
 /*
  * What to do where a pull cannot be used any more, at the end of an error:
  * `rerun --failed` would take the same pull over.

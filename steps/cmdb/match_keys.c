@@ -162,13 +162,13 @@ flo_status flo__match_check_keys(const struct flo__match *m, flo_error *err)
 		return flo_error_set(err, FLO_INVALID,
 				     "%lld duplicate key%s: %s%s; choose a "
 				     "\"key\" that tells the records apart",
-				     dup, dup == 1 ? "" : "s", m->bad_keys.data,
+				     dup, FLO__CDB_S(dup), m->bad_keys.data,
 				     more);
 	return flo_error_set(err, FLO_INVALID,
 			     "%lld record%s with a null or missing key "
 			     "field%s: %s%s; the first is %s; choose another "
 			     "\"key\", or set \"null_key\": \"allow\"",
-			     null, null == 1 ? "" : "s",
+			     null, FLO__CDB_S(null),
 			     dup != 0 ? ", and duplicate keys" : "",
 			     m->bad_keys.data, more, m->misfit.text.data);
 }
