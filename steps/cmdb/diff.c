@@ -430,12 +430,10 @@ static flo_status tell_blocked(const struct diff *diff, flo_step_call *call,
 	(void)flo__args_string(with, "db", true, NULL, &db);
 	path = flo__args_path(call, db);
 	flo_error_set(err, FLO_BLOCKED,
-		      "diff %s: blocked by guard %s: %s; plan %s is kept, "
-		      "nothing is applied; look at it with 'flowctl cmdb show "
-		      "%.12s --db %s', and if this is right, approve it, or "
-		      "relax \"guard\"",
+		      "diff %s: blocked by guard %s: %s; look at it, and "
+		      "approve or reject it: flowctl cmdb show %.12s --db %s",
 		      plan->source_name, plan->guards, plan->reason, plan->id,
-		      plan->id, path != NULL ? path : db);
+		      path != NULL ? path : db);
 	flo__free(path);
 	return FLO_BLOCKED;
 }
