@@ -38,6 +38,7 @@ static const struct saying sayings[] = {
 	 "escapes",
 	 false},
 	{"\\u0000", "\\u0000 is not allowed: no text here can hold it", false},
+	{"NUL byte in object key", "\\u0000 is not allowed in a key", false},
 	{"real number overflow", "a number is too large", true},
 	{"maximum parsing depth", "it nests too deep", false},
 };
