@@ -253,7 +253,7 @@ const struct cli_verb cli_verb_cmdb_show = {
 	.operands = "PLAN",
 	.help = "Shows a plan: its state, why a guard has blocked it, and what "
 		"it adds (+),\nremoves (-) and changes (~): the record, or "
-		"each field with what it was and would be.\nAn id may be "
+		"each field with what it was and\nwould be. An id may be "
 		"shortened while it names only one plan.",
 	.examples = "flowctl cmdb show 328ca426\n"
 		    "flowctl cmdb show 328ca426 --all | less\n"
