@@ -88,7 +88,10 @@ static void what_is_wrong_is_said_in_our_words(void **state)
 		{"[\"\\x\"]",
 		 "an unknown escape in a string; those of JSON are "
 		 "\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX"},
-		{"[\"\\u00g0\"]", "\\u needs four hexadecimal digits"},
+		{"[\"\\u00g0\"]",
+		 "an unknown escape in a string; those of JSON "
+		 "are \\\" \\\\ \\/ \\b \\f \\n \\r \\t "
+		 "\\uXXXX"},
 		{"[\"\\ud800\"]", "half of a surrogate pair; characters above "
 				  "U+FFFF take two \\u escapes"},
 		{"{\"\\u0000\":1}", "\\u0000 is not allowed in a key"},
