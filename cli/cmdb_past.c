@@ -1,6 +1,7 @@
 /* flowctl cmdb history, at: what records were, and when. */
 #include "cli/cmdb.h"
 #include "cli/print.h"
+#include "cli/when.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -55,15 +56,26 @@ static void put_version_json(const flo_cmdb_version *version, bool history)
 
 /* History */
 
-static void put_when(const char *sign, int64_t us, const char *what)
-{
-	time_t s = (time_t)(us / 1000000);
+struct moment {
 	char text[32];
+};
+
+static struct moment moment_of(int64_t us)
+{
+	int64_t s = us / 1000000 - (us % 1000000 < 0);
+	struct moment moment = {"?"};
+	time_t time = (time_t)s;
 	struct tm tm;
 
-	gmtime_r(&s, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s%s UTC  %s", sign, text, what);
+	if (gmtime_r(&time, &tm))
+		strftime(moment.text, sizeof(moment.text), "%Y-%m-%d %H:%M:%S",
+			 &tm);
+	return moment;
+}
+
+static void put_when(const char *sign, int64_t us, const char *what)
+{
+	printf("%s%s UTC  %s", sign, moment_of(us).text, what);
 }
 
 static void put_removed(const struct past *past)
@@ -160,6 +172,53 @@ static flo_status put_at(const flo_cmdb_version *version, void *arg)
 	return FLO_OK;
 }
 
+/* When the first plan of @source was applied, as RFC 3339; "" if none was. */
+static const char *first_apply(const flo_value *plans)
+{
+	const char *first = "";
+
+	for (size_t i = 0; i < flo_value_len(plans); i++) {
+		const char *time =
+			cli_map_text(flo_value_list_at(plans, i), "applied_at");
+
+		if (*time && (!*first || strcmp(time, first) < 0))
+			first = time;
+	}
+	return first;
+}
+
+/* A time before there was anything is often another than was meant. */
+static void say_nothing_held(flo_cmdb *cmdb, const char *source, bool keyed,
+			     int64_t us)
+{
+	const struct flo_cmdb_plans_options options = {.source = source};
+	flo_value *plans = NULL;
+	const char *first = "";
+	int64_t first_us = 0;
+
+	if (flo_cmdb_plans(cmdb, &options, NULL, &plans) == FLO_OK)
+		first = first_apply(plans);
+	if (*first && (flo_cmdb_time(first, NULL, &first_us) || us >= first_us))
+		first = "";
+	cli_error("%s held nothing%s at %s UTC%s%s%s", source,
+		  keyed ? " under that key" : "", moment_of(us).text,
+		  *first ? "; its first apply was at " : "",
+		  *first ? cli_when_short(first).text : "",
+		  *first ? " UTC" : "");
+	flo_value_unref(plans);
+}
+
+/* What will be nobody knows. */
+static void say_if_to_come(const char *source, int64_t us)
+{
+	int64_t now = 0;
+
+	if (flo_cmdb_time("now", NULL, &now) == FLO_OK && us > now)
+		cli_error("warning: %s UTC is still to come: this is what %s "
+			  "holds now",
+			  moment_of(us).text, source);
+}
+
 static int at(const struct past_args *args, const char *time,
 	      const char *source, const char *key)
 {
@@ -178,8 +237,9 @@ static int at(const struct past_args *args, const char *time,
 	if (flo_cmdb_at(cmdb, source, key, us, put_at, &past, &err))
 		code = cli_cmdb_error(&err);
 	else if (past.len == 0)
-		cli_error("%s held nothing%s at that time", source,
-			  key ? " under that key" : "");
+		say_nothing_held(cmdb, source, key != NULL, us);
+	else
+		say_if_to_come(source, us);
 	flo_cmdb_close(cmdb);
 	return code;
 }
@@ -216,7 +276,10 @@ const struct cli_verb cli_verb_cmdb_at = {
 	.operands = "TIME SOURCE [KEY]",
 	.help = "Prints what a source held at a time: a record a line, as JSON, "
 		"in the order of the\nkeys. TIME is a day (its beginning), "
-		"\"2026-11-22 12:00\" (UTC), RFC 3339,\n\"2h ago\" or \"now\".",
+		"\"2026-11-22 12:00\" (UTC), RFC 3339,\n\"2h\" or \"2h ago\", "
+		"\"2 days ago\", \"yesterday\" and \"today\" (their beginnings "
+		"in\nUTC), \"@1795385000\" or \"now\". Of a time to come it "
+		"prints what is held now.",
 	.examples = "flowctl cmdb at 2026-11-22 vm\n"
 		    "flowctl cmdb at '2h ago' vm web-1\n"
 		    "flowctl cmdb at 2026-11-22T12:00:00+01:00 vm --json",

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHANGES_SHOWN 20
+#define CHANGES_SHOWN  20
+#define RECORD_COLUMNS 75 /* of a record: with its indent it fits a line */
 
 struct show_args {
 	const char *db;
@@ -20,7 +21,7 @@ static const struct cli_option options[] = {
 	{"limit", 'n', CLI_NUMBER, offsetof(struct show_args, max), "N",
 	 "the first N changes (default: 20; with --json: all)"},
 	{"all", 'a', CLI_FLAG, offsetof(struct show_args, all), NULL,
-	 "all changes, however many"},
+	 "all changes, however many, and all of each record"},
 	{"json", 0, CLI_FLAG, offsetof(struct show_args, json), NULL,
 	 "print the plan and then its changes, one JSON object a line"},
 	{0},
@@ -28,6 +29,7 @@ static const struct cli_option options[] = {
 
 struct show {
 	bool json;
+	bool whole; /* records are not cut to a line */
 	struct cli_paint paint;
 	long long shown;
 };
@@ -103,9 +105,24 @@ static void put_change_json(const flo_cmdb_change *change)
 	puts("}");
 }
 
-static void put_change_text(const flo_cmdb_change *change,
-			    const struct cli_paint *paint)
+/* What comes or goes: who decides has to see it. */
+static void put_record(const char *record, bool whole)
 {
+	/* What a damaged file has lost is not shown. */
+	if (!record)
+		return;
+	fputs("    ", stdout);
+	if (whole)
+		cli_put_escaped(stdout, record, strlen(record), CLI_ONE_LINE);
+	else
+		cli_cmdb_put_short(record, strlen(record), RECORD_COLUMNS);
+	putchar('\n');
+}
+
+static void put_change_text(const flo_cmdb_change *change,
+			    const struct show *show)
+{
+	const struct cli_paint *paint = &show->paint;
 	bool added = change->op == 'c', removed = change->op == 'd';
 
 	printf("%s%c ",
@@ -117,7 +134,9 @@ static void put_change_text(const flo_cmdb_change *change,
 			 : '~');
 	cli_put_escaped(stdout, change->key, strlen(change->key), CLI_ONE_LINE);
 	printf("%s\n", paint->end);
-	if (!added && !removed)
+	if (added || removed)
+		put_record(added ? change->after : change->before, show->whole);
+	else
 		cli_cmdb_put_fields(change->fields, change->before,
 				    change->after, paint);
 }
@@ -130,9 +149,22 @@ static flo_status put_change(const flo_cmdb_change *change, void *arg)
 	if (show->json)
 		put_change_json(change);
 	else
-		put_change_text(change, &show->paint);
+		put_change_text(change, show);
 	cli_check_stdout();
 	return FLO_OK;
+}
+
+/* Whether a person is to decide: a guard, or plan_only, has left it to one. */
+static bool waits(const flo_value *plan)
+{
+	const flo_value *only = flo_value_map_get(plan, "plan_only");
+	const char *status = cli_map_text(plan, "status");
+
+	if (strcmp(status, "blocked") == 0)
+		return true;
+	return strcmp(status, "ready") == 0 && only &&
+	       flo_value_typeof(only) == FLO_VALUE_BOOL &&
+	       flo_value_get_bool(only);
 }
 
 /* What the reader may do now. */
@@ -147,10 +179,12 @@ static void put_tail(const flo_value *plan, const struct show *show,
 	if (all > show->shown)
 		printf("(and %lld more: --all shows them)\n",
 		       all - show->shown);
-	if (strcmp(cli_map_text(plan, "status"), "blocked") != 0)
+	if (!waits(plan))
 		return;
-	printf("%sif this is right: flowctl cmdb approve %.*s", all ? "\n" : "",
-	       CLI_CMDB_ID, id);
+	printf("%sif this is right: flowctl cmdb approve %.*s%s",
+	       all ? "\n" : "", CLI_CMDB_ID, id,
+	       strcmp(cli_map_text(plan, "status"), "blocked") != 0 ? " --apply"
+								    : "");
 	cli_cmdb_put_db(db);
 	printf("\nif it is not:     flowctl cmdb reject %.*s", CLI_CMDB_ID, id);
 	cli_cmdb_put_db(db);
@@ -163,7 +197,9 @@ static int print(flo_cmdb *cmdb, const flo_value *plan,
 	size_t max = args->max		       ? args->max
 		     : args->json || args->all ? 0
 					       : CHANGES_SHOWN;
-	struct show show = {.json = args->json, .paint = cli_cmdb_paint()};
+	struct show show = {.json = args->json,
+			    .whole = args->all,
+			    .paint = cli_cmdb_paint()};
 	flo_error err = FLO_ERROR_INIT;
 
 	if (args->json)
@@ -216,9 +252,9 @@ const struct cli_verb cli_verb_cmdb_show = {
 	.name = "cmdb show",
 	.operands = "PLAN",
 	.help = "Shows a plan: its state, why a guard has blocked it, and what "
-		"it adds (+),\nremoves (-) and changes (~), each field with what "
-		"it was and would be. An id may be\nshortened while it names "
-		"only one plan.",
+		"it adds (+),\nremoves (-) and changes (~): the record, or "
+		"each field with what it was and\nwould be. An id may be "
+		"shortened while it names only one plan.",
 	.examples = "flowctl cmdb show 328ca426\n"
 		    "flowctl cmdb show 328ca426 --all | less\n"
 		    "flowctl cmdb show 328ca426 --json",

@@ -44,6 +44,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/contract.h"
+#include "json/words.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -253,8 +254,12 @@ static flo_status tell_fault(const struct load *load, flo_error *err)
 	struct flo__json_place place =
 		flo__json_place_of(load->text, find_fault(load));
 
+	char words[256];
+
 	if (err != NULL && err->status == FLO_OK) {
-		flo_error_set(err, FLO_SYNTAX, "%s", load->error.text);
+		flo__json_words(load->error.text, load->text, load->len, words,
+				sizeof(words));
+		flo_error_set(err, FLO_SYNTAX, "%s", words);
 		flo_error_place(err, place.line, place.column);
 	}
 	return FLO_SYNTAX;
@@ -393,7 +398,7 @@ static flo_status tell_nul(const char *text, size_t offset, flo_error *err)
 	struct flo__json_place place = flo__json_place_of(text, offset);
 
 	if (err != NULL && err->status == FLO_OK) {
-		flo_error_set(err, FLO_SYNTAX, "NUL byte in JSON text");
+		flo_error_set(err, FLO_SYNTAX, "a NUL byte in the text");
 		flo_error_place(err, place.line, place.column);
 	}
 	return FLO_SYNTAX;

@@ -24,6 +24,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Where SQLite's check leaves off: as FLO__SQL_INTEGRITY says. */
+#define INTEGRITY_PLACES_MAX 20
+
 #define RESTORE                                                                \
 	"restore the store from a copy, with its -wal; runs that are not "     \
 	"named here are whole"
@@ -81,31 +84,62 @@ out:
 				    : tell_error(l, "format", NULL, st, &why);
 }
 
+/* What SQLite finds damaged: how many places, and the first. */
+struct damage {
+	int places;
+	char first[200];
+};
+
+/* Faults of pages come many in a row, a line each, below a heading. */
+static void count_damage(struct damage *damage, const char *text)
+{
+	while (*text != '\0') {
+		size_t len = strcspn(text, "\n");
+
+		if (len > 0 && strncmp(text, "***", 3) != 0 &&
+		    damage->places++ == 0)
+			snprintf(damage->first, sizeof(damage->first), "%.*s",
+				 (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static flo_status tell_damage(struct looked *l, const struct damage *damage)
+{
+	if (damage->places == 0)
+		return TELL(&l->check, OK, "integrity", NULL, NULL,
+			    "SQLite finds every page in its place");
+	return TELL(&l->check, PROBLEM, "integrity", NULL, RESTORE,
+		    "SQLite finds damage in %s%d place%s, the first: %s",
+		    damage->places >= INTEGRITY_PLACES_MAX ? "at least " : "",
+		    damage->places, damage->places == 1 ? "" : "s",
+		    damage->first);
+}
+
 static flo_status check_integrity(struct looked *l)
 {
+	struct damage damage = {.places = 0};
 	flo_error why = FLO_ERROR_INIT;
 	sqlite3_stmt *stmt = NULL;
-	bool row = true, sound = true;
-	flo_status st, told = FLO_OK;
+	bool row = true;
+	flo_status st;
 
 	TRY(flo__conn_get(&l->reader->db, FLO__SQL_INTEGRITY, &why, &stmt));
-	while (told == FLO_OK) {
+	for (;;) {
 		const char *text;
 
 		TRY(flo__conn_step(&l->reader->db, stmt, &why, &row));
 		text = row ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
 		if (!row || (text != NULL && strcmp(text, "ok") == 0))
 			break;
-		sound = false;
-		told = TELL(&l->check, PROBLEM, "integrity", NULL, RESTORE,
-			    "%s", text != NULL ? text : "damaged");
+		count_damage(&damage, text != NULL ? text : "damaged");
 	}
-	if (sound && told == FLO_OK)
-		told = TELL(&l->check, OK, "integrity", NULL, NULL,
-			    "SQLite finds every page in its place");
 out:
 	flo__conn_done(stmt);
-	return st == FLO_OK ? told : tell_error(l, "integrity", NULL, st, &why);
+	/* What keeps it from going on comes of what it has found already. */
+	if (st != FLO_OK && (damage.places == 0 || st == FLO_NOMEM))
+		return tell_error(l, "integrity", NULL, st, &why);
+	return tell_damage(l, &damage);
 }
 
 /* --- the names of all runs --- */

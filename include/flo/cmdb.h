@@ -239,7 +239,9 @@ FLO_EXTERN const char *flo_cmdb_field(const char *record, const char *pointer,
  * Read a time as people write it: RFC 3339 ("2026-11-22T12:00:00Z"); without an
  * offset it is UTC, and seconds or all of the time of day may be missing
  * ("2026-11-22", which is its beginning); a duration as in pipelines, for so
- * long ago ("2h", "2h ago", "-2h"); "now".
+ * long ago ("2h", "2h ago", "-2h"), or in words ("5 minutes ago", up to weeks);
+ * "@" and seconds since 1970; "now"; "today" and "yesterday", which are their
+ * beginnings in UTC.
  * Any thread; never blocks.
  *
  * Returns FLO_OK; FLO_SYNTAX: it is none of these; FLO_RANGE: there is no such

@@ -37,6 +37,7 @@ static flo_status keep(struct flo__match *match, const struct flo__entry *e,
 		       flo_error *err)
 {
 	match->missing += e->times != 0;
+	match->present_any |= e->present;
 	if (!match->in.rebase || !flo__match_null_key(match, e->present))
 		return FLO_OK;
 	return flo__match_bad_key(match, e->body, &match->null_keys, err);

@@ -83,6 +83,11 @@ static void name_place(const struct flo__place *place, flo_error *err)
 	if (place->byte == FLO__PLACE_NO_BYTE)
 		flo_error_prefix(err, "%s %llu", place->unit,
 				 (unsigned long long)place->number);
+	else if (place->line != 0)
+		flo_error_prefix(err, "%s %llu (line %llu, byte %llu)",
+				 place->unit, (unsigned long long)place->number,
+				 (unsigned long long)place->line,
+				 (unsigned long long)place->byte);
 	else
 		flo_error_prefix(err, "%s %llu (byte %llu)", place->unit,
 				 (unsigned long long)place->number,
@@ -185,9 +190,8 @@ static flo_status read_row(struct flo__batch *batch, struct flo__batch_row *row)
 	flo_status st;
 
 	/* It names the record itself. */
-	if (place->line)
-		TRY(flo__split_check_line(text_of(batch, row), row->len,
-					  place->number, place->byte,
+	if (place->trusted)
+		TRY(flo__split_check_line(text_of(batch, row), row->len, place,
 					  &batch->err));
 	st = identify(batch, row, &batch->err);
 	if (st != FLO_OK && st != FLO_NOMEM)

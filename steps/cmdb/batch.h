@@ -18,12 +18,14 @@
 #define FLO__BATCH_BYTES   (128u << 10)
 #define FLO__BATCH_RECORDS 1024
 
-/* Where a record lies in its source, for errors: "record 7 (byte 120)". */
+/* Where a record lies in its source, for errors: "record 7 (byte 120)", and of
+ * NDJSON "record 7 (line 9, byte 120)". */
 struct flo__place {
 	const char *unit; /* "record", "row"; lives for ever. NULL: untold */
 	uint64_t number;  /* from 1 */
 	uint64_t byte;	  /* its first one, or FLO__PLACE_NO_BYTE */
-	bool line; /* for flo__split_check_line(), with number and byte */
+	uint64_t line;	  /* from 1; 0: not of NDJSON */
+	bool trusted;	  /* for flo__split_check_line(), with the others */
 };
 #define FLO__PLACE_NO_BYTE UINT64_MAX
 

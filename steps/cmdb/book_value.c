@@ -128,6 +128,70 @@ static bool read_ago(const char *text, int64_t *ret_us)
 	return true;
 }
 
+/* "2 days ago", "5 minutes ago", "an hour" is not. */
+static bool read_words_ago(const char *text, int64_t *ret_us)
+{
+	static const struct {
+		const char *name;
+		int64_t s;
+	} units[] = {
+		{"second", 1},	{"sec", 1},	{"minute", 60},	  {"min", 60},
+		{"hour", 3600}, {"day", 86400}, {"week", 604800},
+	};
+	size_t digits = strspn(text, "0123456789");
+	int64_t n = 0;
+
+	if (digits == 0 || digits > 9 || text[digits] != ' ')
+		return false;
+	for (size_t i = 0; i < digits; i++)
+		n = n * 10 + (text[i] - '0');
+	text += digits + 1;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		size_t len = strlen(units[i].name);
+
+		if (strncmp(text, units[i].name, len) != 0)
+			continue;
+		len += text[len] == 's';
+		if (strcmp(text + len, " ago") != 0)
+			continue;
+		*ret_us = flo__time_now_us() - n * units[i].s * 1000000;
+		return true;
+	}
+	return false;
+}
+
+/* "now", and the beginning of a day in UTC. */
+static bool read_word(const char *text, int64_t *ret_us)
+{
+	const int64_t day = INT64_C(86400000000);
+	int64_t now = flo__time_now_us();
+
+	if (strcmp(text, "now") == 0)
+		*ret_us = now;
+	else if (strcmp(text, "today") == 0)
+		*ret_us = now - now % day;
+	else if (strcmp(text, "yesterday") == 0)
+		*ret_us = now - now % day - day;
+	else
+		return false;
+	return true;
+}
+
+/* "@1795385000": seconds since 1970. */
+static bool read_epoch(const char *text, int64_t *ret_us)
+{
+	size_t digits = strspn(text + (text[0] == '@'), "0123456789");
+	int64_t n = 0;
+
+	if (text[0] != '@' || digits == 0 || digits > 11 ||
+	    text[1 + digits] != '\0')
+		return false;
+	for (size_t i = 1; i <= digits; i++)
+		n = n * 10 + (text[i] - '0');
+	*ret_us = n * 1000000;
+	return true;
+}
+
 /* @digits of them, at least @min and at most @max. */
 static bool take_number(const char **text, int digits, int min, int max,
 			int *ret, bool *in_range)
@@ -222,17 +286,16 @@ flo_status flo_cmdb_time(const char *text, flo_error *err, int64_t *ret_us)
 	bool in_range = true;
 
 	REQUIRE_RULE(text != NULL, "there is no text");
-	if (strcmp(text, "now") == 0) {
-		*ret_us = flo__time_now_us();
-		return FLO_OK;
-	}
-	if (read_ago(text, ret_us))
+	if (read_word(text, ret_us) || read_ago(text, ret_us) ||
+	    read_words_ago(text, ret_us) || read_epoch(text, ret_us))
 		return FLO_OK;
 	if (!read_date(text, ret_us, &in_range))
 		return flo_error_set(err, FLO_SYNTAX,
 				     "\"%.60s\" is no time: write it like "
 				     "2026-11-22, \"2026-11-22 12:00\" (UTC), "
-				     "2026-11-22T12:00:00+01:00, or \"2h ago\"",
+				     "2026-11-22T12:00:00+01:00, \"2h ago\", "
+				     "\"2 days ago\", \"yesterday\" or "
+				     "\"now\"",
 				     text);
 	if (!in_range)
 		return flo_error_set(err, FLO_RANGE,

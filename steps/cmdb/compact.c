@@ -507,7 +507,7 @@ static flo_status lock_day(struct flo__compact *w, flo_error *err)
 	flo_status st;
 
 	if (faccessat(w->source, w->aside, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    mkdirat(w->changes, w->name, 0700) != 0 && errno != EEXIST)
+	    mkdirat(w->changes, w->name, 0777) != 0 && errno != EEXIST)
 		return flo_error_sys(err, errno, "make the directory %s",
 				     w->name);
 	st = flo__outdir_lock(w->day->db, w->changes, w->name, true, err,

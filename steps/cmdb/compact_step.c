@@ -344,8 +344,9 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 		goto out;
 	TRY(read_args(&c, with, err));
 	TRY(flo__cmdb_with_db(call, with, compact_in, &c, err));
-	flo_step_log(call, "%lld files with %lld rows",
-		     (long long)c.total.files, (long long)c.total.rows);
+	flo_step_log(call, "%lld file%s with %lld row%s",
+		     (long long)c.total.files, FLO__CDB_S(c.total.files),
+		     (long long)c.total.rows, FLO__CDB_S(c.total.rows));
 	st = make_output(&c, ret_output);
 out:
 	flo_value_unref(c.total.days);

@@ -22,6 +22,29 @@
 /* Virtual machine steps of SQLite between two looks at the context. */
 #define PROGRESS_STEPS 20000
 
+/*
+ * SQLite says the same of a file that may not be written and of one beside
+ * which nothing may be: the WAL is a file of its own.
+ */
+static flo_status fail_readonly(const struct flo__cdb *db, flo_error *err)
+{
+	const char *dir;
+	int len = flo__cdb_dir(db->path, &dir);
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%.*s", len, dir);
+	if (access(db->path, W_OK) != 0 || access(text, W_OK | X_OK) == 0)
+		return flo_error_set(err, FLO_READONLY,
+				     "%s: attempt to write a readonly "
+				     "database; make it writable",
+				     db->path);
+	return flo_error_set(err, FLO_READONLY,
+			     "%s: its directory %s may not be written, and "
+			     "SQLite makes files beside it (%s-wal); make the "
+			     "directory writable",
+			     db->path, text, db->path);
+}
+
 static flo_status fail(struct flo__cdb *db, int rc, flo_error *err)
 {
 	static const struct {
@@ -31,7 +54,6 @@ static flo_status fail(struct flo__cdb *db, int rc, flo_error *err)
 	} known[] = {
 		{SQLITE_NOMEM, FLO_NOMEM, ""},
 		{SQLITE_FULL, FLO_FULL, "; make room on its disk"},
-		{SQLITE_READONLY, FLO_READONLY, "; make it writable"},
 		{SQLITE_CORRUPT, FLO_CORRUPT, "; restore it from a backup"},
 		{SQLITE_NOTADB, FLO_VERSION, "; choose another \"db\""},
 		{SQLITE_IOERR, FLO_IO, ""},
@@ -53,6 +75,8 @@ static flo_status fail(struct flo__cdb *db, int rc, flo_error *err)
 	}
 	if (err != NULL && err->status == FLO_OK)
 		err->code = rc;
+	if ((rc & 0xff) == SQLITE_READONLY)
+		return fail_readonly(db, err);
 	return flo_error_set(err, st, "%s: %s%s", db->path,
 			     db->sql != NULL ? sqlite3_errmsg(db->sql)
 					     : sqlite3_errstr(rc),

@@ -39,6 +39,11 @@ flo_status flo__cdb_open(const flo_step_call *call, const char *path,
  * the place of no other. Blocks. FLO_SYSTEM, FLO_FULL and the like, FLO_NOMEM.
  */
 flo_status flo__cdb_make_file(const char *path, flo_error *err);
+/*
+ * The directory of @path, for people: as much of *@ret_dir, which is borrowed
+ * or constant, as names it.
+ */
+int flo__cdb_dir(const char *path, const char **ret_dir);
 
 /*
  * Open the file @path, which is there, without a step: nobody ends a wait
@@ -85,6 +90,15 @@ flo_status flo__cdb_run(struct flo__cdb *db, flo_error *err, const char *sql,
 /* Prepare, bind and step to the one row; FLO_NOTFOUND (no error is set). */
 flo_status flo__cdb_row(struct flo__cdb *db, flo_error *err, sqlite3_stmt **ret,
 			const char *sql, const char *types, ...);
+
+/* "s", unless there is one: "1 row", "2 rows". */
+#define FLO__CDB_S(n) ((n) == 1 ? "" : "s")
+
+/*
+ * What to do where a pull cannot be used any more, at the end of an error:
+ * `rerun --failed` would take the same pull over.
+ */
+#define FLO__CDB_ANEW "rerun without --failed, or run the pipeline again"
 
 /* FLO_OK while the step's context lives. */
 flo_status flo__cdb_alive(struct flo__cdb *db, flo_error *err);

@@ -7,7 +7,16 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+int flo__cdb_dir(const char *path, const char **ret_dir)
+{
+	const char *slash = strrchr(path, '/');
+
+	*ret_dir = slash == NULL ? "." : slash == path ? "/" : path;
+	return slash == NULL || slash == path ? 1 : (int)(slash - path);
+}
 
 /*
  * Name the file @temp @path, if there is none of that name: 0, or an errno.
@@ -28,6 +37,28 @@ static int give_name(const char *temp, const char *path)
 }
 
 /*
+ * A directory that is missing is not made: a path that is misspelt, or a disk
+ * that is not mounted, would give an empty CMDB, in which everything is new.
+ */
+static flo_status tell_unmade(const char *path, int code, flo_error *err)
+{
+	const char *dir;
+	int len = flo__cdb_dir(path, &dir);
+
+	if (code == ENOENT)
+		return flo_error_sys(err, code,
+				     "make %s: the directory %.*s has to be "
+				     "there first",
+				     path, len, dir);
+	if (code == EACCES || code == EROFS)
+		return flo_error_sys(err, code,
+				     "make %s: its directory %.*s may not be "
+				     "written",
+				     path, len, dir);
+	return flo_error_sys(err, code, "make %s", path);
+}
+
+/*
  * The file gets its name only after we have closed it: closing a descriptor of
  * a file that SQLite has open would drop SQLite's locks on it.
  */
@@ -44,7 +75,7 @@ flo_status flo__cdb_make_file(const char *path, flo_error *err)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	fd = mkostemp(sb.data, O_CLOEXEC);
 	if (fd < 0) {
-		st = flo_error_sys(err, errno, "make %s", path);
+		st = tell_unmade(path, errno, err);
 	} else {
 		close(fd);
 		errnum = give_name(sb.data, path);

@@ -13,7 +13,7 @@ flo_status flo__plan_not_rejected(const struct flo__cmdb_plan *plan,
 		return FLO_OK;
 	return flo_error_set(err, FLO_BLOCKED,
 			     "plan %s of %s was rejected by %s and is never "
-			     "applied; pull and diff again",
+			     "applied; pull and diff again: " FLO__CDB_ANEW,
 			     plan->id, plan->source_name, plan->decided_by);
 }
 
@@ -36,10 +36,11 @@ flo_status flo__plan_current(struct flo__cdb *db,
 	sqlite3_finalize(stmt);
 	if (!moved)
 		return FLO_OK;
-	return flo_error_set(err, FLO_FAILED,
-			     "plan %s is out of date: %s has changed since the "
-			     "diff, by another apply; pull and diff again",
-			     plan->id, plan->source_name);
+	return flo_error_set(
+		err, FLO_FAILED,
+		"plan %s is out of date: %s has changed since the "
+		"diff, by another apply; pull and diff again: " FLO__CDB_ANEW,
+		plan->id, plan->source_name);
 }
 
 /* Finding */
@@ -226,11 +227,11 @@ static flo_status check(struct flo__cdb *db, const struct flo__cmdb_plan *plan,
 	if (decision->what == FLO__PLAN_REJECTED)
 		return FLO_OK;
 	if (plan->decision == FLO__PLAN_REJECTED)
-		return flo_error_set(err, FLO_CLOSED,
-				     "plan %s of %s was rejected by %s and "
-				     "stays so; pull and diff again",
-				     plan->id, plan->source_name,
-				     plan->decided_by);
+		return flo_error_set(
+			err, FLO_CLOSED,
+			"plan %s of %s was rejected by %s and "
+			"stays so; pull and diff again: " FLO__CDB_ANEW,
+			plan->id, plan->source_name, plan->decided_by);
 	return flo__plan_current(db, plan, err);
 }
 

@@ -152,22 +152,23 @@ static flo_status check_pull(const struct diff *diff, sqlite3_stmt *stmt,
 	bool staged = sqlite3_column_int64(stmt, 3) != 0;
 
 	if (sqlite3_column_int64(stmt, 2) == 0)
-		return flo_error_set(err, FLO_FAILED,
-				     "pull %s is incomplete: it failed, was "
-				     "cancelled or still runs; pull again",
-				     diff->pull_id);
+		return flo_error_set(
+			err, FLO_FAILED,
+			"pull %s is incomplete: it failed, was "
+			"cancelled or still runs; pull again: " FLO__CDB_ANEW,
+			diff->pull_id);
 	if (no < applied || (no > applied && !staged))
 		return flo_error_set(err, FLO_FAILED,
 				     "pull %s is older than the state, as a "
 				     "newer pull of its source has been "
-				     "applied; pull again",
+				     "applied; pull again: " FLO__CDB_ANEW,
 				     diff->pull_id);
 	if (!full && no != applied && since != applied)
 		return flo_error_set(err, FLO_FAILED,
 				     "pull %s goes on from a state that is no "
 				     "longer there, as another pull of its "
 				     "source has been applied since; pull "
-				     "again",
+				     "again: " FLO__CDB_ANEW,
 				     diff->pull_id);
 	return FLO_OK;
 }
@@ -452,12 +453,10 @@ static flo_status tell_blocked(const struct diff *diff, flo_step_call *call,
 	(void)flo__args_string(with, "db", true, NULL, &db);
 	path = flo__args_path(call, db);
 	flo_error_set(err, FLO_BLOCKED,
-		      "diff %s: blocked by guard %s: %s; plan %s is kept, "
-		      "nothing is applied; look at it with 'flowctl cmdb show "
-		      "%.12s --db %s', and if this is right, approve it, or "
-		      "relax \"guard\"",
+		      "diff %s: blocked by guard %s: %s; look at it, and "
+		      "approve or reject it: flowctl cmdb show %.12s --db %s",
 		      plan->source_name, plan->guards, plan->reason, plan->id,
-		      plan->id, path != NULL ? path : db);
+		      path != NULL ? path : db);
 	flo__free(path);
 	return FLO_BLOCKED;
 }

@@ -146,8 +146,8 @@ static flo_status find_done(struct flo__export *ex, struct flo__cdb *db,
 	if (other)
 		return flo_error_set(err, FLO_EXISTS,
 				     "%s was exported already, from another "
-				     "plan of the same pull; pull again, or "
-				     "choose another \"root\"",
+				     "plan of the same pull; choose another "
+				     "\"root\", or pull again: " FLO__CDB_ANEW,
 				     ex->path);
 	*ret_done = true;
 	return FLO_OK;
@@ -460,8 +460,8 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 
 	TRY(read_args(ex, with, err, &job.root));
 	TRY(flo__cmdb_with_db(call, with, export_in, &job, err));
-	flo_step_log(call, "%s: %lld rows in %s", ex->plan.source_name,
-		     (long long)ex->rows, ex->path);
+	flo_step_log(call, "%s: %lld row%s in %s", ex->plan.source_name,
+		     (long long)ex->rows, FLO__CDB_S(ex->rows), ex->path);
 	st = make_output(ex, ret_output);
 out:
 	flo__free(ex->path);

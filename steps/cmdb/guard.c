@@ -227,8 +227,8 @@ void flo__guard_check(const struct flo__guard *guard,
 		broken("empty_pull", names, reason);
 		flo__strbuf_addf(reason,
 				 "the pull is empty, the database has %lld "
-				 "rows",
-				 (long long)before);
+				 "row%s",
+				 (long long)before, FLO__CDB_S(before));
 	}
 	if (guard->key_field && before != 0 && match->there != 0)
 		check_key_fields(match, names, reason);
@@ -236,9 +236,10 @@ void flo__guard_check(const struct flo__guard *guard,
 	    removed >= guard->removed_rows) {
 		broken("removed", names, reason);
 		flo__strbuf_addf(reason,
-				 "%lld of %lld rows (%.1f%%) would be removed, "
-				 "and %g%% is the limit",
-				 (long long)removed, (long long)before, percent,
+				 "%lld of %lld row%s (%.1f%%) would be "
+				 "removed, and %g%% is the limit",
+				 (long long)removed, (long long)before,
+				 FLO__CDB_S(before), percent,
 				 guard->removed_percent);
 	}
 }

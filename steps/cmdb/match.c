@@ -16,9 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Keys that are named in an error. */
-#define BAD_KEYS_MAX 10
-
 static flo_status load(struct flo__match *m, int64_t id, flo_error *err,
 		       const json_t **ret)
 {
@@ -29,66 +26,6 @@ static flo_status load_again(struct flo__match *m, int64_t id, flo_error *err)
 {
 	return flo__body_reading(m->db, m->body, id, &m->again_text, &m->again,
 				 err);
-}
-
-/* Keys that must not be */
-
-/* Name the key of the record in m->again. */
-static flo_status tell_bad_key(struct flo__match *m, flo_error *err)
-{
-	if (m->bad_keys_len++ >= BAD_KEYS_MAX)
-		return FLO_OK;
-	if (m->bad_keys.len != 0)
-		flo__strbuf_adds(&m->bad_keys, ", ");
-	return flo__reading_key_text(&m->again, m->in.spec, &m->bad_keys, err);
-}
-
-flo_status flo__match_bad_key(struct flo__match *m, int64_t body,
-			      int64_t *count, flo_error *err)
-{
-	flo_status st = FLO_OK;
-
-	++*count;
-	if (m->bad_keys_len >= BAD_KEYS_MAX)
-		return FLO_OK;
-	TRY(load_again(m, body, err));
-	st = tell_bad_key(m, err);
-out:
-	return st;
-}
-
-static flo_status check_keys(const struct flo__match *m, flo_error *err)
-{
-	long long null = m->null_keys;
-	long long dup = m->counts.dup_keys;
-	const char *more = null + dup > BAD_KEYS_MAX ? " ..." : "";
-
-	if (null == 0 && dup == 0)
-		return FLO_OK;
-	if (null == 0)
-		return flo_error_set(err, FLO_INVALID,
-				     "%lld duplicate keys: %s%s; choose a "
-				     "\"key\" that tells the records apart",
-				     dup, m->bad_keys.data, more);
-	return flo_error_set(err, FLO_INVALID,
-			     "%lld records with a null or missing key field%s: "
-			     "%s%s; choose another \"key\", or set "
-			     "\"null_key\": \"allow\"",
-			     null, dup != 0 ? ", and duplicate keys" : "",
-			     m->bad_keys.data, more);
-}
-
-bool flo__match_null_key(const struct flo__match *m, unsigned present)
-{
-	return !m->in.null_allowed &&
-	       present != (1u << m->in.spec->key_len) - 1;
-}
-
-void flo__match_present(const struct flo__match *m, unsigned present,
-			int64_t *count)
-{
-	for (size_t i = 0; i < m->in.spec->key_len; i++)
-		count[i] += present >> i & 1;
 }
 
 /* The state */
@@ -105,10 +42,9 @@ static flo_status identify_again(struct flo__match *m, struct flo__entry *e,
 	e->key = id.key;
 	e->digest = id.body;
 	e->present = (uint16_t)id.present;
-	if (flo__index_find(&m->by_key, &e->key) != FLO__INDEX_NONE) {
-		m->counts.dup_keys++;
-		st = tell_bad_key(m, err);
-	}
+	m->present_any |= id.present;
+	if (flo__index_find(&m->by_key, &e->key) != FLO__INDEX_NONE)
+		st = flo__match_bad_key(m, e->body, &m->counts.dup_keys, err);
 out:
 	return st;
 }
@@ -197,9 +133,10 @@ static flo_status load_state(struct flo__match *m, flo_error *err)
 	if (!m->in.rebase)
 		flo__index_fill(&m->by_key, (uint32_t)m->state_len);
 	if (m->counts.dup_keys != 0) {
-		st = check_keys(m, err);
+		st = flo__match_check_keys(m, err);
 		flo_error_prefix(err, "records that the database holds");
 	}
+	m->present_any = 0;
 out:
 	sqlite3_finalize(stmt);
 	return st;
@@ -368,6 +305,7 @@ static flo_status match_record(struct flo__match *m, struct pulled *p,
 {
 	uint32_t at;
 
+	m->present_any |= p->id.present;
 	if (flo__match_null_key(m, p->id.present))
 		return flo__match_bad_key(m, p->row, &m->null_keys, err);
 	at = flo__index_find(&m->by_key, &p->id.key);
@@ -382,7 +320,7 @@ static flo_status match_record(struct flo__match *m, struct pulled *p,
 	if (at == FLO__INDEX_NONE && m->len == m->cap)
 		return flo_error_set(err, FLO_CORRUPT,
 				     "%s: the pull has more records than it "
-				     "says; pull again",
+				     "says; pull again: " FLO__CDB_ANEW,
 				     m->db->path);
 	if (p->gone)
 		return match_gone(m, p, at, err);
@@ -413,7 +351,7 @@ static flo_status match_identified(struct flo__match *m, flo_error *err)
 		if (!row.identified) {
 			st = flo_error_set(err, FLO_CORRUPT,
 					   "%s: a staged record is broken; "
-					   "pull again",
+					   "pull again: " FLO__CDB_ANEW,
 					   m->db->path);
 			goto out;
 		}
@@ -488,6 +426,9 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	*match = (struct flo__match){.in = *in, .db = db};
 	flo__strbuf_init(&match->texts);
 	flo__strbuf_init(&match->bad_keys);
+	flo__strbuf_init(&match->misfit.text);
+	flo__strbuf_init(&match->misfit.fields);
+	flo__strbuf_init(&match->misfit.inside);
 	flo__strbuf_init(&match->scratch);
 	flo__strbuf_init(&match->again_text);
 	match->counts.rows = in->pull_rows;
@@ -501,7 +442,7 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 		flo__match_itself(match);
 	}
 	TRY(flo__match_absent(match, err));
-	TRY(check_keys(match, err));
+	TRY(flo__match_check_keys(match, err));
 	if (match->change_len != 0)
 		qsort_r(match->change, match->change_len,
 			sizeof(*match->change), compare_changes, match->entry);
@@ -519,6 +460,9 @@ void flo__match_fini(struct flo__match *match)
 	flo__free(match->change);
 	flo__strbuf_fini(&match->texts);
 	flo__strbuf_fini(&match->bad_keys);
+	flo__strbuf_fini(&match->misfit.text);
+	flo__strbuf_fini(&match->misfit.fields);
+	flo__strbuf_fini(&match->misfit.inside);
 	flo__strbuf_fini(&match->scratch);
 	flo__strbuf_fini(&match->again_text);
 	flo__json_reader_fini(&match->before);

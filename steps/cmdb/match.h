@@ -47,6 +47,14 @@ struct flo__field {
 	int64_t count;
 };
 
+/* The first record whose key must not be, for the error. */
+struct flo__misfit {
+	struct flo__strbuf text;   /* its beginning */
+	struct flo__strbuf fields; /* pointers to its first fields */
+	struct flo__strbuf inside; /* where it has an array of objects, or "" */
+	unsigned nulls; /* parts of the key that are there, and null */
+};
+
 /* What to match. */
 struct flo__match_input {
 	int64_t source;
@@ -83,6 +91,8 @@ struct flo__match {
 	int64_t null_keys;
 	struct flo__strbuf bad_keys; /* the first ten, null or twice */
 	size_t bad_keys_len;
+	struct flo__misfit misfit;
+	unsigned present_any; /* parts of the key that some record has */
 	int64_t present_before[FLO__SPEC_KEYS_MAX];
 	int64_t present_after[FLO__SPEC_KEYS_MAX];
 	struct flo__field field[FLO__FIELDS_MAX];

@@ -13,8 +13,9 @@ static flo_status match_hit(struct flo__match *m, const struct flo__digest *raw,
 		return flo_error_set(err, FLO_FAILED,
 				     "the state has changed since the pull, "
 				     "so that records it had are gone; pull "
-				     "again");
+				     "again: " FLO__CDB_ANEW);
 	e = &m->entry[at];
+	m->present_any |= e->present;
 	if (flo__match_null_key(m, e->present))
 		return flo__match_bad_key(m, e->body, &m->null_keys, err);
 	if (e->seen)

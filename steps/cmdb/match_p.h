@@ -7,9 +7,16 @@
 /* Whether a key of which @present is there is one that must not be. */
 bool flo__match_null_key(const struct flo__match *match, unsigned present);
 
-/* Note the key of the record in row @body for the error, and count it. */
+/*
+ * Note the key of the record in row @body for the error, and count it. May
+ * read another record into match->before.
+ */
 flo_status flo__match_bad_key(struct flo__match *match, int64_t body,
 			      int64_t *count, flo_error *err);
+
+/* FLO_INVALID, which names them, if there are keys that must not be. */
+flo_status flo__match_check_keys(const struct flo__match *match,
+				 flo_error *err);
 
 /* A change of entry @entry; NULL without memory. */
 struct flo__change *flo__match_change(struct flo__match *match, char op,

@@ -12,6 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Exports are made to be handed on, so the umask alone says to whom. */
+#define DIR_MODE  0777
+#define FILE_MODE 0666
+
 struct flo__outfile {
 	int dir;	/* owned */
 	int fd;		/* owned; locked */
@@ -90,7 +94,7 @@ static flo_status make_dir(struct way *way, const char *name, flo_error *err,
 {
 	flo_status st;
 
-	*ret_errnum = mkdirat(way->fd, name, 0700) == 0 ? 0 : errno;
+	*ret_errnum = mkdirat(way->fd, name, DIR_MODE) == 0 ? 0 : errno;
 	if (*ret_errnum != 0)
 		return FLO_OK;
 	TRY(flush_old(way, name, err));
@@ -153,7 +157,7 @@ static flo_status open_temp(struct flo__outfile *file, flo_error *err)
 	for (;;) {
 		file->fd = openat(file->dir, file->temp,
 				  O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-				  0600);
+				  FILE_MODE);
 		if (file->fd < 0)
 			return flo_error_sys(err, errno, "make %s", file->temp);
 		if (flock(file->fd, LOCK_EX | LOCK_NB) != 0)
@@ -226,6 +230,19 @@ static flo_status enter(struct flo__cdb *db, struct way *way, const char *name,
 	return st;
 }
 
+/* From the root on: what is missing is made. */
+static flo_status go_down(struct flo__cdb *db, struct way *way,
+			  const char *const *dirs, flo_error *err, int *ret_fd)
+{
+	flo_status st;
+
+	for (; dirs[1] != NULL; dirs++)
+		TRY(descend(way, *dirs, O_PATH | O_NOFOLLOW, *dirs, err));
+	st = enter(db, way, *dirs, err, ret_fd);
+out:
+	return st;
+}
+
 flo_status flo__outfile_open(struct flo__cdb *db, const char *root,
 			     const char *const *dirs, const char *name,
 			     flo_error *err, struct flo__outfile **ret_file)
@@ -237,9 +254,9 @@ flo_status flo__outfile_open(struct flo__cdb *db, const char *root,
 	if (file == NULL)
 		return FLO_NOMEM;
 	TRY(descend_root(&way, root, err));
-	for (; dirs[1] != NULL; dirs++)
-		TRY(descend(&way, *dirs, O_PATH | O_NOFOLLOW, *dirs, err));
-	st = enter(db, &way, *dirs, err, &file->dir);
+	st = go_down(db, &way, dirs, err, &file->dir);
+	if (st != FLO_OK)
+		flo_error_prefix(err, "below %s", root);
 out:
 	way_close(&way);
 	return begin(file, st, err, ret_file);

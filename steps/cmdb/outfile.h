@@ -14,7 +14,7 @@ struct flo__outfile;
 
 /*
  * Begin the file @dirs[0]/@dirs[1]/.../@name below @root; @dirs ends with NULL
- * and is not empty. Directories that are missing are made (0700), and on the
+ * and is not empty. Directories that are missing are made, and on the
  * disk before this returns. Only @root, which is absolute, may have symbolic
  * links on its way. The last directory is locked, shared, until the file is
  * closed (outdir.h): waits for whoever has it alone, as long as the context of

@@ -185,9 +185,11 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 	TRY(read_args(&pull, err));
 	TRY(open_kind(&pull, err));
 	TRY(flo__cmdb_with_db(call, with, stage_in, &pull, err));
-	flo_step_log(call, "pulled %llu records of %s, %llu bytes",
-		     (unsigned long long)job->done.rows, job->source,
-		     (unsigned long long)job->done.bytes);
+	flo_step_log(call, "pulled %llu record%s of %s, %llu byte%s",
+		     (unsigned long long)job->done.rows,
+		     FLO__CDB_S(job->done.rows), job->source,
+		     (unsigned long long)job->done.bytes,
+		     FLO__CDB_S(job->done.bytes));
 	if (job->inside[0] != '\0')
 		flo_step_log(call,
 			     "warning: the document is one object and was "
@@ -195,9 +197,9 @@ static flo_status run(flo_step_call *call, const flo_value *with,
 			     "\"%s\", set \"records\"",
 			     job->inside);
 	if (job->done.rejected != 0)
-		flo_step_log(call, "rejected %llu records of %s, by \"where\"",
+		flo_step_log(call, "rejected %llu record%s of %s, by \"where\"",
 			     (unsigned long long)job->done.rejected,
-			     job->source);
+			     FLO__CDB_S(job->done.rejected), job->source);
 	st = make_output(job, ret_output);
 out:
 	flo__mapping_free(job->mapping);

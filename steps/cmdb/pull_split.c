@@ -104,7 +104,8 @@ static flo_status add_record(struct flo__pull_job *job,
 		.number = flo__split_records(split),
 		.byte = job->unit != NULL ? FLO__PLACE_NO_BYTE
 					  : flo__split_place(split),
-		.line = flo__split_trusted(split),
+		.line = flo__split_line(split),
+		.trusted = flo__split_trusted(split),
 	};
 
 	if (place.number == 1 && place.byte == 0 && job->records_len == 0 &&

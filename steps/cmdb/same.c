@@ -78,14 +78,15 @@ static flo_status unpack(struct flo__cdb *db, sqlite3_stmt *stmt,
 	    (lines->len == 0 || lines->data[lines->len - 1] != '\n'))
 		st = FLO_CORRUPT;
 	if (st == FLO_CORRUPT)
-		flo_error_set(err, st,
-			      "%s: records of the pull are broken; pull again",
-			      db->path);
+		flo_error_set(
+			err, st,
+			"%s: records of the pull are broken; pull again: " FLO__CDB_ANEW,
+			db->path);
 	if (st == FLO_VERSION)
 		flo_error_set(
 			err, st,
 			"%s: records of the pull are compressed, and this "
-			"program was built without zstd; pull again",
+			"program was built without zstd; pull again: " FLO__CDB_ANEW,
 			db->path);
 	return st;
 }

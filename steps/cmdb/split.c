@@ -25,6 +25,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/batch.h"
 #include "steps/cmdb/scan.h"
 
 #include <string.h>
@@ -106,6 +107,11 @@ uint64_t flo__split_records(const struct flo__split *split)
 	return split->records;
 }
 
+uint64_t flo__split_line(const struct flo__split *split)
+{
+	return split->lines ? split->newlines + 1 : 0;
+}
+
 uint64_t flo__split_place(const struct flo__split *split)
 {
 	return split->record_at;
@@ -142,6 +148,7 @@ static flo_status skip_space(struct flo__split *split, flo_error *err,
 		if (*ret_c != ' ' && *ret_c != '\n' && *ret_c != '\r' &&
 		    *ret_c != '\t')
 			return FLO_OK;
+		split->newlines += *ret_c == '\n';
 		split->at++;
 	}
 }
@@ -367,27 +374,26 @@ static flo_status check_extent(const struct flo__split *split,
 			       const struct extent *ext, flo_error *err)
 {
 	unsigned long long number = split->records + 1;
-	unsigned long long at = split->record_at;
+	struct flo__split_spot at = flo__split_spot(split, split->record_at);
 
 	if (ext->broken)
 		return flo_error_set(err, FLO_SYNTAX,
-				     "record %llu (byte %llu) does not end on "
+				     "record %llu (%s) does not end on "
 				     "its line: a document that begins with "
 				     "'{' is read as one record a line; if "
 				     "records lie inside it, name the place "
 				     "with \"records\"",
-				     number, at);
+				     number, at.text);
 	if (ext->depth > FLO__RECORD_DEPTH_MAX)
 		return flo_error_set(err, FLO_LIMIT,
-				     "record %llu (byte %llu) nests deeper "
-				     "than %d levels",
-				     number, at, FLO__RECORD_DEPTH_MAX);
+				     "record %llu (%s) nests deeper than %d "
+				     "levels",
+				     number, at.text, FLO__RECORD_DEPTH_MAX);
 	if (split->eof && (ext->depth != 0 || ext->quoted))
 		return flo_error_set(err, FLO_SYNTAX,
 				     "the document ends inside record %llu, "
-				     "which begins at byte %llu: was it cut "
-				     "off?",
-				     number, at);
+				     "which begins at %s: was it cut off?",
+				     number, at.text);
 	return FLO_OK;
 }
 
@@ -397,9 +403,9 @@ static flo_status check_length(const struct flo__split *split, size_t len,
 	if (len <= FLO__RECORD_BYTES_MAX)
 		return FLO_OK;
 	return flo_error_set(err, FLO_LIMIT,
-			     "record %llu (byte %llu) is larger than %u bytes",
+			     "record %llu (%s) is larger than %u bytes",
 			     (unsigned long long)split->records,
-			     (unsigned long long)split->record_at,
+			     flo__split_spot(split, split->record_at).text,
 			     FLO__RECORD_BYTES_MAX);
 }
 
@@ -466,15 +472,17 @@ out:
 	return st;
 }
 
-flo_status flo__split_check_line(const char *text, size_t len, uint64_t number,
-				 uint64_t place, flo_error *err)
+flo_status flo__split_check_line(const char *text, size_t len,
+				 const struct flo__place *place, flo_error *err)
 {
 	/* Only looked at: it is for the place and for what is there. */
 	struct flo__split at = {.buf = (char *)text,
 				.len = len,
-				.base = place,
-				.record_at = place,
-				.records = number - 1};
+				.base = place->byte,
+				.record_at = place->byte,
+				.lines = place->line != 0,
+				.newlines = place->line - 1,
+				.records = place->number - 1};
 	struct extent ext = {.one_line = true};
 	flo_status st;
 
@@ -483,7 +491,7 @@ flo_status flo__split_check_line(const char *text, size_t len, uint64_t number,
 	st = check_extent(&at, &ext, err);
 	if (st != FLO_OK)
 		return st;
-	at.records = number;
+	at.records = place->number;
 	while (at.at < len && is_blank(text[at.at]))
 		at.at++;
 	if (at.at == len)

@@ -101,11 +101,13 @@ void flo__split_trust_lines(struct flo__split *split);
 bool flo__split_trusted(const struct flo__split *split);
 
 /*
- * Check the line @text, record @number, which began at byte @place: the errors
- * are those of flo__split_next() without that trust. Any thread.
+ * Check the line @text, a record which began at @place: the errors are those of
+ * flo__split_next() without that trust. Any thread.
  */
-flo_status flo__split_check_line(const char *text, size_t len, uint64_t number,
-				 uint64_t place, flo_error *err);
+struct flo__place;
+flo_status flo__split_check_line(const char *text, size_t len,
+				 const struct flo__place *place,
+				 flo_error *err);
 
 /* Whether the document is NDJSON, or empty; known once there was a record. */
 bool flo__split_is_lines(const struct flo__split *split);
@@ -114,5 +116,7 @@ bool flo__split_is_lines(const struct flo__split *split);
 uint64_t flo__split_bytes(const struct flo__split *split);
 uint64_t flo__split_records(const struct flo__split *split);
 uint64_t flo__split_place(const struct flo__split *split);
+/* The line of NDJSON on which the last record lies, from 1; else 0. */
+uint64_t flo__split_line(const struct flo__split *split);
 
 #endif

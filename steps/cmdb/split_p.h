@@ -55,6 +55,7 @@ struct flo__split {
 	uint64_t base; /* offset of buf[0] in the stream */
 	uint64_t records;
 	uint64_t record_at;
+	uint64_t newlines;		  /* between records */
 	char *seen[FLO__SPLIT_WATCH_MAX]; /* owned; NULL: not there */
 	size_t seen_len;
 	struct flo__pointer root;
@@ -98,6 +99,13 @@ flo_status flo__split_skip_string(struct flo__split *split, flo_error *err);
 flo_status flo__split_note(struct flo__split *split,
 			   const struct flo__pointer *at, const char *text,
 			   size_t len, flo_error *err);
+
+/* Where byte @byte is: "byte 7", and of NDJSON "line 2, byte 7". */
+struct flo__split_spot {
+	char text[64];
+};
+struct flo__split_spot flo__split_spot(const struct flo__split *split,
+				       uint64_t byte);
 
 /* Say that @c (-1: the end) is where @wanted should be. FLO_SYNTAX. */
 flo_status flo__split_unexpected(const struct flo__split *split, int c,

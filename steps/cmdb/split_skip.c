@@ -30,19 +30,36 @@ static void excerpt(const struct flo__split *split, char *ret, size_t size)
 	ret[len] = '\0';
 }
 
+struct flo__split_spot flo__split_spot(const struct flo__split *split,
+				       uint64_t byte)
+{
+	struct flo__split_spot spot;
+
+	if (split->lines)
+		snprintf(spot.text, sizeof(spot.text), "line %llu, byte %llu",
+			 (unsigned long long)split->newlines + 1,
+			 (unsigned long long)byte);
+	else
+		snprintf(spot.text, sizeof(spot.text), "byte %llu",
+			 (unsigned long long)byte);
+	return spot;
+}
+
 flo_status flo__split_unexpected(const struct flo__split *split, int c,
 				 const char *wanted, flo_error *err)
 {
 	unsigned long long at = split->base + split->at;
+	struct flo__split_spot spot = flo__split_spot(split, at);
 	unsigned long long records = split->records;
+	const char *s = records == 1 ? "" : "s";
 	char text[32];
 
 	if (c < 0)
 		return flo_error_set(err, FLO_SYNTAX,
-				     "the document ends at byte %llu, after "
-				     "%llu records, where %s should follow: "
-				     "was it cut off?",
-				     at, records, wanted);
+				     "the document ends at %s, after %llu "
+				     "record%s, where %s should follow: was it "
+				     "cut off?",
+				     spot.text, records, s, wanted);
 	/* It may have been taken already, and then what follows is not it. */
 	if (split->at == split->len ||
 	    (unsigned char)split->buf[split->at] != c)
@@ -51,13 +68,13 @@ flo_status flo__split_unexpected(const struct flo__split *split, int c,
 		excerpt(split, text, sizeof(text));
 	if (text[0] != '\0')
 		return flo_error_set(err, FLO_SYNTAX,
-				     "'%s' at byte %llu, after %llu records, "
-				     "where %s should be",
-				     text, at, records, wanted);
+				     "'%s' at %s, after %llu record%s, where "
+				     "%s should be",
+				     text, spot.text, records, s, wanted);
 	return flo_error_set(err, FLO_SYNTAX,
-			     "byte 0x%02x at byte %llu, after %llu records, "
-			     "where %s should be%s",
-			     c, at, records, wanted, explain(c, at));
+			     "byte 0x%02x at %s, after %llu record%s, where %s "
+			     "should be%s",
+			     c, spot.text, records, s, wanted, explain(c, at));
 }
 
 static flo_status skip_escape(struct flo__split *split, flo_error *err)

@@ -23,10 +23,10 @@ static flo_status make_room(struct flo__split *split, flo_error *err)
 		return FLO_OK;
 	if (split->len > FLO__RECORD_BYTES_MAX)
 		return flo_error_set(err, FLO_LIMIT,
-				     "record %llu (byte %llu) is larger than "
-				     "%u bytes",
+				     "record %llu (%s) is larger than %u "
+				     "bytes",
 				     (unsigned long long)split->records + 1,
-				     (unsigned long long)split->base,
+				     flo__split_spot(split, split->base).text,
 				     FLO__RECORD_BYTES_MAX);
 	cap = cap != 0 ? cap * 2 : split->window * 2;
 	buf = flo__realloc(split->buf, cap);

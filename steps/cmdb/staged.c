@@ -97,9 +97,10 @@ static flo_status next_run(struct flo__staged *staged, flo_error *err,
 	staged->len = len / FLO__STAGED_BYTES;
 	staged->done = 0;
 	if (len == 0 || len % FLO__STAGED_BYTES != 0)
-		st = flo_error_set(err, FLO_CORRUPT,
-				   "%s: staged records are broken; pull again",
-				   staged->db->path);
+		st = flo_error_set(
+			err, FLO_CORRUPT,
+			"%s: staged records are broken; pull again: " FLO__CDB_ANEW,
+			staged->db->path);
 out:
 	return st;
 }

@@ -5,6 +5,7 @@
 #include "base/contract.h"
 #include "base/strbuf.h"
 #include "base/time.h"
+#include "base/utf8.h"
 #include "steps/http/url.h"
 
 #include <flo/runtime.h>
@@ -87,12 +88,66 @@ static int64_t read_date(const char *text)
 	return (int64_t)curl->getdate(text, NULL);
 }
 
+/* @text on one line, of what can be printed. */
+static void tidy(char *text)
+{
+	char *to = text;
+
+	flo__utf8_tidy(text);
+	for (const char *at = text; *at != '\0'; at++) {
+		unsigned char c = (unsigned char)*at;
+
+		if (c > ' ' && c != 0x7f)
+			*to++ = *at;
+		else if (to != text && to[-1] != ' ')
+			*to++ = ' ';
+	}
+	*to = '\0';
+}
+
+/*
+ * Where a text may be cut: not within a word, as that may be a secret which the
+ * server repeats, and of a piece of it nobody would know that.
+ */
+static size_t cut_at(const char *text, size_t len)
+{
+	while (len > 0 &&
+	       strchr(" \t\n\"'<>{}[](),;:=&", text[len - 1]) == NULL)
+		len--;
+	return len;
+}
+
+/* What the server says of it, which is often all there is to go by. */
+static void say_body(const struct flo__http *http,
+		     const struct flo__http_try *one)
+{
+	char text[FLO__HTTP_SAID_MAX + 1];
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	size_t len = one->said_len;
+	bool cut = one->body.raw > len;
+
+	if (cut)
+		len = cut_at(one->said, len);
+	memcpy(text, one->said, len);
+	text[len] = '\0';
+	tidy(text);
+	if (http->options.say == NULL || text[0] == '\0')
+		return;
+	flo__strbuf_addf(&sb, "the answer %ld says: %s%s", one->status, text,
+			 cut ? "..." : "");
+	if (!sb.failed)
+		http->options.say(http->options.say_arg, sb.data);
+	flo__strbuf_fini(&sb);
+}
+
 static flo_status refuse_status(struct round *round,
 				const struct flo__http_try *one, flo_error *err)
 {
 	long status = one->status;
 	const char *hint = "";
 
+	say_body(round->http, one);
 	round->end = status_passes(status) ? FLO__HTTP_PASSES : FLO__HTTP_FINAL;
 	if ((status == 429 || status == 503) && one->fields.retry_after != NULL)
 		round->asked =

@@ -80,9 +80,16 @@ bool flo__http_is_answer(const struct flo__http_request *request, long status)
 	return false;
 }
 
-/* The body of an error or a redirect: nobody reads it. */
-static size_t skip(struct flo__http_try *one, size_t len)
+/* The body of an error or a redirect: its beginning is for people. */
+static size_t skip(struct flo__http_try *one, const char *bytes, size_t len)
 {
+	size_t room = FLO__HTTP_SAID_MAX - one->said_len;
+	size_t n = len < room ? len : room;
+
+	if (one->fields.encoding == NULL) {
+		memcpy(one->said + one->said_len, bytes, n);
+		one->said_len += n;
+	}
 	one->body.raw += len;
 	one->skipped = one->body.raw > SKIP_BYTES_MAX;
 	return one->skipped ? 0 : len;
@@ -105,7 +112,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 
 	one->moved_ns = flo_now();
 	if (!flo__http_is_document(status_of(one)))
-		return skip(one, len);
+		return skip(one, bytes, len);
 	if (!one->body_begun)
 		one->st = begin_body(one);
 	if (one->st == FLO_OK)

@@ -99,7 +99,7 @@ static void an_older_pull_is_not_diffed(void **state)
 static void a_blocked_plan_is_refused(void **state)
 {
 	flo_value *diff = NULL;
-	char plan[64];
+	char plan[64], says[128];
 
 	(void)state;
 	sync_text("b.db", "1", "[{\"id\":1}]");
@@ -107,7 +107,8 @@ static void a_blocked_plan_is_refused(void **state)
 	snprintf(plan, sizeof(plan), "%s",
 		 query_text("b.db", "SELECT id FROM plan"
 				    " WHERE state = 'blocked'"));
-	assert_non_null(strstr(fs.err.text, plan));
+	snprintf(says, sizeof(says), ": flowctl cmdb show %.12s --db ", plan);
+	assert_non_null(strstr(fs.err.text, says));
 	assert_int_equal(fake_step(&fs, &flo__cmdb_apply, "a", NULL,
 				   "{\"db\":\"b.db\",\"plan\":\"%s\"}", plan),
 			 FLO_BLOCKED);

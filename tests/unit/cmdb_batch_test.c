@@ -169,12 +169,12 @@ static void the_first_broken_record_is_named(void **state)
 {
 	(void)state;
 	assert_int_equal(pull_broken(6100, 6105, false), FLO_SYNTAX);
-	assert_non_null(strstr(fs.err.text, "record 6100 (byte "));
+	assert_non_null(strstr(fs.err.text, "record 6100 (line 6100, byte "));
 	assert_int_equal(pull_broken(6100, 1200, false), FLO_SYNTAX);
-	assert_non_null(strstr(fs.err.text, "record 1200 (byte "));
+	assert_non_null(strstr(fs.err.text, "record 1200 (line 1200, byte "));
 	/* What is wrong with the document comes after it. */
 	assert_int_equal(pull_broken(8999, 9000, true), FLO_SYNTAX);
-	assert_non_null(strstr(fs.err.text, "record 8999 (byte "));
+	assert_non_null(strstr(fs.err.text, "record 8999 (line 8999, byte "));
 	assert_int_equal(pull_broken(0, 0, true), FLO_SYNTAX);
 	assert_non_null(strstr(fs.err.text, "cut off"));
 }
@@ -262,7 +262,7 @@ static void duplicates_among_the_same_are_found(void **state)
 	pull = pull_text("d.db", "2", sb.data);
 	assert_int_equal(diff_pull("d.db", "2", pull, IGNORE, NULL),
 			 FLO_INVALID);
-	assert_non_null(strstr(fs.err.text, "1 duplicate keys: [6999]"));
+	assert_non_null(strstr(fs.err.text, "1 duplicate key: [6999]"));
 	flo__strbuf_fini(&sb);
 	flo_value_unref(pull);
 }

@@ -764,6 +764,18 @@ static void times_are_read_as_people_write_them(void **state)
 		{"ago", FLO_SYNTAX, 0},
 		{"-", FLO_SYNTAX, 0},
 		{"2x ago", FLO_SYNTAX, 0},
+		{"@1795385000", FLO_OK, INT64_C(1795385000000000)},
+		{"@0", FLO_OK, 0},
+		{"@", FLO_SYNTAX, 0},
+		{"@-1", FLO_SYNTAX, 0},
+		{"@1x", FLO_SYNTAX, 0},
+		{"@999999999999", FLO_SYNTAX, 0},
+		{"2 days", FLO_SYNTAX, 0},
+		{"2 day ago ", FLO_SYNTAX, 0},
+		{" days ago", FLO_SYNTAX, 0},
+		{"2 years ago", FLO_SYNTAX, 0},
+		{"9999999999 days ago", FLO_SYNTAX, 0},
+		{"tomorrow", FLO_SYNTAX, 0},
 	};
 
 	(void)state;
@@ -780,7 +792,11 @@ static void times_are_read_as_people_write_them(void **state)
 
 static void a_duration_is_a_time_ago(void **state)
 {
-	static const char *const texts[] = {"2h", "2h ago", "-2h", "1h60m"};
+	static const char *const texts[] = {
+		"2h",	       "2h ago",	"-2h",
+		"1h60m",       "2 hours ago",	"120 minutes ago",
+		"120 min ago", "7200 secs ago", "7200 seconds ago",
+	};
 	int64_t two_hours = INT64_C(7200000000);
 
 	(void)state;
@@ -793,6 +809,24 @@ static void a_duration_is_a_time_ago(void **state)
 	}
 	assert_int_equal(flo_cmdb_time("now", NULL, &two_hours), FLO_OK);
 	assert_true(two_hours <= flo__time_now_us());
+}
+
+static void a_day_has_its_beginning_in_utc(void **state)
+{
+	const int64_t day = INT64_C(86400000000);
+	int64_t before = flo__time_now_us() / day * day, today, after;
+	int64_t yesterday = 0, week = 0;
+
+	(void)state;
+	assert_int_equal(flo_cmdb_time("today", NULL, &today), FLO_OK);
+	after = flo__time_now_us() / day * day;
+	assert_true(today == before || today == after);
+	assert_int_equal(flo_cmdb_time("yesterday", NULL, &yesterday), FLO_OK);
+	after = flo__time_now_us() / day * day;
+	assert_true(yesterday == before - day || yesterday == after - day);
+	assert_int_equal(flo_cmdb_time("1 week ago", NULL, &week), FLO_OK);
+	assert_true(week <= flo__time_now_us() - 7 * day);
+	assert_true(week >= before - 7 * day);
 }
 
 /* Files */
@@ -967,6 +1001,7 @@ int main(void)
 		cmocka_unit_test(a_pointer_finds_what_the_record_says),
 		cmocka_unit_test(times_are_read_as_people_write_them),
 		cmocka_unit_test(a_duration_is_a_time_ago),
+		cmocka_unit_test(a_day_has_its_beginning_in_utc),
 		cmocka_unit_test(a_file_that_is_not_there_is_not_made),
 		cmocka_unit_test(a_record_that_is_damaged_is_told),
 		cmocka_unit_test(the_environment_names_the_default),

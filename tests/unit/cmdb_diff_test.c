@@ -132,10 +132,10 @@ static void duplicate_keys_fail_and_are_named(void **state)
 
 	(void)state;
 	refuse_keys("d.db", "[{\"id\":1},{\"id\":\"x\"},{\"id\":1.0}]", "",
-		    "1 duplicate keys: [1]");
+		    "1 duplicate key: [1];");
 	/* The same bytes twice are no better than two versions. */
 	refuse_keys("d.db", "[{\"id\":\"x\"},{\"id\":\"x\"}]", "",
-		    "1 duplicate keys: [\"x\"]");
+		    "1 duplicate key: [\"x\"];");
 	snprintf(both, sizeof(both), "%s%s", twice, twice);
 	refuse_keys("d.db", both, "", "12 duplicate keys: [1], [2]");
 	assert_non_null(strstr(fs.err.text, "[10] ..."));
@@ -144,7 +144,7 @@ static void duplicate_keys_fail_and_are_named(void **state)
 	sync_text("d.db", "1", twice);
 	refuse_keys("d.db", both, "", "12 duplicate keys");
 	refuse_keys("d.db", "[{\"id\":1,\"n\":1},{\"id\":1,\"n\":2}]", "",
-		    "1 duplicate keys: [1]");
+		    "1 duplicate key: [1];");
 	assert_int_equal(query("d.db", "SELECT count(*) FROM state"), 12);
 	flo_free(twice);
 }
@@ -155,16 +155,65 @@ static void null_keys_fail_unless_allowed(void **state)
 	flo_value *diff = NULL;
 
 	(void)state;
-	refuse_keys("n.db", text, "", "1 records with a null or missing key");
-	refuse_keys("n.db", "[{\"n\":1}]", "", "[null]");
+	refuse_keys("n.db", text, "",
+		    "1 record with a null or missing key field: [null]; the "
+		    "first is {\"id\":null,\"n\":1}; choose");
+	refuse_keys("n.db", "[{\"id\":null}]", "", "1 record with a null");
+	refuse_keys("n.db", "[{\"n\":1},{\"id\":1}]", "",
+		    "1 record with a null or missing key field: [null]; the "
+		    "first is {\"n\":1}; choose");
 	refuse_keys("n.db", "[{\"n\":1},{\"id\":null}]",
-		    ",\"null_key\":\"allow\"", "1 duplicate keys: [null]");
+		    ",\"null_key\":\"allow\"", "1 duplicate key: [null];");
 	fake_ok(&fs,
 		diff_text("n.db", "1", text, ",\"null_key\":\"allow\"", &diff));
 	flo_value_unref(apply_plan("n.db", diff));
 	flo_value_unref(diff);
 	expect_diff("n.db", text, ",\"null_key\":\"allow\"", "0 0 0 3 0 3");
 	refuse_keys("n.db", text, "", "null or missing key");
+}
+
+/* The pull is to be told apart from its key. */
+static void a_key_that_nobody_has_is_told(void **state)
+{
+	const char *many_fields = "[{\"a/b\":1,\"b\":1,\"c\":1,\"d\":1,"
+				  "\"e\":1,\"f\":1,\"g\":1,\"h\":1,"
+				  "\"i\":1},{\"b\":1}]";
+	flo_value *pull, *diff = NULL;
+
+	(void)state;
+	refuse_keys("nobody.db", "[{\"n\":1}]", "",
+		    "no record has /id (it has /n); choose another \"key\"");
+	refuse_keys("nobody.db", many_fields, "",
+		    "no record has /id (records have /a~1b, /b, /c, /d, /e, "
+		    "/f, /g, /h, ...); choose");
+	refuse_keys("nobody.db", "[{},{}]", ",\"null_key\":\"allow\"",
+		    "no record has /id (records have no field); choose");
+	/* A wrong key of what the database holds. */
+	sync_text("nobody.db", "1", "[{\"id\":1,\"n\":1},{\"id\":2,\"n\":1}]");
+	pull = pull_text("nobody.db", "2", "[{\"id\":1,\"x\":1}]");
+	assert_int_equal(fake_step(&fs, &flo__cmdb_diff, "k", &diff,
+				   "{\"db\":\"nobody.db\",\"pull\":\"%s\","
+				   "\"key\":[\"/x\"]}",
+				   out_text(pull, "pull")),
+			 FLO_INVALID);
+	if (strstr(fs.err.text, "records that the database holds: no record "
+				"has /x (records have /id, /n)") == NULL)
+		fail_msg("%s", fs.err.text);
+	flo_value_unref(pull);
+}
+
+/* What was forgotten is in the error that people see. */
+static void records_that_lie_inside_are_pointed_at(void **state)
+{
+	(void)state;
+	refuse_keys("inside.db", "{\"n\":2,\"i/s\":[{\"id\":1},{\"id\":2}]}",
+		    "",
+		    "no record has /id: the pull is of one record, which has "
+		    "/n, /i~1s; if the records are in its /i~1s, set "
+		    "\"records\": \"/i~1s\" of the pull, else choose");
+	/* Where it has the key it is a record. */
+	expect_diff("inside.db", "{\"id\":2,\"items\":[{\"id\":1}]}", "",
+		    "1 0 0 0 0 0");
 }
 
 static void blocked(const char *db, const char *text, const char *more,
@@ -435,6 +484,8 @@ int main(void)
 		cmocka_unit_test(ignored_and_unordered_do_not_change),
 		cmocka_unit_test(duplicate_keys_fail_and_are_named),
 		cmocka_unit_test(null_keys_fail_unless_allowed),
+		cmocka_unit_test(a_key_that_nobody_has_is_told),
+		cmocka_unit_test(records_that_lie_inside_are_pointed_at),
 		cmocka_unit_test(an_empty_pull_is_blocked),
 		cmocka_unit_test(many_removed_are_blocked),
 		cmocka_unit_test(

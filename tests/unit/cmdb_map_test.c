@@ -99,7 +99,7 @@ static void where_leaves_records_out_and_counts_them(void **state)
 	assert_int_equal(out_int(pull, "bytes"), strlen(servers));
 	flo_value_unref(pull);
 	assert_non_null(strstr(fs.log, "pulled 2 records of vm"));
-	assert_non_null(strstr(fs.log, "rejected 1 records of vm"));
+	assert_non_null(strstr(fs.log, "rejected 1 record of vm"));
 	assert_int_equal(query("w.db", "SELECT rejected FROM pull"), 1);
 	assert_int_equal(query("w.db", "SELECT count(*) FROM body"), 2);
 	syncs("w.db", "2", servers,

@@ -178,11 +178,11 @@ static void what_is_no_json_is_shown(void **state)
 		const char *says;
 	} cases[] = {
 		{"error: token expired\n",
-		 "'error: token expired' at byte 0, after 0 records"},
+		 "'error: token expired' at line 1, byte 0, after 0 records"},
 		{"{\"id\":1}\nwarning: expires\n",
-		 "'warning: expires' at byte 9, after 1 records"},
+		 "'warning: expires' at line 2, byte 9, after 1 record"},
 		{"\xef\xbb\xbf[]",
-		 "byte 0xef at byte 0, after 0 records, where "
+		 "byte 0xef at line 1, byte 0, after 0 records, where "
 		 "a record (an object) should be (a byte "
 		 "order mark?"},
 		{"\xff\xfe[", "(UTF-16? convert it to UTF-8)"},
@@ -266,6 +266,39 @@ static void a_broken_record_is_named(void **state)
 			 FLO_SYNTAX);
 	assert_non_null(
 		strstr(fs.err.text, "pull vm from a.json: record 2 (byte 10)"));
+}
+
+/* In words that are no parser's own, with the line of NDJSON. */
+static void what_is_wrong_with_a_record_is_said(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *says;
+	} cases[] = {
+		{"{\"id\":1}\n\n{\"id\":\"\\u0000\"}\n",
+		 "record 2 (line 3, byte 10): \\u0000 is not allowed"},
+		{"{\"id\":1}\n{\"id\":\"\xe9\"}\n",
+		 "record 2 (line 2, byte 9): byte 0xe9 is not valid UTF-8"},
+		{"{\"id\":1}\n{\"id\":1,}\n",
+		 "record 2 (line 2, byte 9): a key in double quotes is missing "
+		 "near '}'"},
+		{"[{\"id\":'a'}]", "record 1 (byte 1): not a JSON value near"},
+		{"[{\"id\":1 \"n\":2}]",
+		 "record 1 (byte 1): a comma, or a closing brace, is missing"},
+		{"[{\"id\":1,\"id\":2}]",
+		 "record 1 (byte 1): an object has a key twice near '\"id\"'"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake_text(&fs, "said.json", cases[i].text);
+		assert_int_equal(fake_step(&fs, &flo__cmdb_pull, "w", NULL,
+					   "{\"db\":\"w.db\",\"source\":\"vm\","
+					   "\"file\":\"said.json\"}"),
+				 FLO_SYNTAX);
+		if (strstr(fs.err.text, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].text, fs.err.text);
+	}
 }
 
 /* Every table, as one text: what "untouched" means. */
@@ -615,6 +648,7 @@ int main(void)
 		cmocka_unit_test(records_that_were_forgotten_are_pointed_at),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
 		cmocka_unit_test(a_broken_record_is_named),
+		cmocka_unit_test(what_is_wrong_with_a_record_is_said),
 		cmocka_unit_test(a_document_that_is_cut_off_leaves_nothing),
 		cmocka_unit_test(an_array_that_is_cut_off_leaves_nothing),
 		cmocka_unit_test(a_pull_again_replaces_the_first),

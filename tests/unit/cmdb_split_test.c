@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/strbuf.h"
+#include "steps/cmdb/batch.h"
 #include "steps/cmdb/split.h"
 
 #include <stdio.h>
@@ -32,8 +33,13 @@ static flo_status next_checked(struct flo__split *split, flo_error *err,
 	if (st != FLO_OK || *ret_record == NULL || !flo__split_trusted(split))
 		return st;
 	return flo__split_check_line(*ret_record, *ret_len,
-				     flo__split_records(split),
-				     flo__split_place(split), err);
+				     &(struct flo__place){
+					     .number =
+						     flo__split_records(split),
+					     .byte = flo__split_place(split),
+					     .line = flo__split_line(split),
+				     },
+				     err);
 }
 
 /* Every case is read in both ways, which make no difference. */
@@ -132,14 +138,18 @@ static void a_line_that_is_no_record_is_told_alike(void **state)
 {
 	(void)state;
 	refuse("{}\n{\"a\":{\n}}\n", NULL, FLO_SYNTAX,
-	       "record 2 (byte 3) does not end on its line");
+	       "record 2 (line 2, byte 3) does not end on its line");
 	refuse("{\"a\":\"\n\"}\n{}\n", NULL, FLO_SYNTAX,
-	       "record 1 (byte 0) does not end on its line");
+	       "record 1 (line 1, byte 0) does not end on its line");
 	refuse("{} {}\n{}\n", NULL, FLO_SYNTAX,
-	       "at byte 3, after 1 records, where the end of the record's");
-	refuse("{}\n{}x\n", NULL, FLO_SYNTAX, "'x' at byte 5, after 2 records");
+	       "at line 1, byte 3, after 1 record, where the end of the record's");
+	refuse("{}\n{}x\n", NULL, FLO_SYNTAX,
+	       "'x' at line 2, byte 5, after 2 records");
+	refuse("\n{}\n\n \n{}\n\nx\n", NULL, FLO_SYNTAX,
+	       "'x' at line 7, byte 11, after 2 records");
 	refuse("{}\n{\"a\":1", NULL, FLO_SYNTAX, "was it cut off?");
-	refuse("{}\n{\"a\":\"}\n", NULL, FLO_SYNTAX, "record 2 (byte 3)");
+	refuse("{}\n{\"a\":\"}\n", NULL, FLO_SYNTAX,
+	       "record 2 (line 2, byte 3)");
 }
 
 static void an_array_holds_records(void **state)

@@ -60,6 +60,56 @@ static void documents_survive_a_round_trip(void **state)
 	assert_round_trip("-0", "0");
 }
 
+/* Without the library's own words: a new one of these shows here. */
+static void what_is_wrong_is_said_in_our_words(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *says;
+	} cases[] = {
+		{"", "it is empty"},
+		{" \n\t", "it is empty"},
+		{"{\"a\":1", "it ends before all of it is closed"},
+		{"[1,", "it ends before all of it is closed"},
+		{"{\"a\":1,}", "a key in double quotes is missing near '}'"},
+		{"{\"a\" 1}", "a colon is missing near '1'"},
+		{"{\"a\":1 2}",
+		 "a comma, or a closing brace, is missing near '2'"},
+		{"[1 2]", "a comma, or a closing bracket, is missing near '2'"},
+		{"[,]", "a JSON value is missing near ','"},
+		{"[nil]", "not a JSON value near 'nil'"},
+		{"[1] x", "there is more text after the end near 'x'"},
+		{"{\"a\":1,\"a\":2}", "an object has a key twice near '\"a\"'"},
+		{"[\"a", "a string is not closed"},
+		{"[\"a\n\"]", "a string is not closed (a line break inside one "
+			      "is \\n)"},
+		{"[\"\t\"]", "a control character in a string; write it as an "
+			     "escape: \\t, \\u00XX"},
+		{"[\"\\x\"]",
+		 "an unknown escape in a string; those of JSON are "
+		 "\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX"},
+		{"[\"\\u00g0\"]",
+		 "an unknown escape in a string; those of JSON "
+		 "are \\\" \\\\ \\/ \\b \\f \\n \\r \\t "
+		 "\\uXXXX"},
+		{"[\"\\ud800\"]", "half of a surrogate pair; characters above "
+				  "U+FFFF take two \\u escapes"},
+		{"{\"\\u0000\":1}", "\\u0000 is not allowed in a key"},
+		{"[1e999]", "a number is too large near '1e999'"},
+		{"[\"\xe9\"]", "byte 0xe9 is not valid UTF-8 there"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		flo_error err = FLO_ERROR_INIT;
+		flo_value *value = NULL;
+
+		assert_int_equal(read_any(cases[i].text, &err, &value),
+				 FLO_SYNTAX);
+		assert_string_equal(err.text, cases[i].says);
+	}
+}
+
 static void scalars_need_the_flag(void **state)
 {
 	flo_value *value = NULL;
@@ -540,6 +590,7 @@ int main(void)
 	json_t *old = json_pack("{s:i}", "n", 1);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(documents_survive_a_round_trip),
+		cmocka_unit_test(what_is_wrong_is_said_in_our_words),
 		cmocka_unit_test(scalars_need_the_flag),
 		cmocka_unit_test(integers_beyond_64_bits_become_doubles),
 		cmocka_unit_test(huge_integers_round_as_strtod_does),
