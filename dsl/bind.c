@@ -426,10 +426,10 @@ static flo_status parse_param(const struct flo__param *param, const char *text,
 	if (param->type == FLO__PARAM_ARRAY || param->type == FLO__PARAM_OBJECT)
 		return flo_error_set(err, FLO_TYPE,
 				     "param \"%s\" must be an %s, written as "
-				     "JSON: %s",
+				     "JSON: %s (line %d, column %d)",
 				     param->name,
 				     flo__param_type_text(param->type),
-				     json.text);
+				     json.text, json.line, json.column);
 	return flo_error_set(err, FLO_TYPE,
 			     "param \"%s\" must be of type %s, not \"%.80s\"",
 			     param->name, flo__param_type_text(param->type),

@@ -272,8 +272,12 @@ static flo_status tell_fault(const struct load *load, flo_error *err)
 
 	if (!flo__json_fault_find(load->text, load->len, &at, &slip) ||
 	    at > fault)
-		slip = (struct flo__json_slip){.begin = fault,
-					       .message = load->error.text};
+		slip = (struct flo__json_slip){
+			.begin = fault,
+			.message = json_error_code(&load->error) ==
+						   json_error_duplicate_key
+					   ? "a key appears twice"
+					   : load->error.text};
 	return tell_slip(load->text, &slip, err);
 }
 
