@@ -222,6 +222,16 @@ bool flo__doubted_around(const struct flo__compiler *c, enum flo__doubt doubt,
 bool flo__doubt_key(struct flo__compiler *c, uint32_t object, uint32_t key,
 		    const char *meant);
 
+struct flo__view;
+
+/* Warn of text between the decoded bytes @from and @to of the string @node that
+ * was probably meant as a template. @view: NULL in a script. */
+void flo__lookalike_check(struct flo__compiler *c, struct flo__view *view,
+			  uint32_t node, size_t from, size_t to);
+/* Whether the string @node, where a list is computed, is a word that was
+ * probably meant as its only item: "linux". Reports it. */
+bool flo__lone_word(struct flo__view *view, uint32_t node);
+
 /* What a word of another tool is called here: foreign.c. */
 struct flo__foreign {
 	const char *word; /* small letters without _ and - */

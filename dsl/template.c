@@ -3,8 +3,6 @@
 
 #include "base/strbuf.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 /* How deep a literal JSON value may nest: bounds the recursion over it. */
@@ -196,6 +194,7 @@ static bool emit_string(struct flo__view *view, uint32_t node, bool keep)
 
 	while ((mark = next_marker(text, len, at)) != SIZE_MAX &&
 	       p.failed < FAILED_MAX) {
+		flo__lookalike_check(c, view, node, at, mark);
 		if (mark > at && text[mark - 1] == '$') {
 			flo__strbuf_add(&p.text, text + at, mark - 1 - at);
 			flo__strbuf_adds(&p.text, "${{");
@@ -206,6 +205,7 @@ static bool emit_string(struct flo__view *view, uint32_t node, bool keep)
 		flush(c, &p);
 		at = emit_template(view, node, text, len, mark, &p);
 	}
+	flo__lookalike_check(c, view, node, at, len);
 	flo__strbuf_add(&p.text, text + at, len - at);
 	flush(c, &p);
 	if (p.n == 0)
@@ -442,46 +442,6 @@ const char *flo__types_text(unsigned types)
 	return "something else";
 }
 
-static bool is_literal(const char *text, size_t len)
-{
-	return (len == 4 && memcmp(text, "true", 4) == 0) ||
-	       (len == 4 && memcmp(text, "null", 4) == 0) ||
-	       (len == 5 && memcmp(text, "false", 5) == 0);
-}
-
-/* Whether @text, where a list is computed, is a word that was probably meant as
- * its only item: "linux". Reports it. */
-static bool is_lone_word(struct flo__view *view, uint32_t node,
-			 const char *text, size_t len)
-{
-	struct flo__compiler *c = view->c;
-	struct flo__expr_problem problem = {0};
-	struct flo__ref ref = {.node = FLO__NODE_NONE};
-	char hint[128];
-	size_t name = 0;
-	size_t all;
-
-	while (name < len &&
-	       (isalnum((unsigned char)text[name]) || text[name] == '_'))
-		name++;
-	for (all = name; all < len && (isalnum((unsigned char)text[all]) ||
-				       strchr("_-.", text[all]) != NULL);)
-		all++;
-	if (name == 0 || name > 40 || all != len || all > 60 ||
-	    isdigit((unsigned char)text[0]) || is_literal(text, name) ||
-	    view->names.var(&view->names, text, name, &ref, &problem) ==
-		    FLO_OK ||
-	    problem.follows || strstr(problem.hint, "did you mean") != NULL)
-		return false;
-	snprintf(hint, sizeof(hint), "an array of one text is [\"%.*s\"]",
-		 (int)len, text);
-	flo__report_error(&c->report, FLO__CODE_UNKNOWN_NAME,
-			  flo__doc_inside(&c->doc, node, 0, name), node, hint,
-			  "there is no variable \"%.*s\" here", (int)name,
-			  text);
-	return true;
-}
-
 const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 					  unsigned types, const char *what)
 {
@@ -501,7 +461,7 @@ const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 				  "%s is an expression already", what);
 		return NULL;
 	}
-	if (types == FLO_TYPES(LIST) && is_lone_word(view, node, text, len))
+	if (types == FLO_TYPES(LIST) && flo__lone_word(view, node))
 		return NULL;
 	ok = emit_expr(view, node, text, 0, len, &got);
 	if (ok && (got & types) == 0) {
