@@ -146,11 +146,13 @@ static bool length_fits(const struct flo__param *param, const flo_value *value,
 	if (n >= param->min_len && n <= param->max_len)
 		return true;
 	if (n < param->min_len)
-		flo__strbuf_addf(why, "must have at least %llu characters",
-				 (unsigned long long)param->min_len);
+		flo__strbuf_addf(why, "must have at least %llu character%s",
+				 (unsigned long long)param->min_len,
+				 param->min_len == 1 ? "" : "s");
 	else
-		flo__strbuf_addf(why, "must have at most %llu characters",
-				 (unsigned long long)param->max_len);
+		flo__strbuf_addf(why, "must have at most %llu character%s",
+				 (unsigned long long)param->max_len,
+				 param->max_len == 1 ? "" : "s");
 	return false;
 }
 

@@ -280,32 +280,47 @@ flo_status flo__scope_env(struct flo__frame *frame,
 	return FLO_OK;
 }
 
-static flo_status number_of(const flo_value *value, bool duration,
+/* What a computed number has to be. */
+enum number_kind {
+	NUMBER_COUNT,
+	NUMBER_LIMIT,
+	NUMBER_DURATION
+};
+
+static flo_status number_of(const flo_value *value, enum number_kind kind,
 			    flo_error *err, uint64_t *ret)
 {
+	static const char *const wanted[] = {
+		[NUMBER_COUNT] = "a whole number of at least 0",
+		[NUMBER_LIMIT] = "a whole number of at least 1",
+		[NUMBER_DURATION] = "a duration such as \"10s\"",
+	};
 	size_t len;
 	const char *text;
 
-	if (flo_value_typeof(value) == FLO_VALUE_INT && !duration &&
-	    flo_value_get_int(value) >= 0) {
+	if (flo_value_typeof(value) == FLO_VALUE_INT &&
+	    kind != NUMBER_DURATION) {
 		*ret = (uint64_t)flo_value_get_int(value);
-		return FLO_OK;
+		if (flo_value_get_int(value) >= 0)
+			return FLO_OK;
+		return flo_error_set(err, FLO_TYPE, "%lld is not %s",
+				     (long long)flo_value_get_int(value),
+				     wanted[kind]);
 	}
 	if (flo_value_typeof(value) != FLO_VALUE_STRING)
-		return flo_error_set(err, FLO_TYPE, "%s",
-				     duration ? "not a duration such as \"10s\""
-					      : "not a whole number from 0");
+		return flo_error_set(err, FLO_TYPE, "not %s", wanted[kind]);
 	text = flo_value_get_string(value, &len);
-	if (duration && flo__duration_parse(text, len, ret) == FLO_OK)
+	if (kind == NUMBER_DURATION &&
+	    flo__duration_parse(text, len, ret) == FLO_OK)
 		return FLO_OK;
 	return flo_error_set(err, FLO_TYPE, "\"%s\" is not %s", text,
-			     duration ? "a duration such as \"10s\""
-				      : "a whole number from 0");
+			     wanted[kind]);
 }
 
-flo_status flo__scope_number(struct flo__frame *frame,
-			     const struct flo__number *number, bool duration,
-			     flo_error *err, uint64_t *ret)
+static flo_status eval_number(struct flo__frame *frame,
+			      const struct flo__number *number,
+			      enum number_kind kind, flo_error *err,
+			      uint64_t *ret)
 {
 	flo_value *value = NULL;
 	flo_status st;
@@ -317,9 +332,17 @@ flo_status flo__scope_number(struct flo__frame *frame,
 	st = flo__scope_eval(frame, number->expr, NULL, err, &value);
 	if (st != FLO_OK)
 		return st;
-	st = number_of(value, duration, err, ret);
+	st = number_of(value, kind, err, ret);
 	flo_value_unref(value);
 	return st;
+}
+
+flo_status flo__scope_number(struct flo__frame *frame,
+			     const struct flo__number *number, bool duration,
+			     flo_error *err, uint64_t *ret)
+{
+	return eval_number(frame, number,
+			   duration ? NUMBER_DURATION : NUMBER_COUNT, err, ret);
 }
 
 flo_status flo__scope_limit(struct flo__frame *frame,
@@ -327,7 +350,7 @@ flo_status flo__scope_limit(struct flo__frame *frame,
 			    uint64_t *ret)
 {
 	uint64_t limit = 0;
-	flo_status st = flo__scope_number(frame, number, false, err, &limit);
+	flo_status st = eval_number(frame, number, NUMBER_LIMIT, err, &limit);
 
 	if (st == FLO_OK && limit == 0 && number->expr != NULL)
 		st = flo_error_set(err, FLO_RANGE,
