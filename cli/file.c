@@ -113,6 +113,68 @@ void cli_file_free(struct cli_file *file)
 	file->text = NULL;
 }
 
+#define LINE_BEFORE 1024 /* bytes of a line that are shown before the place */
+#define LINE_AFTER  3072 /* and from it on */
+
+static bool is_continuation(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* The offset of @column of the line that begins at @at. */
+static size_t place_of(const struct cli_file *file, size_t at, int column)
+{
+	for (int i = 1; at < file->len && file->text[at] != '\n'; at++) {
+		if (is_continuation(file->text[at]))
+			continue;
+		if (i++ == column)
+			break;
+	}
+	return at;
+}
+
+static size_t line_begin(const struct cli_file *file, int line)
+{
+	const char *at = file->text;
+
+	for (int i = 1; i < line && at; i++) {
+		at = memchr(at, '\n', file->len - (size_t)(at - file->text));
+		at += at != NULL;
+	}
+	return at ? (size_t)(at - file->text) : file->len;
+}
+
+/* @file is no JSON: show where. */
+static void tell_syntax(const struct cli_file *file, const flo_error *err)
+{
+	size_t begin = line_begin(file, err->line);
+	size_t place = place_of(file, begin, err->column);
+	size_t from = place - begin > LINE_BEFORE ? place - LINE_BEFORE : begin;
+	size_t left = file->len - from, len;
+	char *line;
+	flo_diagnostic d = {.file = file->name,
+			    .line = err->line,
+			    .column = err->column,
+			    .end_column = err->column + 1,
+			    .pointer = "",
+			    .code = "syntax",
+			    .message = err->text,
+			    .hint = "",
+			    .source_column = err->column};
+
+	while (from < place && is_continuation(file->text[from]))
+		from++;
+	for (size_t i = from; i < place; i++)
+		d.source_column -= !is_continuation(file->text[i]);
+	if (left > place - from + LINE_AFTER)
+		left = place - from + LINE_AFTER;
+	len = strcspn(file->text + from, "\r\n");
+	line = strndup(file->text + from, len < left ? len : left);
+	d.source_line = line ? line : "";
+	cli_print_diagnostic(stderr, &d);
+	free(line);
+}
+
 int cli_file_read_map(const char *path, flo_value **ret_map)
 {
 	struct cli_file file = {0};
@@ -124,7 +186,10 @@ int cli_file_read_map(const char *path, flo_value **ret_map)
 		return code;
 	if (flo_value_from_json(file.text, file.len, FLO_JSON_ANY, &err,
 				&map)) {
-		cli_print_file_error(file.name, &err);
+		if (err.status == FLO_SYNTAX && err.line > 0)
+			tell_syntax(&file, &err);
+		else
+			cli_print_file_error(file.name, &err);
 		code = CLI_INVALID;
 	} else if (flo_value_typeof(map) != FLO_VALUE_MAP) {
 		cli_error("%s must hold one JSON object, names and their "

@@ -154,9 +154,11 @@ static char *each_text(const flo_value *step)
 		text = format("foreach %s of %s%s%s", cli_map_text(step, "as"),
 			      expr, comma, limit);
 	else
-		text = format("foreach %s of %" PRId64 " items%s%s",
+		text = format("foreach %s of %" PRId64 " item%s%s%s",
 			      cli_map_text(step, "as"),
-			      int_of(foreach, "count", 0), comma, limit);
+			      int_of(foreach, "count", 0),
+			      int_of(foreach, "count", 0) == 1 ? "" : "s",
+			      comma, limit);
 	free(limit);
 	return text;
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 /* One a line, however many there are. */
 /* clang-format off */
@@ -45,6 +46,16 @@ const struct cli_verb *cli_verb_find(const char *name)
 	return NULL;
 }
 
+/* Whether a pipeline's file is named where a command should be. */
+static bool is_file(const char *name)
+{
+	size_t len = strlen(name);
+
+	return strchr(name, '/') ||
+	       (len > 5 && !strcmp(name + len - 5, ".json")) ||
+	       access(name, F_OK) == 0;
+}
+
 static int unknown_verb(const char *name)
 {
 	const char *names[VERBS + 1] = {0};
@@ -53,7 +64,12 @@ static int unknown_verb(const char *name)
 	for (size_t i = 0; i < VERBS; i++)
 		names[i] = cli_verbs[i]->name;
 	near = cli_nearest(name, names);
-	if (near)
+	if (is_file(name))
+		cli_error("there is no command \"%s\"; to run that file: "
+			  "flowctl run %s\n"
+			  "'flowctl help' lists them.",
+			  name, name);
+	else if (near)
 		cli_error("there is no command \"%s\", did you mean \"%s\"?\n"
 			  "'flowctl help' lists them.",
 			  name, near);

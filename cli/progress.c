@@ -124,8 +124,8 @@ static void note(struct cli_progress *p)
 	if (ms_since(&p->noted) < 1000)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &p->noted);
-	cli_sink_printf(p->sink, "  %lu steps ended, %lu failed, %s\n",
-			p->ended, p->failed,
+	cli_sink_printf(p->sink, "  %lu step%s ended, %lu failed, %s\n",
+			p->ended, p->ended == 1 ? "" : "s", p->failed,
 			cli_duration(ms_since(&p->started)).text);
 }
 

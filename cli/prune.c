@@ -105,10 +105,12 @@ static void print_text(const flo_value *result, bool dry_run)
 		       len, len == 1 ? "" : "s", int_of(result, "directories"),
 		       int_of(result, "directories") == 1 ? "y" : "ies");
 	else
-		printf("deleted %zu run%s: %lld events, %lld directories; "
+		printf("deleted %zu run%s: %lld event%s, %lld director%s; "
 		       "%.1f MiB of the store are free for later runs\n",
 		       len, len == 1 ? "" : "s", int_of(result, "events"),
+		       int_of(result, "events") == 1 ? "" : "s",
 		       int_of(result, "directories"),
+		       int_of(result, "directories") == 1 ? "y" : "ies",
 		       (double)int_of(result, "free_bytes") / (1 << 20));
 }
 

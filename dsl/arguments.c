@@ -50,6 +50,27 @@ static bool is_expression(const flo_step_param *param, const char *text,
 	return false;
 }
 
+static bool is_pointer(const char *text, size_t len, struct flo__misfit *why)
+{
+	bool good = len == 0 || text[0] == '/';
+
+	for (size_t i = 0; good && i < len; i++)
+		good = text[i] != '~' || (i + 1 < len && (text[i + 1] == '0' ||
+							  text[i + 1] == '1'));
+	if (good)
+		return true;
+	refuse(why, text, len);
+	if (len != 0 && text[0] != '/' && len <= SHOWN && !why->secret)
+		snprintf(why->hint, sizeof(why->hint),
+			 "a JSON pointer begins with a slash: \"/%.*s\"",
+			 (int)len, text);
+	else
+		snprintf(why->hint, sizeof(why->hint),
+			 "a JSON pointer is written \"/a/b\"; ~ in a name is "
+			 "~0, / is ~1");
+	return false;
+}
+
 static bool is_format(const flo_step_param *param, const char *text, size_t len,
 		      struct flo__misfit *why)
 {
@@ -67,6 +88,8 @@ static bool is_format(const flo_step_param *param, const char *text, size_t len,
 		break;
 	case FLO_FORMAT_EXPRESSION:
 		return is_expression(param, text, len, why);
+	case FLO_FORMAT_POINTER:
+		return is_pointer(text, len, why);
 	default:
 		break;
 	}
@@ -120,6 +143,11 @@ static bool has_pattern(const flo_step_param *param, const char *text,
 	why->text.failed |= st == FLO_NOMEM;
 	if (st == FLO_OK && found)
 		return true;
+	if (param->hint != NULL && st == FLO_OK) {
+		refuse(why, text, len);
+		snprintf(why->hint, sizeof(why->hint), "%s", param->hint);
+		return false;
+	}
 	flo__strbuf_addf(&why->text, "must match the pattern \"%s\"",
 			 param->pattern);
 	if (st != FLO_OK && st != FLO_NOMEM)
@@ -287,6 +315,42 @@ static bool entries_fit(const flo_step_param *param, const flo_value *map,
 	return true;
 }
 
+bool flo__argument_item_fits(const flo_step_param *param, const flo_value *item,
+			     struct flo__misfit *why)
+{
+	const char *text;
+	size_t len;
+
+	if (param->format != FLO_FORMAT_POINTER)
+		return true;
+	flo__strbuf_adds(&why->text, "has an item that ");
+	if (flo_value_typeof(item) != FLO_VALUE_STRING) {
+		flo__strbuf_addf(&why->text, "must be a string, not %s",
+				 flo__value_json_type(item));
+		return false;
+	}
+	text = flo_value_get_string(item, &len);
+	if (!is_format(param, text, len, why))
+		return false;
+	flo__strbuf_reset(&why->text);
+	return true;
+}
+
+static bool list_fits(const flo_step_param *param, const flo_value *list,
+		      struct flo__misfit *why)
+{
+	size_t n = flo_value_len(list);
+
+	if (!flo__argument_len_fits(param, n, "item", why))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!flo__argument_item_fits(param, flo_value_list_at(list, i),
+					     why))
+			return false;
+	}
+	return true;
+}
+
 bool flo__argument_fits(const flo_step_param *param, const flo_value *value,
 			struct flo__misfit *why)
 {
@@ -294,8 +358,7 @@ bool flo__argument_fits(const flo_step_param *param, const flo_value *value,
 	case FLO_VALUE_STRING:
 		return text_fits(param, value, why);
 	case FLO_VALUE_LIST:
-		return flo__argument_len_fits(param, flo_value_len(value),
-					      "item", why);
+		return list_fits(param, value, why);
 	case FLO_VALUE_INT:
 		return number_fits(param, (double)flo_value_get_int(value),
 				   why);
@@ -368,6 +431,38 @@ static flo_status check_value(const flo_step_param *param,
 	return st;
 }
 
+void flo__argument_choices(const flo_step_type *type, char *ret, size_t size)
+{
+	const char *const *names = type->exactly_one;
+	int at = 0;
+
+	for (size_t i = 0; names[i] != NULL && at >= 0 && (size_t)at < size;
+	     i++)
+		at += snprintf(ret + at, size - (size_t)at, "%s`%s`",
+			       i == 0		      ? ""
+			       : names[i + 1] == NULL ? " and "
+						      : ", ",
+			       names[i]);
+}
+
+/* Of those of which a step has one, it was given one. */
+static flo_status check_one(const flo_step_type *type, const flo_value *with,
+			    flo_error *err)
+{
+	char names[160];
+	size_t n = 0;
+
+	if (type->exactly_one == NULL)
+		return FLO_OK;
+	for (size_t i = 0; type->exactly_one[i] != NULL; i++)
+		n += flo_value_map_get(with, type->exactly_one[i]) != NULL;
+	if (n == 1)
+		return FLO_OK;
+	flo__argument_choices(type, names, sizeof(names));
+	return flo_error_set(err, FLO_INVALID, "with: give exactly one of %s",
+			     names);
+}
+
 flo_status flo__arguments_check(const flo_step_type *type,
 				const struct flo__expr *expr,
 				const flo_value *with, flo_error *err)
@@ -392,7 +487,7 @@ flo_status flo__arguments_check(const flo_step_type *type,
 					   "with: \"%s\" is missing",
 					   param->name);
 	}
-	return st;
+	return st == FLO_OK ? check_one(type, with, err) : st;
 }
 
 /* What is declared of @param can be had. */
@@ -417,7 +512,7 @@ static flo_status check_declared(const flo_step_type *type,
 				     type->name, param->name, why);
 	if ((param->has_min && param->has_max && param->min > param->max) ||
 	    (param->max_len != 0 && param->min_len > param->max_len) ||
-	    (unsigned)param->format > FLO_FORMAT_EXPRESSION ||
+	    (unsigned)param->format > FLO_FORMAT_POINTER ||
 	    (param->format == FLO_FORMAT_EXPRESSION &&
 	     param->expression == NULL))
 		return flo_error_set(err, FLO_INVALID,
@@ -429,11 +524,31 @@ static flo_status check_declared(const flo_step_type *type,
 	return st;
 }
 
+/* What is one of several is an argument, and may be left out. */
+static flo_status check_choice(const flo_step_type *type, const char *name,
+			       flo_error *err)
+{
+	const flo_step_param *param =
+		flo__argument_find(type->params, type->params_len, name,
+				   strlen(name));
+
+	if (param != NULL && !param->required)
+		return FLO_OK;
+	return flo_error_set(err, FLO_INVALID,
+			     "step type \"%s\": `%s` of `exactly_one` %s",
+			     type->name, name,
+			     param == NULL ? "is no argument" : "is required");
+}
+
 flo_status flo__arguments_declared(const flo_step_type *type, flo_error *err)
 {
 	flo_status st = FLO_OK;
 
 	for (size_t i = 0; i < type->params_len && st == FLO_OK; i++)
 		st = check_declared(type, &type->params[i], err);
+	for (size_t i = 0; st == FLO_OK && type->exactly_one != NULL &&
+			   type->exactly_one[i] != NULL;
+	     i++)
+		st = check_choice(type, type->exactly_one[i], err);
 	return st;
 }

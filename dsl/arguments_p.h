@@ -23,6 +23,12 @@ bool flo__argument_fits(const flo_step_param *param, const flo_value *value,
 bool flo__argument_len_fits(const flo_step_param *param, size_t len,
 			    const char *unit, struct flo__misfit *why);
 
+/* An item of a list, by the format of the list's argument. */
+bool flo__argument_item_fits(const flo_step_param *param, const flo_value *item,
+			     struct flo__misfit *why);
+/* "`file` and `http`": of which @type's steps have exactly one. */
+void flo__argument_choices(const flo_step_type *type, char *ret, size_t size);
+
 /* The argument, or the member of one, that is called @name; or NULL. */
 const flo_step_param *flo__argument_find(const flo_step_param *params,
 					 size_t params_len, const char *name,

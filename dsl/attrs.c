@@ -1,5 +1,6 @@
 #include "dsl/compile_p.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Whether the environment can hold a variable called so (POSIX). */
@@ -186,6 +187,20 @@ static void check_retry(struct flo__compiler *c, uint32_t node,
 				    "extra attempt");
 }
 
+static bool is_retry(struct flo__compiler *c, uint32_t node)
+{
+	const struct flo__doc_node *n = &c->doc.nodes[node];
+	char hint[64];
+
+	if (n->type != FLO__DOC_NUMBER || n->end - n->begin > 20)
+		return flo__compile_is(c, node, FLO__DOC_OBJECT, "`retry`");
+	snprintf(hint, sizeof(hint), "write it as {\"limit\": %.*s}",
+		 (int)(n->end - n->begin), c->doc.text + n->begin);
+	flo__compile_error(c, WRONG_TYPE, node, hint,
+			   "`retry` must be an object, not a number");
+	return false;
+}
+
 const struct flo__retry *flo__compile_retry(struct flo__view *view,
 					    uint32_t node)
 {
@@ -196,7 +211,7 @@ const struct flo__retry *flo__compile_retry(struct flo__view *view,
 	uint32_t limit;
 	uint32_t at;
 
-	if (!flo__compile_is(c, node, FLO__DOC_OBJECT, "`retry`"))
+	if (!is_retry(c, node))
 		return NULL;
 	flo__keys_only(c, node, &flo__grammar_retry);
 	retry = flo__compile_alloc(c, 1, sizeof(*retry));

@@ -146,11 +146,13 @@ static bool length_fits(const struct flo__param *param, const flo_value *value,
 	if (n >= param->min_len && n <= param->max_len)
 		return true;
 	if (n < param->min_len)
-		flo__strbuf_addf(why, "must have at least %llu characters",
-				 (unsigned long long)param->min_len);
+		flo__strbuf_addf(why, "must have at least %llu character%s",
+				 (unsigned long long)param->min_len,
+				 param->min_len == 1 ? "" : "s");
 	else
-		flo__strbuf_addf(why, "must have at most %llu characters",
-				 (unsigned long long)param->max_len);
+		flo__strbuf_addf(why, "must have at most %llu character%s",
+				 (unsigned long long)param->max_len,
+				 param->max_len == 1 ? "" : "s");
 	return false;
 }
 
@@ -426,10 +428,10 @@ static flo_status parse_param(const struct flo__param *param, const char *text,
 	if (param->type == FLO__PARAM_ARRAY || param->type == FLO__PARAM_OBJECT)
 		return flo_error_set(err, FLO_TYPE,
 				     "param \"%s\" must be an %s, written as "
-				     "JSON: %s",
+				     "JSON: %s (line %d, column %d)",
 				     param->name,
 				     flo__param_type_text(param->type),
-				     json.text);
+				     json.text, json.line, json.column);
 	return flo_error_set(err, FLO_TYPE,
 			     "param \"%s\" must be of type %s, not \"%.80s\"",
 			     param->name, flo__param_type_text(param->type),

@@ -222,6 +222,30 @@ bool flo__doubted_around(const struct flo__compiler *c, enum flo__doubt doubt,
 bool flo__doubt_key(struct flo__compiler *c, uint32_t object, uint32_t key,
 		    const char *meant);
 
+struct flo__view;
+
+/* Warn of text between the decoded bytes @from and @to of the string @node that
+ * was probably meant as a template. @view: NULL in a script. */
+void flo__lookalike_check(struct flo__compiler *c, struct flo__view *view,
+			  uint32_t node, size_t from, size_t to);
+/* Whether the string @node, where a list is computed, is a word that was
+ * probably meant as its only item: "linux". Reports it. */
+bool flo__lone_word(struct flo__view *view, uint32_t node);
+
+/* What a word of another tool is called here: foreign.c. */
+struct flo__foreign {
+	const char *word; /* small letters without _ and - */
+	const char *key;  /* the key that is meant, or NULL */
+	unsigned types;	  /* of JSON values that it may be taken for the key
+			   * with; 0: with none, whatever its value is */
+	const char *hint; /* NULL: that @key may be meant */
+};
+
+/* The word that the unknown @key of an object of @grammar is, or NULL. */
+const struct flo__foreign *flo__foreign_find(struct flo__doc *doc,
+					     const struct flo__grammar *grammar,
+					     uint32_t key);
+
 /* keys.c */
 const char *flo__key_text(enum flo__key key);
 void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,

@@ -39,17 +39,36 @@ static int find_key(struct flo__compiler *c, uint32_t node)
 	return -1;
 }
 
-static void unknown_key(struct flo__compiler *c, uint32_t key,
-			struct flo__nearest *near, const char *what)
+static void unknown_key(struct flo__compiler *c, uint32_t key, const char *hint,
+			const char *what)
 {
-	char hint[96];
 	size_t len;
 	const char *text = flo__doc_string(&c->doc, key, &len);
 
-	flo__compile_error(c, UNKNOWN_KEY, key,
-			   flo__nearest_hint(near, hint, sizeof(hint)),
+	flo__compile_error(c, UNKNOWN_KEY, key, hint,
 			   "unknown key \"%.*s\" in %s",
 			   (int)(len < 64 ? len : 64), text, what);
+}
+
+/* The key of @grammar that the unknown @key of @object is nearest to, or that
+ * another tool calls so; the hint goes to @buf, and is NULL if there is none.
+ */
+static const char *near_of(struct flo__compiler *c, uint32_t object,
+			   uint32_t key, const struct flo__grammar *grammar,
+			   struct flo__nearest *near, char *buf, size_t size)
+{
+	const struct flo__foreign *word =
+		flo__foreign_find(&c->doc, grammar, key);
+	const char *meant = word != NULL ? word->key : NULL;
+
+	if (word == NULL)
+		return flo__nearest_hint(near, buf, size);
+	if (word->hint != NULL)
+		return word->hint;
+	if (meant != NULL &&
+	    flo__doc_get(&c->doc, object, meant) != FLO__DOC_NONE)
+		return NULL;
+	return flo__nearest_hint(near, buf, size);
 }
 
 /* Whether @name is a key that says what a step does. */
@@ -60,6 +79,20 @@ static bool makes_step(const char *name)
 			return true;
 	}
 	return false;
+}
+
+/* Let @near be what another tool's word means; false if it is none. */
+static bool take_foreign(struct flo__compiler *c, uint32_t key,
+			 const struct flo__grammar *grammar,
+			 struct flo__nearest *near)
+{
+	const struct flo__foreign *word =
+		flo__foreign_find(&c->doc, grammar, key);
+
+	if (word != NULL)
+		snprintf(near->name, sizeof(near->name), "%s",
+			 word->key != NULL ? word->key : "");
+	return word != NULL;
 }
 
 /* The key of a step that is nearest to @key: each unknown one is asked about
@@ -76,18 +109,50 @@ static void nearest_step_key(struct flo__compiler *c, uint32_t key,
 		for (int i = 0; i < FLO__KEYS; i++)
 			flo__nearest_offer(near, keys[i].key,
 					   strlen(keys[i].key));
+		take_foreign(c, key, &flo__grammar_step, near);
 	}
 	*ret = *near;
 }
 
-/* Returns whether a key that makes a step was probably meant. */
-static bool unknown_step_key(struct flo__compiler *c, uint32_t key)
+/* Whether the step @object is one of a group. */
+static bool is_member(struct flo__compiler *c, uint32_t object)
+{
+	uint32_t array = c->doc.nodes[object].parent;
+	uint32_t key =
+		array != FLO__DOC_NONE ? c->doc.nodes[array].parent : array;
+
+	return key != FLO__DOC_NONE && c->doc.nodes[key].is_key &&
+	       flo__doc_is(&c->doc, key, keys[FLO__KEY_GROUP].key);
+}
+
+/* Whether `needs` is meant where nothing needs anything. */
+static bool is_idle_needs(struct flo__compiler *c, uint32_t object,
+			  const struct flo__nearest *near)
+{
+	return strcmp(near->name, keys[FLO__KEY_NEEDS].key) == 0 &&
+	       !is_member(c, object);
+}
+
+/* Returns whether a key that makes a step was probably meant. @bare: nothing
+ * else in the step does. */
+static bool unknown_step_key(struct flo__compiler *c, uint32_t object,
+			     uint32_t key, bool bare)
 {
 	struct flo__nearest near;
+	char buf[96];
+	const char *hint;
 
 	nearest_step_key(c, key, &near);
-	unknown_key(c, key, &near, "a step");
-	return makes_step(near.name);
+	hint = near_of(c, object, key, &flo__grammar_step, &near, buf,
+		       sizeof(buf));
+	if (is_idle_needs(c, object, &near))
+		hint = "leave it out: in a sequence every step needs the one "
+		       "before it; `needs` is for the steps of a `group`";
+	if (hint == NULL && bare)
+		hint = "what a step does says one of exec, sh, use, pipeline, "
+		       "steps and group";
+	unknown_key(c, key, hint, "a step");
+	return makes_step(near.name) || (bare && near.name[0] == '\0');
 }
 
 /* The kinds of step that have one of the keys that say what it does. */
@@ -128,12 +193,17 @@ static void take_misspelt(struct flo__compiler *c, uint32_t object, bool makes,
 
 	for (uint32_t key = flo__doc_first(&c->doc, object);
 	     key != FLO__DOC_NONE; key = nodes[key].next) {
+		const struct flo__foreign *word;
 		struct flo__nearest near;
 		int i = 0;
 
 		if (find_key(c, key) >= 0)
 			continue;
+		word = flo__foreign_find(&c->doc, &flo__grammar_step, key);
 		nearest_step_key(c, key, &near);
+		if ((word != NULL && word->types == 0) ||
+		    is_idle_needs(c, object, &near))
+			continue;
 		while (i < FLO__KEYS && strcmp(keys[i].key, near.name) != 0)
 			i++;
 		if (i == FLO__KEYS || says_twice(found, i) ||
@@ -147,10 +217,25 @@ static void take_misspelt(struct flo__compiler *c, uint32_t object, bool makes,
 	}
 }
 
+/* Report the keys of @object that no step has. */
+static void report_unknown(struct flo__compiler *c, uint32_t object,
+			   struct flo__keys *found)
+{
+	bool bare = (found->where & ~IN_FOREACH) == 0;
+
+	for (uint32_t key = flo__doc_first(&c->doc, object);
+	     key != FLO__DOC_NONE; key = c->doc.nodes[key].next) {
+		if (find_key(c, key) < 0)
+			found->misspelt |=
+				unknown_step_key(c, object, key, bare);
+	}
+	take_misspelt(c, object, true, found);
+	take_misspelt(c, object, false, found);
+}
+
 void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 		    struct flo__keys *ret_keys)
 {
-	const struct flo__doc_node *nodes = c->doc.nodes;
 	bool unknown = false;
 
 	for (int i = 0; i < FLO__KEYS; i++)
@@ -158,20 +243,16 @@ void flo__keys_read(struct flo__compiler *c, uint32_t object, bool report,
 	ret_keys->where = 0;
 	ret_keys->misspelt = false;
 	for (uint32_t key = flo__doc_first(&c->doc, object);
-	     key != FLO__DOC_NONE; key = nodes[key].next) {
+	     key != FLO__DOC_NONE; key = c->doc.nodes[key].next) {
 		int i = find_key(c, key);
 
 		if (i >= 0 && ret_keys->at[i] == FLO__DOC_NONE)
 			ret_keys->at[i] = flo__doc_value(key);
-		else if (i < 0 && report)
-			ret_keys->misspelt |= unknown_step_key(c, key);
 		unknown |= i < 0;
 	}
 	ret_keys->where = where_of(ret_keys);
-	if (report && unknown) {
-		take_misspelt(c, object, true, ret_keys);
-		take_misspelt(c, object, false, ret_keys);
-	}
+	if (report && unknown)
+		report_unknown(c, object, ret_keys);
 }
 
 /* What a step of this kind is called. */
@@ -236,7 +317,10 @@ void flo__keys_only(struct flo__compiler *c, uint32_t object,
 
 	for (uint32_t key = flo__doc_first(&c->doc, object);
 	     key != FLO__DOC_NONE; key = nodes[key].next) {
+		const struct flo__foreign *word;
 		struct flo__nearest near;
+		char buf[96];
+		const char *hint;
 		size_t len;
 		const char *text;
 		bool known = false;
@@ -251,8 +335,14 @@ void flo__keys_only(struct flo__compiler *c, uint32_t object,
 		for (unsigned i = 0; i < grammar->len; i++)
 			flo__nearest_offer(&near, grammar->fields[i].key,
 					   strlen(grammar->fields[i].key));
-		unknown_key(c, key, &near, grammar->what);
+		word = flo__foreign_find(&c->doc, grammar, key);
+		take_foreign(c, key, grammar, &near);
+		hint = near_of(c, object, key, grammar, &near, buf,
+			       sizeof(buf));
+		unknown_key(c, key, hint, grammar->what);
 		for (unsigned i = 0; i < grammar->len; i++) {
+			if (word != NULL && word->types == 0)
+				break;
 			if (strcmp(grammar->fields[i].key, near.name) == 0)
 				flo__doubt_key(c, object, key,
 					       grammar->fields[i].key);

@@ -114,6 +114,7 @@ static void add_line(struct flo__compiler *c, uint32_t node,
 
 	while (flo__compile_template_at(c, node, &at))
 		at = refuse_template(c, node, at);
+	flo__lookalike_check(c, NULL, node, 0, len);
 	for (size_t i = 0; i < len; i++) {
 		if (len - i >= 4 && memcmp(text + i, "$${{", 4) == 0)
 			continue;

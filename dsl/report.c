@@ -358,7 +358,7 @@ void flo__nearest_init(struct flo__nearest *near, const char *want, size_t len)
 	*near = (struct flo__nearest){
 		.want = want,
 		.want_len = len,
-		.best = len / 3 + 2, /* must be nearer than that */
+		.best = (len + 2) / 3 + 1, /* must be nearer than that */
 	};
 }
 

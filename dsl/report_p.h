@@ -49,6 +49,7 @@
 	X(BAD_PATTERN, "bad-pattern")                                          \
 	X(CRON, "bad-cron")                                                    \
 	X(TIMEZONE, "unknown-timezone")                                        \
+	X(LOOKALIKE, "not-a-template")                                         \
 	X(UNUSED_PARAM, "unused-param")                                        \
 	X(UNUSED_SECRET, "unused-secret")                                      \
 	X(IDLE_LIMIT, "idle-limit")                                            \

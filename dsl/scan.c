@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/utf8.h"
 #include "dsl/report_p.h"
+#include "json/json_p.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,6 +36,23 @@ static flo_status fail(struct scan *s, uint32_t begin, uint32_t end,
 	flo__report_error(s->report, FLO__CODE_SYNTAX, span, s->open, hint,
 			  "%s", message);
 	return FLO_INVALID;
+}
+
+/* Another thing than @want is at s->at: say what was probably meant. */
+static flo_status fail_want(struct scan *s, enum flo__json_want want)
+{
+	const struct flo__doc_node *nodes = s->doc->nodes;
+	struct flo__json_spot spot = {.text = s->doc->text,
+				      .len = s->doc->len,
+				      .at = s->at,
+				      .want = want};
+	struct flo__json_slip slip;
+
+	if (s->open != FLO__DOC_NONE)
+		spot.in = nodes[s->open].type == FLO__DOC_OBJECT ? '{' : '[';
+	slip = flo__json_slip_at(&spot);
+	return fail(s, (uint32_t)slip.begin, (uint32_t)slip.end, slip.message,
+		    slip.hint);
 }
 
 /* The text ends inside what is open. */
@@ -304,9 +322,7 @@ static flo_status scan_number(struct scan *s)
 
 	at = skip_digits(doc, at);
 	if (at == digits || (doc->text[digits] == '0' && at > digits + 1))
-		return fail(s, begin, at, "not a number",
-			    at == digits ? NULL
-					 : "numbers have no leading zeros");
+		return fail_want(s, FLO__JSON_WANT_VALUE);
 	if (at < doc->len && doc->text[at] == '.') {
 		digits = ++at;
 		at = skip_digits(doc, at);
@@ -321,9 +337,9 @@ static flo_status scan_number(struct scan *s)
 		at = skip_digits(doc, at);
 		real = true;
 	}
-	if (at == digits)
-		return fail(s, begin, at, "not a number",
-			    "a digit must follow");
+	if (at == digits ||
+	    (at < doc->len && flo__json_is_glued(doc->text[at])))
+		return fail_want(s, FLO__JSON_WANT_VALUE);
 	if (is_overflow(doc, begin, at, real, &nomem))
 		return fail(s, begin, at, "number too large", NULL);
 	if (nomem)
@@ -353,11 +369,7 @@ static flo_status scan_word(struct scan *s)
 			return add(s, (enum flo__doc_type)i, begin, end, &node);
 		}
 	}
-	if (end == begin)
-		return fail(s, begin, begin + 1, "a JSON value is missing here",
-			    NULL);
-	return fail(s, begin, end, "not a JSON value",
-		    "strings stand in double quotes");
+	return fail_want(s, FLO__JSON_WANT_VALUE);
 }
 
 static flo_status scan_key(struct scan *s)
@@ -370,10 +382,7 @@ static flo_status scan_key(struct scan *s)
 	if (s->at >= s->doc->len)
 		return ends_early(s);
 	if (s->doc->text[s->at] != '"')
-		return fail(s, begin, begin + 1, "a key is missing here",
-			    s->doc->text[s->at] == '}'
-				    ? "no comma before a closing brace"
-				    : "keys stand in double quotes");
+		return fail_want(s, FLO__JSON_WANT_KEY);
 	st = skip_string(s, &escaped);
 	if (st == FLO_OK)
 		st = add(s, FLO__DOC_STRING, begin, s->at, &key);
@@ -388,8 +397,7 @@ static flo_status scan_key(struct scan *s)
 	if (s->at >= s->doc->len)
 		return ends_early(s);
 	if (s->doc->text[s->at] != ':')
-		return fail(s, s->at, s->at + 1, "a colon is missing here",
-			    NULL);
+		return fail_want(s, FLO__JSON_WANT_COLON);
 	s->at++;
 	return FLO_OK;
 }
@@ -517,8 +525,7 @@ static flo_status scan_between(struct scan *s, bool first, bool *ret_value)
 		flo_status st;
 
 		if (c != ',')
-			return fail(s, s->at, s->at + 1,
-				    "a comma is missing before this", NULL);
+			return fail_want(s, FLO__JSON_WANT_COMMA);
 		s->at++;
 		st = skip_space(s);
 		if (st != FLO_OK)
@@ -551,9 +558,7 @@ static flo_status scan_all(struct scan *s)
 	} while (s->open != FLO__DOC_NONE || value);
 	st = skip_space(s);
 	if (st == FLO_OK && s->at < s->doc->len)
-		return fail(s, s->at, s->at + 1,
-			    "there is more text after the end of the document",
-			    NULL);
+		return fail_want(s, FLO__JSON_WANT_END);
 	return st;
 }
 

@@ -228,6 +228,15 @@ static struct flo__shape shape_of(unsigned types)
 	return shape;
 }
 
+#define POINTER "^(/([^~/]|~[01])*)*$"
+
+/* A pointer with a template in it is not looked at. */
+static const struct flo__shape shape_pointer = {
+	.types = FLO__JSON(STRING),
+	.string = STRING_PATTERN,
+	.pattern = "\\$\\{\\{|" POINTER,
+};
+
 /* What is asked of texts. A pattern with settings is not ECMA-262's. */
 static void add_text_rules(struct flo__schema *s, const flo_step_param *param)
 {
@@ -237,6 +246,8 @@ static void add_text_rules(struct flo__schema *s, const flo_step_param *param)
 		pattern = flo__shape_duration.pattern;
 	if (param->format == FLO_FORMAT_SIZE)
 		pattern = flo__shape_size.pattern;
+	if (param->format == FLO_FORMAT_POINTER)
+		pattern = POINTER;
 	if (pattern != NULL && strstr(pattern, "(?i") == NULL &&
 	    strstr(pattern, "(?s") == NULL && strstr(pattern, "(?m") == NULL)
 		flo__schema_string(s, "pattern", pattern);
@@ -297,6 +308,8 @@ static void add_argument(struct flo__schema *s, const flo_step_param *param)
 
 	if (param->members != NULL)
 		shape.keys = shape.values = NULL;
+	if (param->format == FLO_FORMAT_POINTER)
+		shape.items = &shape_pointer;
 
 	flo__schema_open(s, param->name, '{');
 	if (param->description != NULL)
@@ -331,6 +344,22 @@ static void add_arguments_of(struct flo__schema *s,
 	flo__schema_false(s, "additionalProperties");
 }
 
+/* Exactly one of several. */
+static void add_choices(struct flo__schema *s, const flo_step_type *type)
+{
+	if (type->exactly_one == NULL)
+		return;
+	flo__schema_open(s, "oneOf", '[');
+	for (size_t i = 0; type->exactly_one[i] != NULL; i++) {
+		flo__schema_open(s, NULL, '{');
+		flo__schema_open(s, "required", '[');
+		flo__schema_string(s, NULL, type->exactly_one[i]);
+		flo__schema_close(s, ']');
+		flo__schema_close(s, '}');
+	}
+	flo__schema_close(s, ']');
+}
+
 static void add_arguments(struct flo__schema *s, const flo_step_type *type)
 {
 	struct flo__strbuf name = FLO__STRBUF_INIT;
@@ -339,6 +368,7 @@ static void add_arguments(struct flo__schema *s, const flo_step_type *type)
 	flo__schema_open(s, name.data, '{');
 	flo__schema_string(s, "type", "object");
 	add_arguments_of(s, type->params, type->params_len);
+	add_choices(s, type);
 	flo__schema_close(s, '}');
 	s->sb.failed |= name.failed;
 	flo__strbuf_fini(&name);

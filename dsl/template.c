@@ -194,6 +194,7 @@ static bool emit_string(struct flo__view *view, uint32_t node, bool keep)
 
 	while ((mark = next_marker(text, len, at)) != SIZE_MAX &&
 	       p.failed < FAILED_MAX) {
+		flo__lookalike_check(c, view, node, at, mark);
 		if (mark > at && text[mark - 1] == '$') {
 			flo__strbuf_add(&p.text, text + at, mark - 1 - at);
 			flo__strbuf_adds(&p.text, "${{");
@@ -204,6 +205,7 @@ static bool emit_string(struct flo__view *view, uint32_t node, bool keep)
 		flush(c, &p);
 		at = emit_template(view, node, text, len, mark, &p);
 	}
+	flo__lookalike_check(c, view, node, at, len);
 	flo__strbuf_add(&p.text, text + at, len - at);
 	flush(c, &p);
 	if (p.n == 0)
@@ -459,6 +461,8 @@ const struct flo__expr *flo__compile_expr(struct flo__view *view, uint32_t node,
 				  "%s is an expression already", what);
 		return NULL;
 	}
+	if (types == FLO_TYPES(LIST) && flo__lone_word(view, node))
+		return NULL;
 	ok = emit_expr(view, node, text, 0, len, &got);
 	if (ok && (got & types) == 0) {
 		bool list = types == FLO_TYPES(LIST);

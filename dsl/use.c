@@ -98,6 +98,46 @@ static void check_literal(struct flo__compiler *c, const flo_step_type *type,
 	flo__strbuf_fini(&why.text);
 }
 
+static bool has_marker(struct flo__compiler *c, uint32_t node);
+
+/* Items of a list that have a format. */
+static void check_items(struct flo__compiler *c, const flo_step_type *type,
+			const flo_step_param *param, uint32_t list)
+{
+	if (param->format != FLO_FORMAT_POINTER ||
+	    c->doc.nodes[list].type != FLO__DOC_ARRAY)
+		return;
+	for (uint32_t item = flo__doc_first(&c->doc, list);
+	     item != FLO__DOC_NONE && !c->nomem;
+	     item = c->doc.nodes[item].next) {
+		struct flo__misfit why = {.text = FLO__STRBUF_INIT};
+		enum flo__doc_type have =
+			(enum flo__doc_type)c->doc.nodes[item].type;
+		flo_value *value;
+
+		if (have != FLO__DOC_STRING) {
+			flo__compile_error(c, WRONG_TYPE, item, NULL,
+					   "an item of `%s` of %s must be a "
+					   "string, not %s",
+					   param->name, type->name,
+					   flo__doc_type_text(have));
+			continue;
+		}
+		if (has_marker(c, item))
+			continue;
+		value = flo__doc_scalar(&c->doc, item);
+		c->nomem |= value == NULL;
+		if (value != NULL &&
+		    !flo__argument_item_fits(param, value, &why))
+			flo__compile_error(c, BAD_VALUE, item, why.hint,
+					   "`%s` of %s %s", param->name,
+					   type->name, why.text.data);
+		c->nomem |= why.text.failed;
+		flo_value_unref(value);
+		flo__strbuf_fini(&why.text);
+	}
+}
+
 /* Whether "${{" is anywhere in a string, be it a template or not. */
 static bool has_marker(struct flo__compiler *c, uint32_t node)
 {
@@ -215,8 +255,10 @@ static void check_value(struct flo__view *view, const flo_step_type *type,
 		check_members(view, type, param, value);
 	else if (param->format == FLO_FORMAT_EXPRESSION)
 		check_expressions(view, type, param, value);
-	else if (!has_marker(c, value))
+	else if (!has_marker(c, value)) {
 		check_literal(c, type, param, value);
+		check_items(c, type, param, value);
+	}
 }
 
 static const flo_step_param *find_param(const flo_step_type *type,
@@ -280,6 +322,40 @@ static void check_argument(struct flo__view *view, const flo_step_type *type,
 			   (int)(len < 64 ? len : 64), name);
 }
 
+/* Of those of which a step has one, it has one. */
+static void check_one(struct flo__compiler *c, const flo_step_type *type,
+		      uint32_t use, uint32_t with)
+{
+	uint32_t first = FLO__DOC_NONE;
+	char names[160];
+
+	if (type->exactly_one == NULL)
+		return;
+	flo__argument_choices(type, names, sizeof(names));
+	for (uint32_t key = with != FLO__DOC_NONE
+				    ? flo__doc_first(&c->doc, with)
+				    : FLO__DOC_NONE;
+	     key != FLO__DOC_NONE; key = c->doc.nodes[key].next) {
+		size_t i = 0;
+
+		while (type->exactly_one[i] != NULL &&
+		       !flo__doc_is(&c->doc, key, type->exactly_one[i]))
+			i++;
+		if (type->exactly_one[i] == NULL)
+			continue;
+		if (first != FLO__DOC_NONE)
+			flo__compile_error(c, CONFLICTING_KEYS, key,
+					   "take one of them out",
+					   "%s takes exactly one of %s",
+					   type->name, names);
+		first = key;
+	}
+	if (first == FLO__DOC_NONE)
+		flo__compile_error(c, MISSING_ARGUMENT, use, NULL,
+				   "%s needs exactly one of %s in `with`",
+				   type->name, names);
+}
+
 static void check_arguments(struct flo__view *view, const flo_step_type *type,
 			    uint32_t use, uint32_t with)
 {
@@ -303,6 +379,7 @@ static void check_arguments(struct flo__view *view, const flo_step_type *type,
 					   "`with`",
 					   type->name, param->name);
 	}
+	check_one(c, type, use, with);
 }
 
 /* The view of a `with`. */

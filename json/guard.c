@@ -249,20 +249,40 @@ static size_t find_fault(const struct load *load)
 		       : load->len;
 }
 
+static flo_status tell_slip(const char *text, const struct flo__json_slip *slip,
+			    flo_error *err)
+{
+	struct flo__json_place place = flo__json_place_of(text, slip->begin);
+
+	if (err == NULL || err->status != FLO_OK)
+		return FLO_SYNTAX;
+	flo_error_set(err, FLO_SYNTAX, "%s%s%s", slip->message,
+		      slip->hint != NULL ? "; " : "",
+		      slip->hint != NULL ? slip->hint : "");
+	flo_error_place(err, place.line, place.column);
+	return FLO_SYNTAX;
+}
+
+/* In our words where they fit: those of jansson cite the text, and know what
+ * it expected, but not what was meant. */
 static flo_status tell_fault(const struct load *load, flo_error *err)
 {
-	struct flo__json_place place =
-		flo__json_place_of(load->text, find_fault(load));
-
+	size_t fault = find_fault(load);
+	struct flo__json_slip slip;
 	char words[256];
+	size_t at;
 
-	if (err != NULL && err->status == FLO_OK) {
-		flo__json_words(load->error.text, load->text, load->len, words,
-				sizeof(words));
-		flo_error_set(err, FLO_SYNTAX, "%s", words);
-		flo_error_place(err, place.line, place.column);
-	}
-	return FLO_SYNTAX;
+	flo__json_words(load->error.text, load->text, load->len, words,
+			sizeof(words));
+	if (!flo__json_fault_find(load->text, load->len, &at, &slip) ||
+	    at > fault)
+		slip = (struct flo__json_slip){
+			.begin = fault,
+			.message = json_error_code(&load->error) ==
+						   json_error_duplicate_key
+					   ? "a key appears twice"
+					   : words};
+	return tell_slip(load->text, &slip, err);
 }
 
 /*
@@ -393,15 +413,16 @@ static bool text_is_deep(const char *text, size_t len)
 	return false;
 }
 
-static flo_status tell_nul(const char *text, size_t offset, flo_error *err)
+static flo_status tell_nul(const char *text, size_t len, size_t offset,
+			   flo_error *err)
 {
-	struct flo__json_place place = flo__json_place_of(text, offset);
+	struct flo__json_spot spot = {.text = text, .len = len};
+	struct flo__json_slip slip = {.begin = offset,
+				      .message = "a NUL byte in the text"};
 
-	if (err != NULL && err->status == FLO_OK) {
-		flo_error_set(err, FLO_SYNTAX, "a NUL byte in the text");
-		flo_error_place(err, place.line, place.column);
-	}
-	return FLO_SYNTAX;
+	if (flo__json_is_utf16(text, len))
+		slip = flo__json_slip_at(&spot);
+	return tell_slip(text, &slip, err);
 }
 
 static flo_status load_text(struct load *load, bool deep, flo_error *err)
@@ -411,7 +432,8 @@ static flo_status load_text(struct load *load, bool deep, flo_error *err)
 	int rc = 0;
 
 	if (nul != NULL)
-		return tell_nul(load->text, (size_t)(nul - load->text), err);
+		return tell_nul(load->text, load->len,
+				(size_t)(nul - load->text), err);
 	load->flags |= JSON_REJECT_DUPLICATES;
 	if (deep)
 		rc = run_deep(load_any, load);

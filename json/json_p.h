@@ -17,6 +17,8 @@
 
 #include <jansson.h>
 
+#include <stdbool.h>
+
 /* How deep arrays and objects may nest: jansson's own limit. */
 #define FLO__JSON_DEPTH_MAX 2048
 
@@ -114,5 +116,50 @@ struct flo__json_place flo__json_place_of(const char *text, size_t offset);
  */
 bool flo__json_next_token(const char *text, size_t len, size_t *at,
 			  size_t *ret_begin);
+
+/* What has to come next in a text. */
+enum flo__json_want {
+	FLO__JSON_WANT_VALUE,
+	FLO__JSON_WANT_KEY,
+	FLO__JSON_WANT_COLON,
+	FLO__JSON_WANT_COMMA, /* or the bracket that closes */
+	FLO__JSON_WANT_END,
+};
+
+/* Where a text stops being JSON. */
+struct flo__json_spot {
+	const char *text;
+	size_t len;
+	size_t at; /* the token at fault, or len where one is missing */
+	enum flo__json_want want;
+	char in; /* '{' or '[' that is open, or 0 */
+};
+
+/* What is wrong there. [begin, end) need not be where it was found. */
+struct flo__json_slip {
+	size_t begin;
+	size_t end;
+	const char *message; /* static; cites nothing of the text */
+	const char *hint;    /* static, or NULL */
+};
+
+/* Say what was probably meant at @spot, where the text is no JSON. */
+struct flo__json_slip flo__json_slip_at(const struct flo__json_spot *spot);
+
+/* Whether @text begins as UTF-16 or UTF-32 do. */
+bool flo__json_is_utf16(const char *text, size_t len);
+
+/* Whether @c right behind a number makes it none. */
+bool flo__json_is_glued(char c);
+
+/*
+ * Find the first place where @text is no JSON by its tokens: brackets, commas,
+ * colons, words, numbers, and strings that do not end on their line. False if
+ * these are right. *@ret_at is where the token at fault begins.
+ *
+ * Stack: a kilobyte; never recurses.
+ */
+bool flo__json_fault_find(const char *text, size_t len, size_t *ret_at,
+			  struct flo__json_slip *ret);
 
 #endif

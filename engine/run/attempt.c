@@ -138,7 +138,23 @@ static flo_status lines_value(const struct flo__strbuf *text, flo_error *err,
 			    : flo_error_set(err, FLO_NOMEM, "out of memory");
 }
 
-static flo_status ndjson_value(const struct flo__strbuf *text, flo_error *err,
+/* Say of @err that @what is not JSON. What was probably meant goes if secrets
+ * may be in it: that a text is nearly `true` is most of the text. */
+static void not_json(const struct flo__work *w, const char *what, int line,
+		     flo_error *err)
+{
+	char *hint = w->attempt->frame->run->mask != NULL
+			     ? strstr(err->text, "; ")
+			     : NULL;
+
+	if (hint != NULL)
+		*hint = '\0';
+	flo_error_prefix(err, "%s is not JSON (line %d, column %d)", what, line,
+			 err->column);
+}
+
+static flo_status ndjson_value(const struct flo__work *w,
+			       const struct flo__strbuf *text, flo_error *err,
 			       flo_value **ret)
 {
 	flo_value *list = flo_value_list(16);
@@ -154,9 +170,10 @@ static flo_status ndjson_value(const struct flo__strbuf *text, flo_error *err,
 		if (strspn(text->data + begin, " \t\r") < end - begin &&
 		    flo_value_from_json(text->data + begin, end - begin,
 					FLO_JSON_ANY, err, &item) != FLO_OK) {
-			flo_error_prefix(err, "line %d of the output", line);
+			if (err->status == FLO_SYNTAX)
+				not_json(w, "the output", line, err);
 			flo_value_unref(list);
-			return FLO_SYNTAX;
+			return err->status;
 		}
 		if (item != NULL && flo_value_list_add(list, item) != FLO_OK) {
 			flo_value_unref(list);
@@ -215,15 +232,12 @@ static flo_status output_value(const struct flo__work *w, flo_error *err,
 	flo_status st;
 
 	if (w->leaf->output == FLO__OUTPUT_NDJSON)
-		return ndjson_value(&text, err, ret);
+		return ndjson_value(w, &text, err, ret);
 	if (w->leaf->output == FLO__OUTPUT_JSON) {
 		st = flo_value_from_json(text.data, text.len, FLO_JSON_ANY, err,
 					 ret);
 		if (st == FLO_SYNTAX)
-			flo_error_prefix(err,
-					 "the output is not JSON (line "
-					 "%d, column %d)",
-					 err->line, err->column);
+			not_json(w, "the output", err->line, err);
 		return st;
 	}
 	return text_value(w, text, err, ret);
@@ -260,7 +274,9 @@ static flo_status output_file(struct flo__work *w, int fd, flo_error *err,
 	if (st == FLO_OK && text.len > 0) {
 		st = flo_value_from_json(text.data, text.len, FLO_JSON_ANY, err,
 					 ret);
-		if (st != FLO_OK)
+		if (st == FLO_SYNTAX)
+			not_json(w, "$FLOW_OUTPUT", err->line, err);
+		else if (st != FLO_OK)
 			flo_error_prefix(err, "$FLOW_OUTPUT");
 	}
 	flo__strbuf_fini(&text);

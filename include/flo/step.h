@@ -30,6 +30,7 @@ typedef enum flo_format {
 	FLO_FORMAT_DURATION,   /* "250ms", "10s", "1m30s", "2h", "1d" */
 	FLO_FORMAT_SIZE,       /* "512B", "64KiB", "16MiB", "1GiB" */
 	FLO_FORMAT_EXPRESSION, /* see flo_step_param.expression */
+	FLO_FORMAT_POINTER,    /* a JSON pointer (RFC 6901): "/a/0", "" */
 } flo_format;
 
 /**
@@ -47,10 +48,12 @@ typedef struct flo_step_param {
 				  * whole numbers too, which come as ints */
 	bool required;		 /* a pipeline without it is invalid */
 	const char *description; /* a sentence for people, or NULL */
-	/* of strings */
+	/* of strings; POINTER also of lists: each item is one then */
 	flo_format format;
 	const char *const *one_of; /* the texts allowed, NULL at the end */
 	const char *pattern;	   /* of RE2; matches anywhere without ^ $ */
+	const char *hint;	   /* how what the pattern asks for is written,
+				    * for people; NULL: they see the pattern */
 	/* of FLO_FORMAT_EXPRESSION, not NULL there: what the text, and in a
 	 * map the text of every entry, may use (flo_expr_compile()). Text with
 	 * templates in it is none, but a template may compute all of it */
@@ -110,6 +113,9 @@ typedef struct flo_step_type {
 			  flo_error *err, flo_value **ret_output);
 	void *user;		 /* yours; see flo_step_user() */
 	flo_isolation isolation; /* where it runs */
+	/* Names of `params`, NULL at the end: every step has exactly one of
+	 * these. NULL: nothing is asked. None of them is `required` */
+	const char *const *exactly_one;
 } flo_step_type;
 
 /*

@@ -496,18 +496,22 @@ static const flo_step_param params[] = {
 	{.name = "source",
 	 .types = FLO_TYPES(STRING),
 	 .description = "What the records are of.",
-	 .min_len = 1},
+	 .pattern = FLO__SOURCE_PATTERN,
+	 .hint = FLO__SOURCE_HINT},
 	{.name = "key",
 	 .types = FLO_TYPES(LIST),
 	 .required = true,
 	 .description = "JSON pointers to the fields that tell records apart.",
+	 .format = FLO_FORMAT_POINTER,
 	 .min_len = 1},
 	{.name = "ignore",
 	 .types = FLO_TYPES(LIST),
-	 .description = "JSON pointers to what does not count as a change."},
+	 .description = "JSON pointers to what does not count as a change.",
+	 .format = FLO_FORMAT_POINTER},
 	{.name = "unordered",
 	 .types = FLO_TYPES(LIST),
-	 .description = "JSON pointers to arrays that compare as sets."},
+	 .description = "JSON pointers to arrays that compare as sets.",
+	 .format = FLO_FORMAT_POINTER},
 	{.name = "null_key",
 	 .types = FLO_TYPES(STRING),
 	 .description = "\"allow\": a key field may be null or absent.",
@@ -522,10 +526,13 @@ static const flo_step_param params[] = {
 	 .description = "Make the plan, but let this run not apply it."},
 };
 
+static const char *const inputs[] = {"pull", "records", NULL};
+
 const flo_step_type flo__cmdb_diff = {
 	.name = "cmdb.diff",
 	.description = "Plan how a pull changes the state of its source.",
 	.params = params,
 	.params_len = sizeof(params) / sizeof(params[0]),
+	.exactly_one = inputs,
 	.run = run,
 };

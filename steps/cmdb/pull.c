@@ -218,7 +218,8 @@ static const flo_step_param params[] = {
 	 .types = FLO_TYPES(STRING),
 	 .required = true,
 	 .description = "What the records are of.",
-	 .min_len = 1},
+	 .pattern = FLO__SOURCE_PATTERN,
+	 .hint = FLO__SOURCE_HINT},
 	{.name = "file",
 	 .types = FLO_TYPES(STRING),
 	 .description = "A JSON or NDJSON file to read.",
@@ -230,7 +231,8 @@ static const flo_step_param params[] = {
 	{.name = "records",
 	 .types = FLO_TYPES(STRING) | FLO_TYPES(LIST),
 	 .description =
-		 "Where in the document the records are: JSON pointers to arrays."},
+		 "Where in the document the records are: JSON pointers to arrays.",
+	 .format = FLO_FORMAT_POINTER},
 	{.name = "changes",
 	 .types = FLO_TYPES(MAP),
 	 .description = "Have the program say what changed since a cursor.",
@@ -256,6 +258,7 @@ static const flo_step_param params[] = {
 	 .types = FLO_TYPES(STRING),
 	 .description =
 		 "Where a record says that it is no more: a JSON pointer to a boolean.",
+	 .format = FLO_FORMAT_POINTER,
 	 .min_len = 1},
 	{.name = "http",
 	 .types = FLO_TYPES(MAP),
@@ -264,10 +267,14 @@ static const flo_step_param params[] = {
 	 .members_len = FLO__HTTP_PARAMS},
 };
 
+static const char *const sources[] = {"file", "command", "sqlite", "http",
+				      NULL};
+
 const flo_step_type flo__cmdb_pull = {
 	.name = "cmdb.pull",
 	.description = "Stage the records of a source.",
 	.params = params,
 	.params_len = sizeof(params) / sizeof(params[0]),
+	.exactly_one = sources,
 	.run = run,
 };

@@ -15,7 +15,8 @@ const flo_step_param flo__changes_params[FLO__CHANGES_PARAMS] = {
 	 .required = true,
 	 .description = "Where the document says from where on changes are to "
 			"be asked for: a JSON pointer.",
-	 .pattern = "^/"},
+	 .format = FLO_FORMAT_POINTER,
+	 .min_len = 1},
 	{.name = "gone_exit",
 	 .types = FLO_TYPES(INT),
 	 .description = "The exit code that says that the cursor is too old.",

@@ -1,6 +1,6 @@
 /*
  * What "http" may have, for the compiler, which tells mistakes with their place.
- * What it cannot know (pointers, URLs, what goes with what) is checked when the
+ * What it cannot know (all of a URL, what goes with what) is checked when the
  * step runs. docs/cmdb.md has what each member means.
  */
 #include "steps/cmdb/pull_p.h"
@@ -11,6 +11,7 @@
 static const flo_step_param cursor_params[] = {
 	{.name = "at",
 	 .required = true,
+	 .format = FLO_FORMAT_POINTER,
 	 STRING("Where the cursor of the next page is: a JSON pointer.")},
 	{.name = "param",
 	 .required = true,
@@ -20,6 +21,7 @@ static const flo_step_param cursor_params[] = {
 static const flo_step_param gone_when_params[] = {
 	{.name = "at",
 	 .required = true,
+	 .format = FLO_FORMAT_POINTER,
 	 STRING("Where the answer says it: a JSON pointer.")},
 	{.name = "is",
 	 .required = true,
@@ -31,16 +33,19 @@ static const flo_step_param gone_when_params[] = {
 static const flo_step_param changes_params[] = {
 	{.name = "cursor",
 	 .required = true,
+	 .format = FLO_FORMAT_POINTER,
 	 STRING("Where a full answer has the cursor: a JSON pointer.")},
 	{.name = "param",
 	 STRING("The query parameter that it is sent as; without it the cursor "
 		"is a URL.")},
 	{.name = "url", STRING("Where changes are asked for.")},
 	{.name = "cursor_after",
+	 .format = FLO_FORMAT_POINTER,
 	 STRING("Where an answer of changes has the next cursor.")},
 	{.name = "records",
 	 .types = FLO_TYPES(STRING) | FLO_TYPES(LIST),
-	 .description = "Where the records are in an answer of changes."},
+	 .description = "Where the records are in an answer of changes.",
+	 .format = FLO_FORMAT_POINTER},
 	{.name = "gone_status",
 	 .types = FLO_TYPES(LIST),
 	 .description = "Statuses that mean the same as 410."},
@@ -54,7 +59,10 @@ static const flo_step_param changes_params[] = {
 const flo_step_param flo__http_params[FLO__HTTP_PARAMS] = {
 	{.name = "url",
 	 .required = true,
-	 STRING("An http or https URL, asked with GET.")},
+	 .types = FLO_TYPES(STRING),
+	 .description = "An http or https URL, asked with GET.",
+	 .pattern = "^[Hh][Tt][Tt][Pp][Ss]?://.",
+	 .hint = "a URL begins with http:// or https://"},
 	{.name = "headers",
 	 .types = FLO_TYPES(MAP),
 	 .description = "Headers to send to the server of `url`."},

@@ -35,6 +35,12 @@ struct flo__pull {
 	uint64_t bytes;
 };
 
+/* The same rule, for the compiler. */
+#define FLO__SOURCE_PATTERN "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+#define FLO__SOURCE_HINT                                                       \
+	"a source becomes part of file names: letters, digits, _, - and ., "   \
+	"beginning with none of the last two"
+
 /*
  * FLO_INVALID unless @source may be part of a file's name: letters, digits,
  * '_', '-' and '.', not beginning with a '.' or '-'.

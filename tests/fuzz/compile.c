@@ -36,10 +36,11 @@ static const flo_step_param many_params[] = {
 };
 
 static const flo_step_type types[] = {
-	{"core.noop", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"core.set", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"core.sleep", "", sleep_params, 1, NULL, NULL, FLO_ISOLATION_NONE},
-	{"cmdb.pull", "", many_params, 5, NULL, NULL, FLO_ISOLATION_NONE},
+	{"core.noop", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE, NULL},
+	{"core.set", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE, NULL},
+	{"core.sleep", "", sleep_params, 1, NULL, NULL, FLO_ISOLATION_NONE,
+	 NULL},
+	{"cmdb.pull", "", many_params, 5, NULL, NULL, FLO_ISOLATION_NONE, NULL},
 };
 
 static const flo_step_type *registry_at(const struct flo__registry *registry,

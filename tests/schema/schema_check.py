@@ -23,7 +23,7 @@ SEMANTIC = {
 # Not JSON, or not all of it: there is nothing for a validator to look at.
 SYNTAX = {"syntax"}
 WARNINGS = {"never-true", "unused-param", "idle-limit", "constant-when",
-            "no-zoneinfo", "idle-exclude", "unused-secret",
+            "no-zoneinfo", "not-a-template", "idle-exclude", "unused-secret",
             "unreachable-step", "partial-include", "idle-retry"}
 # After these the compiler does not look at the rest of a step.
 HIDES = {"too-deep"}

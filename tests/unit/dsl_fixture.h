@@ -122,16 +122,19 @@ static const flo_step_param record_params[] = {
 };
 
 static const flo_step_type types[] = {
-	{"core.noop", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"core.fail", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"core.set", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"core.sleep", "", sleep_params, 1, NULL, NULL, FLO_ISOLATION_NONE},
-	{"cmdb.pull", "", pull_params, 6, NULL, NULL, FLO_ISOLATION_NONE},
-	{"cmdb.diff", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"cmdb.apply", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"cmdb.export", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE},
-	{"test.limits", "", limits_params, 7, NULL, NULL, FLO_ISOLATION_NONE},
-	{"test.record", "", record_params, 2, NULL, NULL, FLO_ISOLATION_NONE},
+	{"core.noop", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE, NULL},
+	{"core.fail", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE, NULL},
+	{"core.set", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE, NULL},
+	{"core.sleep", "", sleep_params, 1, NULL, NULL, FLO_ISOLATION_NONE,
+	 NULL},
+	{"cmdb.pull", "", pull_params, 6, NULL, NULL, FLO_ISOLATION_NONE, NULL},
+	{"cmdb.diff", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE, NULL},
+	{"cmdb.apply", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE, NULL},
+	{"cmdb.export", "", NULL, 0, NULL, NULL, FLO_ISOLATION_NONE, NULL},
+	{"test.limits", "", limits_params, 7, NULL, NULL, FLO_ISOLATION_NONE,
+	 NULL},
+	{"test.record", "", record_params, 2, NULL, NULL, FLO_ISOLATION_NONE,
+	 NULL},
 };
 
 static const flo_step_type *registry_at(const struct flo__registry *registry,

@@ -323,9 +323,145 @@ static void more_than_a_gibibyte_is_refused(void **state)
 	flo__strbuf_fini(&said);
 }
 
+struct mistake {
+	const char *text;
+	int column; /* of one line */
+	const char *says;
+};
+
+/* What people write, and what they are told. */
+static const struct mistake mistakes[] = {
+	{"[1,]", 3, "one comma too many; there is none after the last item"},
+	{"[1, 2 , ]", 7,
+	 "one comma too many; there is none after the last item"},
+	{"{\"a\":1,}", 7,
+	 "one comma too many; there is none after the last member"},
+	{"[1,,2]", 4, "one comma too many"},
+	{"{\"a\":1,,\"b\":2}", 8, "one comma too many"},
+	{"[,1]", 2, "one comma too many"},
+	{"[{},]", 4, "one comma too many; there is none after the last item"},
+	{"{ // a\n}", 3,
+	 "JSON has no comments; leave it out; where a \"description\" may "
+	 "stand, it takes such words"},
+	{"# a\n{}", 1,
+	 "JSON has no comments; leave it out; where a \"description\" may "
+	 "stand, it takes such words"},
+	{"[1 /* one */]", 4,
+	 "JSON has no comments; leave it out; where a \"description\" may "
+	 "stand, it takes such words"},
+	{"{} // a", 4,
+	 "JSON has no comments; leave it out; where a \"description\" may "
+	 "stand, it takes such words"},
+	{"[True]", 2, "not a JSON value; did you mean true?"},
+	{"[yes]", 2, "not a JSON value; did you mean true?"},
+	{"[FALSE]", 2, "not a JSON value; did you mean false?"},
+	{"[None]", 2, "not a JSON value; did you mean null?"},
+	{"[undefined]", 2, "not a JSON value; did you mean null?"},
+	{"[NaN]", 2, "not a JSON value; JSON has neither NaN nor infinity"},
+	{"[-Infinity]", 2,
+	 "not a JSON value; JSON has neither NaN nor infinity"},
+	{"[hello]", 2, "not a JSON value; strings stand in double quotes"},
+	{"[1h]", 2, "not a number; put it in double quotes"},
+	{"[10%]", 2, "not a number; put it in double quotes"},
+	{"[2024-01-31]", 2, "not a number; put it in double quotes"},
+	{"[10:30]", 2, "not a number; put it in double quotes"},
+	{"[0x1f]", 2, "not a number; numbers are decimal"},
+	{"[+1]", 2, "not a number; numbers have no plus sign"},
+	{"[.5]", 2, "not a number; a digit must stand before the point"},
+	{"[5.]", 2, "not a number; a digit must follow"},
+	{"[-]", 2, "not a number; a digit must follow"},
+	{"[01]", 2, "not a number; numbers have no leading zeros"},
+	{"['a']", 2, "only double quotes are quotes in JSON; \"...\""},
+	{"{'a': 1}", 2, "only double quotes are quotes in JSON; \"...\""},
+	{"[\xe2\x80\x9c"
+	 "a\xe2\x80\x9d]",
+	 2, "only double quotes are quotes in JSON; \"...\""},
+	{"{\"a\": \"b, \"c\": 1}", 12,
+	 "a string ends before this; it may not be closed where it should "
+	 "be, or a quote in it lacks its backslash: \\\""},
+	{"[\"echo \"hi\" there\"]", 9,
+	 "a string ends before this; it may not be closed where it should "
+	 "be, or a quote in it lacks its backslash: \\\""},
+	{"{\"a: \"b\"}", 7,
+	 "a string ends before this; it may not be closed where it should "
+	 "be, or a quote in it lacks its backslash: \\\""},
+	{"{\"a\" \"b\"}", 6, "a colon is missing here"},
+	{"[\"a\" \"b\"]", 6, "a comma is missing before this"},
+	{"[\"a\": 1]", 5,
+	 "a comma is missing before this; names and values stand in { }"},
+	{"{\"a\": [1, 2}", 12,
+	 "an array is not closed before this; an array ends with ]"},
+	{"[{\"a\": 1]", 9,
+	 "an object is not closed before this; an object ends with }"},
+	{"{a: 1}", 2, "a key is missing here; keys stand in double quotes"},
+	{"{\"a\": }", 7, "a JSON value is missing here"},
+	{"1 2", 3, "there is more text after the end of the document"},
+	{"\xff\xfe{", 1,
+	 "the text is not UTF-8, but UTF-16 or UTF-32; save it as UTF-8"},
+};
+
+/* What the reader of pipelines says of @text, as flo_error would have it. */
+static void scan_says(const struct mistake *mistake, struct flo__strbuf *sb,
+		      int *ret_column)
+{
+	struct flo__report report;
+	struct flo__doc doc;
+	int line;
+
+	flo__doc_init(&doc, mistake->text, strlen(mistake->text));
+	flo__report_init(&report, &doc);
+	assert_int_equal(flo__doc_scan(&doc, &report), FLO_INVALID);
+	assert_int_equal(report.len, 1);
+	flo__strbuf_adds(sb, report.items[0].message);
+	if (report.items[0].hint != NULL)
+		flo__strbuf_addf(sb, "; %s", report.items[0].hint);
+	flo__doc_place(&doc, report.items[0].span.begin, &line, ret_column);
+	flo__report_fini(&report);
+	flo__doc_fini(&doc);
+}
+
+static void both_say_what_was_meant(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		const struct mistake *m = &mistakes[i];
+		struct flo__strbuf said = FLO__STRBUF_INIT;
+		flo_error err = FLO_ERROR_INIT;
+		flo_value *value = NULL;
+		int column = 0;
+
+		scan_says(m, &said, &column);
+		assert_string_equal(said.data, m->says);
+		assert_int_equal(column, m->column);
+		assert_int_equal(flo_value_from_json(m->text, strlen(m->text),
+						     FLO_JSON_ANY, &err,
+						     &value),
+				 FLO_SYNTAX);
+		assert_string_equal(err.text, m->says);
+		assert_int_equal(err.column, m->column);
+		flo__strbuf_fini(&said);
+	}
+}
+
+static void utf16_without_a_mark_is_named(void **state)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_value *value = NULL;
+
+	(void)state;
+	assert_int_equal(flo_value_from_json("{\0}\0", 4, FLO_JSON_ANY, &err,
+					     &value),
+			 FLO_SYNTAX);
+	assert_string_equal(err.text, "the text is not UTF-8, but UTF-16 or "
+				      "UTF-32; save it as UTF-8");
+	assert_int_equal(err.column, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(both_say_what_was_meant),
+		cmocka_unit_test(utf16_without_a_mark_is_named),
 		cmocka_unit_test(the_scan_and_the_parser_of_record_agree),
 		cmocka_unit_test(they_agree_on_every_mutation),
 		cmocka_unit_test(

@@ -183,7 +183,7 @@ static void faults_have_their_place(void **state)
 	assert_refused("[1, \"abc", 1, 5);
 	assert_refused("[1] x", 1, 5);
 	assert_refused("[01]", 1, 2);
-	assert_refused("[1,]", 1, 4);
+	assert_refused("[1,]", 1, 3);
 	assert_refused("", 1, 1);
 }
 
