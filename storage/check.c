@@ -429,10 +429,6 @@ static flo_status look(struct looked *l, const char *path)
 
 	if (stat(path, &info) != 0 && errno == ENOENT)
 		return tell_none(l, path);
-	/* What is no store needs none of the advice that one gets. */
-	if (flo__store_foreign(path, &why) != FLO_OK)
-		return TELL(&l->check, PROBLEM, "format", NULL, NULL, "%s",
-			    why.text);
 	st = flo__reader_open(path, &why, &l->reader);
 	if (st == FLO_NOTFOUND && info.st_size == 0)
 		return tell_none(l, path);

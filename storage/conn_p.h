@@ -108,8 +108,6 @@ flo_status flo__conn_error(struct flo__conn *db, int rc, flo_error *err);
 
 /* --- schema.c --- */
 
-#define FLO__APPLICATION_ID 0x666c6f77 /* "flow", in the file's header */
-
 /* The id of event @seq of the run in row @row. */
 #define FLO__EVENT_ID(row, seq) ((int64_t)(row) << 32 | (int64_t)(seq))
 #define FLO__EVENT_SEQ_MAX	UINT32_MAX
@@ -121,15 +119,6 @@ flo_status flo__schema_check(struct flo__conn *db, flo_error *err,
 /* Bring a file to the version we write. Requires: the right to write. */
 flo_status flo__schema_migrate(struct flo__conn *db, flo_error *err);
 #define FLO__SCHEMA_VERSION 2
-
-/* --- foreign.c --- */
-
-/*
- * Look whether the file @path is plainly no store, before anything is made
- * beside it: FLO_CORRUPT and a text. One that is not there, is empty, cannot be
- * read or was cut off may be one: FLO_OK.
- */
-flo_status flo__store_foreign(const char *path, flo_error *err);
 
 /* --- path.c --- */
 

@@ -74,7 +74,7 @@
 _Static_assert(FLO__EVENT_STEP_STARTED == 5 && FLO__EVENT_STEP_FINISHED == 6,
 	       "kinds are append only");
 
-#define APPLICATION_ID FLO__APPLICATION_ID
+#define APPLICATION_ID 0x666c6f77 /* "flow" */
 #define TEXT2(x)       #x
 #define TEXT(x)	       TEXT2(x)
 

@@ -140,7 +140,6 @@ static flo_status open_store(const char *path,
 		st = flo_error_set(err, FLO_NOMEM, "out of memory");
 		goto out;
 	}
-	TRY(flo__store_foreign(store->path, err));
 	store->lock_fd = flo__lock_open(store->path, true, err, &st);
 	if (store->lock_fd < 0)
 		goto out;
