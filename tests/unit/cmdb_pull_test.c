@@ -280,13 +280,13 @@ static void what_is_wrong_with_a_record_is_said(void **state)
 		{"{\"id\":1}\n{\"id\":\"\xe9\"}\n",
 		 "record 2 (line 2, byte 9): byte 0xe9 is not valid UTF-8"},
 		{"{\"id\":1}\n{\"id\":1,}\n",
-		 "record 2 (line 2, byte 9): a key in double quotes is missing "
-		 "near '}'"},
-		{"[{\"id\":'a'}]", "record 1 (byte 1): not a JSON value near"},
+		 "record 2 (line 2, byte 9): one comma too many"},
+		{"[{\"id\":'a'}]",
+		 "record 1 (byte 1): only double quotes are quotes in JSON"},
 		{"[{\"id\":1 \"n\":2}]",
-		 "record 1 (byte 1): a comma, or a closing brace, is missing"},
+		 "record 1 (byte 1): a comma is missing before this"},
 		{"[{\"id\":1,\"id\":2}]",
-		 "record 1 (byte 1): an object has a key twice near '\"id\"'"},
+		 "record 1 (byte 1): a key appears twice"},
 	};
 
 	(void)state;
