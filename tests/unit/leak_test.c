@@ -61,12 +61,6 @@ static int end_of(void (*fn)(void), char *text, size_t len)
 
 /* ---- flo_runtime_report() ---- */
 
-static void lock_and_unlock(void *arg)
-{
-	flo_mutex_lock(arg);
-	flo_mutex_unlock(arg);
-}
-
 static void sit(void *arg)
 {
 	(void)arg;
@@ -75,7 +69,17 @@ static void sit(void *arg)
 struct look {
 	char text[1024];
 	flo_mutex mutex;
+	flo_waitgroup lockers;
 };
+
+static void lock_and_unlock(void *arg)
+{
+	struct look *look = arg;
+
+	flo_mutex_lock(&look->mutex);
+	flo_mutex_unlock(&look->mutex);
+	flo_waitgroup_done(&look->lockers);
+}
 
 static void report_and_read(struct look *look)
 {
@@ -96,12 +100,15 @@ static void look_around(void *arg)
 	struct look *look = arg;
 
 	flo_mutex_lock(&look->mutex);
+	flo_waitgroup_add(&look->lockers, 3);
 	for (int i = 0; i < 3; i++)
-		flo_go_with(NULL, lock_and_unlock, &look->mutex, 0, "locker");
+		flo_go_with(NULL, lock_and_unlock, look, 0, "locker");
 	flo_yield();
 	flo_go_with(NULL, sit, NULL, 0, "fresh");
 	report_and_read(look);
 	flo_mutex_unlock(&look->mutex);
+	/* They are on it until then, and it may be used again. */
+	(void)flo_waitgroup_wait(&look->lockers, NULL);
 }
 
 /* One thread, and what it runs is this: nothing changes meanwhile. Or so it is
