@@ -342,6 +342,9 @@ flo_context *flo_context_timeout(flo_context *parent, uint64_t timeout_ns,
 	c = child_until(parent, timeout_ns, why);
 	if (c == NULL)
 		return NULL;
+	/* What has ended already ends it, however soon its own time is over. */
+	if (flo_context_status(parent) != FLO_OK)
+		c->has_timer = false;
 	if (c->has_timer && timeout_ns == 0)
 		return born_late(c);
 	if (c->has_timer && flo__timer_start(c->rt, &c->timer, c->deadline_ns,
