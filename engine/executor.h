@@ -70,6 +70,13 @@ struct flo__executor_ops {
 			  struct flo__exec_result *ret_result);
 	/* End every program now with SIGKILL; running run()s return. */
 	void (*kill_all)(struct flo__executor *executor);
+	/*
+	 * An engine has died that ran programs with all of @env's FLOW_
+	 * variables: end what is left of them, as far as it can be recognised,
+	 * and wait for its end. May be NULL: what is left cannot be seen.
+	 */
+	void (*end_left)(struct flo__executor *executor,
+			 const char *const *env);
 	/* Free. Requires: no run() is under way. */
 	void (*free)(struct flo__executor *executor);
 };

@@ -8,7 +8,8 @@
  *
  * When the engine dies its sockets close, and every minder ends its tree. When
  * a minder dies the engine ends its tree: all of it if the step was in a cgroup
- * of its own (cgroup.h), else as much as can be recognised (orphans.c).
+ * of its own (cgroup.h), else as much as can be recognised (orphans.c). When
+ * both die at once, the next engine does that.
  */
 #include "engine/proc/local.h"
 
@@ -28,6 +29,13 @@ static void local_kill_all(struct flo__executor *executor)
 	flo__minders_kill_all((struct flo__local *)executor);
 }
 
+static void local_end_left(struct flo__executor *executor,
+			   const char *const *env)
+{
+	(void)executor;
+	flo__orphans_kill(0, env);
+}
+
 static void local_free(struct flo__executor *executor)
 {
 	struct flo__local *local = (struct flo__local *)executor;
@@ -45,6 +53,7 @@ static void local_free(struct flo__executor *executor)
 static const struct flo__executor_ops local_ops = {
 	.run = flo__local_run,
 	.kill_all = local_kill_all,
+	.end_left = local_end_left,
 	.free = local_free,
 };
 

@@ -82,9 +82,9 @@ void flo__minders_fini(struct flo__local *local);
 /*
  * After a minder's death: end what is left of @program, as far as that can be
  * seen from outside: its session, and what has all FLOW_ variables of @env (an
- * attempt's are its own); and wait until it has ended. Blocks: some
- * milliseconds, or 2 s if something cannot be killed. @program 0: the minder
- * had not named it yet.
+ * attempt's are its own, some of them all of its run's); and wait until it has
+ * ended. Blocks: some milliseconds, or 2 s if something cannot be killed.
+ * @program 0: it is not known.
  */
 void flo__orphans_kill(pid_t program, const char *const *env);
 

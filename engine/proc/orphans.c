@@ -1,6 +1,6 @@
 /*
- * What to do when a minder was killed and its step's processes were not: end
- * what can be recognised from outside.
+ * What to do when a minder was killed and its step's processes were not, or all
+ * minders together with their engine: end what can be recognised from outside.
  */
 #include "engine/proc/local_p.h"
 

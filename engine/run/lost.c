@@ -8,6 +8,8 @@
  */
 #include "engine/run/run_p.h"
 
+#include "base/contract.h"
+
 #include <string.h>
 
 /* Is a part of @path "finally", which is nothing else's name? */
@@ -130,6 +132,32 @@ static void record_lost(struct flo__run *run, const char *path,
 	flo__run_append(run, &event);
 	preset->open = false;
 	preset->lost++;
+}
+
+void flo__run_end_left(struct flo__run *run)
+{
+	struct flo__executor *executor = run->deps.executor;
+	struct flo__strbuf id = FLO__STRBUF_INIT, dir = FLO__STRBUF_INIT;
+	const char *env[] = {NULL, NULL, NULL};
+	flo_status st;
+
+	if (executor->ops->end_left == NULL)
+		return;
+	flo__strbuf_addf(&id, "FLOW_RUN_ID=%s", run->record.id);
+	/* Another store may have a run of that name. */
+	flo__strbuf_addf(&dir, "FLOW_WORKDIR=");
+	flo__run_workdir_path(run, &dir);
+	TRY(flo__strbuf_status(&id));
+	TRY(flo__strbuf_status(&dir));
+	env[0] = id.data;
+	env[1] = dir.data;
+	executor->ops->end_left(executor, env);
+out:
+	flo__strbuf_fini(&id);
+	flo__strbuf_fini(&dir);
+	if (st != FLO_OK)
+		flo__run_broken(run, &(flo_error){.status = st,
+						  .text = "out of memory"});
 }
 
 void flo__run_record_lost(struct flo__run *run)

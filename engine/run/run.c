@@ -334,7 +334,7 @@ void flo__run_log_path(const char *files, const char *run_id, uint64_t seq,
 	flo__strbuf_addf(sb, "%s/logs/%s/%" PRIu64 ".log", files, run_id, seq);
 }
 
-static void workdir_path(const struct flo__run *run, struct flo__strbuf *sb)
+void flo__run_workdir_path(const struct flo__run *run, struct flo__strbuf *sb)
 {
 	flo__strbuf_addf(sb, "%s/work/%s", run->deps.files, run->record.id);
 }
@@ -350,7 +350,7 @@ flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
 	struct flo__strbuf parent = FLO__STRBUF_INIT;
 	int errnum = 0;
 
-	workdir_path(run, sb);
+	flo__run_workdir_path(run, sb);
 	/* relaxed: making a directory twice is harmless */
 	if (atomic_load_explicit(&run->work_made, memory_order_relaxed))
 		return flo__strbuf_status(sb);
@@ -386,7 +386,7 @@ static void remove_workdir(struct flo__run *run)
 {
 	struct flo__strbuf path = FLO__STRBUF_INIT;
 
-	workdir_path(run, &path);
+	flo__run_workdir_path(run, &path);
 	if (flo__strbuf_status(&path) == FLO_OK) {
 		flo_blocking_begin();
 		nftw(path.data, remove_one, 16,
@@ -647,6 +647,7 @@ static void record_begin(struct flo__run *run)
 	if (run->started_us == 0)
 		record_kind(run, FLO__EVENT_RUN_STARTED);
 	if (run->resumed) {
+		flo__run_end_left(run);
 		record_kind(run, FLO__EVENT_RUN_RESUMED);
 		flo__run_record_lost(run);
 	}

@@ -262,7 +262,9 @@ bool flo__run_leaving(const struct flo__run *run);
 void flo__run_hold(struct flo__run *run);
 /* Whether anything was, so far. */
 bool flo__run_held(const struct flo__run *run);
-/* The run's own directory for steps, made at the first call. */
+/* Append the path of the run's own directory for steps. */
+void flo__run_workdir_path(const struct flo__run *run, struct flo__strbuf *sb);
+/* The same, and the directory is there: made at the first call. */
 flo_status flo__run_workdir(struct flo__run *run, struct flo__strbuf *sb,
 			    flo_error *err);
 /* Tell an inspection's visitor, if there is one: see flo__run_inspect(). */
@@ -782,6 +784,12 @@ uint64_t flo__retry_left_ns(const struct flo__run *run,
 			    const struct flo__preset *preset);
 
 /* lost.c */
+/*
+ * End what engines before have left alive of the run's programs: mostly their
+ * minders have done so, or are about to. All of the run's, for a program may
+ * have begun of which nothing is on record. Blocks for some milliseconds.
+ */
+void flo__run_end_left(struct flo__run *run);
 /* Record what became of the attempts that a crash ended, in the order of their
  * paths' starts. */
 void flo__run_record_lost(struct flo__run *run);
