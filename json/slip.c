@@ -252,8 +252,11 @@ static struct flo__json_slip slip_between(const struct flo__json_spot *spot)
 		return slip_here(spot, "a key is missing here",
 				 c == '}' ? NULL
 					  : "keys stand in double quotes");
-	/* The end of one string was the beginning of the next. */
-	if (comes_after(spot, '"') && (is_wordy(c) || c == '\\' || c == '$'))
+	/* The end of one string was the beginning of the next. After a key
+	 * with a blank behind it what follows is rather its value. */
+	if (comes_after(spot, '"') && (is_wordy(c) || c == '\\' || c == '$') &&
+	    (spot->want != FLO__JSON_WANT_COLON ||
+	     spot->text[spot->at - 1] == '"'))
 		return slip_here(spot, "a string ends before this",
 				 "it may not be closed where it should be, or "
 				 "a quote in it lacks its backslash: \\\"");

@@ -526,8 +526,11 @@ static void a_file_that_may_not_be_linked_is_named(void **state)
 	flo_status st;
 
 	(void)state;
-	if (geteuid() != 0 || *protected != '1')
+	if (geteuid() != 0 || *protected != '1') {
+		print_message("skipped: only root can play it, where "
+			      "fs.protected_hardlinks is 1\n");
 		skip();
+	}
 	begin("linked");
 	three_syncs("ndjson");
 	snprintf(command, sizeof(command), "chown -R 65534 '%s'", fs.dir);

@@ -386,6 +386,8 @@ static const struct mistake mistakes[] = {
 	 "a string ends before this; it may not be closed where it should "
 	 "be, or a quote in it lacks its backslash: \\\""},
 	{"{\"a\" \"b\"}", 6, "a colon is missing here"},
+	{"{\"a\" 1}", 6, "a colon is missing here"},
+	{"{\"a\" true}", 6, "a colon is missing here"},
 	{"[\"a\" \"b\"]", 6, "a comma is missing before this"},
 	{"[\"a\": 1]", 5,
 	 "a comma is missing before this; names and values stand in { }"},
