@@ -272,8 +272,7 @@ static flo_status tell_fault(const struct load *load, flo_error *err)
 	char words[256];
 	size_t at;
 
-	flo__json_words(load->error.text, load->text, load->len, words,
-			sizeof(words));
+	flo__json_words(load->error.text, words, sizeof(words));
 	if (!flo__json_fault_find(load->text, load->len, &at, &slip) ||
 	    at > fault)
 		slip = (struct flo__json_slip){
