@@ -84,7 +84,10 @@ out:
 	return st;
 }
 
-/* The pull of this id, 0 if there is none, and whether a plan of it was applied. */
+/*
+ * The pull of this id, 0 if there is none, and whether something came of it: a
+ * plan that was applied, or that a person has decided about.
+ */
 static flo_status find_earlier(struct flo__stage *stage, flo_error *err,
 			       int64_t *ret_no, bool *ret_used)
 {
@@ -95,7 +98,8 @@ static flo_status find_earlier(struct flo__stage *stage, flo_error *err,
 	*ret_used = false;
 	st = flo__cdb_row(stage->db, err, &stmt,
 			  "SELECT no, EXISTS (SELECT 1 FROM plan"
-			  "  WHERE pull = pull.no AND state = 'applied')"
+			  "  WHERE pull = pull.no AND (state = 'applied'"
+			  "   OR decision IS NOT NULL))"
 			  " FROM pull WHERE id = ?1",
 			  "t", stage->pull.id);
 	if (st == FLO_NOTFOUND)
