@@ -251,6 +251,48 @@ static void a_changed_spec_looks_at_it_after_all(void **state)
 	flo_value_unref(pull);
 }
 
+/* Also those that were packed, and without the space in them. */
+static void what_has_changed_is_known_again_by_its_bytes(void **state)
+{
+	static const char map[] = ",\"map\":{\"id\":\"record.id\","
+				  "\"pad\":\"record.pad\",\"seen\":"
+				  "\"record.seen\"}";
+	static const struct {
+		int seen;
+		const char *ignore;
+		int64_t changed, raw_hits;
+	} pulls[] = {
+		{0, IGNORE, 0, 0},
+		{1, "", MANY, 0},
+		{1, "", 0, MANY},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pulls) / sizeof(pulls[0]); i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+		flo_value *pull = NULL, *diff = NULL;
+		char key[8];
+
+		snprintf(key, sizeof(key), "%zu", i);
+		add_records(&sb, MANY, 0, pulls[i].seen);
+		fake_text(&fs, "k.json", sb.data);
+		flo__strbuf_fini(&sb);
+		fake_ok(&fs, fake_step(&fs, &flo__cmdb_pull, key, &pull,
+				       "{\"db\":\"k.db\",\"source\":\"vm\","
+				       "\"file\":\"k.json\"%s}",
+				       map));
+		assert_true((query("k.db", "SELECT count(*) FROM same") > 0) ==
+			    (i == 1));
+		fake_ok(&fs,
+			diff_pull("k.db", key, pull, pulls[i].ignore, &diff));
+		assert_int_equal(out_int(diff, "changed"), pulls[i].changed);
+		assert_int_equal(out_int(diff, "raw_hits"), pulls[i].raw_hits);
+		flo_value_unref(apply_plan("k.db", diff));
+		flo_value_unref(diff);
+		flo_value_unref(pull);
+	}
+}
+
 /* Stage many records {id, `member`: 5}; the argument `plan` is applied after
  * the first of them, as by another run. */
 static flo_status stage_late(struct flo__cdb *db, void *arg, flo_error *err)
@@ -491,6 +533,7 @@ int main(void)
 		cmocka_unit_test(a_record_that_nests_too_deep_is_refused),
 		cmocka_unit_test(what_is_the_same_in_other_bytes_is_not_staged),
 		cmocka_unit_test(a_changed_spec_looks_at_it_after_all),
+		cmocka_unit_test(what_has_changed_is_known_again_by_its_bytes),
 		cmocka_unit_test(
 			a_spec_applied_meanwhile_makes_nothing_the_same),
 		cmocka_unit_test(duplicates_among_the_same_are_found),
