@@ -87,12 +87,16 @@ static flo_status write_history(struct flo__cdb *db,
 	const struct flo__counts *n = &plan->counts;
 	flo_status st;
 
-	/* A version that has ended already is ignored, and so one too few. */
+	/*
+	 * A version that has ended already is ignored, and so one too few. It
+	 * ends under the key's text that it began with: the next one's may be
+	 * another one of the same key, as {"a":1} and {"a":1.0} are.
+	 */
 	TRY(change(db, plan,
 		   "INSERT OR IGNORE INTO ended"
-		   " SELECT before, ?3, key_text, ?4, ?5"
-		   " FROM change WHERE id BETWEEN ?1 AND ?2"
-		   "  AND before IS NOT NULL ORDER BY before",
+		   " SELECT h.id, ?3, h.key, ?4, ?5"
+		   " FROM change c JOIN history h ON h.id = c.before"
+		   " WHERE c.id BETWEEN ?1 AND ?2 ORDER BY c.before",
 		   "iiiii", ts, n->changed + n->removed, err));
 	st = change(db, plan,
 		    "INSERT OR FAIL INTO history"
