@@ -108,8 +108,8 @@ static flo_status add_record(struct flo__pull_job *job,
 		.trusted = flo__split_trusted(split),
 	};
 
-	if (place.number == 1 && place.byte == 0 && job->records_len == 0 &&
-	    look_inside(job, text, len) != FLO_OK)
+	if (place.number == 1 && job->unit == NULL && job->records_len == 0 &&
+	    flo__split_is_lines(split) && look_inside(job, text, len) != FLO_OK)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (place.number > 1)
 		job->inside[0] = '\0';

@@ -134,6 +134,15 @@ static bool has_nul(const char *token, size_t len)
 	return false;
 }
 
+/* Whether a colon is next: what comes before it is told as a key. */
+static bool is_key(const char *text, size_t len, size_t at)
+{
+	size_t begin;
+
+	return flo__json_next_token(text, len, &at, &begin) &&
+	       text[begin] == ':';
+}
+
 static flo_status quote_huge(const char *text, size_t len,
 			     struct flo__strbuf *sb, flo_error *err)
 {
@@ -146,7 +155,7 @@ static flo_status quote_huge(const char *text, size_t len,
 		if (token[0] == '"' && has_nul(token, at - begin))
 			return flo_error_set(err, FLO_SYNTAX,
 					     "\\u0000 is not allowed");
-		if (!is_huge(token, at - begin)) {
+		if (!is_huge(token, at - begin) || is_key(text, len, at)) {
 			flo__strbuf_add(sb, token, at - begin);
 			continue;
 		}
