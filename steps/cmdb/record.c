@@ -495,22 +495,6 @@ flo_status flo__tape_identify(const struct flo__tape *tape,
 	return FLO_OK;
 }
 
-flo_status flo__record_identify(const json_t *record,
-				const struct flo__spec *spec,
-				struct flo__strbuf *scratch,
-				struct flo__identity *ret_identity)
-{
-	struct flo__token few[TREE_FEW];
-	struct flo__tape tape;
-	flo_status st = flo__tape_of_tree(record, few, TREE_FEW, &tape);
-
-	if (st != FLO_OK)
-		return st;
-	st = flo__tape_identify(&tape, spec, scratch, ret_identity);
-	flo__tape_fini(&tape, few);
-	return st;
-}
-
 /* Keys as people see them */
 
 static void add_string_text(struct flo__strbuf *sb, const char *text,
