@@ -252,9 +252,9 @@ static flo_status make_mark(const struct flo__compact *w, flo_error *err)
 	return FLO_OK;
 }
 
+/* Nobody's but ours until all in it is for whom it is to be. */
 static flo_status make_beside(struct flo__compact *w, flo_error *err)
 {
-	struct stat is;
 	flo_status st;
 
 	if (mkdirat(w->source, w->aside, 0700) != 0)
@@ -262,16 +262,23 @@ static flo_status make_beside(struct flo__compact *w, flo_error *err)
 				     w->aside);
 	TRY(flo__outdir_lock(w->day->db, w->source, w->aside, true, err,
 			     &w->beside));
-	TRY(make_mark(w, err));
-	/* The new directory is for those whom the old one was for. */
+	st = make_mark(w, err);
+out:
+	return st;
+}
+
+/* The new directory is for those whom the old one was for. */
+static flo_status open_beside(const struct flo__compact *w, flo_error *err)
+{
+	struct stat is;
+
 	if (fstat(w->there, &is) != 0)
 		return flo_error_sys(err, errno, "look at %s", w->name);
 	(void)!fchown(w->beside, (uid_t)-1, is.st_gid);
 	if (fchmod(w->beside, is.st_mode & 07777) != 0)
 		return flo_error_sys(err, errno, "set the mode of %s",
 				     w->aside);
-out:
-	return st;
+	return FLO_OK;
 }
 
 static flo_status write_batch(struct flo__compact *w,
@@ -289,10 +296,8 @@ static flo_status write_batch(struct flo__compact *w,
 	TRY(flo__plan_read(w->day->db, batch->part[0].plan, err, &ex.plan));
 	TRY(flo__outfile_open_at(w->beside, batch->name, err, &file));
 	TRY(flo__export_write(&ex, w->day->db, file, err));
+	TRY(flo__outfile_mode(file, batch->mode, err));
 	TRY(flo__outfile_finish(file, err));
-	if (fchmodat(w->beside, batch->name, batch->mode, 0) != 0)
-		st = flo_error_sys(err, errno, "set the mode of %s",
-				   batch->name);
 	batch->rows = ex.rows;
 	batch->bytes = ex.bytes;
 out:
@@ -342,14 +347,17 @@ static flo_status check_other(const struct flo__compact *w, const char *name,
 static flo_status link_other(const struct flo__compact *w, const char *name,
 			     flo_error *err)
 {
+	struct stat is;
 	int errnum;
 
 	if (is_left_out(w, name) ||
 	    linkat(w->there, name, w->beside, name, 0) == 0)
 		return FLO_OK;
 	errnum = errno;
-	/* As fs.protected_hardlinks has it. */
-	if (errnum == EPERM)
+	/* As fs.protected_hardlinks has it; or the file system has no links. */
+	if (errnum == EPERM &&
+	    fstatat(w->there, name, &is, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    is.st_uid != geteuid())
 		return flo_error_sys(err, errnum,
 				     "%s%s may not be linked, as it is another "
 				     "user's and not writable; move it away",
@@ -387,6 +395,7 @@ static flo_status prepare(struct flo__compact *w, flo_error *err)
 		TRY(write_batch(w, &w->batch[i], err));
 	/* Last what others may still change. It stays: as the same file. */
 	TRY(each_name(w, link_other, err));
+	TRY(open_beside(w, err));
 	st = flo__compact_flush(w->beside, w->aside, err);
 out:
 	return st;
@@ -416,7 +425,8 @@ static flo_status tell(struct flo__compact *w,
 	flo__strbuf_addf(&path, "%s%s", w->prefix.data, batch->name);
 	flo__cmdb_put(map, "source", flo_value_string(w->day->source), &st);
 	flo__cmdb_put(map, "day", flo_value_string(w->day->day), &st);
-	flo__cmdb_put(map, "path", flo_value_string(path.data), &st);
+	flo__cmdb_put(map, "path",
+		      path.failed ? NULL : flo_value_string(path.data), &st);
 	flo__cmdb_put(map, "replaced", flo_value_int((int64_t)batch->taken.len),
 		      &st);
 	flo__cmdb_put(map, "rows", flo_value_int(batch->rows), &st);

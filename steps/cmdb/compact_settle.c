@@ -32,11 +32,14 @@ bool flo__compact_is_file(int dir, const char *name, mode_t *ret_mode)
 static bool is_temp_ending(const char *text)
 {
 	const char *const *format = flo__export_formats;
-	char ending[32] = "";
+	char ending[32];
 
-	for (; *format != NULL && strcmp(ending, text) != 0; format++)
+	for (; *format != NULL; format++) {
 		snprintf(ending, sizeof(ending), ".%s.tmp", *format);
-	return strcmp(ending, text) == 0;
+		if (strcmp(ending, text) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* "PULL.FORMAT.tmp" of an export, "day-DAY.FORMAT.tmp" of a compact. */
@@ -69,13 +72,15 @@ void flo__compact_name(const struct flo__compact *w, const char *format,
 static bool is_days(const struct flo__compact *w, int dir, const char *name)
 {
 	const char *const *format = flo__export_formats;
-	char days[FLO__COMPACT_NAME] = "";
+	char days[FLO__COMPACT_NAME];
 	mode_t mode;
 
-	for (; *format != NULL && strcmp(days, name) != 0; format++)
+	for (; *format != NULL; format++) {
 		flo__compact_name(w, *format, days);
-	return strcmp(days, name) == 0 &&
-	       flo__compact_is_file(dir, name, &mode);
+		if (strcmp(days, name) == 0)
+			return flo__compact_is_file(dir, name, &mode);
+	}
+	return false;
 }
 
 flo_status flo__compact_flush(int fd, const char *of, flo_error *err)

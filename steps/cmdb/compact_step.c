@@ -39,8 +39,8 @@ static bool is_day(const char *text)
 	int used = 0;
 
 	if (strlen(text) != DAY_SIZE - 1 ||
-	    strspn(text, "0123456789-") != DAY_SIZE - 1 || text[4] != '-' ||
-	    text[7] != '-' ||
+	    strspn(text, "0123456789-") != DAY_SIZE - 1 || text[0] == '-' ||
+	    text[4] != '-' || text[7] != '-' ||
 	    sscanf(text, "%ld-%d-%d%n", &day.year, &day.month, &day.day,
 		   &used) != 3 ||
 	    used != DAY_SIZE - 1)

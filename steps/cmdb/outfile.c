@@ -226,7 +226,7 @@ static flo_status enter(struct flo__cdb *db, struct way *way, const char *name,
 		st = flo_error_sys(err, ENOENT, "open the directory %s", name);
 	/* The parent of what was there is where we are. */
 	if (st == FLO_OK && errnum != 0)
-		st = flush_dir(way->fd, true, name, err);
+		st = flush_dir(way->fd, false, name, err);
 	return st;
 }
 
@@ -300,6 +300,15 @@ flo_status flo__outfile_restart(struct flo__outfile *file, flo_error *err)
 {
 	if (ftruncate(file->fd, 0) != 0 || lseek(file->fd, 0, SEEK_SET) != 0)
 		return flo_error_sys(err, errno, "empty %s", file->temp);
+	return FLO_OK;
+}
+
+flo_status flo__outfile_mode(struct flo__outfile *file, mode_t mode,
+			     flo_error *err)
+{
+	if (fchmod(file->fd, mode) != 0)
+		return flo_error_sys(err, errno, "set the mode of %s",
+				     file->temp);
 	return FLO_OK;
 }
 

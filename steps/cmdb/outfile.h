@@ -10,6 +10,8 @@
 #include "base/strbuf.h"
 #include "steps/cmdb/db.h"
 
+#include <sys/types.h>
+
 struct flo__outfile;
 
 /*
@@ -35,6 +37,10 @@ flo_status flo__outfile_write(struct flo__outfile *file, struct flo__strbuf *sb,
 
 /* Forget what was written: begin with an empty file again. */
 flo_status flo__outfile_restart(struct flo__outfile *file, flo_error *err);
+
+/* Set its permissions, which the umask has made until now. */
+flo_status flo__outfile_mode(struct flo__outfile *file, mode_t mode,
+			     flo_error *err);
 
 /* Give the file its name. Afterwards it is on the disk. */
 flo_status flo__outfile_finish(struct flo__outfile *file, flo_error *err);

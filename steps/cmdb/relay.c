@@ -28,7 +28,7 @@
  * lane's task of the batch before, which had to wait for that turn.
  *
  * What is under way is bounded: RING batches, and UNDER_WAY bytes of texts, or
- * one row.
+ * one row; and as much again for the cells, and for CSV.
  *
  * Refused: two batches and one task that writes, as it was: what one core does
  * beside SQLite then takes longer than SQLite. Whole groups of rows beside each
@@ -232,6 +232,23 @@ static flo_status told(flo_status st, const flo_error *from, flo_error *err)
 	return st;
 }
 
+/* What one long row has taken is not kept while others are under way. */
+static void empty(struct flo__strbuf *sb)
+{
+	if (sb->cap > 4 * BYTES)
+		flo__strbuf_fini(sb);
+	else
+		flo__strbuf_reset(sb);
+}
+
+static void empty_all(struct batch *b)
+{
+	empty(&b->texts);
+	empty(&b->origins);
+	empty(&b->scratch.texts);
+	empty(&b->block.csv);
+}
+
 /* Take the oldest batch back, and write what it has brought. */
 static flo_status take_back(struct flo__relay *relay, flo_error *err)
 {
@@ -249,6 +266,7 @@ static flo_status take_back(struct flo__relay *relay, flo_error *err)
 	relay->taken++;
 	relay->bytes -= b->texts.len;
 	st = flo__sheet_put(relay->sheet, &b->block, err);
+	empty_all(b);
 out:
 	return st;
 }
@@ -269,15 +287,6 @@ static struct batch *current(const struct flo__relay *relay)
 	return slot(relay, relay->started);
 }
 
-/* Empty it; what one long row has taken is not kept for ever. */
-static void empty(struct flo__strbuf *sb)
-{
-	if (sb->cap > 4 * BYTES)
-		flo__strbuf_fini(sb);
-	else
-		flo__strbuf_reset(sb);
-}
-
 /* What a batch needs for rows: most exports are small, and few are used. */
 static flo_status furnish(struct batch *b)
 {
@@ -296,10 +305,6 @@ static flo_status reset(struct batch *b)
 	if (b->row == NULL)
 		return furnish(b);
 	flo__block_reset(&b->block, b->relay->sheet);
-	empty(&b->texts);
-	empty(&b->origins);
-	empty(&b->scratch.texts);
-	empty(&b->block.csv);
 	b->len = 0;
 	return FLO_OK;
 }

@@ -3,7 +3,9 @@
  *
  * As in stage.c: chunks are filled, worked on and taken back in one order,
  * round a ring. All that are free are filled before the oldest is waited for,
- * so that there is work while the owner looks at rows.
+ * so that there is work while the owner looks at rows. A chunk of a large
+ * record is not: of texts that are under way there are RING_BYTES at most, or
+ * one record, and what was needed to read a large one is given back at once.
  */
 #include "steps/cmdb/reread.h"
 
@@ -18,17 +20,21 @@
 #define RING	    16
 #define CHUNK_BYTES (128u << 10)
 #define CHUNK_ROWS  512
+#define RING_BYTES  (16u << 20)
+#define KEPT_BYTES  (1u << 20) /* of texts, in a chunk that is used again */
 
 struct chunk {
 	struct flo__task task;
 	const struct flo__spec *spec; /* borrowed; only read */
 	struct flo__reread_row row[CHUNK_ROWS];
 	size_t len;
+	size_t bytes; /* of texts, as they were filled; the owner's */
 	struct flo__strbuf texts;
 	struct flo__strbuf keys;
 	struct flo__strbuf scratch;
 	struct flo__reading reading;
 	flo_status st;
+	size_t failed; /* the row of which st is, unless it is FLO_OK */
 	flo_error err;
 };
 
@@ -65,10 +71,18 @@ static void work(struct flo__task *task)
 {
 	struct chunk *chunk = (struct chunk *)task;
 	flo_status st = FLO_OK;
+	size_t i = 0;
 
-	for (size_t i = 0; st == FLO_OK && i < chunk->len; i++)
-		st = read_one(chunk, &chunk->row[i]);
+	while (i < chunk->len &&
+	       (st = read_one(chunk, &chunk->row[i])) == FLO_OK)
+		i++;
+	chunk->failed = i;
 	chunk->st = st;
+	if (chunk->texts.cap > KEPT_BYTES) {
+		flo__strbuf_fini(&chunk->texts);
+		flo__strbuf_fini(&chunk->scratch);
+		flo__reading_fini(&chunk->reading);
+	}
 }
 
 /* Filling */
@@ -102,9 +116,13 @@ static flo_status add_row(struct flo__reread *reread, struct chunk *chunk,
 			  const struct flo__staged_row *staged, flo_error *err)
 {
 	struct flo__reread_row *row = &chunk->row[chunk->len];
+	const unsigned char *text;
 	flo_status st;
 
 	TRY(next_body(reread, staged->id, err));
+	text = sqlite3_column_text(reread->bodies, 1);
+	if (text == NULL)
+		return FLO_NOMEM;
 	*row = (struct flo__reread_row){
 		.id = staged->id,
 		.raw = staged->raw,
@@ -112,8 +130,7 @@ static flo_status add_row(struct flo__reread *reread, struct chunk *chunk,
 		.len = (size_t)sqlite3_column_bytes(reread->bodies, 1),
 		.gone = staged->gone,
 	};
-	flo__strbuf_add(&chunk->texts, sqlite3_column_text(reread->bodies, 1),
-			row->len);
+	flo__strbuf_add(&chunk->texts, text, row->len);
 	chunk->len++;
 	st = flo__strbuf_status(&chunk->texts);
 out:
@@ -139,16 +156,26 @@ static flo_status fill(struct flo__reread *reread, struct chunk *chunk,
 			break;
 		TRY(add_row(reread, chunk, &row, err));
 	}
+	chunk->bytes = chunk->texts.len;
 out:
 	return st;
 }
 
-/* Have something worked on in all chunks but the current one. */
+static bool is_full(const struct flo__reread *reread)
+{
+	size_t bytes = 0;
+
+	for (uint64_t n = reread->taken; n < reread->started; n++)
+		bytes += reread->ring[n % RING].bytes;
+	return reread->started - reread->taken == RING || bytes >= RING_BYTES;
+}
+
+/* Have something worked on in all chunks: the current one is used up. */
 static flo_status fill_all(struct flo__reread *reread, flo_error *err)
 {
 	flo_status st = FLO_OK;
 
-	while (!reread->ended && reread->started - reread->taken < RING) {
+	while (!reread->ended && !is_full(reread)) {
 		struct chunk *chunk = &reread->ring[reread->started % RING];
 
 		st = fill(reread, chunk, err);
@@ -167,7 +194,7 @@ static flo_status tell_fault(const struct flo__reread *reread,
 			     const struct chunk *chunk, flo_error *err)
 {
 	if (chunk->st == FLO_SYNTAX || chunk->st == FLO_LIMIT)
-		return broken(reread, chunk->row[0].id, err);
+		return broken(reread, chunk->row[chunk->failed].id, err);
 	return flo_error_set(err, chunk->st, "%s", flo_status_text(chunk->st));
 }
 

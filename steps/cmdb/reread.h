@@ -15,7 +15,7 @@ struct flo__reread_row {
 	int64_t id;
 	struct flo__digest raw;
 	struct flo__identity identity;
-	size_t key_at; /* in flo__reread_key()'s memory */
+	size_t key_at; /* reread.c's own: the key comes by itself */
 	size_t key_len;
 	bool gone;
 	size_t at; /* reread.c's: its text, until it is read */

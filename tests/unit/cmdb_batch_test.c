@@ -415,6 +415,22 @@ static void packed_records_that_are_damaged_are_an_error(void **state)
 	flo_value_unref(pull);
 }
 
+static void the_body_that_is_broken_is_named(void **state)
+{
+	char body[32];
+	flo_value *pull;
+
+	(void)state;
+	pull = pull_text("n.db", "1", "[{\"id\":1},{\"id\":2},{\"id\":3}]");
+	snprintf(body, sizeof(body), "body %s ",
+		 query_text("n.db", "SELECT max(id) FROM body"));
+	query("n.db", "UPDATE body SET body = '{' WHERE id ="
+		      " (SELECT max(id) FROM body)");
+	assert_int_equal(diff_pull("n.db", "2", pull, "", NULL), FLO_CORRUPT);
+	assert_non_null(strstr(fs.err.text, body));
+	flo_value_unref(pull);
+}
+
 static void running_out_of_memory_in_a_task_fails_the_step(void **state)
 {
 	static const char with[] = "{\"db\":\"m.db\",\"source\":\"vm\","
@@ -538,6 +554,7 @@ int main(void)
 			a_spec_applied_meanwhile_makes_nothing_the_same),
 		cmocka_unit_test(duplicates_among_the_same_are_found),
 		cmocka_unit_test(packed_records_that_are_damaged_are_an_error),
+		cmocka_unit_test(the_body_that_is_broken_is_named),
 		cmocka_unit_test(
 			running_out_of_memory_in_a_task_fails_the_step),
 		cmocka_unit_test(tasks_run_in_coroutines_and_on_threads),

@@ -385,13 +385,16 @@ static void other_files_of_the_day_stay(void **state)
 	write_all(day_path(PULL ".tmp"), "no format");
 	write_all(day_path("1" PULL ".csv.tmp"), "too long");
 	write_all(day_path("day-2026-01-03.csv.tmp"), "of no day");
+	write_all(day_path(PULL), "named by a digest");
+	write_all(day_path("day-" DAY), "no format either");
 	assert_int_equal(symlink("/nowhere", day_path("link")), 0);
 	expect_compact(1, 4);
 	assert_string_equal(read_all(day_path("notes.txt")), "mine");
 	assert_string_equal(read_all(day_path("notes.tmp")), "mine too");
 	assert_string_equal(read_all(day_path("x.ndjson.tmp")), "and this");
 	assert_int_equal(count(day_path(""), "link"), 1);
-	assert_int_equal(count(day_path(""), ""), 8);
+	assert_string_equal(read_all(day_path(PULL)), "named by a digest");
+	assert_int_equal(count(day_path(""), ""), 10);
 }
 
 static void what_killed_writers_left_goes(void **state)
