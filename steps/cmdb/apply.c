@@ -87,12 +87,16 @@ static flo_status write_history(struct flo__cdb *db,
 	const struct flo__counts *n = &plan->counts;
 	flo_status st;
 
-	/* A version that has ended already is ignored, and so one too few. */
+	/*
+	 * A version that has ended already is ignored, and so one too few. It
+	 * ends under the key's text that it began with: the next one's may be
+	 * another one of the same key, as {"a":1} and {"a":1.0} are.
+	 */
 	TRY(change(db, plan,
 		   "INSERT OR IGNORE INTO ended"
-		   " SELECT before, ?3, key_text, ?4, ?5"
-		   " FROM change WHERE id BETWEEN ?1 AND ?2"
-		   "  AND before IS NOT NULL ORDER BY before",
+		   " SELECT h.id, ?3, h.key, ?4, ?5"
+		   " FROM change c JOIN history h ON h.id = c.before"
+		   " WHERE c.id BETWEEN ?1 AND ?2 ORDER BY c.before",
 		   "iiiii", ts, n->changed + n->removed, err));
 	st = change(db, plan,
 		    "INSERT OR FAIL INTO history"
@@ -139,22 +143,24 @@ out:
 
 /*
  * Whether the plan's pull read its records in another way than the last, and
- * whether they were identified under the plan's spec.
+ * whether all that there is was identified under the plan's spec.
  */
-static flo_status is_reshaped(struct flo__cdb *db,
-			      const struct flo__cmdb_plan *plan, flo_error *err,
-			      bool *ret_is, bool *ret_identified)
+static flo_status compare_pulls(struct flo__cdb *db,
+				const struct flo__cmdb_plan *plan,
+				flo_error *err, bool *ret_reshaped,
+				bool *ret_identified)
 {
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
 	st = flo__cdb_row(db, err, &stmt,
 			  "SELECT p.shape IS NOT q.shape, p.spec IS n.spec"
+			  " AND p.kind = 'full'"
 			  " FROM plan n JOIN pull p ON p.no = n.pull"
 			  " JOIN source s ON s.id = n.source"
 			  " JOIN pull q ON q.no = s.pull WHERE n.no = ?1",
 			  "i", plan->no);
-	*ret_is = st == FLO_OK && sqlite3_column_int(stmt, 0) != 0;
+	*ret_reshaped = st == FLO_OK && sqlite3_column_int(stmt, 0) != 0;
 	*ret_identified = st == FLO_OK && sqlite3_column_int(stmt, 1) != 0;
 	sqlite3_finalize(stmt);
 	return st == FLO_NOTFOUND ? FLO_OK : st;
@@ -206,15 +212,15 @@ out:
  * so where only the bytes differ: a field that is another one in every pull
  * would have the whole state written each time, and never be known.
  *
- * Where the spec has changed at the same time, they are not known under it yet:
- * then the pull passes for one that was read as the last was, and the next one
- * brings it in order.
+ * Where the spec has changed at the same time, they are not known under it yet,
+ * and a pull of changes does not have them: then the pull passes for one that
+ * was read as the last was, and the next one of everything brings it in order.
  */
 static flo_status take_shape(struct flo__cdb *db,
 			     const struct flo__cmdb_plan *plan, flo_error *err)
 {
 	bool reshaped = false, identified = false;
-	flo_status st = is_reshaped(db, plan, err, &reshaped, &identified);
+	flo_status st = compare_pulls(db, plan, err, &reshaped, &identified);
 
 	if (st != FLO_OK || !reshaped)
 		return st;

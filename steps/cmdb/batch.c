@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/same.h"
 #include "steps/cmdb/split.h"
 
 #include <string.h>
@@ -258,7 +259,7 @@ static flo_status find_same(struct flo__batch *batch)
 		if (at == FLO__INDEX_NONE)
 			continue;
 		batch->row[i].is = FLO__BATCH_SAME;
-		batch->row[i].raw = held->raw[at];
+		batch->row[i].held = held->raw[at];
 		batch->sames++;
 	}
 	flo__free(what);
@@ -272,8 +273,13 @@ static void keep_body(struct flo__batch *batch, struct flo__batch_row *row)
 	bool same = row->is == FLO__BATCH_SAME;
 	struct flo__strbuf *to = same ? &batch->same : &batch->bodies;
 	const char *text = text_of(batch, row);
-	size_t at = to->len;
+	size_t at;
 
+	if (same) {
+		flo__strbuf_addc(to, FLO__SAME_RAW);
+		flo__strbuf_add(to, &row->raw, sizeof(row->raw));
+	}
+	at = to->len;
 	if (row->spaced)
 		flo__record_compact(text, row->len, to);
 	else

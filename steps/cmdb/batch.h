@@ -37,10 +37,12 @@ enum flo__batch_is {
 };
 
 struct flo__batch_row {
-	size_t at; /* its text in `texts`, or, once it is read, in `bodies` */
+	size_t at; /* its text in `texts`, where it is shaped in `shaped`, or,
+		    * once it is read, in `bodies`; of SAME, in `same` */
 	size_t len;
 	struct flo__place place;
-	struct flo__digest raw; /* of SAME: that of the state's */
+	struct flo__digest raw;
+	struct flo__digest held; /* of SAME: the state's raw digest */
 	struct flo__identity id;
 	enum flo__batch_is is;
 	bool gone;
@@ -85,7 +87,7 @@ struct flo__batch {
 	size_t cap;
 	/* What comes out: bodies without space, those of SAME in `same`. */
 	struct flo__strbuf bodies;
-	struct flo__strbuf same;   /* a line each */
+	struct flo__strbuf same;   /* a line each: see same.h */
 	struct flo__strbuf packed; /* `same`, made smaller */
 	flo__packer *packer;	   /* owned */
 	size_t hits;

@@ -28,6 +28,7 @@ struct diff {
 	char own_pull[FLO__DIGEST_TEXT_SIZE]; /* made of the records */
 	struct flo__cmdb_plan plan;
 	struct flo__strbuf volatile_fields;
+	bool approved; /* an earlier plan of this step was, and waits */
 	bool again; /* the plan was there: applied by this step, or approved */
 };
 
@@ -293,38 +294,77 @@ static bool is_used(const struct flo__cmdb_plan *plan)
 }
 
 /*
+ * The number of the pull that is given, which is never used twice, while an
+ * attempt of a pipeline around this step may pull under the same id again. 0:
+ * there is none, which is told later; or records are given, which are staged
+ * anew by each execution.
+ */
+static flo_status find_pull(const struct diff *diff, struct flo__cdb *db,
+			    flo_error *err, int64_t *ret_no)
+{
+	sqlite3_stmt *stmt = NULL;
+	flo_status st;
+
+	*ret_no = 0;
+	if (diff->pull_id == NULL)
+		return FLO_OK;
+	st = flo__cdb_row(db, err, &stmt, "SELECT no FROM pull WHERE id = ?1",
+			  "t", diff->pull_id);
+	if (st == FLO_OK)
+		*ret_no = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return st == FLO_NOTFOUND ? FLO_OK : st;
+}
+
+/* The plan that has the @n-th id already; FLO_NOTFOUND, which is no error. */
+static flo_status read_earlier(struct diff *diff, struct flo__cdb *db,
+			       int64_t pull, unsigned n, flo_error *err,
+			       struct flo__cmdb_plan *ret_plan)
+{
+	flo_error fault = FLO_ERROR_INIT;
+	char kind[32] = "plan";
+	flo_status st;
+
+	if (pull != 0)
+		snprintf(kind, sizeof(kind), "plan %lld", (long long)pull);
+	st = flo__stage_id(db->call, kind, n, diff->plan.id);
+	if (st != FLO_OK)
+		return flo_error_set(err, st, "out of memory");
+	st = flo__plan_read(db, diff->plan.id, &fault, ret_plan);
+	if (st != FLO_OK && st != FLO_NOTFOUND)
+		flo_error_set(err, st, "%s", fault.text);
+	return st;
+}
+
+/*
  * Choose the plan's id: where an earlier execution of this step was cut off,
- * that of its plan, which is made anew, or is what it was if it is applied. A
- * plan of another pull is of another attempt of a pipeline around this step; so
- * is, where records are given, one that was applied.
+ * that of its plan, which is made anew, or is what it was if it is applied.
+ * Where a person has approved it, it stays, whatever this diff comes to: see
+ * flo__plan_find_waiting(). So does, where records are given, one that was
+ * applied: that was by another attempt of a pipeline around this step.
  */
 static flo_status name_plan(struct diff *diff, struct flo__cdb *db,
 			    flo_error *err)
 {
 	struct flo__cmdb_plan plan;
-	unsigned n = 0;
+	int64_t pull = 0;
 	flo_status st;
 
-	for (;;) {
-		st = flo__stage_id(db->call, "plan", n++, diff->plan.id);
-		if (st == FLO_OK)
-			st = flo__plan_read(db, diff->plan.id, NULL, &plan);
-		if (st == FLO_NOTFOUND)
+	TRY(find_pull(diff, db, err, &pull));
+	for (unsigned n = 0;; n++) {
+		st = read_earlier(diff, db, pull, n, err, &plan);
+		if (st == FLO_NOTFOUND || (st == FLO_OK && !is_used(&plan)))
 			return FLO_OK;
-		if (st != FLO_OK)
-			return flo_error_set(err, st, "%s",
-					     flo_status_text(st));
-		if (!is_used(&plan))
-			return FLO_OK;
-		if (diff->pull_id != NULL
-			    ? strcmp(plan.pull_id, diff->pull_id) == 0
-			    : plan.state != FLO__PLAN_APPLIED)
+		TRY(st);
+		TRY(flo__plan_not_rejected(&plan, err));
+		if (plan.state == FLO__PLAN_APPLIED && diff->pull_id != NULL)
 			break;
+		diff->approved |= plan.state != FLO__PLAN_APPLIED;
 	}
-	diff->again = plan.state == FLO__PLAN_APPLIED;
-	if (diff->again)
-		diff->plan = plan;
-	return flo__plan_not_rejected(&plan, err);
+	diff->again = true;
+	diff->plan = plan;
+out:
+	return st;
 }
 
 static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
@@ -350,7 +390,7 @@ static flo_status make_plan(struct flo__cdb *db, void *arg, flo_error *err)
 	flo__cdb_rollback(db);
 	fill_plan(diff, db, &match);
 	/* What a person has approved is not made anew: see decide.h. */
-	if (diff->plan.state == FLO__PLAN_BLOCKED)
+	if (diff->plan.state == FLO__PLAN_BLOCKED || diff->approved)
 		TRY(flo__plan_find_waiting(db, &diff->plan, diff->spec->text,
 					   diff->records != NULL ? &match
 								 : NULL,

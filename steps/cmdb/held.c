@@ -13,16 +13,20 @@ struct flo__digest flo__held_what(const struct flo__digest *key,
 	return flo__digest_of(both, sizeof(both));
 }
 
-static flo_status count_rows(struct flo__cdb *db, int64_t source,
-			     flo_error *err, size_t *ret_max)
+/* How many rows the source has, and whether they are digested under @spec. */
+static flo_status look_at(struct flo__cdb *db, int64_t source, const char *spec,
+			  flo_error *err, size_t *ret_max, bool *ret_is)
 {
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
 	st = flo__cdb_row(db, err, &stmt,
-			  "SELECT rows FROM source WHERE id = ?1", "i", source);
-	if (st == FLO_OK)
+			  "SELECT rows, spec IS ?2 FROM source WHERE id = ?1",
+			  "it", source, spec);
+	if (st == FLO_OK) {
 		*ret_max = (size_t)sqlite3_column_int64(stmt, 0);
+		*ret_is = sqlite3_column_int(stmt, 1) != 0;
+	}
 	sqlite3_finalize(stmt);
 	return st;
 }
@@ -79,20 +83,42 @@ out:
 }
 
 flo_status flo__held_load(struct flo__held *held, struct flo__cdb *db,
-			  int64_t source, bool what, flo_error *err)
+			  int64_t source, flo_error *err)
 {
+	bool is = false;
 	size_t max = 0;
 	flo_status st;
 
 	TRY(flo__cdb_read(db, err));
-	TRY(count_rows(db, source, err, &max));
+	TRY(look_at(db, source, NULL, err, &max, &is));
 	TRY(reserve(&held->raw, &held->by_raw, max, err));
-	if (what)
-		TRY(reserve(&held->what, &held->by_what, max, err));
 	TRY(read_rows(held, db, source, max, err));
 	flo__index_fill(&held->by_raw, (uint32_t)held->len);
-	if (what)
-		flo__index_fill(&held->by_what, (uint32_t)held->len);
+out:
+	flo__cdb_rollback(db);
+	return st;
+}
+
+/* The spec is read with the state: in a transaction before, it may be another. */
+flo_status flo__held_load_what(struct flo__held *held, struct flo__cdb *db,
+			       int64_t source, const char *spec, flo_error *err,
+			       bool *ret_loaded)
+{
+	bool is = false;
+	size_t max = 0;
+	flo_status st;
+
+	TRY(flo__cdb_read(db, err));
+	TRY(look_at(db, source, spec, err, &max, &is));
+	if (!is)
+		goto told;
+	TRY(reserve(&held->raw, &held->by_raw, max, err));
+	TRY(reserve(&held->what, &held->by_what, max, err));
+	TRY(read_rows(held, db, source, max, err));
+	flo__index_fill(&held->by_raw, (uint32_t)held->len);
+	flo__index_fill(&held->by_what, (uint32_t)held->len);
+told:
+	*ret_loaded = is;
 out:
 	flo__cdb_rollback(db);
 	return st;

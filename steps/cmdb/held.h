@@ -18,15 +18,24 @@ struct flo__held {
 };
 
 /*
- * Read the state of @source; @what: what the records are, too, which is of use
- * to those who identify theirs under the spec of the state. FLO_NOMEM, and the
- * database's errors.
+ * Read the raw digests of the state of @source. FLO_NOMEM, and the database's
+ * errors.
  *
- * It may be moved by an apply meanwhile; then what is held may be no longer
- * there, which the diff notices.
+ * The state may be moved by an apply meanwhile; then what is held may be no
+ * longer there, which the diff notices.
  */
 flo_status flo__held_load(struct flo__held *held, struct flo__cdb *db,
-			  int64_t source, bool what, flo_error *err);
+			  int64_t source, flo_error *err);
+/*
+ * As flo__held_load(), with what the records are: digests that were made under
+ * @spec, a spec's text, as those must be that are compared with them. Where the
+ * state is not, or no longer, under @spec, nothing is read and *@ret_loaded is
+ * false. Once it is read, another spec of the state does no harm: what is found
+ * stands for the raw digest of a record, which means the same under any spec.
+ */
+flo_status flo__held_load_what(struct flo__held *held, struct flo__cdb *db,
+			       int64_t source, const char *spec, flo_error *err,
+			       bool *ret_loaded);
 /* Starts as zeros. */
 void flo__held_fini(struct flo__held *held);
 

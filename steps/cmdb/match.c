@@ -218,7 +218,7 @@ out:
 	return st;
 }
 
-/* A record of the pull: its row, what is known of it, and perhaps its JSON. */
+/* A record of the pull: its row, and what is known of it. */
 struct pulled {
 	int64_t row;
 	struct flo__digest raw;

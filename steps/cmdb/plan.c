@@ -100,26 +100,46 @@ flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
 	return FLO_OK;
 }
 
+/* The plan of this id, unless something has come of it. */
+#define EARLIER                                                                \
+	"(SELECT no FROM plan WHERE id = ?1 AND state <> 'applied'"            \
+	" AND decision IS NULL)"
+
 static flo_status remove_earlier(struct flo__cdb *db, const char *id,
 				 flo_error *err)
 {
+	static const char *const sql[] = {
+		"DELETE FROM plan_miss WHERE id BETWEEN " EARLIER " << 32"
+		" AND " EARLIER " << 32 | 4294967295",
+		"DELETE FROM change WHERE id BETWEEN " EARLIER " << 32"
+		" AND " EARLIER " << 32 | 4294967295",
+		"DELETE FROM plan WHERE no = " EARLIER,
+	};
+	flo_status st = FLO_OK;
+
+	for (size_t i = 0; st == FLO_OK && i < 3; i++)
+		st = flo__cdb_run(db, err, sql[i], "t", id);
+	return st;
+}
+
+/* A person may have decided while the plan was made again. */
+static flo_status check_free(struct flo__cdb *db,
+			     const struct flo__cmdb_plan *plan, flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	TRY(flo__cdb_run(db, err,
-			 "DELETE FROM plan_miss WHERE id BETWEEN"
-			 " (SELECT no << 32 FROM plan WHERE id = ?1) AND"
-			 " (SELECT no << 32 | 4294967295 FROM plan"
-			 "  WHERE id = ?1)",
-			 "t", id));
-	TRY(flo__cdb_run(db, err,
-			 "DELETE FROM change WHERE id BETWEEN"
-			 " (SELECT no << 32 FROM plan WHERE id = ?1) AND"
-			 " (SELECT no << 32 | 4294967295 FROM plan"
-			 "  WHERE id = ?1)",
-			 "t", id));
-	st = flo__cdb_run(db, err, "DELETE FROM plan WHERE id = ?1", "t", id);
-out:
-	return st;
+	st = flo__cdb_row(db, err, &stmt, "SELECT 1 FROM plan WHERE id = ?1",
+			  "t", plan->id);
+	sqlite3_finalize(stmt);
+	if (st == FLO_NOTFOUND)
+		return FLO_OK;
+	if (st != FLO_OK)
+		return st;
+	return flo_error_set(err, FLO_FAILED,
+			     "plan %s was decided about, or applied, while it "
+			     "was made again; diff again: " FLO__CDB_ANEW,
+			     plan->id);
 }
 
 static flo_status insert_plan(struct flo__cdb *db, struct flo__cmdb_plan *plan,
@@ -229,6 +249,7 @@ flo_status flo__plan_write(struct flo__cdb *db, struct flo__cmdb_plan *plan,
 
 	TRY(flo__cdb_write(db, true, err));
 	TRY(remove_earlier(db, plan->id, err));
+	TRY(check_free(db, plan, err));
 	TRY(insert_plan(db, plan, spec->text, err));
 	TRY(insert_changes(db, plan->no, match, err));
 	if (match->missing != 0)

@@ -58,7 +58,8 @@ flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
 
 /*
  * Write @plan, whose no is set, and the changes of @match under @spec. One of
- * the same id is replaced: nothing has come of it yet.
+ * the same id is replaced, unless it was applied or a person has decided about
+ * it, which may be while @plan was made: FLO_FAILED.
  */
 flo_status flo__plan_write(struct flo__cdb *db, struct flo__cmdb_plan *plan,
 			   const struct flo__match *match,

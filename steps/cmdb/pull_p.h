@@ -43,7 +43,8 @@ struct flo__pull_job {
  * other two calls; after a failure it may be set too, and close() is called.
  *
  * read() adds the records to @stage, with flo__pull_split() or
- * flo__pull_add(). It is called within the database's blocking region.
+ * flo__pull_split_watch(). It is called within the database's blocking region,
+ * and in no other; it may park.
  *
  * close() frees @state, which may be NULL. Outside of blocking regions; it is
  * quick.
@@ -104,17 +105,6 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
  */
 flo_status flo__pull_scalar(const char *json, const char *pointer,
 			    flo_error *err, char **ret_text);
-
-/*
- * Add one record, a JSON object as text, to @stage. Blocks, and may park: the
- * caller is in the database's blocking region and in no other. What is wrong
- * with a record is told later, when its batch has been read, by another call.
- *
- * FLO_SYNTAX, FLO_LIMIT, FLO_NOMEM; the database's errors.
- */
-flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
-			 const char *text, size_t len,
-			 const struct flo__place *place, flo_error *err);
 
 /*
  * Make a file without a name beside the database, where there is room for it,

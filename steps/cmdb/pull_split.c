@@ -60,14 +60,6 @@ flo_status flo__pull_spool(const struct flo__pull_job *job, flo_error *err,
 	return st;
 }
 
-flo_status flo__pull_add(struct flo__pull_job *job, struct flo__stage *stage,
-			 const char *text, size_t len,
-			 const struct flo__place *place, flo_error *err)
-{
-	(void)job;
-	return flo__stage_add(stage, text, len, place, err);
-}
-
 /*
  * The member of a record in which other records lie, in @job->inside: a
  * document like {"items": [{...}]} is one record where `records` was forgotten.
@@ -108,12 +100,12 @@ static flo_status add_record(struct flo__pull_job *job,
 		.trusted = flo__split_trusted(split),
 	};
 
-	if (place.number == 1 && place.byte == 0 && job->records_len == 0 &&
-	    look_inside(job, text, len) != FLO_OK)
+	if (place.number == 1 && job->unit == NULL && job->records_len == 0 &&
+	    flo__split_is_lines(split) && look_inside(job, text, len) != FLO_OK)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (place.number > 1)
 		job->inside[0] = '\0';
-	return flo__pull_add(job, stage, text, len, &place, err);
+	return flo__stage_add(stage, text, len, &place, err);
 }
 
 /* Keep @text, JSON, as what is seen at @i, unless it is null. */

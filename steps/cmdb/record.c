@@ -134,6 +134,15 @@ static bool has_nul(const char *token, size_t len)
 	return false;
 }
 
+/* Whether a colon is next: what comes before it is told as a key. */
+static bool is_key(const char *text, size_t len, size_t at)
+{
+	size_t begin;
+
+	return flo__json_next_token(text, len, &at, &begin) &&
+	       text[begin] == ':';
+}
+
 static flo_status quote_huge(const char *text, size_t len,
 			     struct flo__strbuf *sb, flo_error *err)
 {
@@ -146,7 +155,7 @@ static flo_status quote_huge(const char *text, size_t len,
 		if (token[0] == '"' && has_nul(token, at - begin))
 			return flo_error_set(err, FLO_SYNTAX,
 					     "\\u0000 is not allowed");
-		if (!is_huge(token, at - begin)) {
+		if (!is_huge(token, at - begin) || is_key(text, len, at)) {
 			flo__strbuf_add(sb, token, at - begin);
 			continue;
 		}
@@ -484,22 +493,6 @@ flo_status flo__tape_identify(const struct flo__tape *tape,
 		return FLO_NOMEM;
 	*ret_identity = id;
 	return FLO_OK;
-}
-
-flo_status flo__record_identify(const json_t *record,
-				const struct flo__spec *spec,
-				struct flo__strbuf *scratch,
-				struct flo__identity *ret_identity)
-{
-	struct flo__token few[TREE_FEW];
-	struct flo__tape tape;
-	flo_status st = flo__tape_of_tree(record, few, TREE_FEW, &tape);
-
-	if (st != FLO_OK)
-		return st;
-	st = flo__tape_identify(&tape, spec, scratch, ret_identity);
-	flo__tape_fini(&tape, few);
-	return st;
 }
 
 /* Keys as people see them */

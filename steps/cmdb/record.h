@@ -50,11 +50,6 @@ struct flo__identity {
 };
 
 /* @scratch is the caller's to lend; its content is lost. FLO_NOMEM. */
-flo_status flo__record_identify(const json_t *record,
-				const struct flo__spec *spec,
-				struct flo__strbuf *scratch,
-				struct flo__identity *ret_identity);
-/* The same of a record's tape. */
 flo_status flo__tape_identify(const struct flo__tape *tape,
 			      const struct flo__spec *spec,
 			      struct flo__strbuf *scratch,

@@ -13,8 +13,8 @@ flo_status flo__same_write(struct flo__cdb *db, int64_t id,
 
 	for (size_t i = 0; i < batch->len; i++)
 		if (batch->row[i].is == FLO__BATCH_SAME)
-			flo__strbuf_add(&raws, &batch->row[i].raw,
-					sizeof(batch->row[i].raw));
+			flo__strbuf_add(&raws, &batch->row[i].held,
+					sizeof(batch->row[i].held));
 	TRY(flo__strbuf_status(&raws));
 	st = flo__cdb_run(db, err, "INSERT INTO same VALUES(?1, ?2, ?3, ?4)",
 			  "ibib", id, raws.data, raws.len,
@@ -27,9 +27,10 @@ out:
 
 static flo_status stage_line(struct flo__cdb *db, sqlite3_stmt *body,
 			     int64_t id, const char *text, size_t len,
+			     const struct flo__digest *raw,
 			     struct flo__strbuf *run, flo_error *err)
 {
-	const struct flo__staged_row row = {.raw = flo__digest_of(text, len)};
+	const struct flo__staged_row row = {.raw = *raw};
 	flo_status st;
 
 	flo__staged_add(run, &row);
@@ -37,6 +38,18 @@ static flo_status stage_line(struct flo__cdb *db, sqlite3_stmt *body,
 	st = flo__cdb_done(db, body, err);
 out:
 	return st;
+}
+
+/* The digest that the line at *@at begins with, which is passed over. */
+static bool take_raw(const struct flo__strbuf *lines, size_t *at,
+		     struct flo__digest *ret_raw)
+{
+	if (lines->data[*at] != FLO__SAME_RAW ||
+	    lines->len - *at <= sizeof(*ret_raw) + 1)
+		return false;
+	memcpy(ret_raw, lines->data + *at + 1, sizeof(*ret_raw));
+	*at += 1 + sizeof(*ret_raw);
+	return true;
 }
 
 static flo_status stage_lines(struct flo__cdb *db, int64_t id,
@@ -51,13 +64,18 @@ static flo_status stage_lines(struct flo__cdb *db, int64_t id,
 	TRY(flo__cdb_prepare(db, "INSERT INTO body VALUES(?1, ?2)", err,
 			     &body));
 	while (at < lines->len) {
+		struct flo__digest raw;
+		bool found = take_raw(lines, &at, &raw);
 		const char *line = lines->data + at;
 		const char *end = memchr(line, '\n', lines->len - at);
+		size_t len;
 
 		INSIST(end != NULL);
-		TRY(stage_line(db, body, next++, line, (size_t)(end - line),
-			       &run, err));
-		at += (size_t)(end - line) + 1;
+		len = (size_t)(end - line);
+		if (!found)
+			raw = flo__digest_of(line, len);
+		TRY(stage_line(db, body, next++, line, len, &raw, &run, err));
+		at += len + 1;
 	}
 	st = flo__staged_write(db, id, &run, err);
 out:

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* Records lie at @node, above it or below it. */
+/* Records lie at @node or above it. */
 static bool meets_records(const struct flo__pointer *node)
 {
 	for (const struct flo__pointer *up = node; up != NULL; up = up->parent)

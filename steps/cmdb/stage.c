@@ -84,7 +84,10 @@ out:
 	return st;
 }
 
-/* The pull of this id, 0 if there is none, and whether a plan of it was applied. */
+/*
+ * The pull of this id, 0 if there is none, and whether something came of it: a
+ * plan that was applied, or that a person has decided about.
+ */
 static flo_status find_earlier(struct flo__stage *stage, flo_error *err,
 			       int64_t *ret_no, bool *ret_used)
 {
@@ -95,7 +98,8 @@ static flo_status find_earlier(struct flo__stage *stage, flo_error *err,
 	*ret_used = false;
 	st = flo__cdb_row(stage->db, err, &stmt,
 			  "SELECT no, EXISTS (SELECT 1 FROM plan"
-			  "  WHERE pull = pull.no AND state = 'applied')"
+			  "  WHERE pull = pull.no AND (state = 'applied'"
+			  "   OR decision IS NOT NULL))"
 			  " FROM pull WHERE id = ?1",
 			  "t", stage->pull.id);
 	if (st == FLO_NOTFOUND)
@@ -183,8 +187,7 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 		flo__batch_init(&stage->ring[i]);
 	st = begin_pull(stage, source, err);
 	if (st == FLO_OK)
-		st = flo__held_load(&stage->held, db, stage->source, false,
-				    err);
+		st = flo__held_load(&stage->held, db, stage->source, err);
 	stage->how = (struct flo__batch_how){
 		.held = &stage->held,
 		.spec = stage->spec,
@@ -447,7 +450,8 @@ static bool is_reshaped(const struct flo__stage *stage)
 /*
  * Where most records are hits, it is cheaper to stage the rest than to load
  * what the state's records are. So that is done when the first batches had
- * something else. Those that are being worked on look at `held` only.
+ * something else. Those that are being worked on look at `held` only. An apply
+ * under another spec, meanwhile, leaves nothing to compare with.
  */
 static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 {
@@ -455,11 +459,10 @@ static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 	    is_reshaped(stage) || stage->held.len == 0 ||
 	    stage->staged_len < stage->hits_len / 4)
 		return FLO_OK;
-	stage->wider = true;
 	stage->how_wider = stage->how;
 	stage->how_wider.held = &stage->whole;
-	return flo__held_load(&stage->whole, stage->db, stage->source, true,
-			      err);
+	return flo__held_load_what(&stage->whole, stage->db, stage->source,
+				   stage->spec->text, err, &stage->wider);
 }
 
 /* Whether so much is in the ring that some of it must be written. */

@@ -107,12 +107,13 @@ static void tidy(char *text)
 
 /*
  * Where a text may be cut: not within a word, as that may be a secret which the
- * server repeats, and of a piece of it nobody would know that.
+ * server repeats, and of a piece of it nobody would know that. Whatever secrets
+ * are made of, like the '=' of base64 and the punctuation of passwords, ends no
+ * word.
  */
 static size_t cut_at(const char *text, size_t len)
 {
-	while (len > 0 &&
-	       strchr(" \t\n\"'<>{}[](),;:=&", text[len - 1]) == NULL)
+	while (len > 0 && strchr(" \t\r\n\"'<>", text[len - 1]) == NULL)
 		len--;
 	return len;
 }

@@ -173,6 +173,20 @@ static void history_tells_what_was_when(void **state)
 			 1);
 }
 
+/* By that text it is asked for. */
+static void a_version_ends_under_the_key_it_began_with(void **state)
+{
+	(void)state;
+	sync_text("ek.db", "1", "[{\"id\":{\"a\":1}}]");
+	sync_text("ek.db", "2", "[{\"id\":{\"a\":1.0},\"n\":2}]");
+	assert_string_equal(query_text("ek.db", "SELECT key FROM ended"),
+			    "[{\"a\":1}]");
+	sync_text("ek.db", "3", "[]");
+	assert_string_equal(query_text("ek.db", "SELECT key FROM ended"
+						" ORDER BY id DESC LIMIT 1"),
+			    "[{\"a\":1.0}]");
+}
+
 static void what_was_staged_is_gone_afterwards(void **state)
 {
 	(void)state;
@@ -227,6 +241,7 @@ int main(void)
 		cmocka_unit_test(a_blocked_plan_is_refused),
 		cmocka_unit_test(a_plan_only_plan_waits_for_another_run),
 		cmocka_unit_test(history_tells_what_was_when),
+		cmocka_unit_test(a_version_ends_under_the_key_it_began_with),
 		cmocka_unit_test(what_was_staged_is_gone_afterwards),
 		cmocka_unit_test(a_plan_that_does_not_fit_changes_nothing),
 		cmocka_unit_test(an_unknown_plan_is_named),

@@ -9,6 +9,10 @@
 #include <cmocka.h>
 
 #include "cmdb_fixture.h"
+#include "steps/args.h"
+#include "steps/cmdb/decide.h"
+#include "steps/cmdb/stage.h"
+#include "steps/cmdb/steps_p.h"
 #include "steps/cmdb/task.h"
 
 #include <flo/panic.h>
@@ -247,6 +251,136 @@ static void a_changed_spec_looks_at_it_after_all(void **state)
 	flo_value_unref(pull);
 }
 
+/* Also those that were packed, and without the space in them. */
+static void what_has_changed_is_known_again_by_its_bytes(void **state)
+{
+	static const char map[] = ",\"map\":{\"id\":\"record.id\","
+				  "\"pad\":\"record.pad\",\"seen\":"
+				  "\"record.seen\"}";
+	static const struct {
+		int seen;
+		const char *ignore;
+		int64_t changed, raw_hits;
+	} pulls[] = {
+		{0, IGNORE, 0, 0},
+		{1, "", MANY, 0},
+		{1, "", 0, MANY},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pulls) / sizeof(pulls[0]); i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+		flo_value *pull = NULL, *diff = NULL;
+		char key[8];
+
+		snprintf(key, sizeof(key), "%zu", i);
+		add_records(&sb, MANY, 0, pulls[i].seen);
+		fake_text(&fs, "k.json", sb.data);
+		flo__strbuf_fini(&sb);
+		fake_ok(&fs, fake_step(&fs, &flo__cmdb_pull, key, &pull,
+				       "{\"db\":\"k.db\",\"source\":\"vm\","
+				       "\"file\":\"k.json\"%s}",
+				       map));
+		assert_true((query("k.db", "SELECT count(*) FROM same") > 0) ==
+			    (i == 1));
+		fake_ok(&fs,
+			diff_pull("k.db", key, pull, pulls[i].ignore, &diff));
+		assert_int_equal(out_int(diff, "changed"), pulls[i].changed);
+		assert_int_equal(out_int(diff, "raw_hits"), pulls[i].raw_hits);
+		flo_value_unref(apply_plan("k.db", diff));
+		flo_value_unref(diff);
+		flo_value_unref(pull);
+	}
+}
+
+/* Stage many records {id, `member`: 5}; the argument `plan` is applied after
+ * the first of them, as by another run. */
+static flo_status stage_late(struct flo__cdb *db, void *arg, flo_error *err)
+{
+	const char *member = NULL, *plan = NULL;
+	const struct flo__place place = {.unit = NULL};
+	struct flo__stage *stage = NULL;
+	struct flo__cmdb_plan done;
+	struct flo__pull pull;
+	char text[PADDING + 64];
+	bool applied;
+	flo_status st;
+
+	(void)flo__args_string(arg, "member", true, NULL, &member);
+	(void)flo__args_string(arg, "plan", true, NULL, &plan);
+	st = flo__stage_open(db, "vm", err, &stage);
+	for (int i = 0; st == FLO_OK && i < MANY; i++) {
+		int len = snprintf(text, sizeof(text),
+				   "{\"id\":%d,\"%s\":5,\"pad\":\"%0*d\"}", i,
+				   member, PADDING, i);
+
+		st = flo__stage_add(stage, text, (size_t)len, &place, err);
+		if (i == 0 && st == FLO_OK)
+			st = flo__plan_apply(db, plan, err, &done, &applied);
+	}
+	if (st == FLO_OK)
+		st = flo__stage_finish(stage, 0, err, &pull);
+	flo__stage_close(stage);
+	return st;
+}
+
+static flo_status run_late(flo_step_call *call, const flo_value *with,
+			   flo_error *err, flo_value **ret_output)
+{
+	(void)ret_output;
+	return flo__cmdb_told(flo__cmdb_with_db(call, with, stage_late,
+						(void *)(uintptr_t)with, err),
+			      err);
+}
+
+static flo_value *pull_members(const char *key, const char *member)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	flo_value *pull;
+
+	for (int i = 0; i < MANY; i++)
+		flo__strbuf_addf(&sb, "{\"id\":%d,\"%s\":7,\"pad\":\"%0*d\"}\n",
+				 i, member, PADDING, i);
+	assert_int_equal(flo__strbuf_status(&sb), FLO_OK);
+	pull = pull_text("sp.db", key, sb.data);
+	flo__strbuf_fini(&sb);
+	return pull;
+}
+
+/* What is the same without /b would be told to be so without /a. */
+static void a_spec_applied_meanwhile_makes_nothing_the_same(void **state)
+{
+	static const flo_step_type late = {.name = "test.late",
+					   .run = run_late};
+	flo_value *pull = pull_members("1", "b"), *diff = NULL;
+	char id[64];
+
+	(void)state;
+	fake_ok(&fs,
+		diff_pull("sp.db", "1", pull, ",\"ignore\":[\"/a\"]", &diff));
+	flo_value_unref(apply_plan("sp.db", diff));
+	flo_value_unref(diff);
+	flo_value_unref(pull);
+	pull = pull_members("2", "b");
+	fake_ok(&fs,
+		diff_pull("sp.db", "2", pull, ",\"ignore\":[\"/b\"]", &diff));
+	fake_ok(&fs, fake_step(&fs, &late, "3", NULL,
+			       "{\"db\":\"sp.db\",\"member\":\"a\","
+			       "\"plan\":\"%s\"}",
+			       out_text(diff, "plan")));
+	flo_value_unref(diff);
+	flo_value_unref(pull);
+	snprintf(id, sizeof(id), "%s",
+		 query_text("sp.db", "SELECT id FROM pull ORDER BY no DESC"
+				     " LIMIT 1"));
+	fake_ok(&fs, fake_step(&fs, &flo__cmdb_diff, "3", &diff,
+			       "{\"db\":\"sp.db\",\"pull\":\"%s\",\"key\":"
+			       "[\"/id\"],\"guard\":false,\"ignore\":[\"/a\"]}",
+			       id));
+	expect(diff, 0, MANY, 0, 0, 0);
+	flo_value_unref(diff);
+}
+
 static void duplicates_among_the_same_are_found(void **state)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
@@ -415,6 +549,9 @@ int main(void)
 		cmocka_unit_test(a_record_that_nests_too_deep_is_refused),
 		cmocka_unit_test(what_is_the_same_in_other_bytes_is_not_staged),
 		cmocka_unit_test(a_changed_spec_looks_at_it_after_all),
+		cmocka_unit_test(what_has_changed_is_known_again_by_its_bytes),
+		cmocka_unit_test(
+			a_spec_applied_meanwhile_makes_nothing_the_same),
 		cmocka_unit_test(duplicates_among_the_same_are_found),
 		cmocka_unit_test(packed_records_that_are_damaged_are_an_error),
 		cmocka_unit_test(the_body_that_is_broken_is_named),

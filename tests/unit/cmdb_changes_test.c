@@ -349,6 +349,29 @@ static void changes_under_a_new_key_find_their_records(void **state)
 }
 
 /* What `where` leaves out must not stay in the state as it was. */
+/* An empty pull of changes has no bytes of its own to be known by. */
+static void changes_do_not_hide_another_map(void **state)
+{
+	static const char map[] = "\"map\":{\"id\":\"record.id\"}";
+	static const char map_2[] = "\"map\":{\"id\":\"record.id + 0\"}";
+	static const char ignore[] = ",\"ignore\":[\"/x\"]";
+	static const char records[] = "[{\"id\":1},{\"id\":2},{\"id\":3}]";
+	static const int hits[] = {0, 3, 3};
+	char how[128];
+
+	(void)state;
+	sync_as("hm.db", map, records, "", "3 rows +3 ~0 -0 =0");
+	sync_as("hm.db", map_2, records, ignore, "3 rows +0 ~0 -0 =3");
+	snprintf(how, sizeof(how), "\"kind\":\"changes\",%s", map_2);
+	sync_as("hm.db", how, "[]", ignore, "0 rows +0 ~0 -0 =0");
+	for (size_t i = 0; i < sizeof(hits) / sizeof(hits[0]); i++) {
+		sync_as("hm.db", map_2, records, ignore, "3 rows +0 ~0 -0 =3");
+		assert_int_equal(query("hm.db", "SELECT raw_hits FROM plan"
+						" ORDER BY no DESC LIMIT 1"),
+				 hits[i]);
+	}
+}
+
 static void what_changes_leave_out_is_gone(void **state)
 {
 	static const char shaped[] =
@@ -397,6 +420,7 @@ int main(void)
 		cmocka_unit_test(the_same_as_what_is_no_more_is_refused),
 		cmocka_unit_test(changes_under_a_new_spec_are_only_changes),
 		cmocka_unit_test(changes_under_a_new_key_find_their_records),
+		cmocka_unit_test(changes_do_not_hide_another_map),
 		cmocka_unit_test(what_changes_leave_out_is_gone),
 	};
 

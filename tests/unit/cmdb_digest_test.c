@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "cmdb_ways.h"
 #include "steps/cmdb/record.h"
 
 #include <stdio.h>
@@ -56,7 +57,7 @@ static struct flo__identity identify(const struct flo__spec *spec,
 	struct flo__identity id;
 	json_t *json = load(text);
 
-	assert_int_equal(flo__record_identify(json, spec, &sb, &id), FLO_OK);
+	assert_int_equal(ways_identify_tree(json, spec, &sb, &id), FLO_OK);
 	json_decref(json);
 	flo__strbuf_fini(&sb);
 	return id;

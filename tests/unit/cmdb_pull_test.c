@@ -211,6 +211,9 @@ static void records_that_were_forgotten_are_pointed_at(void **state)
 	assert_non_null(strstr(fs.log, "if the records are in its \"items\", "
 				       "set \"records\""));
 	fs.log[0] = '\0';
+	flo_value_unref(pull_text("f.db", "1", "\n {\"items\":[{\"id\":1}]}"));
+	assert_non_null(strstr(fs.log, "in its \"items\", "));
+	fs.log[0] = '\0';
 	flo_value_unref(pull_text("f.db", "2",
 				  "{\"id\":1,\"disks\":[{}]}\n"
 				  "{\"id\":2,\"disks\":[{}]}"));
@@ -285,6 +288,8 @@ static void what_is_wrong_with_a_record_is_said(void **state)
 		 "record 1 (byte 1): only double quotes are quotes in JSON"},
 		{"[{\"id\":1 \"n\":2}]",
 		 "record 1 (byte 1): a comma is missing before this"},
+		{"[{12345678901234567890 : 1}]",
+		 "record 1 (byte 1): a key is missing here; keys stand in"},
 		{"[{\"id\":1,\"id\":2}]",
 		 "record 1 (byte 1): a key appears twice"},
 	};

@@ -198,6 +198,22 @@ static struct flo__identity wanted(struct ways *ways, const json_t *record,
 
 /* Comparing */
 
+flo_status ways_identify_tree(const json_t *record,
+			      const struct flo__spec *spec,
+			      struct flo__strbuf *scratch,
+			      struct flo__identity *ret_identity)
+{
+	struct flo__token few[64];
+	struct flo__tape tape;
+	flo_status st = flo__tape_of_tree(record, few, 64, &tape);
+
+	if (st != FLO_OK)
+		return st;
+	st = flo__tape_identify(&tape, spec, scratch, ret_identity);
+	flo__tape_fini(&tape, few);
+	return st;
+}
+
 static bool same_identity(const struct flo__identity *a,
 			  const struct flo__identity *b)
 {
@@ -234,7 +250,7 @@ static const char *differ_under(struct ways *ways, const struct flo__spec *spec,
 		    FLO_OK ||
 	    !same_identity(&id, &want))
 		return "the identity";
-	if (flo__record_identify(tree, spec, &ways->scratch, &id) != FLO_OK ||
+	if (ways_identify_tree(tree, spec, &ways->scratch, &id) != FLO_OK ||
 	    !same_identity(&id, &want))
 		return "the identity of the tree";
 	flo__strbuf_reset(&ways->key);

@@ -33,6 +33,12 @@ const char *ways_differ(struct ways *ways, const struct flo__spec *spec,
 			const struct flo__pointer *gone, const char *text,
 			size_t len, enum way *ret_way);
 
+/* What a record's tree comes to, by the tape that is made of it. FLO_NOMEM. */
+flo_status ways_identify_tree(const json_t *record,
+			      const struct flo__spec *spec,
+			      struct flo__strbuf *scratch,
+			      struct flo__identity *ret_identity);
+
 /* A spec of lists of pointers as JSON; NULL if they are none. */
 struct flo__spec *ways_spec(const char *key, const char *ignore,
 			    const char *unordered);
