@@ -88,19 +88,19 @@ flo_status flo__api_recompile(flo_run *run,
 			      const struct flo__run_record *record,
 			      flo_error *err, flo_value **ret_params);
 
-/* Where the names of a new run lie. */
-struct flo__api_names {
-	char id[FLO__ID_RUN_SIZE];
-	char trace[FLO__ID_TRACE_SIZE];
-	char parent[FLO__ID_SPAN_SIZE];
-};
-
-/* Give @record its id, its trace and its date; borrowed from @names and
- * @options. */
-void flo__api_name(const flo_engine *engine,
-		   const struct flo_run_options *options,
-		   struct flo__api_names *names,
-		   struct flo__run_record *record);
+/*
+ * name.c: name the new run of @record and call @begin(@arg), which makes it:
+ * again with another id where chance has made one that another run has
+ * (FLO_EXISTS), unless @options give it. The names in @record live until this
+ * returns.
+ *
+ * Returns what @begin did.
+ */
+flo_status flo__api_begin(const flo_engine *engine,
+			  const struct flo_run_options *options,
+			  struct flo__run_record *record,
+			  flo_status (*begin)(void *arg, flo_error *err),
+			  void *arg, flo_error *err);
 /* Record the run and set it going; run->run may be made already. */
 flo_status flo__api_create(flo_run *run, const struct flo__run_deps *deps,
 			   const struct flo__plan *plan,

@@ -9,8 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
-#include "base/id.h"
-#include "base/time.h"
 #include "base/value_p.h"
 #include "engine/proc/helper.h"
 #include "engine/proc/local.h"
@@ -21,9 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Ids that are tried for a run that the caller has given none. */
-#define ID_TRIES 8
 
 extern char **environ;
 
@@ -313,60 +308,6 @@ flo_status flo__api_check_tainted(const flo_engine *engine, flo_error *err)
 			     "starts no runs any more, a new one must");
 }
 
-/* The trace that TRACEPARENT names (W3C Trace Context), or a new one. */
-static void choose_trace(const flo_engine *engine,
-			 char trace[FLO__ID_TRACE_SIZE],
-			 char parent[FLO__ID_SPAN_SIZE])
-{
-	static const char hex[] = "0123456789abcdef";
-	const char *text = NULL;
-
-	for (const char **e = engine->environ_copy; *e != NULL; e++) {
-		if (strncmp(*e, "TRACEPARENT=", 12) == 0)
-			text = *e + 12;
-	}
-	parent[0] = '\0';
-	if (text != NULL && strlen(text) >= 55 && text[2] == '-' &&
-	    text[35] == '-' && text[52] == '-' && strspn(text, hex) == 2 &&
-	    strncmp(text, "ff", 2) != 0 && strspn(text + 3, hex) == 32 &&
-	    strspn(text + 36, hex) == 16 && strspn(text + 3, "0") < 32 &&
-	    strspn(text + 36, "0") < 16) {
-		memcpy(trace, text + 3, 32);
-		trace[32] = '\0';
-		memcpy(parent, text + 36, 16);
-		parent[16] = '\0';
-		return;
-	}
-	flo__id_trace(trace);
-}
-
-/* A run's id becomes a file's name: letters, digits and "-_." only. */
-flo_status flo__api_check_id(const char *id, flo_error *err)
-{
-	size_t ok = strspn(id, "abcdefghijklmnopqrstuvwxyz"
-			       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
-
-	if (id[0] == '\0' || id[0] == '.' || id[0] == '-' || id[ok] != '\0' ||
-	    ok > 64)
-		return flo_error_set(err, FLO_RANGE,
-				     "\"%.80s\" is no run id: use 1 to 64 "
-				     "letters, digits, \"-\", \"_\" or \".\"",
-				     id);
-	return FLO_OK;
-}
-
-void flo__api_name(const flo_engine *engine,
-		   const struct flo_run_options *options,
-		   struct flo__api_names *names, struct flo__run_record *record)
-{
-	flo__id_run(names->id);
-	choose_trace(engine, names->trace, names->parent);
-	record->id = options->run_id != NULL ? options->run_id : names->id;
-	record->trace_id = names->trace;
-	record->parent_span = names->parent;
-	record->created_us = flo__time_now_us();
-}
-
 flo_status flo__api_create(flo_run *run, const struct flo__run_deps *deps,
 			   const struct flo__plan *plan,
 			   const struct flo__run_record *record,
@@ -390,13 +331,29 @@ out:
 	return st;
 }
 
+/* A run that is about to begin. All is borrowed. */
+struct start {
+	flo_run *run;
+	const struct flo__run_deps *deps;
+	const struct flo__plan *plan;
+	const struct flo__run_record *record;
+	const flo_value *params;
+};
+
+static flo_status start_named(void *arg, flo_error *err)
+{
+	const struct start *start = arg;
+
+	return flo__api_create(start->run, start->deps, start->plan,
+			       start->record, start->params, err);
+}
+
 static flo_status create(flo_run *run, const flo_pipeline *pipeline,
 			 const struct flo_run_options *options,
 			 const flo_value *params, flo_error *err)
 {
 	struct flo__run_deps deps = flo__api_deps(run->engine, options);
 	char *params_json = flo_value_to_json(params);
-	struct flo__api_names names;
 	struct flo__run_record record = {
 		.pipeline = pipeline->plan->name,
 		.file = pipeline->plan->file,
@@ -406,21 +363,13 @@ static flo_status create(flo_run *run, const flo_pipeline *pipeline,
 		.params = params_json,
 		.limit = options->limit,
 	};
+	struct start start = {run, &deps, pipeline->plan, &record, params};
 	flo_status st;
 
 	if (params_json == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	/* An id is a second and 24 bits: of a thousand runs that begin within
-	 * one, two have the same every thirtieth time. */
-	for (int tries = 1;; tries++) {
-		flo__api_name(run->engine, options, &names, &record);
-		st = flo__api_create(run, &deps, pipeline->plan, &record,
-				     params, err);
-		if (st != FLO_EXISTS || options->run_id != NULL ||
-		    tries == ID_TRIES)
-			break;
-		flo_error_clear(err);
-	}
+	st = flo__api_begin(run->engine, options, &record, start_named, &start,
+			    err);
 	flo_free(params_json);
 	return st;
 }

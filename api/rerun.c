@@ -24,11 +24,20 @@ struct old {
 	flo_status st;
 };
 
-static void old_fini(struct old *old)
+/* Drop what was made to take steps over. */
+static void old_drop(struct old *old)
 {
 	flo__run_free(old->run);
 	flo_runtime_free(old->runtime);
 	flo__reader_close(old->events);
+	old->run = NULL;
+	old->runtime = NULL;
+	old->events = NULL;
+}
+
+static void old_fini(struct old *old)
+{
+	old_drop(old);
 	flo__reader_close(old->reader);
 }
 
@@ -99,6 +108,7 @@ static flo_status take_over(struct old *old, const flo_engine *engine,
 	TRY(flo_runtime_run(old->runtime, reuse_coroutine, old));
 	st = old->st;
 out:
+	old_drop(old);
 	if (st != FLO_OK)
 		flo_error_set(err, st, "%s", flo_status_text(st));
 	return st;
@@ -151,31 +161,64 @@ out:
 	flo__strbuf_fini(&text);
 }
 
+/* A rerun that is about to begin. All is borrowed. */
+struct start {
+	flo_run *run;
+	struct old *old;
+	const struct flo_run_options *options;
+	struct flo__run_deps deps;
+	struct flo__run_record record;
+	const flo_value *params;
+	bool warned;
+};
+
+/* The runner knows the run by its id, so it is made anew for another one. */
+static flo_status start_named(void *arg, flo_error *err)
+{
+	struct start *s = arg;
+	flo_run *run = s->run;
+	flo_status st;
+
+	flo__run_free(run->run);
+	run->run = NULL;
+	TRY(flo__run_new(&s->deps, run->plan, &s->record, s->params, err,
+			 &run->run));
+	TRY(flo__run_rerun(run->run, &s->record.rerun, err));
+	flo__run_queued(run->run);
+	if (flo__run_owes(run->run) != NULL)
+		TRY(take_over(s->old, run->engine, run->plan, s->params,
+			      run->run, err));
+	if (!s->warned)
+		warn_changed(&s->old->row.record, s->options);
+	s->warned = true;
+	TRY(flo__api_create(run, &s->deps, run->plan, &s->record, s->params,
+			    err));
+out:
+	return st;
+}
+
 /* Make the new run of what @old pinned, and set it going. */
 static flo_status begin(flo_run *run, struct old *old,
 			const struct flo_run_options *options, flo_error *err)
 {
-	struct flo__run_deps deps = flo__api_deps(run->engine, options);
-	struct flo__run_record record = old->row.record;
-	struct flo__api_names names;
+	struct start start = {.run = run,
+			      .old = old,
+			      .options = options,
+			      .deps = flo__api_deps(run->engine, options),
+			      .record = old->row.record};
 	flo_value *params = NULL;
 	flo_status st;
 
-	flo__api_name(run->engine, options, &names, &record);
 	if (options->limit != 0)
-		record.limit = options->limit;
-	record.rerun = (struct flo__rerun){.of = old->row.record.id,
-					   .from = options->rerun_from,
-					   .failed = options->rerun_failed};
+		start.record.limit = options->limit;
+	start.record.rerun =
+		(struct flo__rerun){.of = old->row.record.id,
+				    .from = options->rerun_from,
+				    .failed = options->rerun_failed};
 	TRY(flo__api_recompile(run, &old->row.record, err, &params));
-	TRY(flo__run_new(&deps, run->plan, &record, params, err, &run->run));
-	TRY(flo__run_rerun(run->run, &record.rerun, err));
-	flo__run_queued(run->run);
-	if (flo__run_owes(run->run) != NULL)
-		TRY(take_over(old, run->engine, run->plan, params, run->run,
-			      err));
-	warn_changed(&old->row.record, options);
-	TRY(flo__api_create(run, &deps, run->plan, &record, params, err));
+	start.params = params;
+	TRY(flo__api_begin(run->engine, options, &start.record, start_named,
+			   &start, err));
 out:
 	flo_value_unref(params);
 	return st;

@@ -32,19 +32,58 @@ static bool is_of_pipeline(const flo_value *error)
 	return !strcmp(kind, "spawn") || !strcmp(kind, "expression");
 }
 
+/* As much of @word as @left has room for; how much is left then. */
+static size_t put_word(const char *word, size_t left)
+{
+	size_t len = strlen(word);
+	char *begin;
+
+	if (len <= left) {
+		cli_put_shell_word(stderr, word);
+		return left - len;
+	}
+	begin = strndup(word, cli_fit(word, len, left));
+	if (begin)
+		cli_put_shell_word(stderr, begin);
+	free(begin);
+	fprintf(stderr, "... (%zu bytes)", len);
+	return 0;
+}
+
+/* @file, but for standard input, which is not there again. */
+static const char *again(const char *file)
+{
+	return file && strcmp(file, "-") != 0 ? file : "FILE";
+}
+
+/* The command that runs the mended pipeline, with the params that it was given. */
+static void put_run(const struct cli_asked *asked)
+{
+	size_t left = COMMAND_MAX;
+
+	fputs("flowctl run ", stderr);
+	cli_put_shell_word(stderr, again(asked->file));
+	if (asked->params_file) {
+		fputs(" --params-file ", stderr);
+		cli_put_shell_word(stderr, again(asked->params_file));
+	}
+	for (size_t i = 0; asked->params && i < asked->params->len; i++) {
+		fputs(" -p ", stderr);
+		left = put_word(asked->params->at[i], left);
+	}
+	cli_put_store_option(stderr);
+}
+
 /* What is over cannot go on, but what failed in it can be run again: as it was,
  * which is of no use where the pipeline is to be mended. */
-static void put_rerun(const char *file, const char *run_id,
+static void put_rerun(const struct cli_asked *asked, const char *run_id,
 		      const flo_value *error)
 {
 	bool mend = is_of_pipeline(error);
 
 	if (mend) {
-		fputs("  once the pipeline is mended: flowctl run ", stderr);
-		cli_put_shell_word(stderr, file && strcmp(file, "-") != 0
-						   ? file
-						   : "FILE");
-		cli_put_store_option(stderr);
+		fputs("  once the pipeline is mended: ", stderr);
+		put_run(asked);
 		putc('\n', stderr);
 	}
 	fprintf(stderr, "  run what failed again%s: flowctl rerun ",
@@ -69,24 +108,6 @@ static void put_number(const char *name, const flo_value *step, const char *key)
 	if (n && flo_value_typeof(n) == FLO_VALUE_INT)
 		fprintf(stderr, "  %-10s%lld\n", name,
 			(long long)flo_value_get_int(n));
-}
-
-/* As much of @word as @left has room for; how much is left then. */
-static size_t put_word(const char *word, size_t left)
-{
-	size_t len = strlen(word);
-	char *begin;
-
-	if (len <= left) {
-		cli_put_shell_word(stderr, word);
-		return left - len;
-	}
-	begin = strndup(word, cli_fit(word, len, left));
-	if (begin)
-		cli_put_shell_word(stderr, begin);
-	free(begin);
-	fprintf(stderr, "... (%zu bytes)", len);
-	return 0;
 }
 
 static void put_command(const flo_value *step)
@@ -245,7 +266,7 @@ static void put_others(const flo_value *error, const char *first)
 		fprintf(stderr, "  | and %zu more\n", total - n - 1);
 }
 
-void cli_print_failure(const char *store_path, const char *file,
+void cli_print_failure(const char *store_path, const struct cli_asked *asked,
 		       const char *run_id, const flo_value *result)
 {
 	const char *status = cli_map_text(result, "status");
@@ -270,5 +291,5 @@ void cli_print_failure(const char *store_path, const char *file,
 	}
 	put_others(error, path);
 	if (!strcmp(status, "failed"))
-		put_rerun(file, run_id, error);
+		put_rerun(asked, run_id, error);
 }

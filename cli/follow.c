@@ -205,7 +205,7 @@ static int wait_for(const struct cli_follow *f, flo_run *run,
 		code = code_of(result, signal);
 		/* For who asked for a cancel that is no failure. */
 		if (code != CLI_OK && !(f->cancel && code == CLI_CANCELLED))
-			cli_print_failure(f->options->store, f->file,
+			cli_print_failure(f->options->store, &f->asked,
 					  run_id ? run_id : "", result);
 	}
 	free(run_id);

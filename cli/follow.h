@@ -5,6 +5,7 @@
 #define CLI_FOLLOW_H
 
 #include "cli/cli.h"
+#include "cli/failure.h"
 #include "cli/store.h"
 
 #include <flo/engine.h>
@@ -59,10 +60,10 @@ struct cli_follow {
 	const struct cli_follow_options *options;
 	const flo_pipeline *pipeline; /* NULL: resume @run_id, or rerun */
 	const flo_value *params;
-	const char *run_id; /* NULL: a new one */
-	const char *name;   /* of the pipeline */
-	const char *file;   /* of a run: as it was given; else NULL */
-	const char *cancel; /* why to resume it only to end it, or NULL */
+	const char *run_id;	/* NULL: a new one */
+	const char *name;	/* of the pipeline */
+	struct cli_asked asked; /* of a run: as it was given */
+	const char *cancel;	/* why to resume it only to end it, or NULL */
 	const flo_accepted *accept; /* for a resume: what became of steps */
 	size_t accept_len;
 	const char *rerun_of; /* the run to run again as @run_id, or NULL */

@@ -98,81 +98,71 @@ static int print_log(struct logs *logs, const flo_value *step)
 }
 
 /* The run whose step at @path was taken over, from run to run, in the end: an id
- * for free(); *@ret_gone: it is not in the store any more. NULL: no memory. */
+ * for free(), NULL without memory. *@ret_st: FLO_NOTFOUND if it is not in the
+ * store any more, and what else looking for it came to; *@err says it. */
 static char *origin_of(const struct logs *logs, const char *path,
-		       bool *ret_gone)
+		       flo_error *err, flo_status *ret_st)
 {
 	char *id = strdup(cli_map_text(logs->run, "rerun_of"));
 	flo_value *run = NULL;
 	const flo_value *step;
 
-	*ret_gone = false;
-	while (id && !*ret_gone) {
-		*ret_gone =
-			flo_store_run(logs->store, id, NULL, &run) != FLO_OK;
-		step = *ret_gone ? NULL : cli_step_at(run, path);
-		if (!step || !is_reused(step)) {
-			flo_value_unref(run);
+	*ret_st = FLO_OK;
+	while (id) {
+		*ret_st = flo_store_run(logs->store, id, err, &run);
+		step = *ret_st == FLO_OK ? cli_step_at(run, path) : NULL;
+		if (!step || !is_reused(step))
 			break;
-		}
 		free(id);
 		id = strdup(cli_map_text(run, "rerun_of"));
 		flo_value_unref(run);
 		run = NULL;
 	}
+	flo_value_unref(run);
 	return id;
 }
 
-/* @text as a shell takes it; memory for free(), NULL without it. */
-static char *shell_word(const char *text)
-{
-	char *word = NULL;
-	size_t size = 0;
-	FILE *file = open_memstream(&word, &size);
-
-	if (!file)
-		return NULL;
-	cli_put_shell_word(file, text);
-	if (fclose(file) == 0)
-		return word;
-	free(word);
-	return NULL;
-}
-
-static void tell_one_reused(const struct logs *logs)
+static int tell_one_reused(const struct logs *logs)
 {
 	const char *path = logs->reused_path;
-	bool gone;
-	char *id = origin_of(logs, path, &gone);
-	char *word = shell_word(path);
+	flo_error err = FLO_ERROR_INIT;
+	flo_status st;
+	char *id = origin_of(logs, path, &err, &st);
+	char *word = cli_shell_word(path);
+	int code = CLI_OK;
 
-	if (id && gone)
+	if (st == FLO_NOTFOUND && id) {
 		cli_error("%s was taken over from %s, which is not in the "
 			  "store any more, nor is its log",
 			  path, id);
-	else if (id && word)
+	} else if (st != FLO_OK && id) {
+		cli_error("%s was taken over from %s, which cannot be read: %s",
+			  path, id, *err.text ? err.text : flo_status_text(st));
+		code = CLI_STORE;
+	} else if (id && word) {
 		cli_error("%s was taken over from %s: `flowctl logs %s %s`",
 			  path, id, id, word);
+	}
 	free(id);
 	free(word);
+	return code;
 }
 
 /* A rerun has no logs of what it took over: they are the old run's. */
-static void tell_reused(const struct logs *logs)
+static int tell_reused(const struct logs *logs)
 {
 	const char *of = cli_map_text(logs->run, "rerun_of");
 	char *word;
 
 	if (logs->args->json)
-		return;
-	if (logs->reused == 1) {
-		tell_one_reused(logs);
-		return;
-	}
-	word = logs->only ? shell_word(logs->only) : NULL;
+		return CLI_OK;
+	if (logs->reused == 1)
+		return tell_one_reused(logs);
+	word = logs->only ? cli_shell_word(logs->only) : NULL;
 	cli_error("%lu steps were taken over from %s: `flowctl logs %s%s%s`",
 		  logs->reused, of, of, word ? " " : "", word ? word : "");
 	free(word);
+	return CLI_OK;
 }
 
 static int no_such_step(const struct logs *logs)
@@ -221,8 +211,8 @@ static int print_logs(struct logs *logs)
 	if (logs->args->attempt > logs->attempts)
 		return no_such_attempt(logs);
 	if (logs->reused)
-		tell_reused(logs);
-	else if (!logs->printed && !logs->args->json)
+		return tell_reused(logs);
+	if (!logs->printed && !logs->args->json)
 		cli_error("nothing was printed");
 	return CLI_OK;
 }

@@ -8,8 +8,9 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 /* One a line, however many there are. */
 /* clang-format off */
@@ -46,14 +47,31 @@ const struct cli_verb *cli_verb_find(const char *name)
 	return NULL;
 }
 
-/* Whether a pipeline's file is named where a command should be. */
-static bool is_file(const char *name)
+/* Whether @name can only be a pipeline's file where a command should be. */
+static bool is_like_file(const char *name)
 {
 	size_t len = strlen(name);
 
 	return strchr(name, '/') ||
-	       (len > 5 && !strcmp(name + len - 5, ".json")) ||
-	       access(name, F_OK) == 0;
+	       (len > 5 && !strcmp(name + len - 5, ".json"));
+}
+
+static bool is_file(const char *name)
+{
+	struct stat st;
+
+	return stat(name, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static void tell_file(const char *name)
+{
+	char *word = cli_shell_word(name);
+
+	cli_error("there is no command \"%s\"; to run that file: "
+		  "flowctl run %s\n"
+		  "'flowctl help' lists them.",
+		  name, word ? word : "FILE");
+	free(word);
 }
 
 static int unknown_verb(const char *name)
@@ -64,11 +82,8 @@ static int unknown_verb(const char *name)
 	for (size_t i = 0; i < VERBS; i++)
 		names[i] = cli_verbs[i]->name;
 	near = cli_nearest(name, names);
-	if (is_file(name))
-		cli_error("there is no command \"%s\"; to run that file: "
-			  "flowctl run %s\n"
-			  "'flowctl help' lists them.",
-			  name, name);
+	if (is_like_file(name) || (!near && is_file(name)))
+		tell_file(name);
 	else if (near)
 		cli_error("there is no command \"%s\", did you mean \"%s\"?\n"
 			  "'flowctl help' lists them.",

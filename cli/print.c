@@ -171,6 +171,21 @@ void cli_put_shell_word(FILE *file, const char *word)
 	putc('\'', file);
 }
 
+char *cli_shell_word(const char *word)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	cli_put_shell_word(file, word);
+	if (fclose(file) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 /*
  * Why a write of cli_put_text() failed, 0 if none did; the main thread's. A
  * text that is larger than the buffer goes past it, and then nothing is left

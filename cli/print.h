@@ -58,6 +58,8 @@ bool cli_is_shell_quoted(const char *word);
 /* @word as a shell would have to be given it, over several lines if it has
  * some: POSIX has no other way. */
 void cli_put_shell_word(FILE *file, const char *word);
+/* The same as memory for free(); NULL without it. */
+char *cli_shell_word(const char *word);
 
 /* Write @text, of any length, to stdout, so that cli_finish_stdout() knows why
  * that failed. For the main thread. */

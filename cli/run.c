@@ -66,7 +66,7 @@ static int run_file(const struct cli_verb *verb, const struct run_args *args,
 			.pipeline = pipeline,
 			.params = params,
 			.run_id = args->run_id,
-			.file = path,
+			.asked = {path, &args->params, args->params_file},
 			.name = flo_pipeline_name(pipeline),
 		};
 

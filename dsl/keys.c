@@ -50,15 +50,12 @@ static void unknown_key(struct flo__compiler *c, uint32_t key, const char *hint,
 			   (int)(len < 64 ? len : 64), text, what);
 }
 
-/* The key of @grammar that the unknown @key of @object is nearest to, or that
- * another tool calls so; the hint goes to @buf, and is NULL if there is none.
- */
+/* The hint about the key that an unknown one of @object is nearest to, or that
+ * another tool calls so (@word; NULL: none does): in @buf, or NULL. */
 static const char *near_of(struct flo__compiler *c, uint32_t object,
-			   uint32_t key, const struct flo__grammar *grammar,
+			   const struct flo__foreign *word,
 			   struct flo__nearest *near, char *buf, size_t size)
 {
-	const struct flo__foreign *word =
-		flo__foreign_find(&c->doc, grammar, key);
 	const char *meant = word != NULL ? word->key : NULL;
 
 	if (word == NULL)
@@ -81,18 +78,13 @@ static bool makes_step(const char *name)
 	return false;
 }
 
-/* Let @near be what another tool's word means; false if it is none. */
-static bool take_foreign(struct flo__compiler *c, uint32_t key,
-			 const struct flo__grammar *grammar,
+/* Let @near be what another tool's word means, if it is one. */
+static void take_foreign(const struct flo__foreign *word,
 			 struct flo__nearest *near)
 {
-	const struct flo__foreign *word =
-		flo__foreign_find(&c->doc, grammar, key);
-
 	if (word != NULL)
 		snprintf(near->name, sizeof(near->name), "%s",
 			 word->key != NULL ? word->key : "");
-	return word != NULL;
 }
 
 /* The key of a step that is nearest to @key: each unknown one is asked about
@@ -109,7 +101,9 @@ static void nearest_step_key(struct flo__compiler *c, uint32_t key,
 		for (int i = 0; i < FLO__KEYS; i++)
 			flo__nearest_offer(near, keys[i].key,
 					   strlen(keys[i].key));
-		take_foreign(c, key, &flo__grammar_step, near);
+		take_foreign(flo__foreign_find(&c->doc, &flo__grammar_step,
+					       key),
+			     near);
 	}
 	*ret = *near;
 }
@@ -143,8 +137,9 @@ static bool unknown_step_key(struct flo__compiler *c, uint32_t object,
 	const char *hint;
 
 	nearest_step_key(c, key, &near);
-	hint = near_of(c, object, key, &flo__grammar_step, &near, buf,
-		       sizeof(buf));
+	hint = near_of(c, object,
+		       flo__foreign_find(&c->doc, &flo__grammar_step, key),
+		       &near, buf, sizeof(buf));
 	if (is_idle_needs(c, object, &near))
 		hint = "leave it out: in a sequence every step needs the one "
 		       "before it; `needs` is for the steps of a `group`";
@@ -310,44 +305,50 @@ void flo__keys_check(struct flo__compiler *c, const struct flo__keys *found)
 	}
 }
 
+static bool is_key_of(struct flo__compiler *c, uint32_t key,
+		      const struct flo__grammar *grammar)
+{
+	for (unsigned i = 0; i < grammar->len; i++)
+		if (flo__doc_is(&c->doc, key, grammar->fields[i].key))
+			return true;
+	return false;
+}
+
+/* Report @key of @object, which is none of @grammar. */
+static void unknown_of(struct flo__compiler *c, uint32_t object, uint32_t key,
+		       const struct flo__grammar *grammar)
+{
+	const struct flo__foreign *word =
+		flo__foreign_find(&c->doc, grammar, key);
+	struct flo__nearest near;
+	size_t len;
+	const char *text = flo__doc_string(&c->doc, key, &len);
+	char buf[96];
+
+	flo__nearest_init(&near, text, len);
+	for (unsigned i = 0; i < grammar->len; i++)
+		flo__nearest_offer(&near, grammar->fields[i].key,
+				   strlen(grammar->fields[i].key));
+	take_foreign(word, &near);
+	unknown_key(c, key, near_of(c, object, word, &near, buf, sizeof(buf)),
+		    grammar->what);
+	/* Its value is none that the key could have. */
+	if (word != NULL && word->types == 0)
+		return;
+	for (unsigned i = 0; i < grammar->len; i++)
+		if (strcmp(grammar->fields[i].key, near.name) == 0)
+			flo__doubt_key(c, object, key, grammar->fields[i].key);
+}
+
 void flo__keys_only(struct flo__compiler *c, uint32_t object,
 		    const struct flo__grammar *grammar)
 {
 	const struct flo__doc_node *nodes = c->doc.nodes;
 
 	for (uint32_t key = flo__doc_first(&c->doc, object);
-	     key != FLO__DOC_NONE; key = nodes[key].next) {
-		const struct flo__foreign *word;
-		struct flo__nearest near;
-		char buf[96];
-		const char *hint;
-		size_t len;
-		const char *text;
-		bool known = false;
-
-		for (unsigned i = 0; i < grammar->len && !known; i++)
-			known = flo__doc_is(&c->doc, key,
-					    grammar->fields[i].key);
-		if (known)
-			continue;
-		text = flo__doc_string(&c->doc, key, &len);
-		flo__nearest_init(&near, text, len);
-		for (unsigned i = 0; i < grammar->len; i++)
-			flo__nearest_offer(&near, grammar->fields[i].key,
-					   strlen(grammar->fields[i].key));
-		word = flo__foreign_find(&c->doc, grammar, key);
-		take_foreign(c, key, grammar, &near);
-		hint = near_of(c, object, key, grammar, &near, buf,
-			       sizeof(buf));
-		unknown_key(c, key, hint, grammar->what);
-		for (unsigned i = 0; i < grammar->len; i++) {
-			if (word != NULL && word->types == 0)
-				break;
-			if (strcmp(grammar->fields[i].key, near.name) == 0)
-				flo__doubt_key(c, object, key,
-					       grammar->fields[i].key);
-		}
-	}
+	     key != FLO__DOC_NONE; key = nodes[key].next)
+		if (!is_key_of(c, key, grammar))
+			unknown_of(c, object, key, grammar);
 }
 
 void flo__words_list(const char *const *words, char *ret, size_t size)

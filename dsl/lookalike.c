@@ -5,7 +5,8 @@
  *
  * A shell has ${x}, ${x[1]} and ${#x}, and so have programs that are given in
  * `exec`; {{ }} belongs to a dozen of languages. So the name must be a
- * variable's and a field must follow. In `sh`, where no template may say that
+ * variable's, and a field must follow, but for a loop's variable that is alone
+ * in {{ }}. In `sh`, where no template may say that
  * the text is meant, only a param that there is counts, in {{ }}: ${params.x}
  * is an error of the shell's.
  */
@@ -65,6 +66,53 @@ static struct flo__param *param_at(const struct look *l, size_t at)
 				skip_name(l, at) - at);
 }
 
+/* Longer ones are not repeated: half an expression is of no use to anybody. */
+#define SHOWN_MAX 60
+
+/* Whether [begin, end) can stand between single quotes as it is. */
+static bool is_quotable(const struct look *l, size_t begin, size_t end)
+{
+	if (end - begin > SHOWN_MAX)
+		return false;
+	for (size_t i = begin; i < end; i++)
+		if (strchr("'\\", l->text[i]) != NULL ||
+		    iscntrl((unsigned char)l->text[i]))
+			return false;
+	return true;
+}
+
+/* What to write for [begin, end), a template of [name, stop). */
+static void hint_of_text(const struct look *l, size_t begin, size_t end,
+			 size_t name, size_t stop, char *ret, size_t size)
+{
+	int at;
+
+	if (stop - name > SHOWN_MAX)
+		at = snprintf(ret, size,
+			      l->text[begin] == '{'
+				      ? "put a $ before the braces"
+				      : "what is computed stands in ${{ }}");
+	else
+		at = snprintf(ret, size, "write ${{ %.*s }}",
+			      (int)(stop - name), l->text + name);
+	if (is_quotable(l, begin, end))
+		snprintf(ret + at, size - (size_t)at,
+			 "; or, if the text is meant, ${{ '%.*s' }}",
+			 (int)(end - begin), l->text + begin);
+}
+
+/* The same for a script. */
+static void hint_of_script(const struct look *l, size_t name, size_t stop,
+			   char *ret, size_t size)
+{
+	bool fits = stop - name <= SHOWN_MAX;
+
+	snprintf(ret, size,
+		 "pass it in: \"env\": {\"VALUE\": \"${{ %.*s }}\"}, "
+		 "and write \"$VALUE\" in the script",
+		 fits ? (int)(stop - name) : 3, fits ? l->text + name : "...");
+}
+
 /* [begin, end) looks like a template of [name, stop). */
 static void warn(const struct look *l, size_t begin, size_t end, size_t name,
 		 size_t stop)
@@ -81,20 +129,10 @@ static void warn(const struct look *l, size_t begin, size_t end, size_t name,
 	/* That it is not used is no second mistake. */
 	if (param != NULL)
 		param->used = true;
-	if (stop - name > 60)
-		stop = name + 60;
 	if (l->view != NULL)
-		snprintf(hint, sizeof(hint),
-			 "write ${{ %.*s }}; or, if the text is meant, "
-			 "${{ '%.*s' }}",
-			 (int)(stop - name), l->text + name,
-			 (int)(end - begin < 60 ? end - begin : 60),
-			 l->text + begin);
+		hint_of_text(l, begin, end, name, stop, hint, sizeof(hint));
 	else
-		snprintf(hint, sizeof(hint),
-			 "pass it in: \"env\": {\"VALUE\": \"${{ %.*s }}\"}, "
-			 "and write \"$VALUE\" in the script",
-			 (int)(stop - name), l->text + name);
+		hint_of_script(l, name, stop, hint, sizeof(hint));
 	flo__report_warning(&l->c->report, FLO__CODE_LOOKALIKE,
 			    flo__doc_inside(&l->c->doc, l->node, begin,
 					    end - begin),

@@ -5,6 +5,8 @@
  */
 #include "json/json_p.h"
 
+#include "base/contract.h"
+
 #include <limits.h>
 #include <string.h>
 
@@ -33,19 +35,17 @@ static void after_value(struct walk *w)
 		w->depth != 0 ? FLO__JSON_WANT_COMMA : FLO__JSON_WANT_END;
 }
 
-static bool open_bracket(struct walk *w, char c)
+static void open_bracket(struct walk *w, char c)
 {
 	unsigned char bit = (unsigned char)(1u << w->depth % CHAR_BIT);
 	unsigned char *byte = &w->objects[w->depth / CHAR_BIT];
 
-	if (w->depth == FLO__JSON_DEPTH_MAX)
-		return false;
+	INSIST(w->depth < FLO__JSON_DEPTH_MAX);
 	*byte = (unsigned char)(c == '{' ? *byte | bit : *byte & ~bit);
 	w->depth++;
 	w->fresh = true;
 	w->spot.want = c == '{' ? FLO__JSON_WANT_KEY : FLO__JSON_WANT_VALUE;
 	look_around(w);
-	return true;
 }
 
 static bool close_bracket(struct walk *w, char c)
@@ -104,6 +104,15 @@ static bool is_closed(const char *text, size_t len)
 	return slashes % 2 == 0;
 }
 
+/* Whether the token is a bracket that jansson does not open any more. */
+static bool nests_too_deep(const struct walk *w)
+{
+	char c = w->spot.text[w->spot.at];
+
+	return w->depth == FLO__JSON_DEPTH_MAX && (c == '[' || c == '{') &&
+	       w->spot.want == FLO__JSON_WANT_VALUE;
+}
+
 /* Step over the token; false if it may not stand there. */
 static bool step(struct walk *w)
 {
@@ -113,8 +122,10 @@ static bool step(struct walk *w)
 	switch (*token) {
 	case '{':
 	case '[':
-		return w->spot.want == FLO__JSON_WANT_VALUE &&
-		       open_bracket(w, *token);
+		if (w->spot.want != FLO__JSON_WANT_VALUE)
+			return false;
+		open_bracket(w, *token);
+		return true;
 	case '}':
 	case ']':
 		return close_bracket(w, *token);
@@ -168,7 +179,7 @@ bool flo__json_fault_find(const char *text, size_t len, size_t *ret_at,
 
 	while (flo__json_next_token(text, len, &w.end, &w.spot.at)) {
 		*ret_at = w.spot.at;
-		if (w.depth == FLO__JSON_DEPTH_MAX)
+		if (nests_too_deep(&w))
 			return false;
 		if (text[w.spot.at] == '"' &&
 		    !is_closed(text + w.spot.at, w.end - w.spot.at)) {

@@ -50,6 +50,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +85,22 @@ struct load {
 	jmp_buf out_of_memory;
 };
 
-static _Thread_local struct load *current;
+/*
+ * The thread's. A load never gives way to another coroutine, so that all see it
+ * empty; relaxed atomics say so to a ThreadSanitizer to whom each coroutine is a
+ * thread of its own.
+ */
+static _Thread_local _Atomic(struct load *) current;
+
+static struct load *loading(void)
+{
+	return atomic_load_explicit(&current, memory_order_relaxed);
+}
+
+static void set_loading(struct load *load)
+{
+	atomic_store_explicit(&current, load, memory_order_relaxed);
+}
 
 static pthread_once_t installed = PTHREAD_ONCE_INIT;
 static json_malloc_t below_malloc; /* written once, by install() */
@@ -123,7 +139,7 @@ static bool forget(struct load *load, void *mem)
 
 static void *guard_malloc(size_t size)
 {
-	struct load *load = current;
+	struct load *load = loading();
 	bool bump = load != NULL && load->arena != NULL;
 	void *mem =
 		bump ? flo__arena_alloc(load->arena, size) : below_malloc(size);
@@ -141,10 +157,12 @@ static void *guard_malloc(size_t size)
 
 static void guard_free(void *mem)
 {
-	if (current != NULL && current->arena != NULL)
+	struct load *load = loading();
+
+	if (load != NULL && load->arena != NULL)
 		return; /* the arena's end is its end */
-	if (current != NULL && mem != NULL && !forget(current, mem))
-		longjmp(current->out_of_memory, 1);
+	if (load != NULL && mem != NULL && !forget(load, mem))
+		longjmp(load->out_of_memory, 1);
 	below_free(mem);
 }
 
@@ -206,13 +224,13 @@ static void record_fini(struct record *record)
 static void load_or_jump(struct load *load)
 {
 	load->status = FLO_NOMEM;
-	current = load;
+	set_loading(load);
 	if (setjmp(load->out_of_memory) == 0) {
 		load->root = json_loadb(load->text, load->len, load->flags,
 					&load->error);
 		load->status = load->root != NULL ? FLO_OK : FLO_SYNTAX;
 	}
-	current = NULL;
+	set_loading(NULL);
 }
 
 static void load_guarded(struct load *load)
@@ -272,8 +290,7 @@ static flo_status tell_fault(const struct load *load, flo_error *err)
 	char words[256];
 	size_t at;
 
-	flo__json_words(load->error.text, load->text, load->len, words,
-			sizeof(words));
+	flo__json_words(load->error.text, words, sizeof(words));
 	if (!flo__json_fault_find(load->text, load->len, &at, &slip) ||
 	    at > fault)
 		slip = (struct flo__json_slip){
@@ -499,10 +516,10 @@ static bool accepts_pieces(struct load *load)
 static void check_or_jump(struct load *load)
 {
 	load->status = FLO_NOMEM;
-	current = load;
+	set_loading(load);
 	if (setjmp(load->out_of_memory) == 0)
 		load->status = accepts_pieces(load) ? FLO_OK : FLO_SYNTAX;
-	current = NULL;
+	set_loading(NULL);
 }
 
 /* FLO_SYNTAX: ask about the whole, for the reason. */

@@ -225,6 +225,18 @@ static void step_kill(struct minder *m, struct step *step)
 		step_sweep(m, step);
 }
 
+/* Send all that have not had it the signal that they are asked to stop with. */
+static void step_ask(const struct minder *m, struct step *step)
+{
+	int signal = step->stop_signal;
+
+	if (minder_tree_stop(signal, m->cgroup.dir, &step->told).errnum == 0)
+		return;
+	/* Better some of them twice than none. */
+	minder_group_kill(step->pid, signal);
+	minder_group_kill(step->pid, SIGCONT);
+}
+
 static void step_stop(struct minder *m, struct step *step, int signal,
 		      uint64_t grace_ns)
 {
@@ -233,11 +245,7 @@ static void step_stop(struct minder *m, struct step *step, int signal,
 		return;
 	}
 	step->stop_signal = signal;
-	if (minder_tree_stop(signal, m->cgroup.dir, &step->told).errnum != 0) {
-		/* Better some of them twice than none. */
-		minder_group_kill(step->pid, signal);
-		minder_group_kill(step->pid, SIGCONT);
-	}
+	step_ask(m, step);
 	if (grace_ns < GRACE_MAX_NS)
 		step->kill_at = now_ns() + (int64_t)grace_ns;
 }
@@ -328,7 +336,7 @@ static void step_exited(const struct minder *m, struct step *step,
 	step_tell(step, FLO__MINDER_EXITED);
 	/* Who was born while the others were told to stop learns it now. */
 	if (step->stop_signal != 0)
-		minder_tree_stop(step->stop_signal, m->cgroup.dir, &step->told);
+		step_ask(m, step);
 }
 
 static void step_wait(struct minder *m, struct step *step,

@@ -41,7 +41,15 @@ static bool pids_have(const struct minder_pids *pids, pid_t pid)
 	return false;
 }
 
-/* Out of memory we signal those we have; the caller sweeps again anyway. */
+/* Some may be missing, as @stage failed with @errnum: the first such is kept. */
+static void pids_hidden(struct minder_pids *pids, enum flo__minder_stage stage,
+			int errnum)
+{
+	if (pids->blind.errnum == 0)
+		pids->blind = (struct minder_blind){stage, errnum};
+}
+
+/* Out of memory we signal those we have, and the caller is told. */
 static void pids_add(struct minder_pids *pids, pid_t pid)
 {
 	/* A child may be seen at its parent, then again as our orphan. */
@@ -51,20 +59,14 @@ static void pids_add(struct minder_pids *pids, pid_t pid)
 		size_t cap = pids->cap != 0 ? pids->cap * 2 : 64;
 		pid_t *at = realloc(pids->at, cap * sizeof(*at));
 
-		if (at == NULL)
+		if (at == NULL) {
+			pids_hidden(pids, FLO__MINDER_AT_PROC_READ, ENOMEM);
 			return;
+		}
 		pids->at = at;
 		pids->cap = cap;
 	}
 	pids->at[pids->len++] = pid;
-}
-
-/* Some may be missing, as @stage failed with @errnum: the first such is kept. */
-static void pids_hidden(struct minder_pids *pids, enum flo__minder_stage stage,
-			int errnum)
-{
-	if (pids->blind.errnum == 0)
-		pids->blind = (struct minder_blind){stage, errnum};
 }
 
 /* What was to be told of one process was not, by errno. */
@@ -73,6 +75,18 @@ static void pid_hidden(struct minder_pids *pids, enum flo__minder_stage stage)
 	if (errno != ENOENT && errno != ESRCH && errno != EACCES &&
 	    errno != EPERM)
 		pids_hidden(pids, stage, errno);
+}
+
+/* The next entry of @dir; NULL after the last, and where that cannot be told. */
+static struct dirent *next_entry(DIR *dir, struct minder_pids *pids)
+{
+	struct dirent *entry;
+
+	errno = 0;
+	entry = readdir(dir);
+	if (entry == NULL && errno != 0)
+		pid_hidden(pids, FLO__MINDER_AT_PROC_READ);
+	return entry;
 }
 
 /* Read "12 345 6 " and add each. Numbers may straddle reads. */
@@ -114,7 +128,7 @@ static bool add_children(pid_t pid, struct minder_pids *pids)
 		pid_hidden(pids, FLO__MINDER_AT_PROC_OPEN);
 		return false;
 	}
-	while ((entry = readdir(tasks)) != NULL) {
+	while ((entry = next_entry(tasks, pids)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "%.20s/children", entry->d_name);
@@ -176,7 +190,7 @@ static void add_by_scan(struct minder_pids *pids)
 	do {
 		before = pids->len;
 		rewinddir(proc);
-		while ((entry = readdir(proc)) != NULL) {
+		while ((entry = next_entry(proc, pids)) != NULL) {
 			pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 			pid_t parent = pid > 0 ? parent_of(pid, pids) : 0;
 

@@ -104,7 +104,7 @@ const struct flo__preset *flo__block_was_out(struct flo__frame *frame,
 		return NULL;
 	said = flo_value_map_get(preset->result.error, "message");
 	if (said == NULL || flo_value_typeof(said) != FLO_VALUE_STRING ||
-	    strcmp(flo_value_get_string(said, NULL), message) != 0)
+	    !flo__limit_is(message, flo_value_get_string(said, NULL)))
 		return NULL;
 	return preset;
 }

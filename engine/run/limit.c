@@ -1,6 +1,15 @@
 /*
  * Time limits of blocks and of the run: their contexts, and what they have to do
  * with how a body ended. Limits of attempts are in leaf.c.
+ *
+ * Note: whose limit it was
+ *
+ * What a context says that ended is all that tells, here and in the record, by
+ * whose limit it did. Of the blocks around a place each has a path of its own
+ * length, so that is said where the path is too long to be said in full: its
+ * beginning may be another block's as well. (Refused: the end of the path. Names
+ * may repeat, and then so does it.) What was recorded without the length is taken
+ * for the innermost block's that it fits.
  */
 #include "engine/run/run_p.h"
 
@@ -13,16 +22,38 @@
 /* What a context says that ended by the time limit of @path. */
 #define LIMIT_PREFIX "time limit of "
 
+/* How it goes on behind the first of a path of PATH_MAX_LEN bytes or more. With
+ * that the longest duration still fits in what a context keeps, 255 bytes. */
+#define LENGTH_MARK  "... ("
+#define PATH_MAX_LEN 200
+
 void flo__limit_text(uint64_t timeout_ns, const char *path,
 		     char text[FLO__LIMIT_TEXT_SIZE])
 {
+	size_t len = strlen(path);
 	char duration[24];
+	char length[40] = "";
 
 	flo__duration_text(timeout_ns, duration, sizeof(duration));
+	if (len >= PATH_MAX_LEN)
+		snprintf(length, sizeof(length), LENGTH_MARK "%zu bytes)", len);
 	snprintf(text, FLO__LIMIT_TEXT_SIZE,
-		 LIMIT_PREFIX "%s of %.200s exceeded", duration,
-		 path[0] != '\0' ? path : "the run");
+		 LIMIT_PREFIX "%s of %.200s%s exceeded", duration,
+		 len != 0 ? path : "the run", length);
 	flo__utf8_tidy(text);
+}
+
+bool flo__limit_is(const char *limit, const char *message)
+{
+	const char *mark = strstr(limit, LENGTH_MARK);
+	size_t len;
+
+	if (mark == NULL || strcmp(limit, message) == 0)
+		return strcmp(limit, message) == 0;
+	/* As it was recorded before the length was in it. */
+	len = (size_t)(mark - limit);
+	return strncmp(limit, message, len) == 0 &&
+	       strcmp(message + len, strchr(mark, ')') + 1) == 0;
 }
 
 /* The message of @error, "" if it has none. */
@@ -46,7 +77,7 @@ static struct flo__frame *limited_by(struct flo__frame *frame,
 				     const char *message)
 {
 	while (frame != NULL &&
-	       (frame->limit == NULL || strcmp(frame->limit, message) != 0))
+	       (frame->limit == NULL || !flo__limit_is(frame->limit, message)))
 		frame = frame->parent;
 	return frame;
 }
@@ -92,7 +123,7 @@ recorded_limit(const struct flo__run *run, const char *path,
 	if (!flo__run_replays(run) || timeout_ns == 0)
 		return false;
 	flo__limit_text(timeout_ns, path, text);
-	return strcmp(message_of(ret->error), text) == 0;
+	return flo__limit_is(text, message_of(ret->error));
 }
 
 /*

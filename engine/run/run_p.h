@@ -520,9 +520,13 @@ void flo__tally_fini(struct flo__tally *tally);
 
 #define FLO__LIMIT_TEXT_SIZE 256
 
-/* What a context says that ended by the time limit of @path. */
+/* What a context says that ended by the time limit of @path: of blocks around
+ * one another no two have the same. */
 void flo__limit_text(uint64_t timeout_ns, const char *path,
 		     char text[FLO__LIMIT_TEXT_SIZE]);
+/* Whether @message, which an earlier version may have recorded, tells of
+ * @limit, which flo__limit_text() has made. */
+bool flo__limit_is(const char *limit, const char *message);
 /*
  * The context that the body of block @path in @frame runs in: a child of
  * @parent with @left_ns of its limit (@timeout_ns; 0: none), or one that has

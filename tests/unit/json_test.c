@@ -94,7 +94,7 @@ static void what_is_wrong_is_said_in_our_words(void **state)
 		{"[\"\\ud800\"]", "half of a surrogate pair; characters above "
 				  "U+FFFF take two \\u escapes"},
 		{"{\"\\u0000\":1}", "\\u0000 is not allowed in a key"},
-		{"[1e999]", "a number is too large near '1e999'"},
+		{"[1e999]", "a number is too large"},
 		{"[\"\xe9\"]", "byte 0xe9 is not valid UTF-8 there"},
 	};
 
@@ -105,6 +105,55 @@ static void what_is_wrong_is_said_in_our_words(void **state)
 
 		assert_int_equal(read_any(cases[i].text, &err, &value),
 				 FLO_SYNTAX);
+		assert_string_equal(err.text, cases[i].says);
+	}
+}
+
+/* jansson cites the token: it may be a secret. */
+static void no_message_cites_the_text(void **state)
+{
+	char digits[500] = "[";
+	flo_error err = FLO_ERROR_INIT, scalar = FLO_ERROR_INIT;
+	flo_value *value = NULL;
+
+	(void)state;
+	memset(digits + 1, '7', 400);
+	memcpy(digits + 401, "]", 2);
+	assert_int_equal(read_any(digits, &err, &value), FLO_SYNTAX);
+	assert_string_equal(err.text, "a number is too large");
+	assert_int_equal(flo_value_from_json("\"hunter2\"", 9, 0, &scalar,
+					     &value),
+			 FLO_SYNTAX);
+	assert_string_equal(scalar.text, "this is no array and no object");
+}
+
+/* As deep as a text may nest it is still read token by token. */
+static void the_deepest_text_has_our_words(void **state)
+{
+	static const struct {
+		const char *end;
+		const char *says;
+	} cases[] = {
+		{"hunter2", "not a JSON value; strings stand in double quotes"},
+		{"] 2", "a comma is missing before this"},
+		{"", "an array is not closed"},
+		{"[]", "it nests too deep"},
+		{"1 2", "it nests too deep"},
+		{":", "a JSON value is missing here"},
+	};
+	enum {
+		DEEP = 2048
+	};
+	char text[DEEP + 16];
+
+	(void)state;
+	memset(text, '[', DEEP);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		flo_error err = FLO_ERROR_INIT;
+		flo_value *value = NULL;
+
+		strcpy(text + DEEP, cases[i].end);
+		assert_int_equal(read_any(text, &err, &value), FLO_SYNTAX);
 		assert_string_equal(err.text, cases[i].says);
 	}
 }
@@ -590,6 +639,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(documents_survive_a_round_trip),
 		cmocka_unit_test(what_is_wrong_is_said_in_our_words),
+		cmocka_unit_test(no_message_cites_the_text),
+		cmocka_unit_test(the_deepest_text_has_our_words),
 		cmocka_unit_test(scalars_need_the_flag),
 		cmocka_unit_test(integers_beyond_64_bits_become_doubles),
 		cmocka_unit_test(huge_integers_round_as_strtod_does),

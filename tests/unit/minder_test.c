@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -335,6 +336,31 @@ static void no_grace_means_sigkill(void **state)
 	client_close(&c);
 }
 
+/* A minder that can open nothing in /proc has the process group still. */
+static void who_is_left_by_the_program_is_told_without_proc(void **state)
+{
+	const struct rlimit none = {3, 3};
+	struct flo__minder_reply reply;
+	struct client c;
+
+	(void)state;
+	client_open(&c);
+	client_sh(&c,
+		  "d=$(mktemp -d); mkfifo $d/f; trap : TERM\n"
+		  "(trap 'trap \"echo two; exit\" TERM; echo one >$d/f' TERM\n"
+		  "echo up; while :; do sleep 0.01; done) &\n"
+		  "until read x <$d/f; do :; done; rm -r $d; exit 0",
+		  NULL);
+	output(&c, "up\n");
+	assert_int_equal(prlimit(c.pid, RLIMIT_NOFILE, &none, NULL), 0);
+	client_stop(&c, SIGTERM, 3000000000);
+	assert_non_null(strstr(output(&c, "two"), "two"));
+	reply = last_reply(&c);
+	assert_int_equal(reply.event, FLO__MINDER_GONE);
+	assert_int_equal(reply.exit_code, 0);
+	client_close(&c);
+}
+
 static void a_suspended_program_can_be_stopped(void **state)
 {
 	struct flo__minder_reply reply;
@@ -629,6 +655,8 @@ int main(void)
 		cmocka_unit_test(stop_ends_a_tree_of_seven),
 		cmocka_unit_test(a_program_may_use_its_grace),
 		cmocka_unit_test(no_grace_means_sigkill),
+		cmocka_unit_test(
+			who_is_left_by_the_program_is_told_without_proc),
 		cmocka_unit_test(a_suspended_program_can_be_stopped),
 		cmocka_unit_test(the_end_of_the_engine_ends_the_tree),
 		cmocka_unit_test(

@@ -8,7 +8,32 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+static bool no_memory, no_entries; /* what fails from now on */
+
+static void *realloc_or_fail(void *mem, size_t size)
+{
+	return no_memory ? NULL : realloc(mem, size);
+}
+
+static struct dirent *readdir_or_fail(DIR *dir)
+{
+	if (!no_entries)
+		return readdir(dir);
+	errno = EIO;
+	return NULL;
+}
+
+#define realloc realloc_or_fail
+#define readdir readdir_or_fail
 #include "engine/proc/minder_tree.c"
+#undef realloc
+#undef readdir
+
 #include "proc_util.h"
 
 #include <errno.h>
@@ -140,6 +165,46 @@ static void a_sweep_that_cannot_look_says_why(void **state)
 	minder_pids_fini(&told);
 }
 
+static void a_sweep_without_memory_says_so(void **state)
+{
+	struct minder_pids scan = {.at = NULL}, told = {.at = NULL};
+	struct minder_blind stop, kill_;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0)
+		for (;;)
+			pause();
+	no_memory = true;
+	stop = minder_tree_stop(SIGTERM, -1, &told);
+	kill_ = minder_tree_kill(-1);
+	add_by_scan(&scan);
+	no_memory = false;
+	assert_int_equal(stop.errnum, ENOMEM);
+	assert_int_equal(kill_.errnum, ENOMEM);
+	assert_int_equal(scan.blind.errnum, ENOMEM);
+	assert_int_equal(minder_tree_kill(-1).errnum, 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	minder_pids_fini(&scan);
+	minder_pids_fini(&told);
+}
+
+static void a_directory_that_cannot_be_read_is_said(void **state)
+{
+	struct minder_pids lists = {.at = NULL}, scan = {.at = NULL};
+
+	(void)state;
+	no_entries = true;
+	(void)add_children(getpid(), &lists);
+	add_by_scan(&scan);
+	no_entries = false;
+	assert_int_equal(lists.blind.errnum, EIO);
+	assert_int_equal(lists.blind.stage, FLO__MINDER_AT_PROC_READ);
+	assert_int_equal(scan.blind.errnum, EIO);
+	assert_int_equal(scan.blind.stage, FLO__MINDER_AT_PROC_READ);
+}
+
 static void a_group_is_ended_if_a_child_is_in_it(void **state)
 {
 	int up[2], status;
@@ -174,6 +239,8 @@ int main(void)
 		cmocka_unit_test(the_scan_finds_the_tree),
 		cmocka_unit_test(who_was_told_is_not_told_again),
 		cmocka_unit_test(a_sweep_that_cannot_look_says_why),
+		cmocka_unit_test(a_sweep_without_memory_says_so),
+		cmocka_unit_test(a_directory_that_cannot_be_read_is_said),
 		cmocka_unit_test(a_group_is_ended_if_a_child_is_in_it),
 	};
 

@@ -92,6 +92,50 @@ static void an_id_that_is_taken_is_not_given(void **state)
 	assert_string_equal(err.text, "");
 }
 
+/* The rerun of run @of ends like this; its id. */
+static flo_status rerun(const char *of, const struct flo_run_options *options,
+			flo_error *err, char ret_id[64])
+{
+	flo_run *run = NULL;
+	flo_status st = flo_run_rerun(engine, of, options, err, &run);
+
+	if (st == FLO_OK)
+		snprintf(ret_id, 64, "%s", flo_run_id(run));
+	if (st == FLO_OK)
+		st = flo_run_wait(run, err, NULL);
+	flo_run_free(run);
+	return st;
+}
+
+static void a_rerun_is_not_given_an_id_that_is_taken(void **state)
+{
+	const struct flo_run_options all = {0}, failed = {.rerun_failed = true};
+	flo_error err = FLO_ERROR_INIT;
+	char first[64], second[64], third[64];
+
+	(void)state;
+	alike = 4;
+	assert_int_equal(start(NULL, &err, first), FLO_OK);
+	assert_int_equal(rerun(first, &all, &err, second), FLO_OK);
+	assert_string_not_equal(first, second);
+	alike = 2;
+	assert_int_equal(rerun(first, &failed, &err, third), FLO_OK);
+	assert_string_not_equal(first, third);
+	assert_string_equal(err.text, "");
+}
+
+static void a_rerun_with_an_id_of_the_callers_has_no_other(void **state)
+{
+	const struct flo_run_options options = {.run_id = "mine2"};
+	flo_error err = FLO_ERROR_INIT;
+	char id[64];
+
+	(void)state;
+	assert_int_equal(start("mine2", &err, id), FLO_OK);
+	assert_int_equal(rerun("mine2", &options, &err, id), FLO_EXISTS);
+	assert_non_null(strstr(err.text, "mine2 is taken"));
+}
+
 static void an_id_that_the_caller_gives_is_not_another(void **state)
 {
 	flo_error err = FLO_ERROR_INIT;
@@ -107,6 +151,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_id_that_is_taken_is_not_given),
+		cmocka_unit_test(a_rerun_is_not_given_an_id_that_is_taken),
+		cmocka_unit_test(
+			a_rerun_with_an_id_of_the_callers_has_no_other),
 		cmocka_unit_test(an_id_that_the_caller_gives_is_not_another),
 	};
 
