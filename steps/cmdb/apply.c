@@ -166,14 +166,29 @@ static flo_status compare_pulls(struct flo__cdb *db,
 	return st == FLO_NOTFOUND ? FLO_OK : st;
 }
 
+/*
+ * A raw digest stands for what is stored under any spec that may come. So where
+ * this one leaves something out, or takes arrays for sets, what was pulled must
+ * be what is stored to the letter.
+ */
+static const char take_sql[] =
+	"UPDATE state SET raw = ?2 WHERE source = ?1 AND key = ?3"
+	" AND digest = ?4 AND ("
+	"  (SELECT json_array_length(spec, '$.ignore')"
+	"    + json_array_length(spec, '$.unordered') FROM plan"
+	"   WHERE no = ?5) = 0"
+	"  OR (SELECT body FROM body WHERE id = ?6)"
+	"   = (SELECT body FROM body WHERE id = state.body))";
+
 static flo_status take_raw(struct flo__cdb *db, sqlite3_stmt *stmt,
-			   int64_t source, const struct flo__staged_row *row,
-			   flo_error *err)
+			   const struct flo__cmdb_plan *plan,
+			   const struct flo__staged_row *row, flo_error *err)
 {
 	flo_status st;
 
-	TRY(flo__cdb_bind(db, stmt, err, "iddd", source, &row->raw,
-			  &row->identity.key, &row->identity.body));
+	TRY(flo__cdb_bind(db, stmt, err, "idddii", plan->source, &row->raw,
+			  &row->identity.key, &row->identity.body, plan->no,
+			  row->id));
 	st = flo__cdb_done(db, stmt, err);
 out:
 	return st;
@@ -188,17 +203,14 @@ static flo_status take_raws(struct flo__cdb *db,
 	bool more = true;
 	flo_status st;
 
-	TRY(flo__cdb_prepare(db,
-			     "UPDATE state SET raw = ?2 WHERE source = ?1"
-			     " AND key = ?3 AND digest = ?4",
-			     err, &stmt));
+	TRY(flo__cdb_prepare(db, take_sql, err, &stmt));
 	TRY(flo__staged_open(&staged, db, plan->pull, false, err));
 	for (;;) {
 		TRY(flo__staged_next(&staged, err, &row, &more));
 		if (!more)
 			break;
 		if (row.identified && !row.gone)
-			TRY(take_raw(db, stmt, plan->source, &row, err));
+			TRY(take_raw(db, stmt, plan, &row, err));
 	}
 out:
 	flo__staged_close(&staged);

@@ -372,6 +372,25 @@ static void changes_do_not_hide_another_map(void **state)
 	}
 }
 
+/* Under another map, in what is ignored: its bytes are not what is stored. */
+static void what_was_ignored_is_a_change_when_it_is_not(void **state)
+{
+	static const char map[] = "\"map\":{\"id\":\"record.id\",\"a\":"
+				  "\"record.a\"}";
+	static const char map_2[] = "\"map\":{\"id\":\"record.id + 0\","
+				    "\"a\":\"record.a\"}";
+	static const char ignore[] = ",\"ignore\":[\"/a\"]";
+
+	(void)state;
+	sync_as("ic.db", map, "[{\"id\":1,\"a\":1}]", ignore,
+		"1 rows +1 ~0 -0 =0");
+	sync_as("ic.db", map_2, "[{\"id\":1,\"a\":2}]", ignore,
+		"1 rows +0 ~0 -0 =1");
+	sync_as("ic.db", map_2, "[{\"id\":1,\"a\":2}]", "",
+		"1 rows +0 ~1 -0 =0");
+	expect_state("ic.db", "{\"id\":1,\"a\":2}");
+}
+
 static void what_changes_leave_out_is_gone(void **state)
 {
 	static const char shaped[] =
@@ -421,6 +440,7 @@ int main(void)
 		cmocka_unit_test(changes_under_a_new_spec_are_only_changes),
 		cmocka_unit_test(changes_under_a_new_key_find_their_records),
 		cmocka_unit_test(changes_do_not_hide_another_map),
+		cmocka_unit_test(what_was_ignored_is_a_change_when_it_is_not),
 		cmocka_unit_test(what_changes_leave_out_is_gone),
 	};
 
