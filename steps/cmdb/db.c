@@ -224,6 +224,8 @@ static flo_status connect(struct flo__cdb *db, const char *name, int flags,
 	sqlite3_progress_handler(db->sql, PROGRESS_STEPS, on_progress, db);
 	TRY(exec(db,
 		 "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+		 /* Debian's SQLite writes over each page that is released. */
+		 "PRAGMA secure_delete=FAST;"
 		 "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;"
 		 "PRAGMA wal_autocheckpoint=4096",
 		 err));
