@@ -407,15 +407,73 @@ static flo_status match_staged(struct flo__match *m, flo_error *err)
 				: match_reread(m, err);
 }
 
-/* So that apply writes to the state from one end to the other. */
+/* A change, and the first bytes of its key so that they compare as bytes do. */
+struct ordered {
+	uint32_t head;
+	uint32_t change;
+};
+
+static uint32_t head_of(const struct flo__digest *key)
+{
+	uint32_t head = 0;
+
+	for (size_t i = 0; i < sizeof(head); i++)
+		head = head << 8 | key->byte[i];
+	return head;
+}
+
 static int compare_changes(const void *a, const void *b, void *arg)
 {
-	const struct flo__entry *entry = arg;
-	const struct flo__change *x = a;
-	const struct flo__change *y = b;
+	const struct flo__match *m = arg;
+	const struct ordered *x = a;
+	const struct ordered *y = b;
 
-	return memcmp(&entry[x->entry].key, &entry[y->entry].key,
-		      sizeof(entry->key));
+	if (x->head != y->head)
+		return x->head < y->head ? -1 : 1;
+	return memcmp(&m->entry[m->change[x->change].entry].key,
+		      &m->entry[m->change[y->change].entry].key,
+		      sizeof(m->entry->key));
+}
+
+/* Put each where its order is, along the circles in which they change places. */
+static void move_changes(struct flo__match *m, struct ordered *order)
+{
+	for (uint32_t i = 0; i < m->change_len; i++) {
+		struct flo__change first = m->change[i];
+		uint32_t to = i;
+
+		while (order[to].change != i) {
+			uint32_t from = order[to].change;
+
+			m->change[to] = m->change[from];
+			order[to].change = to;
+			to = from;
+		}
+		m->change[to] = first;
+		order[to].change = to;
+	}
+}
+
+/*
+ * So that apply writes to the state from one end to the other. Keys lie all
+ * over the entries, so their first bytes are looked at in one place.
+ */
+static flo_status sort_changes(struct flo__match *m)
+{
+	struct ordered *order =
+		flo__reallocarray(NULL, m->change_len, sizeof(*order));
+
+	if (order == NULL)
+		return FLO_NOMEM;
+	for (uint32_t i = 0; i < m->change_len; i++)
+		order[i] = (struct ordered){
+			.head = head_of(&m->entry[m->change[i].entry].key),
+			.change = i,
+		};
+	qsort_r(order, m->change_len, sizeof(*order), compare_changes, m);
+	move_changes(m, order);
+	flo__free(order);
+	return FLO_OK;
 }
 
 flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
@@ -444,8 +502,7 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	TRY(flo__match_absent(match, err));
 	TRY(flo__match_check_keys(match, err));
 	if (match->change_len != 0)
-		qsort_r(match->change, match->change_len,
-			sizeof(*match->change), compare_changes, match->entry);
+		st = sort_changes(match);
 out:
 	return st;
 }

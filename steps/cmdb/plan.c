@@ -211,6 +211,17 @@ static flo_status check_rows(struct flo__cdb *db, bool check, flo_error *err)
 			    "");
 }
 
+/* Changes whose entry and texts, which lie anywhere, are asked for ahead. */
+#define CHANGES_AHEAD 8
+
+static void hint_change(const struct flo__match *match, size_t i)
+{
+	const struct flo__change *c = &match->change[i];
+
+	__builtin_prefetch(&match->entry[c->entry]);
+	__builtin_prefetch(match->texts.data + c->key_at);
+}
+
 static flo_status insert_changes(struct flo__cdb *db, int64_t no,
 				 const struct flo__match *match, flo_error *err)
 {
@@ -222,9 +233,12 @@ static flo_status insert_changes(struct flo__cdb *db, int64_t no,
 			     "INSERT INTO change VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
 			     " ?7, ?8, ?9, ?10)",
 			     err, &stmt));
-	for (size_t i = 0; i < match->change_len; i++)
+	for (size_t i = 0; i < match->change_len; i++) {
+		if (i + CHANGES_AHEAD < match->change_len)
+			hint_change(match, i + CHANGES_AHEAD);
 		TRY(insert_change(db, stmt, flo__cdb_first(no) + (int64_t)i,
 				  match, i, err));
+	}
 	sqlite3_finalize(stmt);
 	return check_rows(db, true, err);
 out:
