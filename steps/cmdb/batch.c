@@ -43,8 +43,10 @@ static void find_hits(struct flo__batch *batch)
 		flo__index_hint_place(index, &batch->row[i].raw);
 	for (size_t i = 0; i < batch->len; i++) {
 		struct flo__batch_row *row = &batch->row[i];
-		bool hit = flo__index_find(index, &row->raw) != FLO__INDEX_NONE;
+		bool hit;
 
+		row->held = flo__index_find(index, &row->raw);
+		hit = row->held != FLO__INDEX_NONE;
 		row->is = hit ? FLO__BATCH_HIT : FLO__BATCH_NEW;
 		batch->hits += hit;
 	}
@@ -227,7 +229,7 @@ static bool may_be_same(const struct flo__batch *batch, size_t i)
 /* What the state may hold under @key: what[i] is of row i, if that is new. */
 static void hint_same(const struct flo__batch *batch, struct flo__digest *what)
 {
-	const struct flo__index *index = &batch->how->held->by_what;
+	const struct flo__index *index = &batch->how->what->by_what;
 
 	for (size_t i = 0; i < batch->len; i++) {
 		const struct flo__identity *id = &batch->row[i].id;
@@ -244,7 +246,6 @@ static void hint_same(const struct flo__batch *batch, struct flo__digest *what)
 
 static flo_status find_same(struct flo__batch *batch)
 {
-	const struct flo__held *held = batch->how->held;
 	struct flo__digest *what =
 		flo__reallocarray(NULL, batch->len, sizeof(*what));
 
@@ -255,11 +256,12 @@ static flo_status find_same(struct flo__batch *batch)
 		uint32_t at = FLO__INDEX_NONE;
 
 		if (may_be_same(batch, i))
-			at = flo__index_find(&held->by_what, &what[i]);
+			at = flo__index_find(&batch->how->what->by_what,
+					     &what[i]);
 		if (at == FLO__INDEX_NONE)
 			continue;
 		batch->row[i].is = FLO__BATCH_SAME;
-		batch->row[i].held = held->raw[at];
+		batch->row[i].held = at;
 		batch->sames++;
 	}
 	flo__free(what);
@@ -319,7 +321,7 @@ static void work(struct flo__task *task)
 	if (batch->hits == batch->len)
 		goto out;
 	TRY(read_rows(batch));
-	if (batch->how->held->what != NULL)
+	if (batch->how->what != NULL)
 		TRY(find_same(batch));
 	st = keep_bodies(batch);
 out:

@@ -42,7 +42,7 @@ struct flo__batch_row {
 	size_t len;
 	struct flo__place place;
 	struct flo__digest raw;
-	struct flo__digest held; /* of SAME: the state's raw digest */
+	uint32_t held; /* of HIT and SAME: the place in how->held */
 	struct flo__identity id;
 	enum flo__batch_is is;
 	bool gone;
@@ -66,7 +66,8 @@ typedef flo_status (*flo__shape_fn)(const void *arg, const char *text,
 /* How records are read: the same for all batches, which only look at it. */
 struct flo__batch_how {
 	const struct flo__held *held;
-	const struct flo__spec *spec; /* NULL: not known yet */
+	const struct flo__held_what *what; /* NULL: look at bytes only */
+	const struct flo__spec *spec;	   /* NULL: not known yet */
 	bool full; /* else of changes: nothing is looked up */
 	const struct flo__pointer *gone; /* NULL: no record ever is */
 	flo__shape_fn shape;		 /* NULL: records stay what they are */

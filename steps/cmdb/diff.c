@@ -191,7 +191,7 @@ static flo_status read_pull(struct diff *diff, struct flo__cdb *db,
 	st = flo__cdb_row(db, err, &stmt,
 			  "SELECT p.no, p.source, p.complete, p.staged, p.rows,"
 			  " p.hits, p.spec, s.name, s.version, s.pull, s.spec,"
-			  " p.kind, p.since, p.rejected"
+			  " p.kind, p.since, p.rejected, p.base, p.partial"
 			  " FROM pull p JOIN source s ON s.id = p.source"
 			  " WHERE p.id = ?1",
 			  "t", diff->pull_id);
@@ -210,6 +210,8 @@ static flo_status read_pull(struct diff *diff, struct flo__cdb *db,
 		.pull_rows = sqlite3_column_int64(stmt, 4),
 		.pull_hits = sqlite3_column_int64(stmt, 5),
 		.pull_rejected = sqlite3_column_int64(stmt, 13),
+		.base = sqlite3_column_int64(stmt, 14),
+		.partial = sqlite3_column_int64(stmt, 15) != 0,
 		.identified = same_spec(stmt, 6, diff->spec->text),
 		.rebase = sqlite3_column_type(stmt, 10) == SQLITE_TEXT &&
 			  !same_spec(stmt, 10, diff->spec->text),

@@ -188,8 +188,7 @@ static bool key_field_moved(const struct flo__match *match, int64_t before,
 {
 	if (before == 0 || after != 0)
 		return (before == 0) != (after == 0);
-	return match->in.is != FLO__PULL_CHANGES ||
-	       before == (int64_t)match->state_len;
+	return match->in.is != FLO__PULL_CHANGES || before == match->state_rows;
 }
 
 static void check_key_fields(const struct flo__match *match,
@@ -217,7 +216,7 @@ void flo__guard_check(const struct flo__guard *guard,
 		      const struct flo__match *match, struct flo__strbuf *names,
 		      struct flo__strbuf *reason)
 {
-	int64_t before = (int64_t)match->state_len;
+	int64_t before = match->state_rows;
 	int64_t removed = match->counts.removed;
 	double percent =
 		before != 0 ? 100.0 * (double)removed / (double)before : 0;
@@ -248,7 +247,7 @@ void flo__guard_check(const struct flo__guard *guard,
 static int64_t volatile_of(const struct flo__match *match)
 {
 	return match->in.is == FLO__PULL_CHANGES
-		       ? (int64_t)match->state_len
+		       ? match->state_rows
 		       : match->counts.same + match->counts.changed;
 }
 

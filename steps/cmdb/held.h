@@ -1,6 +1,6 @@
 /*
  * What the state of a source holds already, so that a pull need not stage it:
- * digests only.
+ * digests only, in the order of the keys' digests.
  */
 #ifndef FLO_CMDB_HELD_H
 #define FLO_CMDB_HELD_H
@@ -10,34 +10,43 @@
 #include "steps/cmdb/record.h"
 
 struct flo__held {
-	struct flo__digest *raw;  /* owned */
-	struct flo__digest *what; /* owned: flo__held_what(), or NULL */
+	struct flo__digest *raw; /* owned */
+	struct flo__digest *key; /* owned */
 	size_t len;
 	struct flo__index by_raw;
+	int64_t version; /* of the source, as it was read */
+	bool partial;	 /* some record lacks a part of its key */
+	bool broken;	 /* some row was left out: see flo__held_load() */
+};
+
+/* What the records of a struct flo__held are, place by place. */
+struct flo__held_what {
+	struct flo__digest *what; /* owned: flo__held_what() */
 	struct flo__index by_what;
 };
 
 /*
- * Read the raw digests of the state of @source. FLO_NOMEM, and the database's
- * errors.
+ * Read the raw digests and the keys of the state of @source, whose key has
+ * @parts (0: that is not known). A row that is broken is left out, as the diff
+ * will say so. FLO_NOMEM, and the database's errors.
  *
- * The state may be moved by an apply meanwhile; then what is held may be no
- * longer there, which the diff notices.
+ * The state may be moved by an apply meanwhile: the diff looks at the version.
  */
 flo_status flo__held_load(struct flo__held *held, struct flo__cdb *db,
-			  int64_t source, flo_error *err);
+			  int64_t source, size_t parts, flo_error *err);
 /*
- * As flo__held_load(), with what the records are: digests that were made under
- * @spec, a spec's text, as those must be that are compared with them. Where the
- * state is not, or no longer, under @spec, nothing is read and *@ret_loaded is
- * false. Once it is read, another spec of the state does no harm: what is found
- * stands for the raw digest of a record, which means the same under any spec.
+ * Read what the records of @held are: digests that were made under @spec, a
+ * spec's text, as those must be that are compared with them. Where the state is
+ * no longer what it was when @held was read, or was never made under @spec,
+ * nothing is read and *@ret_loaded is false.
  */
-flo_status flo__held_load_what(struct flo__held *held, struct flo__cdb *db,
-			       int64_t source, const char *spec, flo_error *err,
-			       bool *ret_loaded);
-/* Starts as zeros. */
+flo_status flo__held_widen(const struct flo__held *held,
+			   struct flo__held_what *what, struct flo__cdb *db,
+			   int64_t source, const char *spec, flo_error *err,
+			   bool *ret_loaded);
+/* Both start as zeros. */
 void flo__held_fini(struct flo__held *held);
+void flo__held_what_fini(struct flo__held_what *what);
 
 /* The digest of a record that is the same, under the same key. */
 struct flo__digest flo__held_what(const struct flo__digest *key,

@@ -22,126 +22,6 @@ static flo_status load(struct flo__match *m, int64_t id, flo_error *err,
 	return flo__body_read(m->db, m->body, id, &m->before, err, ret);
 }
 
-static flo_status load_again(struct flo__match *m, int64_t id, flo_error *err)
-{
-	return flo__body_reading(m->db, m->body, id, &m->again_text, &m->again,
-				 err);
-}
-
-/* The state */
-
-/* Digest a record of the state again, as the spec has changed. */
-static flo_status identify_again(struct flo__match *m, struct flo__entry *e,
-				 flo_error *err)
-{
-	struct flo__identity id;
-	flo_status st;
-
-	TRY(load_again(m, e->body, err));
-	TRY(flo__tape_identify(m->again.tape, m->in.spec, &m->scratch, &id));
-	e->key = id.key;
-	e->digest = id.body;
-	e->present = (uint16_t)id.present;
-	m->present_any |= id.present;
-	if (flo__index_find(&m->by_key, &e->key) != FLO__INDEX_NONE)
-		st = flo__match_bad_key(m, e->body, &m->counts.dup_keys, err);
-out:
-	return st;
-}
-
-static flo_status add_state(struct flo__match *m, sqlite3_stmt *stmt,
-			    flo_error *err)
-{
-	struct flo__entry *e = &m->entry[m->len];
-	flo_status st = FLO_OK;
-
-	*e = (struct flo__entry){.body = sqlite3_column_int64(stmt, 4)};
-	if (m->state_len == m->state_max ||
-	    !flo__cdb_digest(stmt, 0, &e->key) ||
-	    !flo__cdb_digest(stmt, 1, &e->raw) ||
-	    !flo__cdb_digest(stmt, 2, &e->digest))
-		return flo_error_set(err, FLO_CORRUPT,
-				     "%s: a row of the state is broken; "
-				     "restore the file from a backup",
-				     m->db->path);
-	e->present = (uint16_t)sqlite3_column_int64(stmt, 3);
-	e->times = (uint32_t)sqlite3_column_int64(stmt, 5);
-	if (m->in.rebase) {
-		st = identify_again(m, e, err);
-		flo__index_put(&m->by_key, (uint32_t)m->len);
-	}
-	flo__match_present(m, e->present, m->present_before);
-	m->len++;
-	m->state_len++;
-	return st;
-}
-
-static flo_status reserve(struct flo__match *m, size_t state_len)
-{
-	size_t max =
-		state_len +
-		(size_t)(m->in.staged ? m->in.pull_rows - m->in.pull_hits : 0);
-	flo_status st;
-
-	/* One more, so that a row too many has a place to be looked at. */
-	m->entry = flo__calloc(max + 1, sizeof(*m->entry));
-	if (m->entry == NULL)
-		return FLO_NOMEM;
-	m->cap = max;
-	m->state_max = state_len;
-	st = flo__index_init(&m->by_raw, &m->entry->raw, sizeof(*m->entry),
-			     state_len);
-	if (st == FLO_OK)
-		st = flo__index_init(&m->by_key, &m->entry->key,
-				     sizeof(*m->entry), max);
-	return st;
-}
-
-/* Without misses in the way: they are few, and mostly none. */
-static const char state_sql[] = "SELECT key, raw, digest, present, body, 0"
-				" FROM state WHERE source = ?1 ORDER BY key";
-static const char state_and_misses_sql[] =
-	"SELECT s.key, s.raw, s.digest, s.present, s.body, m.times"
-	" FROM state s LEFT JOIN miss m ON m.source = s.source"
-	"  AND m.key = s.key"
-	" WHERE s.source = ?1 ORDER BY s.key";
-
-static flo_status load_state(struct flo__match *m, flo_error *err)
-{
-	sqlite3_stmt *stmt = NULL;
-	bool row = true;
-	flo_status st;
-
-	TRY(flo__cdb_row(m->db, err, &stmt,
-			 "SELECT rows FROM source WHERE id = ?1", "i",
-			 m->in.source));
-	TRY(reserve(m, (size_t)sqlite3_column_int64(stmt, 0)));
-	sqlite3_finalize(stmt);
-	stmt = NULL;
-	TRY(flo__cdb_prepare(m->db,
-			     m->in.remove_after > 1 ? state_and_misses_sql
-						    : state_sql,
-			     err, &stmt));
-	TRY(flo__cdb_bind(m->db, stmt, err, "i", m->in.source));
-	for (;;) {
-		TRY(flo__cdb_step(m->db, stmt, err, &row));
-		if (!row)
-			break;
-		TRY(add_state(m, stmt, err));
-	}
-	flo__index_fill(&m->by_raw, (uint32_t)m->state_len);
-	if (!m->in.rebase)
-		flo__index_fill(&m->by_key, (uint32_t)m->state_len);
-	if (m->counts.dup_keys != 0) {
-		st = flo__match_check_keys(m, err);
-		flo_error_prefix(err, "records that the database holds");
-	}
-	m->present_any = 0;
-out:
-	sqlite3_finalize(stmt);
-	return st;
-}
-
 /* Changes */
 
 struct flo__change *flo__match_change(struct flo__match *m, char op,
@@ -303,7 +183,9 @@ static flo_status match_gone(struct flo__match *m, const struct pulled *p,
 static flo_status match_record(struct flo__match *m, struct pulled *p,
 			       flo_error *err)
 {
+	bool seen = false;
 	uint32_t at;
+	flo_status st;
 
 	m->present_any |= p->id.present;
 	if (flo__match_null_key(m, p->id.present))
@@ -317,6 +199,10 @@ static flo_status match_record(struct flo__match *m, struct pulled *p,
 		m->counts.same++;
 		return FLO_OK;
 	}
+	if (at == FLO__INDEX_NONE)
+		TRY(flo__match_is_seen(m, &p->id.key, err, &seen));
+	if (seen)
+		return flo__match_bad_key(m, p->row, &m->counts.dup_keys, err);
 	if (at == FLO__INDEX_NONE && m->len == m->cap)
 		return flo_error_set(err, FLO_CORRUPT,
 				     "%s: the pull has more records than it "
@@ -329,6 +215,8 @@ static flo_status match_record(struct flo__match *m, struct pulled *p,
 	if (at == FLO__INDEX_NONE)
 		return match_new(m, p, err);
 	return match_known(m, p, at, err);
+out:
+	return st;
 }
 
 /* What was pulled */
@@ -492,9 +380,10 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	match->counts.rows = in->pull_rows;
 	match->counts.rejected = in->pull_rejected;
 	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &match->body));
-	TRY(load_state(match, err));
+	TRY(flo__match_told(match, err));
+	TRY(flo__match_state(match, err));
 	if (in->staged && in->is != FLO__PULL_SAME) {
-		TRY(flo__match_hits(match, err));
+		TRY(flo__match_seen(match, err));
 		TRY(match_staged(match, err));
 	} else {
 		flo__match_itself(match);
@@ -511,7 +400,7 @@ void flo__match_fini(struct flo__match *match)
 {
 	for (size_t i = 0; i < match->fields_len; i++)
 		flo__free(match->field[i].name);
-	flo__index_fini(&match->by_raw);
+	flo__unseen_fini(&match->unseen);
 	flo__index_fini(&match->by_key);
 	flo__free(match->entry);
 	flo__free(match->change);

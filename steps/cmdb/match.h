@@ -12,6 +12,7 @@
 #include "steps/cmdb/db.h"
 #include "steps/cmdb/index.h"
 #include "steps/cmdb/since.h"
+#include "steps/cmdb/unseen.h"
 
 struct flo__counts {
 	int64_t rows, dup_keys, added, changed, removed, same, fields, rejected,
@@ -62,11 +63,13 @@ struct flo__match_input {
 	int64_t pull_rows;
 	int64_t pull_hits;
 	int64_t pull_rejected;
+	int64_t base; /* version of the source that the pull looked at */
 	enum flo__pull_is is;
 	uint32_t remove_after; /* pulls in a row that must lack a record */
 	bool staged;	       /* else the pull is what the state was made of */
 	bool identified;       /* staged records were digested under `spec` */
 	bool rebase;	       /* the state was not: do it again */
+	bool partial; /* some record of the state lacks a part of its key */
 	bool null_allowed;
 	const struct flo__spec *spec; /* borrowed */
 };
@@ -77,11 +80,14 @@ struct flo__match {
 	struct flo__counts counts;
 	struct flo__entry *entry; /* owned: the state, then what is added */
 	size_t state_len;
-	size_t state_max; /* what the source says that it has */
+	size_t state_max;
 	size_t len;
 	size_t cap;
-	struct flo__index by_raw; /* of the state */
 	struct flo__index by_key;
+	int64_t state_rows;	   /* what the source says that it has */
+	struct flo__unseen unseen; /* of the state, if the pull has told */
+	bool told;
+	bool few;		    /* only what is in `unseen` has entries */
 	struct flo__change *change; /* owned */
 	size_t change_len;
 	size_t change_cap;

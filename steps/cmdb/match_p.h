@@ -40,9 +40,23 @@ void flo__match_present(const struct flo__match *match, unsigned present,
 void flo__match_itself(struct flo__match *match);
 
 /*
- * Match what the pull has left out because the state holds it. FLO_FAILED: the
- * state has moved since.
+ * Read what the pull tells of the state that it did not find. FLO_FAILED: what
+ * it did find has changed since.
  */
-flo_status flo__match_hits(struct flo__match *match, flo_error *err);
+flo_status flo__match_told(struct flo__match *match, flo_error *err);
+
+/* Read the records of the state that are looked at. */
+flo_status flo__match_state(struct flo__match *match, flo_error *err);
+
+/* Match what the pull has left out because the state holds it. */
+flo_status flo__match_seen(struct flo__match *match, flo_error *err);
+
+/*
+ * Whether the state holds a record of @key that the pull has found, of which
+ * there is no entry.
+ */
+flo_status flo__match_is_seen(struct flo__match *match,
+			      const struct flo__digest *key, flo_error *err,
+			      bool *ret_seen);
 
 #endif

@@ -49,8 +49,12 @@ flo_status flo__stage_release(struct flo__cdb *db, int64_t no, flo_error *err)
 	TRY(flo__cdb_run(db, err,
 			 "DELETE FROM staged WHERE id BETWEEN ?1 AND ?2", "ii",
 			 first, last));
-	TRY(flo__cdb_run(db, err, "DELETE FROM hit WHERE id BETWEEN ?1 AND ?2",
-			 "ii", first, last));
+	TRY(flo__cdb_run(db, err,
+			 "DELETE FROM unseen WHERE id BETWEEN ?1 AND ?2", "ii",
+			 first, last));
+	TRY(flo__cdb_run(db, err,
+			 "DELETE FROM twice WHERE id BETWEEN ?1 AND ?2", "ii",
+			 first, last));
 	TRY(flo__cdb_run(db, err, "DELETE FROM same WHERE id BETWEEN ?1 AND ?2",
 			 "ii", first, last));
 	st = flo__cdb_run(db, err, "UPDATE pull SET staged = 0 WHERE no = ?1",

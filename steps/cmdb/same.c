@@ -8,20 +8,20 @@
 flo_status flo__same_write(struct flo__cdb *db, int64_t id,
 			   const struct flo__batch *batch, flo_error *err)
 {
-	struct flo__strbuf raws = FLO__STRBUF_INIT;
+	struct flo__strbuf keys = FLO__STRBUF_INIT;
 	flo_status st;
 
 	for (size_t i = 0; i < batch->len; i++)
 		if (batch->row[i].is == FLO__BATCH_SAME)
-			flo__strbuf_add(&raws, &batch->row[i].held,
-					sizeof(batch->row[i].held));
-	TRY(flo__strbuf_status(&raws));
+			flo__strbuf_add(&keys, &batch->row[i].id.key,
+					sizeof(batch->row[i].id.key));
+	TRY(flo__strbuf_status(&keys));
 	st = flo__cdb_run(db, err, "INSERT INTO same VALUES(?1, ?2, ?3, ?4)",
-			  "ibib", id, raws.data, raws.len,
+			  "ibib", id, keys.data, keys.len,
 			  (int64_t)batch->same.len, batch->packed.data,
 			  batch->packed.len);
 out:
-	flo__strbuf_fini(&raws);
+	flo__strbuf_fini(&keys);
 	return st;
 }
 
@@ -144,10 +144,18 @@ static flo_status forget_all(struct flo__cdb *db, int64_t no, flo_error *err)
 	/* What was read under the old spec is to be read anew, too. */
 	TRY(flo__cdb_run(db, err,
 			 "UPDATE pull SET spec = NULL, hits = hits -"
-			 " (SELECT coalesce(sum(length(raws)) / 16, 0)"
+			 " (SELECT coalesce(sum(length(keys)) / 16, 0)"
 			 "  FROM same WHERE id BETWEEN ?2 AND ?3)"
 			 " WHERE no = ?1",
 			 "iii", no, flo__cdb_first(no), flo__cdb_last(no)));
+	/* Each is looked for among what was staged, and not found before. */
+	TRY(flo__cdb_run(db, err,
+			 "INSERT INTO unseen"
+			 " SELECT ifnull((SELECT max(id) FROM unseen"
+			 "   WHERE id BETWEEN ?1 AND ?2), ?1)"
+			 "  + row_number() OVER (ORDER BY id), keys"
+			 " FROM same WHERE id BETWEEN ?1 AND ?2",
+			 "ii", flo__cdb_first(no), flo__cdb_last(no)));
 	st = flo__cdb_run(db, err,
 			  "DELETE FROM same WHERE id BETWEEN ?1 AND ?2", "ii",
 			  flo__cdb_first(no), flo__cdb_last(no));

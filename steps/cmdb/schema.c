@@ -243,5 +243,67 @@ static const char format_3[] =
 	" FROM history h JOIN source s ON s.id = h.source"
 	" JOIN body b ON b.id = h.id LEFT JOIN ended e ON e.id = h.id;";
 
-const char *const flo__cdb_migrations[FLO__CDB_VERSION] = {format_1, format_2,
-							   format_3};
+/*
+ * Format 4: a pull notes what of the state it did not find, and not what it
+ * found, as that is nearly all of it: so a diff need not read the state.
+ */
+static const char format_4[] =
+	/* keys' digests, one after the other, of what a full pull with hits
+	 * did not find in the state, or more than once */
+	"CREATE TABLE unseen ("
+	" id INTEGER PRIMARY KEY,"
+	" keys BLOB NOT NULL"
+	") STRICT;"
+	"CREATE TABLE twice ("
+	" id INTEGER PRIMARY KEY,"
+	" keys BLOB NOT NULL"
+	") STRICT;"
+	/* the source's version that the pull was held against */
+	"ALTER TABLE pull ADD COLUMN base INTEGER NOT NULL DEFAULT 0;"
+	/* 1: some record of it lacks a part of its key, or is broken */
+	"ALTER TABLE pull ADD COLUMN partial INTEGER NOT NULL DEFAULT 1;"
+	/* what waits: the lists of digests are cut in halves until each is one */
+	"CREATE TABLE found AS WITH RECURSIVE piece(id, same, raws) AS ("
+	"  SELECT id, 0, raws FROM hit UNION ALL SELECT id, 1, raws FROM same"
+	"  UNION ALL SELECT id, same, iif(half,"
+	"    substr(raws, length(raws) / 32 * 16 + 1),"
+	"    substr(raws, 1, length(raws) / 32 * 16))"
+	"  FROM piece, (SELECT 0 AS half UNION ALL SELECT 1)"
+	"  WHERE length(raws) > 16)"
+	" SELECT id >> 32 AS pull, id, same, raws AS raw FROM piece"
+	"  WHERE length(raws) = 16;"
+	"CREATE INDEX found_raw ON found(raw, pull);"
+	/* a diff of one that has a record twice would fail, and this one does */
+	"UPDATE pull SET complete = 0 WHERE no IN"
+	" (SELECT pull FROM found GROUP BY pull, raw HAVING count(*) > 1);"
+	"UPDATE pull SET base = (SELECT version FROM source WHERE id = source)"
+	" WHERE staged;"
+	"INSERT INTO unseen SELECT p.no << 32,"
+	"  CAST(group_concat(t.key, '') AS BLOB)"
+	" FROM pull p JOIN state t ON t.source = p.source"
+	" WHERE p.staged AND p.hits > 0 AND NOT EXISTS"
+	"  (SELECT 1 FROM found f WHERE f.raw = t.raw AND f.pull = p.no)"
+	" GROUP BY p.no;"
+	/* the state's records by their keys, not by their raw digests */
+	"ALTER TABLE same RENAME TO same_2;"
+	"CREATE TABLE same ("
+	" id INTEGER PRIMARY KEY,"
+	" keys BLOB NOT NULL,"
+	" size INTEGER NOT NULL,"
+	" bodies BLOB NOT NULL"
+	") STRICT;"
+	"INSERT INTO same SELECT s.id, CAST(group_concat(t.key, '') AS BLOB),"
+	"  s.size, s.bodies FROM same_2 s"
+	" JOIN found f ON f.id = s.id AND f.same"
+	" JOIN pull p ON p.no = f.pull"
+	" JOIN state t ON t.source = p.source AND t.raw = f.raw GROUP BY s.id;"
+	"DROP TABLE same_2;"
+	"DROP TABLE hit;"
+	"DROP TABLE found;";
+
+const char *const flo__cdb_migrations[FLO__CDB_VERSION] = {
+	format_1,
+	format_2,
+	format_3,
+	format_4,
+};

@@ -7,7 +7,7 @@
 /* "fCMD": what tells a CMDB from other SQLite files. */
 #define FLO__CDB_APPLICATION 0x66434d44
 /* Raised by every change of the tables; older files are migrated. */
-#define FLO__CDB_VERSION 3
+#define FLO__CDB_VERSION 4
 
 /*
  * What makes a file of format N + 1 from one of format N; format 0 is an empty

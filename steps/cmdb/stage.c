@@ -6,6 +6,7 @@
 #include "steps/args.h"
 #include "steps/cmdb/same.h"
 #include "steps/cmdb/staged.h"
+#include "steps/cmdb/unseen.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,9 +34,10 @@ struct flo__stage {
 	int64_t source;
 	enum flo__pull_is is;
 	struct flo__pointer gone_root; /* of how.gone */
-	struct flo__spec *spec; /* of the last apply; NULL: none. owned */
-	struct flo__held held;	/* raw digests */
-	struct flo__held whole; /* loaded when it pays: see look_wider() */
+	struct flo__spec *spec;	    /* of the last apply; NULL: none. owned */
+	struct flo__held held;	    /* raw digests and keys */
+	struct flo__held_what what; /* loaded when it pays: see look_wider() */
+	unsigned char *seen;	    /* owned: a bit for each place of `held` */
 	struct flo__batch_how how;
 	struct flo__batch_how how_wider;
 	char applied[FLO__DIGEST_TEXT_SIZE]; /* the shape of the state's pull */
@@ -44,13 +46,12 @@ struct flo__stage {
 	uint64_t written;
 	uint64_t taken;
 	uint64_t started;
-	struct flo__strbuf run;	 /* of records that are staged: see staged.h */
-	struct flo__strbuf hits; /* raw digests, one after the other */
-	uint64_t hits_len;	 /* in all, those of `same` too */
-	uint64_t staged_len;	 /* in all: the next one's place */
-	int64_t hit_rows;
-	atomic_bool stop; /* see struct flo__batch_how */
-	bool open;	  /* the pull is in the database, incomplete */
+	struct flo__strbuf run;	  /* of records that are staged: see staged.h */
+	struct flo__strbuf twice; /* keys that were found again */
+	uint64_t hits_len;	  /* in all, those of `same` too */
+	uint64_t staged_len;	  /* in all: the next one's place */
+	atomic_bool stop;	  /* see struct flo__batch_how */
+	bool open;		  /* the pull is in the database, incomplete */
 };
 
 /* Open */
@@ -172,6 +173,19 @@ out:
 	return st;
 }
 
+static flo_status load_held(struct flo__stage *stage, flo_error *err)
+{
+	size_t parts = stage->spec != NULL ? stage->spec->key_len : 0;
+	flo_status st;
+
+	TRY(flo__held_load(&stage->held, stage->db, stage->source, parts, err));
+	stage->seen = flo__calloc(stage->held.len / 8 + 1, 1);
+	if (stage->seen == NULL)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+out:
+	return st;
+}
+
 flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 			   flo_error *err, struct flo__stage **ret_stage)
 {
@@ -182,12 +196,12 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	stage->db = db;
 	flo__strbuf_init(&stage->run);
-	flo__strbuf_init(&stage->hits);
+	flo__strbuf_init(&stage->twice);
 	for (size_t i = 0; i < RING; i++)
 		flo__batch_init(&stage->ring[i]);
 	st = begin_pull(stage, source, err);
 	if (st == FLO_OK)
-		st = flo__held_load(&stage->held, db, stage->source, err);
+		st = load_held(stage, err);
 	stage->how = (struct flo__batch_how){
 		.held = &stage->held,
 		.spec = stage->spec,
@@ -314,6 +328,17 @@ out:
 	return st;
 }
 
+/* Note that the state's record at @place was found, perhaps once more. */
+static void see(struct flo__stage *stage, uint32_t place)
+{
+	unsigned char bit = (unsigned char)(1u << place % 8);
+
+	if ((stage->seen[place / 8] & bit) != 0)
+		flo__strbuf_add(&stage->twice, &stage->held.key[place],
+				sizeof(*stage->held.key));
+	stage->seen[place / 8] |= bit;
+}
+
 /* The rows of a batch: first what is new, then what is the same. */
 static flo_status write_batch(struct flo__stage *stage, sqlite3_stmt *body,
 			      const struct flo__batch *batch, flo_error *err)
@@ -325,9 +350,8 @@ static flo_status write_batch(struct flo__stage *stage, sqlite3_stmt *body,
 	for (size_t i = 0; i < batch->len; i++) {
 		const struct flo__batch_row *row = &batch->row[i];
 
-		if (row->is == FLO__BATCH_HIT)
-			flo__strbuf_add(&stage->hits, &row->raw,
-					sizeof(row->raw));
+		if (row->is == FLO__BATCH_HIT || row->is == FLO__BATCH_SAME)
+			see(stage, row->held);
 		if (row->is == FLO__BATCH_NEW)
 			TRY(write_new(stage, body, batch, row, err));
 	}
@@ -356,25 +380,13 @@ out:
 	return st;
 }
 
-static flo_status write_hits(struct flo__stage *stage, flo_error *err)
-{
-	if (stage->hits.len == 0)
-		return FLO_OK;
-	return flo__cdb_run(stage->db, err, "INSERT INTO hit VALUES(?1, ?2)",
-			    "ib",
-			    flo__cdb_first(stage->pull.no) + stage->hit_rows++,
-			    stage->hits.data, stage->hits.len);
-}
-
 /* Write what was taken back, within a transaction. */
 static flo_status write_taken(struct flo__stage *stage, flo_error *err)
 {
 	flo_status st;
 
 	TRY(check_open(stage, err));
-	TRY(write_batches(stage, err));
-	TRY(flo__strbuf_status(&stage->hits));
-	st = write_hits(stage, err);
+	st = write_batches(stage, err);
 out:
 	return st;
 }
@@ -383,7 +395,6 @@ static void forget_taken(struct flo__stage *stage)
 {
 	for (; stage->written < stage->taken; stage->written++)
 		flo__batch_reset(&stage->ring[stage->written % RING]);
-	flo__strbuf_reset(&stage->hits);
 }
 
 static flo_status flush(struct flo__stage *stage, flo_error *err)
@@ -450,8 +461,8 @@ static bool is_reshaped(const struct flo__stage *stage)
 /*
  * Where most records are hits, it is cheaper to stage the rest than to load
  * what the state's records are. So that is done when the first batches had
- * something else. Those that are being worked on look at `held` only. An apply
- * under another spec, meanwhile, leaves nothing to compare with.
+ * something else. Those that are being worked on look at `held` only. An apply,
+ * meanwhile, leaves nothing to compare with.
  */
 static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 {
@@ -460,9 +471,10 @@ static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 	    stage->staged_len < stage->hits_len / 4)
 		return FLO_OK;
 	stage->how_wider = stage->how;
-	stage->how_wider.held = &stage->whole;
-	return flo__held_load_what(&stage->whole, stage->db, stage->source,
-				   stage->spec->text, err, &stage->wider);
+	stage->how_wider.what = &stage->what;
+	return flo__held_widen(&stage->held, &stage->what, stage->db,
+			       stage->source, stage->spec->text, err,
+			       &stage->wider);
 }
 
 /* Whether so much is in the ring that some of it must be written. */
@@ -530,26 +542,61 @@ flo_status flo__stage_settle(struct flo__stage *stage, flo_error *err)
 
 /* End */
 
+/*
+ * Write what was not found in the state, and what was found more than once.
+ * Where nothing was found, and of changes, there is nothing to say.
+ */
+static flo_status write_seen(struct flo__stage *stage, flo_error *err)
+{
+	const struct flo__held *held = &stage->held;
+	struct flo__strbuf unseen = FLO__STRBUF_INIT;
+	flo_status st;
+
+	if (stage->hits_len == 0)
+		return FLO_OK;
+	for (size_t i = 0; i < held->len; i++)
+		if ((stage->seen[i / 8] >> i % 8 & 1) == 0)
+			flo__strbuf_add(&unseen, &held->key[i],
+					sizeof(held->key[i]));
+	TRY(flo__unseen_write(stage->db, FLO__UNSEEN_INSERT, stage->pull.no,
+			      &unseen, err));
+	st = flo__unseen_write(stage->db, FLO__TWICE_INSERT, stage->pull.no,
+			       &stage->twice, err);
+out:
+	flo__strbuf_fini(&unseen);
+	return st;
+}
+
+static flo_status mark_complete(struct flo__stage *stage, flo_error *err)
+{
+	const struct flo__pull *pull = &stage->pull;
+	const struct flo__held *held = &stage->held;
+	char shape[FLO__DIGEST_TEXT_SIZE];
+
+	flo__digest_text(&stage->how.salt, shape);
+	return flo__cdb_run(
+		stage->db, err,
+		"UPDATE pull SET complete = 1, rows = ?2, hits = ?3, bytes = ?4,"
+		" finished_us = ?5, rejected = ?6, shape = ?7, base = ?8,"
+		" partial = ?9 WHERE no = ?1",
+		"iiiiiitii", pull->no, (int64_t)pull->rows,
+		(int64_t)stage->hits_len, (int64_t)pull->bytes,
+		flo__time_now_us(), (int64_t)pull->rejected, shape,
+		held->version, (int64_t)(held->partial || held->broken));
+}
+
 flo_status flo__stage_finish(struct flo__stage *stage, uint64_t bytes,
 			     flo_error *err, struct flo__pull *ret_pull)
 {
-	char shape[FLO__DIGEST_TEXT_SIZE];
 	flo_status st;
 
-	flo__digest_text(&stage->how.salt, shape);
 	stage->pull.bytes = bytes;
 	TRY(flo__cdb_alive(stage->db, err));
 	TRY(flo__stage_settle(stage, err));
 	TRY(flo__cdb_write(stage->db, true, err));
 	TRY(write_taken(stage, err));
-	TRY(flo__cdb_run(stage->db, err,
-			 "UPDATE pull SET complete = 1, rows = ?2, hits = ?3,"
-			 " bytes = ?4, finished_us = ?5, rejected = ?6,"
-			 " shape = ?7 WHERE no = ?1",
-			 "iiiiiit", stage->pull.no, (int64_t)stage->pull.rows,
-			 (int64_t)stage->hits_len, (int64_t)bytes,
-			 flo__time_now_us(), (int64_t)stage->pull.rejected,
-			 shape));
+	TRY(write_seen(stage, err));
+	TRY(mark_complete(stage, err));
 	TRY(flo__cdb_commit(stage->db, err));
 	stage->open = false;
 	*ret_pull = stage->pull;
@@ -590,8 +637,9 @@ void flo__stage_close(struct flo__stage *stage)
 	flo__spec_free(stage->spec);
 	flo__pointer_fini(&stage->gone_root);
 	flo__held_fini(&stage->held);
-	flo__held_fini(&stage->whole);
+	flo__held_what_fini(&stage->what);
+	flo__free(stage->seen);
 	flo__strbuf_fini(&stage->run);
-	flo__strbuf_fini(&stage->hits);
+	flo__strbuf_fini(&stage->twice);
 	flo__free(stage);
 }

@@ -3,8 +3,8 @@
  * few megabytes, so that other writers get their turn, and the pull becomes
  * visible to a diff with the last of them, which marks it complete.
  *
- * A record whose very bytes the state holds already is not staged: only the
- * digest of its bytes is kept. One that is the same in other bytes (written
+ * A record whose very bytes the state holds already is not staged, and what of
+ * the state was not found is noted at the end (see unseen.h). One that is the same in other bytes (written
  * differently, or what differs is ignored) is kept in case that the diff is to
  * compare in another way than the last: see same.h. Not so in a pull of
  * changes, where the order of the records matters: the last one of a key

@@ -195,7 +195,8 @@ static void what_was_staged_is_gone_afterwards(void **state)
 	/* One the same but written differently, one changed, one removed. */
 	sync_text("g.db", "2", "[{ \"id\":2},{\"id\":1,\"n\":2}]");
 	assert_int_equal(query("g.db", "SELECT count(*) FROM staged"), 0);
-	assert_int_equal(query("g.db", "SELECT count(*) FROM hit"), 0);
+	assert_int_equal(query("g.db", "SELECT count(*) FROM unseen"), 0);
+	assert_int_equal(query("g.db", "SELECT count(*) FROM same"), 0);
 	assert_int_equal(query("g.db", "SELECT count(*) FROM body"), 3);
 	assert_int_equal(query("g.db", "SELECT count(*) FROM body WHERE id"
 				       " NOT IN (SELECT id FROM history)"),

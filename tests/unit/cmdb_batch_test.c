@@ -100,8 +100,8 @@ static char *dump_work(const char *db)
 
 	add_rows(db, "SELECT id, body FROM body ORDER BY id", &sb);
 	add_rows(db, "SELECT id, hex(records) FROM staged ORDER BY id", &sb);
-	add_rows(db, "SELECT id, hex(raws) FROM hit ORDER BY id", &sb);
-	add_rows(db, "SELECT id, hex(raws), hex(bodies) FROM same ORDER BY id",
+	add_rows(db, "SELECT id, hex(keys) FROM unseen ORDER BY id", &sb);
+	add_rows(db, "SELECT id, hex(keys), hex(bodies) FROM same ORDER BY id",
 		 &sb);
 	add_rows(db,
 		 "SELECT id, op, hex(key), key_text, fields, before, after,"
@@ -213,7 +213,7 @@ static void what_is_the_same_in_other_bytes_is_not_staged(void **state)
 				  " FROM staged") < MANY);
 	assert_int_equal(query("w.db", "SELECT (SELECT sum(length(records))"
 				       "  / 52 FROM staged)"
-				       " + (SELECT sum(length(raws)) / 16"
+				       " + (SELECT sum(length(keys)) / 16"
 				       "    FROM same)"),
 			 MANY);
 	fake_ok(&fs, diff_pull("w.db", "2", pull, IGNORE, &diff));

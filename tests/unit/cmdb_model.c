@@ -45,9 +45,28 @@ static void make_event(const struct model_state *state, uint64_t *random,
 	}
 }
 
+/* All that @state holds, but for one or two: mostly it is so. */
+static struct model_event *make_calm(const struct model_state *state,
+				     uint64_t *random, struct model_event *to)
+{
+	for (int i = 0; i < KEYS; i++) {
+		const struct model_record *r = &state->record[i];
+
+		if (model_pick(random, 25) == 0) {
+			if (model_pick(random, 2) == 0)
+				make_event(state, random, i, to++);
+		} else if (r->there) {
+			*to++ = (struct model_event){i, .n = r->n,
+						     .seen = r->seen};
+		}
+	}
+	return to;
+}
+
 static void make_events(const struct model_state *state, uint64_t *random,
 			struct model_pull *pull)
 {
+	bool calm = pull->kind == MODEL_FULL && model_pick(random, 2) == 0;
 	unsigned share = model_pick(random, 11);
 	unsigned changes = model_pick(random, 12);
 	struct model_event *to = pull->event;
@@ -56,7 +75,9 @@ static void make_events(const struct model_state *state, uint64_t *random,
 		while (changes-- != 0)
 			make_event(state, random, (int)model_pick(random, KEYS),
 				   to++);
-	for (int i = 0; pull->kind == MODEL_FULL && i < KEYS; i++)
+	if (calm)
+		to = make_calm(state, random, to);
+	for (int i = 0; pull->kind == MODEL_FULL && !calm && i < KEYS; i++)
 		if (model_pick(random, 10) < share)
 			make_event(state, random, i, to++);
 	/* A key that is there twice, now and then. */
@@ -77,15 +98,30 @@ void model_make_pull(const struct model_state *state, uint64_t *random,
 		.kind = kinds[model_pick(random, 8)],
 		.origin = 1 + (model_pick(random, 8) == 0),
 		.since = state->pull,
+		.base = state->version,
 	};
 
 	if (model_pick(random, 3) != 0)
 		pull.cursor = ++*cursors;
 	make_events(state, random, &pull);
-	for (size_t i = 0; i < pull.len; i++)
-		pull.event[i].hit = pull.kind == MODEL_FULL &&
-				    model_knows(state, &pull.event[i]);
+	for (size_t i = 0; i < pull.len; i++) {
+		struct model_event *e = &pull.event[i];
+
+		e->hit = pull.kind == MODEL_FULL && model_knows(state, e);
+		e->version = state->record[e->id].version;
+	}
 	*ret_pull = pull;
+}
+
+/* What was found in the state is still there, untouched, and means the same. */
+static bool stands(const struct model_state *state,
+		   const struct model_pull *pull,
+		   const struct model_event *event)
+{
+	const struct model_record *r = &state->record[event->id];
+
+	return r->there && r->version == event->version &&
+	       state->rebased <= pull->base;
 }
 
 static bool refused(const struct model_state *state,
@@ -98,7 +134,7 @@ static bool refused(const struct model_state *state,
 	if (pull->kind != MODEL_FULL && pull->since != state->pull)
 		return true;
 	for (size_t i = 0; i < pull->len; i++)
-		if (pull->event[i].hit && !model_knows(state, &pull->event[i]))
+		if (pull->event[i].hit && !stands(state, pull, &pull->event[i]))
 			return true;
 	return false;
 }
@@ -117,7 +153,7 @@ static bool twice(const struct model_pull *pull)
 
 /* What one event does to its record. */
 static void take(const struct model_event *event,
-		 const struct model_settings *settings,
+		 const struct model_settings *settings, int64_t version,
 		 struct model_record *record, struct model_counts *counts)
 {
 	bool equal = record->n == event->n &&
@@ -131,7 +167,8 @@ static void take(const struct model_event *event,
 		counts->same++;
 	} else {
 		*(record->there ? &counts->changed : &counts->added) += 1;
-		*record = (struct model_record){true, event->n, event->seen, 0};
+		*record = (struct model_record){true, event->n, event->seen, 0,
+						version};
 	}
 }
 
@@ -147,8 +184,8 @@ static void take_all(const struct model_pull *pull,
 			last = last && pull->event[j].id != event->id;
 		told[event->id] = true;
 		if (last)
-			take(event, settings, &plan->next.record[event->id],
-			     &plan->counts);
+			take(event, settings, plan->base + 1,
+			     &plan->next.record[event->id], &plan->counts);
 		else
 			plan->counts.same++;
 	}
@@ -191,9 +228,11 @@ static void fill_next(const struct model_state *state,
 	struct model_state *next = &plan->next;
 	const struct model_counts *n = &plan->counts;
 
-	next->version +=
-		n->added + n->changed + n->removed != 0 ||
-		(state->has_spec && state->ignores != settings->ignores);
+	bool rebase = state->has_spec && state->ignores != settings->ignores;
+
+	next->version += n->added + n->changed + n->removed != 0 || rebase;
+	if (rebase)
+		next->rebased = next->version;
 	next->pull = pull->no;
 	next->has_spec = true;
 	next->ignores = settings->ignores;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KEYS	   24
+#define KEYS	   40
 #define EVENTS_MAX 64
 
 /* A record: {"id":..,"n":..,"seen":..}, where `seen` may be ignored. */
@@ -18,6 +18,7 @@ struct model_record {
 	int n;
 	int seen;
 	unsigned misses;
+	int64_t version; /* of the source since which it is so */
 };
 
 /* What a pull says of a key. */
@@ -26,7 +27,8 @@ struct model_event {
 	int n;
 	int seen;
 	bool gone;
-	bool hit; /* its bytes were in the state when it was pulled */
+	bool hit;	 /* its bytes were in the state when it was pulled, */
+	int64_t version; /* since this one */
 };
 
 enum model_kind {
@@ -39,8 +41,9 @@ struct model_pull {
 	int64_t no;
 	enum model_kind kind;
 	int64_t since;
-	int cursor; /* 0: none */
-	int origin; /* 0: none */
+	int64_t base; /* the source's version when it was pulled */
+	int cursor;   /* 0: none */
+	int origin;   /* 0: none */
 	size_t len;
 	struct model_event event[EVENTS_MAX];
 };
@@ -49,7 +52,8 @@ struct model_pull {
 struct model_state {
 	struct model_record record[KEYS];
 	int64_t version;
-	int64_t pull; /* last applied */
+	int64_t rebased; /* the version that its spec is of */
+	int64_t pull;	 /* last applied */
 	int cursor;
 	int origin;
 	bool has_spec;

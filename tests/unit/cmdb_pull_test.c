@@ -317,7 +317,7 @@ static char *dump(const char *db)
 		"SELECT id, key, valid_to FROM ended",
 		"SELECT id, body FROM body",
 		"SELECT id FROM staged",
-		"SELECT id FROM hit",
+		"SELECT id FROM unseen",
 		"SELECT id, state FROM plan",
 		"SELECT id, op FROM change",
 	};
