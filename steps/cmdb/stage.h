@@ -4,11 +4,11 @@
  * visible to a diff with the last of them, which marks it complete.
  *
  * A record whose very bytes the state holds already is not staged, and what of
- * the state was not found is noted at the end (see unseen.h). One that is the same in other bytes (written
- * differently, or what differs is ignored) is kept in case that the diff is to
- * compare in another way than the last: see same.h. Not so in a pull of
- * changes, where the order of the records matters: the last one of a key
- * counts.
+ * the state was not found is noted at the end (see unseen.h). One that is the
+ * same in other bytes (written differently, or what differs is ignored) is kept
+ * in case that the diff is to compare in another way than the last: see same.h.
+ * Not so in a pull of changes, where the order of the records matters: the last
+ * one of a key counts.
  *
  * Records are read in batches, which are tasks (see task.h): the caller gives
  * records, and hears later, at some other record or at the end, that one of
