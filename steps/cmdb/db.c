@@ -98,7 +98,8 @@ static int on_busy(void *arg, int tries)
 
 	if (tries == 0)
 		db->busy_since_ns = now;
-	if (flo__cdb_alive(db, NULL) != FLO_OK || now - db->busy_since_ns > max)
+	if (db->at_once || flo__cdb_alive(db, NULL) != FLO_OK ||
+	    now - db->busy_since_ns > max)
 		return 0;
 	if (tries > 10)
 		pause.tv_nsec = 5000000;
@@ -413,6 +414,19 @@ flo_status flo__cdb_write(struct flo__cdb *db, bool durable, flo_error *err)
 		    durable ? "PRAGMA synchronous=FULL; BEGIN IMMEDIATE"
 			    : "PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE",
 		    err);
+}
+
+flo_status flo__cdb_write_now(struct flo__cdb *db, flo_error *err)
+{
+	flo_error busy = FLO_ERROR_INIT;
+	flo_status st;
+
+	db->at_once = true;
+	st = flo__cdb_write(db, false, &busy);
+	db->at_once = false;
+	if (st != FLO_OK && st != FLO_BUSY)
+		*err = busy;
+	return st;
 }
 
 flo_status flo__cdb_commit(struct flo__cdb *db, flo_error *err)

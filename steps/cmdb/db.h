@@ -23,8 +23,9 @@ struct flo__cdb {
 	const flo_step_call *call; /* borrowed; NULL: no step has opened it */
 	int64_t format;		   /* of the file when it was opened */
 	uint64_t busy_since_ns;	   /* when the wait for the lock began */
-	bool deaf;  /* no context counts: clean up, or there is none */
-	bool hasty; /* who holds the lock for a second is not waited for */
+	bool deaf;    /* no context counts: clean up, or there is none */
+	bool hasty;   /* who holds the lock for a second is not waited for */
+	bool at_once; /* nor is anybody else */
 };
 
 /*
@@ -62,6 +63,11 @@ void flo__cdb_close(struct flo__cdb *db);
  */
 flo_status flo__cdb_read(struct flo__cdb *db, flo_error *err);
 flo_status flo__cdb_write(struct flo__cdb *db, bool durable, flo_error *err);
+/*
+ * The same, not durable, if nobody else writes; else FLO_BUSY, of which @err
+ * says nothing.
+ */
+flo_status flo__cdb_write_now(struct flo__cdb *db, flo_error *err);
 flo_status flo__cdb_commit(struct flo__cdb *db, flo_error *err);
 /* NULL, and no open transaction, are allowed. */
 void flo__cdb_rollback(struct flo__cdb *db);

@@ -121,9 +121,12 @@ static flo_status stage_records(struct diff *diff, struct flo__cdb *db,
 	flo_status st;
 
 	TRY(flo__stage_open(db, diff->source, err, &stage));
-	for (size_t i = 0; i < len; i++)
-		TRY(stage_value(stage, flo_value_list_at(diff->records, i), i,
-				err));
+	flo__stage_begin_loop(stage);
+	for (size_t i = 0; i < len && st == FLO_OK; i++)
+		st = stage_value(stage, flo_value_list_at(diff->records, i), i,
+				 err);
+	flo__stage_end_loop(stage);
+	TRY(st);
 	TRY(flo__stage_finish(stage, 0, err, &pull));
 	memcpy(diff->own_pull, pull.id, sizeof(diff->own_pull));
 	diff->pull_id = diff->own_pull;

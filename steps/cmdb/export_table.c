@@ -313,8 +313,12 @@ static flo_status write_table(struct flo__export *ex, struct flo__cdb *db,
 	TRY(make_columns(&t, err));
 	TRY(open_sheet(&t, file, err, &w.sheet));
 	TRY(flo__relay_new(w.sheet, flo__export_cut, t.cutter, err, &w.relay));
-	TRY(flo__export_each(ex, db, write_plan, &w, err));
-	TRY(flo__relay_finish(w.relay, err));
+	flo__task_compute_begin();
+	st = flo__export_each(ex, db, write_plan, &w, err);
+	if (st == FLO_OK)
+		st = flo__relay_finish(w.relay, err);
+	flo__task_compute_end();
+	TRY(st);
 	st = flo__sheet_finish(w.sheet, err, &ex->bytes);
 out:
 	*ret_wrong = st == FLO_AGAIN && w.relay != NULL &&

@@ -263,8 +263,11 @@ static flo_status match_reread(struct flo__match *m, flo_error *err)
 	const char *key = NULL;
 	flo_status st;
 
-	TRY(flo__reread_open(m->db, m->in.pull, m->in.spec,
-			     m->in.is == FLO__PULL_CHANGES, err, &reread));
+	st = flo__reread_open(m->db, m->in.pull, m->in.spec,
+			      m->in.is == FLO__PULL_CHANGES, err, &reread);
+	if (st != FLO_OK)
+		return st;
+	flo__task_compute_begin();
 	for (;;) {
 		struct pulled pulled;
 
@@ -284,6 +287,7 @@ static flo_status match_reread(struct flo__match *m, flo_error *err)
 			break;
 	}
 out:
+	flo__task_compute_end();
 	flo__reread_close(reread);
 	return st;
 }

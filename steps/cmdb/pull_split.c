@@ -191,6 +191,7 @@ static flo_status add_all(struct flo__pull_job *job, struct flo__split *split,
 	 * and what is looked into must be a record. */
 	if (job->unit == NULL && inner == NULL)
 		flo__split_trust_lines(split);
+	flo__stage_begin_loop(stage);
 	for (;;) {
 		st = flo__split_next(split, &fault, &text, &len);
 		if (st != FLO_OK || text == NULL)
@@ -205,6 +206,7 @@ static flo_status add_all(struct flo__pull_job *job, struct flo__split *split,
 		st = tell_first(stage, st, &fault, err);
 	job->bytes += flo__split_bytes(split);
 out:
+	flo__stage_end_loop(stage);
 	return st;
 }
 

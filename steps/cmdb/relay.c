@@ -256,11 +256,11 @@ static flo_status take_back(struct flo__relay *relay, flo_error *err)
 	flo_status st;
 
 	INSIST(relay->taken < relay->started);
-	flo__task_wait(&b->task);
+	flo__task_wait(&b->task, FLO__TASK_COMPUTING);
 	relay->again = b->st == FLO_AGAIN;
 	TRY(told(b->st, &b->err, err));
 	for (size_t i = 0; i < relay->lanes; i++) {
-		flo__task_wait(&b->lane[i].task);
+		flo__task_wait(&b->lane[i].task, FLO__TASK_COMPUTING);
 		TRY(told(b->lane[i].st, &b->lane[i].err, err));
 	}
 	relay->taken++;

@@ -6,12 +6,15 @@
  * done by others. What comes out depends on the rows alone, not on how many
  * others there are.
  *
- * Threads: one at a time, in one blocking region and no second around it.
+ * Threads: one at a time. Rows are written, and the relay is finished, between
+ * flo__task_compute_begin() and its end (see task.h), and all else is done in
+ * the step's blocking region.
  */
 #ifndef FLO_CMDB_RELAY_H
 #define FLO_CMDB_RELAY_H
 
 #include "steps/cmdb/sheet.h"
+#include "steps/cmdb/task.h"
 
 struct flo__relay;
 

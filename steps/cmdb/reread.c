@@ -211,7 +211,7 @@ flo_status flo__reread_next(struct flo__reread *reread, flo_error *err,
 		if (reread->taken == reread->started)
 			return FLO_OK;
 		chunk = &reread->ring[reread->taken % RING];
-		flo__task_wait(&chunk->task);
+		flo__task_wait(&chunk->task, FLO__TASK_COMPUTING);
 		reread->taken++;
 		reread->at = 0;
 		if (chunk->st != FLO_OK)

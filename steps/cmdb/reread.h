@@ -8,6 +8,7 @@
 
 #include "steps/cmdb/db.h"
 #include "steps/cmdb/record.h"
+#include "steps/cmdb/task.h"
 
 struct flo__reread;
 
@@ -34,6 +35,8 @@ flo_status flo__reread_open(struct flo__cdb *db, int64_t no,
 /*
  * The next one, which lives until the next call, as does its key as people see
  * it (not terminated). NULL after the last. FLO_CORRUPT: a record is broken.
+ *
+ * Requires: between flo__task_compute_begin() and its end: see task.h.
  */
 flo_status flo__reread_next(struct flo__reread *reread, flo_error *err,
 			    const struct flo__reread_row **ret_row,

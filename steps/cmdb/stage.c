@@ -51,7 +51,8 @@ struct flo__stage {
 	uint64_t hits_len;	  /* in all, those of `same` too */
 	uint64_t staged_len;	  /* in all: the next one's place */
 	atomic_bool stop;	  /* see struct flo__batch_how */
-	bool open;		  /* the pull is in the database, incomplete */
+	enum flo__task_owner owner; /* where the caller is */
+	bool open; /* the pull is in the database, incomplete */
 };
 
 /* Open */
@@ -397,12 +398,30 @@ static void forget_taken(struct flo__stage *stage)
 		flo__batch_reset(&stage->ring[stage->written % RING]);
 }
 
+/* Begin a transaction: a wait for the lock, if there must be one, is blocking. */
+static flo_status begin(struct flo__stage *stage, flo_error *err)
+{
+	bool computing = stage->owner == FLO__TASK_COMPUTING;
+	flo_status st = FLO_BUSY;
+
+	if (computing)
+		st = flo__cdb_write_now(stage->db, err);
+	if (st != FLO_BUSY)
+		return st;
+	if (computing)
+		flo__task_compute_end();
+	st = flo__cdb_write(stage->db, false, err);
+	if (computing)
+		flo__task_compute_begin();
+	return st;
+}
+
 static flo_status flush(struct flo__stage *stage, flo_error *err)
 {
 	flo_status st;
 
 	TRY(flo__cdb_alive(stage->db, err));
-	TRY(flo__cdb_write(stage->db, false, err));
+	TRY(begin(stage, err));
 	TRY(write_taken(stage, err));
 	TRY(flo__cdb_commit(stage->db, err));
 	forget_taken(stage);
@@ -425,10 +444,10 @@ static flo_status take(struct flo__stage *stage, flo_error *err)
 	flo_status st;
 
 	INSIST(stage->taken < stage->started);
-	st = flo__task_watch(&batch->task, context);
+	st = flo__task_watch(&batch->task, stage->owner, context);
 	if (st != FLO_OK)
 		stop(stage);
-	flo__task_wait(&batch->task);
+	flo__task_wait(&batch->task, stage->owner);
 	if (st != FLO_OK) {
 		flo__args_ended(stage->db->call, err);
 		return flo_error_set(err, st, "%s", flo_status_text(st));
@@ -466,15 +485,23 @@ static bool is_reshaped(const struct flo__stage *stage)
  */
 static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 {
+	bool computing = stage->owner == FLO__TASK_COMPUTING;
+	flo_status st;
+
 	if (stage->wider || stage->spec == NULL || !stage->how.full ||
 	    is_reshaped(stage) || stage->held.len == 0 ||
 	    stage->staged_len < stage->hits_len / 4)
 		return FLO_OK;
 	stage->how_wider = stage->how;
 	stage->how_wider.what = &stage->what;
-	return flo__held_widen(&stage->held, &stage->what, stage->db,
-			       stage->source, stage->spec->text, err,
-			       &stage->wider);
+	if (computing)
+		flo__task_compute_end();
+	st = flo__held_widen(&stage->held, &stage->what, stage->db,
+			     stage->source, stage->spec->text, err,
+			     &stage->wider);
+	if (computing)
+		flo__task_compute_begin();
+	return st;
 }
 
 /* Whether so much is in the ring that some of it must be written. */
@@ -506,6 +533,18 @@ static flo_status start(struct flo__stage *stage, flo_error *err)
 	if (st == FLO_OK)
 		st = flush(stage, err);
 	return st == FLO_OK ? look_wider(stage, err) : st;
+}
+
+void flo__stage_begin_loop(struct flo__stage *stage)
+{
+	stage->owner = FLO__TASK_COMPUTING;
+	flo__task_compute_begin();
+}
+
+void flo__stage_end_loop(struct flo__stage *stage)
+{
+	flo__task_compute_end();
+	stage->owner = FLO__TASK_IN_REGION;
 }
 
 flo_status flo__stage_add(struct flo__stage *stage, const char *text,

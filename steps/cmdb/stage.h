@@ -109,6 +109,14 @@ void flo__stage_shape(struct flo__stage *stage, flo__shape_fn shape,
 		      const void *arg, const struct flo__digest *salt);
 
 /*
+ * Around a loop that adds many records: the caller leaves its step's blocking
+ * region, and computes beside the tasks that read them (see task.h). It adds and
+ * settles, and does nothing else with the stage.
+ */
+void flo__stage_begin_loop(struct flo__stage *stage);
+void flo__stage_end_loop(struct flo__stage *stage);
+
+/*
  * Stage a record, which is copied. FLO_SYNTAX if its bytes, or those of one
  * that was added before, are no JSON object, FLO_TYPE if it does not say
  * whether it is gone, FLO_LIMIT if it nests too deep, and what its shape says: @err names the record by

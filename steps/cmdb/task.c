@@ -45,27 +45,46 @@ void flo__task_start(struct flo__task *task)
 	}
 }
 
-flo_status flo__task_watch(struct flo__task *task, flo_context *context)
+void flo__task_compute_begin(void)
 {
+	flo_blocking_end();
+}
+
+void flo__task_compute_end(void)
+{
+	flo_blocking_begin();
+}
+
+flo_status flo__task_watch(struct flo__task *task, enum flo__task_owner owner,
+			   flo_context *context)
+{
+	bool in_region = owner == FLO__TASK_IN_REGION;
 	flo_status st = FLO_OK;
 
-	if (task->started && task->shared) {
+	if (!task->started || !task->shared)
+		return FLO_OK;
+	if (in_region)
 		flo_blocking_end();
-		st = flo_waitgroup_wait(&task->running, context);
+	st = flo_waitgroup_wait(&task->running, context);
+	if (in_region)
 		flo_blocking_begin();
-	}
 	return st;
+}
+
+static void end(struct flo__task *task, enum flo__task_owner owner)
+{
+	(void)flo__task_watch(task, owner, NULL);
+	task->started = false;
 }
 
 void flo__task_drop(struct flo__task *task)
 {
-	(void)flo__task_watch(task, NULL);
-	task->started = false;
+	end(task, FLO__TASK_IN_REGION);
 }
 
-void flo__task_wait(struct flo__task *task)
+void flo__task_wait(struct flo__task *task, enum flo__task_owner owner)
 {
-	flo__task_drop(task);
+	end(task, owner);
 	if (task->shared && task->fault.status != FLO_OK)
 		flo_panic("%s", task->fault.text);
 }

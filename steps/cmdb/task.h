@@ -15,6 +15,13 @@
  * nothing in it needs a lock; the wait group orders both hand-overs. What tasks
  * have in common they only read.
  *
+ * An owner that goes on computing while its tasks are under way leaves the
+ * region for that time (flo__task_compute_begin()), and then has a P like its
+ * tasks: so there are never more threads that compute than P. In the region it
+ * would be one thread more than there are cores, and Linux leaves two threads
+ * on one core for ten milliseconds while the other core is idle. Where it may
+ * really wait, as for a lock, it enters the region again.
+ *
  * The owner takes tasks back in the order in which it started them, whichever
  * ended first: so what is made of them does not depend on the schedule. How
  * many it has started and not taken back is its bound on memory.
@@ -54,24 +61,38 @@ struct flo__task {
  */
 void flo__task_start(struct flo__task *task);
 
+/* Leave the step's blocking region, to compute beside tasks; enter it again. */
+void flo__task_compute_begin(void);
+void flo__task_compute_end(void);
+
+/* Where the owner is when it waits: between these two, or in the region. */
+enum flo__task_owner {
+	FLO__TASK_IN_REGION, /* which is left for as long as it has to wait */
+	FLO__TASK_COMPUTING,
+};
+
 /*
  * Wait until @task has come to its end, or @context. Returns FLO_OK, or the
  * context's status; either way the task is the worker's until flo__task_wait().
  *
  * Requires: as flo__task_wait().
  */
-flo_status flo__task_watch(struct flo__task *task, flo_context *context);
+flo_status flo__task_watch(struct flo__task *task, enum flo__task_owner owner,
+			   flo_context *context);
 
 /*
  * Wait for the end of @task, which was started or not. What it wrote can be
  * read then. Panics if the work has.
  *
- * Requires: called by who has started it, in one blocking region and no second
- * around it, which is left for as long as it has to wait.
+ * Requires: called by who has started it, who is where @owner says, and in no
+ * second region.
  */
-void flo__task_wait(struct flo__task *task);
+void flo__task_wait(struct flo__task *task, enum flo__task_owner owner);
 
-/* The same for one whose result does not matter any more: never panics. */
+/*
+ * The same for one whose result does not matter any more: never panics. The
+ * owner is in the region.
+ */
 void flo__task_drop(struct flo__task *task);
 
 #endif

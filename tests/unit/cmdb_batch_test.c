@@ -491,7 +491,14 @@ static void add_up_many(void *arg)
 		flo__task_start(&sum[i].task);
 	}
 	for (int i = 0; i < 20; i++) {
-		flo__task_wait(&sum[i].task);
+		bool computing = i % 3 == 0;
+
+		if (computing)
+			flo__task_compute_begin();
+		flo__task_wait(&sum[i].task, computing ? FLO__TASK_COMPUTING
+						       : FLO__TASK_IN_REGION);
+		if (computing)
+			flo__task_compute_end();
 		*all += sum[i].sum;
 	}
 	flo_blocking_end();
@@ -517,7 +524,7 @@ static void wait_for_wrong(void *arg)
 {
 	(void)arg;
 	flo_blocking_begin();
-	flo__task_wait(&wrong.task);
+	flo__task_wait(&wrong.task, FLO__TASK_IN_REGION);
 	flo_blocking_end();
 }
 

@@ -170,6 +170,7 @@ struct writing {
 	struct flo__sheet *sheet;
 	struct flo__relay *relay;
 	struct flo__strbuf text;
+	bool computing;
 };
 
 static void write_rows(void *arg)
@@ -184,10 +185,14 @@ static void write_rows(void *arg)
 				  &job->limits, err, &w->sheet);
 	if (job->st == FLO_OK)
 		job->st = flo__relay_new(w->sheet, cut, job, err, &w->relay);
+	w->computing = true;
+	flo__task_compute_begin();
 	if (job->st == FLO_OK)
 		job->st = give_rows(w->relay, job, &w->text, err);
 	if (job->st == FLO_OK)
 		job->st = flo__relay_finish(w->relay, err);
+	w->computing = false;
+	flo__task_compute_end();
 	if (job->st == FLO_OK)
 		job->st = flo__sheet_finish(w->sheet, err, &bytes);
 }
@@ -211,6 +216,8 @@ static void run_job(void *arg)
 	if (flo_try(write_rows, &w, &fault) != FLO_OK) {
 		job->st = FLO_PANIC;
 		job->err = fault;
+		if (w.computing)
+			flo__task_compute_end();
 	}
 	job->again = w.relay != NULL && flo__relay_said_again(w.relay);
 	flo__relay_free(w.relay);
