@@ -15,17 +15,16 @@ flo_status flo__match_remove(struct flo__match *match, uint32_t entry,
 			     flo_error *err)
 {
 	struct flo__change *change = flo__match_change(match, 'd', entry);
-	const json_t *record = NULL;
 	flo_status st;
 
 	if (change == NULL)
 		return FLO_NOMEM;
 	match->counts.removed++;
 	match->entry[entry].seen = true;
-	st = flo__body_read(match->db, match->body, match->entry[entry].body,
-			    &match->before, err, &record);
+	st = flo__body_reading(match->db, match->body, match->entry[entry].body,
+			       &match->was_text, &match->was, err);
 	if (st == FLO_OK)
-		st = flo__match_key_text(match, change, record);
+		st = flo__match_key_text(match, change, &match->was, err);
 	return st;
 }
 

@@ -16,12 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static flo_status load(struct flo__match *m, int64_t id, flo_error *err,
-		       const json_t **ret)
-{
-	return flo__body_read(m->db, m->body, id, &m->before, err, ret);
-}
-
 /* Changes */
 
 struct flo__change *flo__match_change(struct flo__match *m, char op,
@@ -44,12 +38,14 @@ struct flo__change *flo__match_change(struct flo__match *m, char op,
 }
 
 flo_status flo__match_key_text(struct flo__match *m, struct flo__change *change,
-			       const json_t *record)
+			       struct flo__reading *record, flo_error *err)
 {
+	flo_status st;
+
 	change->key_at = m->texts.len;
-	flo__record_key_text(record, m->in.spec, &m->texts);
+	st = flo__reading_key_text(record, m->in.spec, &m->texts, err);
 	change->key_len = (uint32_t)(m->texts.len - change->key_at);
-	return flo__strbuf_status(&m->texts);
+	return st;
 }
 
 static flo_status add_key_text(struct flo__match *m, struct flo__change *change,
@@ -83,16 +79,17 @@ static void count_field(void *arg, const char *name)
 	m->field[i].count++;
 }
 
+/* Against the record that m->now has read. */
 static flo_status set_fields(struct flo__match *m, struct flo__change *change,
-			     const json_t *after, flo_error *err)
+			     flo_error *err)
 {
-	const json_t *before = NULL;
 	flo_status st;
 
-	TRY(load(m, m->entry[change->entry].body, err, &before));
+	TRY(flo__body_reading(m->db, m->body, m->entry[change->entry].body,
+			      &m->was_text, &m->was, err));
 	change->fields_at = m->texts.len;
-	TRY(flo__record_compare(before, after, m->in.spec, count_field, m,
-				&m->texts));
+	TRY(flo__reading_compare(&m->was, &m->now, m->in.spec, count_field, m,
+				 &m->scratch, &m->texts, err));
 	change->fields_len = (uint32_t)(m->texts.len - change->fields_at);
 out:
 	return st;
@@ -112,21 +109,20 @@ static flo_status add_change(struct flo__match *m, struct pulled *p, char op,
 			     uint32_t entry, flo_error *err)
 {
 	struct flo__change *change = flo__match_change(m, op, entry);
-	const json_t *json = NULL;
 	flo_status st = FLO_OK;
 
 	if (change == NULL)
 		return FLO_NOMEM;
 	if (p->key == NULL || op == 'u')
-		TRY(flo__body_read(m->db, m->body, p->row, &m->after, err,
-				   &json));
+		TRY(flo__body_reading(m->db, m->body, p->row, &m->now_text,
+				      &m->now, err));
 	change->after = p->row;
 	if (p->key != NULL)
 		TRY(add_key_text(m, change, p->key, p->key_len));
 	else
-		TRY(flo__match_key_text(m, change, json));
+		TRY(flo__match_key_text(m, change, &m->now, err));
 	if (op == 'u')
-		st = set_fields(m, change, json, err);
+		st = set_fields(m, change, err);
 out:
 	return st;
 }
@@ -380,7 +376,8 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	flo__strbuf_init(&match->misfit.fields);
 	flo__strbuf_init(&match->misfit.inside);
 	flo__strbuf_init(&match->scratch);
-	flo__strbuf_init(&match->again_text);
+	flo__strbuf_init(&match->now_text);
+	flo__strbuf_init(&match->was_text);
 	match->counts.rows = in->pull_rows;
 	match->counts.rejected = in->pull_rejected;
 	TRY(flo__cdb_prepare(db, FLO__BODY_SQL, err, &match->body));
@@ -414,10 +411,11 @@ void flo__match_fini(struct flo__match *match)
 	flo__strbuf_fini(&match->misfit.fields);
 	flo__strbuf_fini(&match->misfit.inside);
 	flo__strbuf_fini(&match->scratch);
-	flo__strbuf_fini(&match->again_text);
-	flo__json_reader_fini(&match->before);
-	flo__json_reader_fini(&match->after);
-	flo__reading_fini(&match->again);
+	flo__strbuf_fini(&match->now_text);
+	flo__strbuf_fini(&match->was_text);
+	flo__json_reader_fini(&match->bad);
+	flo__reading_fini(&match->now);
+	flo__reading_fini(&match->was);
 	sqlite3_finalize(match->body);
 	match->body = NULL;
 }

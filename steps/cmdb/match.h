@@ -105,10 +105,11 @@ struct flo__match {
 	size_t fields_len;
 	sqlite3_stmt *body; /* owned */
 	struct flo__strbuf scratch;
-	struct flo__json_reader before; /* a record that is looked at */
-	struct flo__json_reader after;	/* and another one */
-	struct flo__reading again;	/* one under another spec */
-	struct flo__strbuf again_text;	/* of that */
+	struct flo__reading now; /* a record of the pull */
+	struct flo__strbuf now_text;
+	struct flo__reading was; /* one of the state */
+	struct flo__strbuf was_text;
+	struct flo__json_reader bad; /* one whose key must not be */
 };
 
 /*

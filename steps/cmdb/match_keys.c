@@ -100,7 +100,7 @@ flo_status flo__match_bad_key(struct flo__match *m, int64_t body,
 	++*count;
 	if (m->bad_keys_len++ >= BAD_KEYS_MAX)
 		return FLO_OK;
-	TRY(flo__body_read(m->db, m->body, body, &m->before, err, &record));
+	TRY(flo__body_read(m->db, m->body, body, &m->bad, err, &record));
 	if (m->bad_keys.len != 0)
 		flo__strbuf_adds(&m->bad_keys, ", ");
 	else

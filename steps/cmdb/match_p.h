@@ -8,8 +8,7 @@
 bool flo__match_null_key(const struct flo__match *match, unsigned present);
 
 /*
- * Note the key of the record in row @body for the error, and count it. May
- * read another record into match->before.
+ * Note the key of the record in row @body for the error, and count it.
  */
 flo_status flo__match_bad_key(struct flo__match *match, int64_t body,
 			      int64_t *count, flo_error *err);
@@ -23,7 +22,7 @@ struct flo__change *flo__match_change(struct flo__match *match, char op,
 				      uint32_t entry);
 flo_status flo__match_key_text(struct flo__match *match,
 			       struct flo__change *change,
-			       const json_t *record);
+			       struct flo__reading *record, flo_error *err);
 
 /* Remove the entry @entry of the state. */
 flo_status flo__match_remove(struct flo__match *match, uint32_t entry,

@@ -14,7 +14,7 @@
 
 static flo_status load_again(struct flo__match *m, int64_t id, flo_error *err)
 {
-	return flo__body_reading(m->db, m->body, id, &m->again_text, &m->again,
+	return flo__body_reading(m->db, m->body, id, &m->was_text, &m->was,
 				 err);
 }
 
@@ -26,7 +26,7 @@ static flo_status identify_again(struct flo__match *m, struct flo__entry *e,
 	flo_status st;
 
 	TRY(load_again(m, e->body, err));
-	TRY(flo__tape_identify(m->again.tape, m->in.spec, &m->scratch, &id));
+	TRY(flo__tape_identify(m->was.tape, m->in.spec, &m->scratch, &id));
 	e->key = id.key;
 	e->digest = id.body;
 	e->present = (uint16_t)id.present;

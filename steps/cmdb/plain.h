@@ -8,6 +8,7 @@
 #define FLO_CMDB_PLAIN_H
 
 #include "base/strbuf.h"
+#include "steps/cmdb/spec.h"
 #include "steps/cmdb/tape.h"
 
 /* What a record has at most to be plain. */
@@ -37,5 +38,15 @@ struct flo__plain {
  */
 bool flo__plain_read(struct flo__plain *plain, const char *text, size_t len);
 void flo__plain_fini(struct flo__plain *plain);
+
+/*
+ * As flo__record_compare() of two records that were read, whose texts are still
+ * there; @scratch is lent. False, and nothing was done: a container differs.
+ */
+bool flo__plain_compare(const struct flo__plain *before,
+			const struct flo__plain *after,
+			const struct flo__spec *spec,
+			void (*field)(void *arg, const char *name), void *arg,
+			struct flo__strbuf *scratch, struct flo__strbuf *sb);
 
 #endif

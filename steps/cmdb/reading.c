@@ -37,6 +37,38 @@ flo_status flo__reading_read(struct flo__reading *reading, const char *text,
 	return FLO_OK;
 }
 
+static flo_status have_tree(struct flo__reading *reading, flo_error *err)
+{
+	return reading->tree != NULL ? FLO_OK : read_tree(reading, err);
+}
+
+static bool is_plain(const struct flo__reading *reading)
+{
+	return reading->tape == &reading->plain.tape;
+}
+
+flo_status flo__reading_compare(struct flo__reading *before,
+				struct flo__reading *after,
+				const struct flo__spec *spec,
+				void (*field)(void *arg, const char *name),
+				void *arg, struct flo__strbuf *scratch,
+				struct flo__strbuf *sb, flo_error *err)
+{
+	flo_status st;
+
+	REQUIRE(before->tape != NULL && after->tape != NULL);
+	if (is_plain(before) && is_plain(after) &&
+	    flo__plain_compare(&before->plain, &after->plain, spec, field, arg,
+			       scratch, sb))
+		return scratch->failed ? FLO_NOMEM : flo__strbuf_status(sb);
+	TRY(have_tree(before, err));
+	TRY(have_tree(after, err));
+	st = flo__record_compare(before->tree, after->tree, spec, field, arg,
+				 sb);
+out:
+	return st;
+}
+
 flo_status flo__reading_key_text(struct flo__reading *reading,
 				 const struct flo__spec *spec,
 				 struct flo__strbuf *sb, flo_error *err)
@@ -48,8 +80,7 @@ flo_status flo__reading_key_text(struct flo__reading *reading,
 	if (flo__tape_key_text(reading->tape, spec, sb))
 		return flo__strbuf_status(sb);
 	flo__strbuf_cut(sb, at);
-	if (reading->tree == NULL)
-		TRY(read_tree(reading, err));
+	TRY(have_tree(reading, err));
 	flo__record_key_text(reading->tree, spec, sb);
 	st = flo__strbuf_status(sb);
 out:

@@ -40,6 +40,18 @@ flo_status flo__reading_key_text(struct flo__reading *reading,
 				 const struct flo__spec *spec,
 				 struct flo__strbuf *sb, flo_error *err);
 
+/*
+ * As flo__record_compare() of the records of two readings; @scratch is lent.
+ *
+ * Requires: as flo__reading_key_text(), of both.
+ */
+flo_status flo__reading_compare(struct flo__reading *before,
+				struct flo__reading *after,
+				const struct flo__spec *spec,
+				void (*field)(void *arg, const char *name),
+				void *arg, struct flo__strbuf *scratch,
+				struct flo__strbuf *sb, flo_error *err);
+
 void flo__reading_fini(struct flo__reading *reading);
 
 #endif

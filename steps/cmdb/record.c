@@ -462,6 +462,12 @@ void flo__record_canonical(const json_t *json, const struct flo__pointer *at,
 	flo__tape_fini(&tape, few);
 }
 
+void flo__tape_canonical(const struct flo__tape *tape, size_t i,
+			 const struct flo__pointer *at, struct flo__strbuf *sb)
+{
+	add_value(sb, tape, i, at);
+}
+
 /* Identity */
 
 flo_status flo__tape_identify(const struct flo__tape *tape,

@@ -42,6 +42,10 @@ void flo__record_compact(const char *text, size_t len, struct flo__strbuf *sb);
 void flo__record_canonical(const json_t *json, const struct flo__pointer *at,
 			   struct flo__strbuf *sb);
 
+/* The same of the value at place @i of a record's tape. */
+void flo__tape_canonical(const struct flo__tape *tape, size_t i,
+			 const struct flo__pointer *at, struct flo__strbuf *sb);
+
 /* What a diff wants to know of a record. */
 struct flo__identity {
 	struct flo__digest key;

@@ -297,6 +297,99 @@ static void both_ways_agree_on_what_is_made_up(void **state)
 	flo__strbuf_fini(&sb);
 }
 
+static void note_field(void *arg, const char *name)
+{
+	flo__strbuf_adds(arg, name);
+	flo__strbuf_addc(arg, '|');
+}
+
+struct pair {
+	struct flo__reading before;
+	struct flo__reading after;
+	struct flo__strbuf fields[2];
+	struct flo__strbuf leaves[2];
+	struct flo__strbuf scratch;
+};
+
+/* Compare both ways; true if it was without a tree. */
+static bool compare_both_ways(struct pair *p, const struct flo__spec *spec)
+{
+	bool plain = p->before.tree == NULL && p->after.tree == NULL;
+
+	for (size_t i = 0; i < 2; i++) {
+		flo__strbuf_reset(&p->fields[i]);
+		flo__strbuf_reset(&p->leaves[i]);
+	}
+	assert_int_equal(flo__reading_compare(&p->before, &p->after, spec,
+					      note_field, &p->fields[0],
+					      &p->scratch, &p->leaves[0], NULL),
+			 FLO_OK);
+	plain = plain && p->before.tree == NULL;
+	flo__json_reader_fini(&p->before.reader);
+	flo__json_reader_fini(&p->after.reader);
+	p->before.tree = p->after.tree = NULL;
+	assert_int_equal(flo__record_read(&p->before.reader, p->before.text,
+					  p->before.len, p->before.shape.depth,
+					  NULL, &p->before.tree),
+			 FLO_OK);
+	assert_int_equal(flo__record_read(&p->after.reader, p->after.text,
+					  p->after.len, p->after.shape.depth,
+					  NULL, &p->after.tree),
+			 FLO_OK);
+	assert_int_equal(flo__record_compare(p->before.tree, p->after.tree,
+					     spec, note_field, &p->fields[1],
+					     &p->leaves[1]),
+			 FLO_OK);
+	assert_string_equal(p->fields[0].data, p->fields[1].data);
+	assert_string_equal(p->leaves[0].data, p->leaves[1].data);
+	return plain;
+}
+
+/* A record and itself with a byte changed, or the next one. */
+static void both_ways_find_the_same_differences(void **state)
+{
+	struct flo__strbuf sb[2] = {FLO__STRBUF_INIT, FLO__STRBUF_INIT};
+	struct flo__spec *spec[SPECS];
+	size_t plain = 0, pairs = 0, differ = 0;
+	struct pair p = {.scratch = FLO__STRBUF_INIT};
+
+	(void)state;
+	make_specs(spec);
+	for (size_t i = 0; i < 2; i++) {
+		flo__strbuf_init(&p.fields[i]);
+		flo__strbuf_init(&p.leaves[i]);
+	}
+	for (size_t i = 0; i < 20000; i++) {
+		bool other = i % 2 == 0;
+
+		flo__strbuf_reset(&sb[0]);
+		flo__strbuf_reset(&sb[1]);
+		made_up_record(i, false, &sb[0]);
+		made_up_record(i + other, !other, &sb[1]);
+		if (flo__reading_read(&p.before, sb[0].data, sb[0].len, NULL) !=
+			    FLO_OK ||
+		    flo__reading_read(&p.after, sb[1].data, sb[1].len, NULL) !=
+			    FLO_OK)
+			continue;
+		pairs++;
+		plain += compare_both_ways(&p, spec[i % SPECS]);
+		differ += p.leaves[0].len > 2;
+	}
+	assert_true(pairs > 4000);
+	assert_true(plain > 1000);
+	assert_true(differ > 1000);
+	for (size_t i = 0; i < 2; i++) {
+		flo__strbuf_fini(&p.fields[i]);
+		flo__strbuf_fini(&p.leaves[i]);
+		flo__strbuf_fini(&sb[i]);
+	}
+	for (size_t i = 0; i < SPECS; i++)
+		flo__spec_free(spec[i]);
+	flo__strbuf_fini(&p.scratch);
+	flo__reading_fini(&p.before);
+	flo__reading_fini(&p.after);
+}
+
 /* Digests are stored: what they are must not change with how they are made. */
 static void digests_are_what_they_were(void **state)
 {
@@ -406,6 +499,7 @@ int main(void)
 		cmocka_unit_test(it_nests_as_deep_as_records_may),
 		cmocka_unit_test(what_has_no_room_goes_to_jansson),
 		cmocka_unit_test(both_ways_agree_on_what_is_made_up),
+		cmocka_unit_test(both_ways_find_the_same_differences),
 		cmocka_unit_test(digests_are_what_they_were),
 		cmocka_unit_test(out_of_memory_is_told_and_loses_nothing),
 	};
