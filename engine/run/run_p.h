@@ -791,7 +791,8 @@ uint64_t flo__retry_left_ns(const struct flo__run *run,
 /*
  * End what engines before have left alive of the run's programs: mostly their
  * minders have done so, or are about to. All of the run's, for a program may
- * have begun of which nothing is on record. Blocks for some milliseconds.
+ * have begun of which nothing is on record. Blocks for some milliseconds, or
+ * two seconds where something cannot be killed.
  */
 void flo__run_end_left(struct flo__run *run);
 /* Record what became of the attempts that a crash ended, in the order of their

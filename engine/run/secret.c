@@ -441,17 +441,6 @@ flo_status flo__run_hide(const struct flo__run *run, flo_value **value)
 	return hidden != NULL ? FLO_OK : FLO_NOMEM;
 }
 
-/* The JSON parser ends with the token that it stumbled over, which may be the
- * beginning of a value. How much of @text is left without it. */
-static size_t without_token(const char *text)
-{
-	static const char near[] = " near '";
-	size_t len = strlen(text);
-	const char *at = strstr(text, near);
-
-	return at != NULL && text[len - 1] == '\'' ? (size_t)(at - text) : len;
-}
-
 /* A text that was cut ends as flo_error marks it, or with what there was room
  * for; a value that was cut with it is one no more. */
 void flo__run_hide_text(const struct flo__run *run, const char *text,
@@ -464,7 +453,7 @@ void flo__run_hide_text(const struct flo__run *run, const char *text,
 		flo__strbuf_adds(sb, text);
 		return;
 	}
-	len = without_token(text);
+	len = strlen(text);
 	marked = len > 3 && memcmp(text + len - 3, "...", 3) == 0;
 	if (marked)
 		len -= 3;

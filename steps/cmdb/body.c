@@ -2,8 +2,8 @@
 
 #include "base/contract.h"
 
-static flo_status broken_body(const struct flo__cdb *db, int64_t id,
-			      flo_error *err)
+flo_status flo__body_broken(const struct flo__cdb *db, int64_t id,
+			    flo_error *err)
 {
 	flo_error_clear(err);
 	return flo_error_set(err, FLO_CORRUPT,
@@ -30,7 +30,7 @@ flo_status flo__body_read(struct flo__cdb *db, sqlite3_stmt *stmt, int64_t id,
 				      ret);
 	}
 	if (!row || st == FLO_SYNTAX || st == FLO_LIMIT)
-		st = broken_body(db, id, err);
+		st = flo__body_broken(db, id, err);
 out:
 	sqlite3_reset(stmt);
 	return st;
@@ -53,7 +53,7 @@ flo_status flo__body_reading(struct flo__cdb *db, sqlite3_stmt *stmt,
 		st = flo__reading_read(reading, text->data, text->len, err);
 	}
 	if (!row || st == FLO_SYNTAX || st == FLO_LIMIT)
-		st = broken_body(db, id, err);
+		st = flo__body_broken(db, id, err);
 out:
 	sqlite3_reset(stmt);
 	return st;

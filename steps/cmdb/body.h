@@ -21,4 +21,8 @@ flo_status flo__body_reading(struct flo__cdb *db, sqlite3_stmt *stmt,
 			     int64_t id, struct flo__strbuf *text,
 			     struct flo__reading *reading, flo_error *err);
 
+/* FLO_CORRUPT: the body in row @id is missing, or no record. */
+flo_status flo__body_broken(const struct flo__cdb *db, int64_t id,
+			    flo_error *err);
+
 #endif

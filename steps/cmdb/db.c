@@ -389,6 +389,28 @@ flo_status flo__cdb_open_file(const char *path, bool writes, flo_error *err,
 	return st;
 }
 
+flo_status flo__cdb_open_beside(const struct flo__cdb *db, flo_error *err,
+				struct flo__cdb **ret_db)
+{
+	struct flo__cdb *beside = NULL;
+	flo_status st;
+
+	st = new_db(db->call, flo__strdup(db->path), err, &beside);
+	if (st != FLO_OK)
+		return st;
+	beside->deaf = db->deaf;
+	beside->at_once = true;
+	st = connect(beside, beside->path, SQLITE_OPEN_READWRITE, err);
+	/* It is to go through pages once, and not to keep them. */
+	if (st == FLO_OK)
+		st = exec(beside, "PRAGMA cache_size=-1024", err);
+	if (st == FLO_OK)
+		*ret_db = beside;
+	else
+		flo__cdb_close(beside);
+	return st;
+}
+
 void flo__cdb_close(struct flo__cdb *db)
 {
 	if (db == NULL)

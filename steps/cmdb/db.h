@@ -54,6 +54,12 @@ int flo__cdb_dir(const char *path, const char **ret_dir);
  */
 flo_status flo__cdb_open_file(const char *path, bool writes, flo_error *err,
 			      struct flo__cdb **ret_db);
+/*
+ * Open the file of @db once more, to read it beside @db: for a thread of its
+ * own. Waits for nobody. Errors as flo__cdb_open(), FLO_BUSY.
+ */
+flo_status flo__cdb_open_beside(const struct flo__cdb *db, flo_error *err,
+				struct flo__cdb **ret_db);
 /* NULL is allowed. A transaction that is open is rolled back. */
 void flo__cdb_close(struct flo__cdb *db);
 

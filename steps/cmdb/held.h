@@ -13,6 +13,7 @@ struct flo__held {
 	struct flo__digest *raw; /* owned */
 	struct flo__digest *key; /* owned */
 	size_t len;
+	size_t lower; /* places of the lower half: see held.c */
 	struct flo__index by_raw;
 	int64_t version; /* of the source, as it was read */
 	bool partial;	 /* some record lacks a part of its key */
@@ -30,6 +31,8 @@ struct flo__held_what {
  * @parts (0: that is not known). A row that is broken is left out, as the diff
  * will say so. FLO_NOMEM, and the database's errors.
  *
+ * Requires, as flo__held_widen(): in the step's blocking region.
+ *
  * The state may be moved by an apply meanwhile: the diff looks at the version.
  */
 flo_status flo__held_load(struct flo__held *held, struct flo__cdb *db,
@@ -40,10 +43,9 @@ flo_status flo__held_load(struct flo__held *held, struct flo__cdb *db,
  * no longer what it was when @held was read, or was never made under @spec,
  * nothing is read and *@ret_loaded is false.
  */
-flo_status flo__held_widen(const struct flo__held *held,
-			   struct flo__held_what *what, struct flo__cdb *db,
-			   int64_t source, const char *spec, flo_error *err,
-			   bool *ret_loaded);
+flo_status flo__held_widen(struct flo__held *held, struct flo__held_what *what,
+			   struct flo__cdb *db, int64_t source,
+			   const char *spec, flo_error *err, bool *ret_loaded);
 /* Both start as zeros. */
 void flo__held_fini(struct flo__held *held);
 void flo__held_what_fini(struct flo__held_what *what);

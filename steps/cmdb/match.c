@@ -417,5 +417,7 @@ void flo__match_fini(struct flo__match *match)
 	flo__reading_fini(&match->now);
 	flo__reading_fini(&match->was);
 	sqlite3_finalize(match->body);
+	sqlite3_finalize(match->find);
 	match->body = NULL;
+	match->find = NULL;
 }

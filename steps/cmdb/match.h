@@ -104,6 +104,7 @@ struct flo__match {
 	struct flo__field field[FLO__FIELDS_MAX];
 	size_t fields_len;
 	sqlite3_stmt *body; /* owned */
+	sqlite3_stmt *find; /* owned: see match_seen.c; NULL until it is used */
 	struct flo__strbuf scratch;
 	struct flo__reading now; /* a record of the pull */
 	struct flo__strbuf now_text;

@@ -22,18 +22,22 @@ flo_status flo__match_told(struct flo__match *m, flo_error *err)
 static flo_status find_body(struct flo__match *m, const struct flo__digest *key,
 			    flo_error *err, int64_t *ret_body)
 {
-	sqlite3_stmt *stmt = NULL;
-	flo_status st;
+	bool row = false;
+	flo_status st = FLO_OK;
 
 	*ret_body = 0;
-	st = flo__cdb_row(
-		m->db, err, &stmt,
-		"SELECT body FROM state WHERE source = ?1 AND key = ?2", "id",
-		m->in.source, key);
-	if (st == FLO_OK)
-		*ret_body = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return st == FLO_NOTFOUND ? FLO_OK : st;
+	if (m->find == NULL)
+		TRY(flo__cdb_prepare(m->db,
+				     "SELECT body FROM state"
+				     " WHERE source = ?1 AND key = ?2",
+				     err, &m->find));
+	TRY(flo__cdb_bind(m->db, m->find, err, "id", m->in.source, key));
+	TRY(flo__cdb_step(m->db, m->find, err, &row));
+	if (row)
+		*ret_body = sqlite3_column_int64(m->find, 0);
+out:
+	sqlite3_reset(m->find);
+	return st;
 }
 
 flo_status flo__match_is_seen(struct flo__match *m,

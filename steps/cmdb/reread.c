@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/body.h"
 #include "steps/cmdb/reading.h"
 #include "steps/cmdb/staged.h"
 #include "steps/cmdb/task.h"
@@ -87,16 +88,6 @@ static void work(struct flo__task *task)
 
 /* Filling */
 
-static flo_status broken(const struct flo__reread *reread, int64_t id,
-			 flo_error *err)
-{
-	flo_error_clear(err);
-	return flo_error_set(err, FLO_CORRUPT,
-			     "%s: body %lld is missing or broken; restore the "
-			     "file from a backup",
-			     reread->db->path, (long long)id);
-}
-
 /* The body of the staged record @id, from where the last one was. */
 static flo_status next_body(struct flo__reread *reread, int64_t id,
 			    flo_error *err)
@@ -107,7 +98,7 @@ static flo_status next_body(struct flo__reread *reread, int64_t id,
 	TRY(flo__cdb_step(reread->db, reread->bodies, err, &row));
 	if (!row || sqlite3_column_int64(reread->bodies, 0) != id ||
 	    sqlite3_column_type(reread->bodies, 1) != SQLITE_TEXT)
-		return broken(reread, id, err);
+		return flo__body_broken(reread->db, id, err);
 out:
 	return st;
 }
@@ -194,7 +185,8 @@ static flo_status tell_fault(const struct flo__reread *reread,
 			     const struct chunk *chunk, flo_error *err)
 {
 	if (chunk->st == FLO_SYNTAX || chunk->st == FLO_LIMIT)
-		return broken(reread, chunk->row[chunk->failed].id, err);
+		return flo__body_broken(reread->db,
+					chunk->row[chunk->failed].id, err);
 	return flo_error_set(err, chunk->st, "%s", flo_status_text(chunk->st));
 }
 

@@ -64,18 +64,25 @@ static int teardown(void **state)
 	return system(command);
 }
 
+/* Wait for @run, if it was started: @st. */
+static flo_status finish(flo_status st, flo_run *run, flo_error *err,
+			 char ret_id[64])
+{
+	if (st != FLO_OK)
+		return st;
+	snprintf(ret_id, 64, "%s", flo_run_id(run));
+	st = flo_run_wait(run, err, NULL);
+	flo_run_free(run);
+	return st;
+}
+
 static flo_status start(const char *id, flo_error *err, char ret_id[64])
 {
 	struct flo_run_options options = {.run_id = id};
 	flo_run *run = NULL;
 	flo_status st = flo_run_start(engine, pipeline, &options, err, &run);
 
-	if (st == FLO_OK)
-		snprintf(ret_id, 64, "%s", flo_run_id(run));
-	if (st == FLO_OK)
-		st = flo_run_wait(run, err, NULL);
-	flo_run_free(run);
-	return st;
+	return finish(st, run, err, ret_id);
 }
 
 /* (Where a second ends between the two there is nothing to see.) */
@@ -99,12 +106,7 @@ static flo_status rerun(const char *of, const struct flo_run_options *options,
 	flo_run *run = NULL;
 	flo_status st = flo_run_rerun(engine, of, options, err, &run);
 
-	if (st == FLO_OK)
-		snprintf(ret_id, 64, "%s", flo_run_id(run));
-	if (st == FLO_OK)
-		st = flo_run_wait(run, err, NULL);
-	flo_run_free(run);
-	return st;
+	return finish(st, run, err, ret_id);
 }
 
 static void a_rerun_is_not_given_an_id_that_is_taken(void **state)
