@@ -19,6 +19,9 @@
 #define LOCK_WAIT_MAX_NS   (600 * FLO__NS_PER_S)
 #define LOCK_WAIT_HASTY_NS FLO__NS_PER_S
 
+/* Pages that a commit may leave in the WAL: 16 MB. */
+#define WAL_PAGES 4096
+
 /* Virtual machine steps of SQLite between two looks at the context. */
 #define PROGRESS_STEPS 20000
 
@@ -227,9 +230,9 @@ static flo_status connect(struct flo__cdb *db, const char *name, int flags,
 		 "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
 		 /* Debian's SQLite writes over each page that is released. */
 		 "PRAGMA secure_delete=FAST;"
-		 "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;"
-		 "PRAGMA wal_autocheckpoint=4096",
+		 "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY",
 		 err));
+	flo__cdb_keep_wal_short(db);
 	st = read_version(db, err, &db->format);
 out:
 	return st;
@@ -420,6 +423,11 @@ void flo__cdb_close(struct flo__cdb *db)
 	INSIST(sqlite3_close(db->sql) == SQLITE_OK);
 	flo__free(db->path);
 	flo__free(db);
+}
+
+void flo__cdb_keep_wal_short(struct flo__cdb *db)
+{
+	(void)sqlite3_wal_autocheckpoint(db->sql, WAL_PAGES);
 }
 
 /* Transactions */

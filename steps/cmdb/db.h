@@ -63,6 +63,9 @@ flo_status flo__cdb_open_beside(const struct flo__cdb *db, flo_error *err,
 /* NULL is allowed. A transaction that is open is rolled back. */
 void flo__cdb_close(struct flo__cdb *db);
 
+/* At a commit that leaves many pages in the WAL, copy them: as at first. */
+void flo__cdb_keep_wal_short(struct flo__cdb *db);
+
 /*
  * Transactions: a snapshot to read, or the only writer; @durable: commit waits
  * for the disk, so that it outlives a power cut, with all before it.

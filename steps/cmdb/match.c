@@ -79,18 +79,18 @@ static void count_field(void *arg, const char *name)
 	m->field[i].count++;
 }
 
-/* Against the record that m->now has read. */
+/* Against the record that m->now has read, right behind the key's text. */
 static flo_status set_fields(struct flo__match *m, struct flo__change *change,
 			     flo_error *err)
 {
+	size_t at = m->texts.len;
 	flo_status st;
 
 	TRY(flo__body_reading(m->db, m->body, m->entry[change->entry].body,
 			      &m->was_text, &m->was, err));
-	change->fields_at = m->texts.len;
 	TRY(flo__reading_compare(&m->was, &m->now, m->in.spec, count_field, m,
 				 &m->scratch, &m->texts, err));
-	change->fields_len = (uint32_t)(m->texts.len - change->fields_at);
+	change->fields_len = (uint32_t)(m->texts.len - at);
 out:
 	return st;
 }

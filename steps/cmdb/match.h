@@ -32,8 +32,7 @@ struct flo__entry {
 
 struct flo__change {
 	int64_t after; /* the new body; not for 'd' */
-	size_t key_at; /* in match->texts */
-	size_t fields_at;
+	size_t key_at; /* in match->texts; its fields follow */
 	uint32_t key_len;
 	uint32_t fields_len;
 	uint32_t entry;

@@ -172,7 +172,7 @@ static flo_status insert_change(struct flo__cdb *db, sqlite3_stmt *stmt,
 {
 	const struct flo__change *c = &match->change[i];
 	const struct flo__entry *e = &match->entry[c->entry];
-	const char *fields = match->texts.data + c->fields_at;
+	const char *fields = match->texts.data + c->key_at + c->key_len;
 	size_t fields_len = c->fields_len;
 	flo_status st;
 

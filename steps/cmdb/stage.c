@@ -4,6 +4,7 @@
 #include "base/contract.h"
 #include "base/time.h"
 #include "steps/args.h"
+#include "steps/cmdb/drain.h"
 #include "steps/cmdb/same.h"
 #include "steps/cmdb/staged.h"
 #include "steps/cmdb/unseen.h"
@@ -52,6 +53,7 @@ struct flo__stage {
 	uint64_t staged_len;	  /* in all: the next one's place */
 	atomic_bool stop;	  /* see struct flo__batch_how */
 	enum flo__task_owner owner; /* where the caller is */
+	struct flo__drain *drain;   /* owned; NULL: there is none */
 	bool open; /* the pull is in the database, incomplete */
 };
 
@@ -180,6 +182,7 @@ static flo_status load_held(struct flo__stage *stage, flo_error *err)
 	flo_status st;
 
 	TRY(flo__held_load(&stage->held, stage->db, stage->source, parts, err));
+	flo__drain_open(stage->db, &stage->drain);
 	stage->seen = flo__calloc(stage->held.len / 8 + 1, 1);
 	if (stage->seen == NULL)
 		st = flo_error_set(err, FLO_NOMEM, "out of memory");
@@ -424,6 +427,7 @@ static flo_status flush(struct flo__stage *stage, flo_error *err)
 	TRY(begin(stage, err));
 	TRY(write_taken(stage, err));
 	TRY(flo__cdb_commit(stage->db, err));
+	flo__drain_look(stage->drain, stage->owner);
 	forget_taken(stage);
 out:
 	if (st != FLO_OK)
@@ -671,6 +675,7 @@ void flo__stage_close(struct flo__stage *stage)
 	stop(stage);
 	for (size_t i = 0; i < RING; i++)
 		flo__batch_fini(&stage->ring[i]);
+	flo__drain_close(stage->drain);
 	if (stage->open)
 		discard(stage);
 	flo__spec_free(stage->spec);

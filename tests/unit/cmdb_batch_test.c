@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* More than go round the ring of batches once, as each has so many bytes. */
 #define MANY	7000
@@ -463,6 +464,43 @@ static void running_out_of_memory_in_a_task_fails_the_step(void **state)
 
 /* Tasks on their own */
 
+/* Ten times what is copied at once, in records of 100 kB. */
+#define WAL_RECORDS 1700
+#define WAL_PADDING 100000
+
+/*
+ * What is written goes into the database while a pull is read, so that its WAL
+ * does not become as large as the pull.
+ */
+static void the_wal_of_a_large_pull_is_bounded(void **state)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	sqlite3 *other = NULL;
+	char path[256];
+	struct stat info;
+
+	(void)state;
+	flo_value_unref(pull_text("wal.db", "1", "[]"));
+	/* Who has it open keeps the file. */
+	snprintf(path, sizeof(path), "%s/wal.db", fs.dir);
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "SELECT * FROM pull", NULL, NULL,
+				      NULL),
+			 SQLITE_OK);
+	for (int i = 0; i < WAL_RECORDS; i++)
+		flo__strbuf_addf(&sb, "{\"id\":%d,\"pad\":\"%0*d\"}\n", i,
+				 WAL_PADDING, i);
+	assert_int_equal(flo__strbuf_status(&sb), FLO_OK);
+	flo_value_unref(pull_text("wal.db", "2", sb.data));
+	flo__strbuf_fini(&sb);
+	strcat(path, "-wal");
+	assert_int_equal(stat(path, &info), 0);
+	assert_true(info.st_size < 100 << 20);
+	assert_int_equal(query("wal.db", "SELECT count(*) FROM body"),
+			 WAL_RECORDS);
+	sqlite3_close(other);
+}
+
 struct sum {
 	struct flo__task task;
 	int n;
@@ -564,6 +602,7 @@ int main(void)
 		cmocka_unit_test(the_body_that_is_broken_is_named),
 		cmocka_unit_test(
 			running_out_of_memory_in_a_task_fails_the_step),
+		cmocka_unit_test(the_wal_of_a_large_pull_is_bounded),
 		cmocka_unit_test(tasks_run_in_coroutines_and_on_threads),
 		cmocka_unit_test(a_panic_of_a_task_is_its_owners),
 	};
