@@ -214,9 +214,16 @@ class Round:
             self.end_daemons(run)
 
     def end_daemons(self, run):
-        """What no one finds: it left its session, and its environment."""
-        disasters.kill(pid for pid, words in alive(mark(run)).items()
-                       if words.startswith(DAEMON) or words == "sleep 600")
+        """What no one finds: it left its session, and its environment.
+
+        One that has just been started is still about to, and not yet known."""
+        end = time.monotonic() + GONE_S
+        while left := alive(mark(run)):
+            disasters.kill(pid for pid, words in left.items()
+                           if words.startswith(DAEMON) or words == "sleep 600")
+            if time.monotonic() > end:
+                raise Fault(f"{run}, alive besides daemons: {left}")
+            time.sleep(0.01)
 
     def check_refusal(self, run):
         """A step waits for a person; asking again changes nothing."""
@@ -407,10 +414,14 @@ class Round:
                 return self.run_to_call(run, words, first)
             return self.run_and_kill(run, words, reference, fate, course)
 
-        code = self.disturbed(run, [*words, "--run-id", run], reference,
-                              course, play)
-        if code is not None:
-            self.check_end(run, code, reference, course)
+        try:
+            code = self.disturbed(run, [*words, "--run-id", run], reference,
+                                  course, play)
+            if code is not None:
+                self.check_end(run, code, reference, course)
+        except Fault as fault:
+            raise Fault(f"{fault}\n  what befell it: {course.character}") \
+                from None
         return code, not course.changed
 
     def again(self, old, code, same, references):
