@@ -101,7 +101,9 @@ class Round:
         for name, doc in self.pipeline["files"].items():
             with open(os.path.join(self.dir, name), "w") as file:
                 json.dump(doc, file, indent=1)
-        shutil.copy(os.path.join(HERE, "step"), self.dir)
+        # Not a copy: what is written while another thread starts a process
+        # is open there until that has begun, and cannot be run (ETXTBSY).
+        os.symlink(os.path.join(HERE, "step"), os.path.join(self.dir, "step"))
 
     def environment(self, run):
         effects = os.path.join(self.dir, f"effects.{run}")
@@ -216,9 +218,13 @@ class Round:
     def end_daemons(self, run):
         """What no one finds: it left its session, and its environment.
 
-        One that has just been started is still about to, and not yet known."""
+        One that has just been started is still about to; and while /proc is
+        read, a program may start it and end: so nothing is to be there twice."""
         end = time.monotonic() + GONE_S
-        while left := alive(mark(run)):
+        looks = 0
+        while looks < 2:
+            left = alive(mark(run))
+            looks = 0 if left else looks + 1
             disasters.kill(pid for pid, words in left.items()
                            if words.startswith(DAEMON) or words == "sleep 600")
             if time.monotonic() > end:
