@@ -107,7 +107,7 @@ class Case(crash.Round):
         self.pipeline = {"settled": True}
         with open(os.path.join(self.dir, "main.json"), "w") as file:
             json.dump(PIPELINE, file)
-        shutil.copy(os.path.join(CRASH, "step"), self.dir)
+        os.symlink(os.path.join(CRASH, "step"), os.path.join(self.dir, "step"))
 
     def start(self, run, *words, **more):
         """Start an engine; what it prints goes to files of its own."""
