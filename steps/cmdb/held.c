@@ -352,6 +352,7 @@ void flo__held_fini(struct flo__held *held)
 	flo__free(held->key);
 	held->raw = NULL;
 	held->key = NULL;
+	held->len = 0;
 }
 
 void flo__held_what_fini(struct flo__held_what *what)

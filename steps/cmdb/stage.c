@@ -42,6 +42,7 @@ struct flo__stage {
 	struct flo__batch_how how;
 	struct flo__batch_how how_wider;
 	char applied[FLO__DIGEST_TEXT_SIZE]; /* the shape of the state's pull */
+	bool prepared;			     /* see prepare() */
 	bool wider; /* look for what is the same in other bytes, too */
 	struct flo__batch ring[RING];
 	uint64_t written;
@@ -176,20 +177,6 @@ out:
 	return st;
 }
 
-static flo_status load_held(struct flo__stage *stage, flo_error *err)
-{
-	size_t parts = stage->spec != NULL ? stage->spec->key_len : 0;
-	flo_status st;
-
-	TRY(flo__held_load(&stage->held, stage->db, stage->source, parts, err));
-	flo__drain_open(stage->db, &stage->drain);
-	stage->seen = flo__calloc(stage->held.len / 8 + 1, 1);
-	if (stage->seen == NULL)
-		st = flo_error_set(err, FLO_NOMEM, "out of memory");
-out:
-	return st;
-}
-
 flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 			   flo_error *err, struct flo__stage **ret_stage)
 {
@@ -204,8 +191,6 @@ flo_status flo__stage_open(struct flo__cdb *db, const char *source,
 	for (size_t i = 0; i < RING; i++)
 		flo__batch_init(&stage->ring[i]);
 	st = begin_pull(stage, source, err);
-	if (st == FLO_OK)
-		st = load_held(stage, err);
 	stage->how = (struct flo__batch_how){
 		.held = &stage->held,
 		.spec = stage->spec,
@@ -401,21 +386,29 @@ static void forget_taken(struct flo__stage *stage)
 		flo__batch_reset(&stage->ring[stage->written % RING]);
 }
 
-/* Begin a transaction: a wait for the lock, if there must be one, is blocking. */
+/* Around what may wait, or takes long without tasks: in the step's region. */
+static void enter_region(const struct flo__stage *stage)
+{
+	if (stage->owner == FLO__TASK_COMPUTING)
+		flo__task_compute_end();
+}
+
+static void leave_region(const struct flo__stage *stage)
+{
+	if (stage->owner == FLO__TASK_COMPUTING)
+		flo__task_compute_begin();
+}
+
+/* Begin a transaction. Mostly there is no other writer to wait for. */
 static flo_status begin(struct flo__stage *stage, flo_error *err)
 {
-	bool computing = stage->owner == FLO__TASK_COMPUTING;
-	flo_status st = FLO_BUSY;
+	flo_status st = flo__cdb_write_now(stage->db, err);
 
-	if (computing)
-		st = flo__cdb_write_now(stage->db, err);
 	if (st != FLO_BUSY)
 		return st;
-	if (computing)
-		flo__task_compute_end();
+	enter_region(stage);
 	st = flo__cdb_write(stage->db, false, err);
-	if (computing)
-		flo__task_compute_begin();
+	leave_region(stage);
 	return st;
 }
 
@@ -489,7 +482,6 @@ static bool is_reshaped(const struct flo__stage *stage)
  */
 static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 {
-	bool computing = stage->owner == FLO__TASK_COMPUTING;
 	flo_status st;
 
 	if (stage->wider || stage->spec == NULL || !stage->how.full ||
@@ -498,13 +490,11 @@ static flo_status look_wider(struct flo__stage *stage, flo_error *err)
 		return FLO_OK;
 	stage->how_wider = stage->how;
 	stage->how_wider.what = &stage->what;
-	if (computing)
-		flo__task_compute_end();
+	enter_region(stage);
 	st = flo__held_widen(&stage->held, &stage->what, stage->db,
 			     stage->source, stage->spec->text, err,
 			     &stage->wider);
-	if (computing)
-		flo__task_compute_begin();
+	leave_region(stage);
 	return st;
 }
 
@@ -518,6 +508,36 @@ static bool is_full(const struct flo__stage *stage)
 	return stage->started - stage->written == RING || bytes >= RING_BYTES;
 }
 
+static flo_status load_held(struct flo__stage *stage, flo_error *err)
+{
+	size_t parts = stage->spec != NULL ? stage->spec->key_len : 0;
+	flo_status st;
+
+	TRY(flo__held_load(&stage->held, stage->db, stage->source, parts, err));
+	stage->seen = flo__calloc(stage->held.len / 8 + 1, 1);
+	if (stage->seen == NULL)
+		st = flo_error_set(err, FLO_NOMEM, "out of memory");
+out:
+	if (st != FLO_OK)
+		flo__held_fini(&stage->held);
+	return st;
+}
+
+/* What the first record needs: a pull of changes looks nothing up. */
+static flo_status prepare(struct flo__stage *stage, flo_error *err)
+{
+	flo_status st = FLO_OK;
+
+	enter_region(stage);
+	if (stage->how.full)
+		st = load_held(stage, err);
+	if (st == FLO_OK)
+		flo__drain_open(stage->db, &stage->drain);
+	leave_region(stage);
+	stage->prepared = st == FLO_OK;
+	return st;
+}
+
 static flo_status start(struct flo__stage *stage, flo_error *err)
 {
 	struct flo__batch *batch = &stage->ring[stage->started % RING];
@@ -526,6 +546,8 @@ static flo_status start(struct flo__stage *stage, flo_error *err)
 
 	if (batch->len == 0)
 		return FLO_OK;
+	if (!stage->prepared)
+		TRY(prepare(stage, err));
 	batch->how = stage->wider ? &stage->how_wider : &stage->how;
 	flo__task_start(&batch->task);
 	stage->started++;
@@ -537,6 +559,8 @@ static flo_status start(struct flo__stage *stage, flo_error *err)
 	if (st == FLO_OK)
 		st = flush(stage, err);
 	return st == FLO_OK ? look_wider(stage, err) : st;
+out:
+	return st;
 }
 
 void flo__stage_begin_loop(struct flo__stage *stage)

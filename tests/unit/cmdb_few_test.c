@@ -40,16 +40,6 @@ static flo_status diff_of(const char *db, const char *key,
 			 db, out_text(pull, "pull"));
 }
 
-static void expect(const flo_value *diff, int64_t added, int64_t changed,
-		   int64_t removed, int64_t same, int64_t raw_hits)
-{
-	assert_int_equal(out_int(diff, "added"), added);
-	assert_int_equal(out_int(diff, "changed"), changed);
-	assert_int_equal(out_int(diff, "removed"), removed);
-	assert_int_equal(out_int(diff, "same"), same);
-	assert_int_equal(out_int(diff, "raw_hits"), raw_hits);
-}
-
 static void what_differs_is_found(void **state)
 {
 	flo_value *diff = NULL;
@@ -64,7 +54,7 @@ static void what_differs_is_found(void **state)
 	assert_non_null(strstr(fs.err.text, "1 duplicate key: [9]"));
 	fake_ok(&fs,
 		diff_text("d.db", "3", records(7, "{\"id\":70}"), "", &diff));
-	expect(diff, 1, 0, 1, MANY - 1, MANY - 1);
+	expect_counters(diff, 1, 0, 1, MANY - 1, MANY - 1);
 	assert_int_equal(out_int(diff, "rows"), MANY);
 	assert_string_equal(
 		query_text("d.db", "SELECT group_concat(op || key, ' ') FROM"
@@ -116,7 +106,7 @@ static void a_key_that_was_allowed_to_be_null_is_found_out(void **state)
 	diff = NULL;
 	fake_ok(&fs, diff_text("n.db", "3", records(3, "{\"no\":1}"),
 			       ",\"null_key\":\"allow\"", &diff));
-	expect(diff, 0, 0, 1, MANY, MANY);
+	expect_counters(diff, 0, 0, 1, MANY, MANY);
 	flo_value_unref(diff);
 }
 
@@ -196,9 +186,9 @@ static void a_state_that_moved_meanwhile_is_allowed_for(void **state)
 		if (st != cases[i].st)
 			fail_msg("case %zu: %s", i, fs.err.text);
 		if (st == FLO_OK)
-			expect(diff, cases[i].added, cases[i].changed,
-			       cases[i].removed, cases[i].same,
-			       MANY - (cases[i].pull_without >= 0));
+			expect_counters(diff, cases[i].added, cases[i].changed,
+					cases[i].removed, cases[i].same,
+					MANY - (cases[i].pull_without >= 0));
 		else
 			assert_non_null(
 				strstr(fs.err.text, "the state has changed"));
@@ -278,7 +268,7 @@ static void a_pull_that_waits_in_an_older_file_is_told_anew(void **state)
 	change("f.db", back_to_format_3);
 	fake_ok(&fs, diff_of("f.db", "2", pull, &diff));
 	assert_int_equal(query("f.db", "PRAGMA user_version"), 4);
-	expect(diff, 1, 0, 1, MANY - 1, MANY - 3);
+	expect_counters(diff, 1, 0, 1, MANY - 1, MANY - 3);
 	assert_int_equal(query("f.db", "SELECT length(keys) FROM same"), 32);
 	flo_value_unref(apply_plan("f.db", diff));
 	flo_value_unref(diff);

@@ -69,6 +69,16 @@ void sync_text(const char *db, const char *key, const char *text)
 	flo_value_unref(diff);
 }
 
+void expect_counters(const flo_value *diff, int64_t added, int64_t changed,
+		     int64_t removed, int64_t same, int64_t raw_hits)
+{
+	assert_int_equal(out_int(diff, "added"), added);
+	assert_int_equal(out_int(diff, "changed"), changed);
+	assert_int_equal(out_int(diff, "removed"), removed);
+	assert_int_equal(out_int(diff, "same"), same);
+	assert_int_equal(out_int(diff, "raw_hits"), raw_hits);
+}
+
 void add_rows(const char *db, const char *sql, struct flo__strbuf *sb)
 {
 	sqlite3_stmt *stmt = NULL;

@@ -29,6 +29,10 @@ flo_value *apply_plan(const char *db, const flo_value *diff);
 /* Pull, diff (by /id, without guards) and apply. */
 void sync_text(const char *db, const char *key, const char *text);
 
+/* The counters of a diff's output. */
+void expect_counters(const flo_value *diff, int64_t added, int64_t changed,
+		     int64_t removed, int64_t same, int64_t raw_hits);
+
 /* Run SQL on a database of the directory: the first column of its first row. */
 int64_t query(const char *db, const char *sql);
 /* The same as a text, which lives until the next call. */
