@@ -417,6 +417,9 @@ static flo_status flush(struct flo__stage *stage, flo_error *err)
 	flo_status st;
 
 	TRY(flo__cdb_alive(stage->db, err));
+	/* Most pulls are small, and never come here. */
+	if (stage->drain == NULL)
+		flo__drain_open(stage->db, &stage->drain);
 	TRY(begin(stage, err));
 	TRY(write_taken(stage, err));
 	TRY(flo__cdb_commit(stage->db, err));
@@ -531,8 +534,6 @@ static flo_status prepare(struct flo__stage *stage, flo_error *err)
 	enter_region(stage);
 	if (stage->how.full)
 		st = load_held(stage, err);
-	if (st == FLO_OK)
-		flo__drain_open(stage->db, &stage->drain);
 	leave_region(stage);
 	stage->prepared = st == FLO_OK;
 	return st;
