@@ -455,6 +455,29 @@ static void running_out_of_memory_in_a_task_fails_the_step(void **state)
 
 /* Tasks on their own */
 
+/* Two threads read a half each, which is not to be when all is in one. */
+static void a_state_is_read_whose_keys_are_in_one_half(void **state)
+{
+	static const char *const moves[] = {
+		"UPDATE state SET key = CAST(x'00' || substr(key, 2) AS BLOB)",
+		"UPDATE state SET key = CAST(x'ff' || substr(key, 2) AS BLOB)",
+	};
+
+	(void)state;
+	load_first("half.db");
+	for (size_t i = 0; i < 2; i++) {
+		query("half.db", moves[i]);
+		flo_value_unref(pull_records("half.db", i == 0 ? "2" : "3",
+					     MANY, 0, 0));
+		assert_int_equal(query("half.db", "SELECT hits FROM pull"
+						  " ORDER BY no DESC LIMIT 1"),
+				 MANY);
+		assert_int_equal(query("half.db",
+				       "SELECT count(*) FROM unseen"),
+				 0);
+	}
+}
+
 /* Ten times what is copied at once, in records of 100 kB. */
 #define WAL_RECORDS 1700
 #define WAL_PADDING 100000
@@ -593,6 +616,7 @@ int main(void)
 		cmocka_unit_test(the_body_that_is_broken_is_named),
 		cmocka_unit_test(
 			running_out_of_memory_in_a_task_fails_the_step),
+		cmocka_unit_test(a_state_is_read_whose_keys_are_in_one_half),
 		cmocka_unit_test(the_wal_of_a_large_pull_is_bounded),
 		cmocka_unit_test(tasks_run_in_coroutines_and_on_threads),
 		cmocka_unit_test(a_panic_of_a_task_is_its_owners),
