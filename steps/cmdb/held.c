@@ -177,19 +177,19 @@ static flo_status read_one_by_one(struct half *half, size_t max, flo_error *err)
 }
 
 /* Two of them, that are the same but for their rows. */
-static struct half *new_halves(const struct half *like, const char *lower,
-			       const char *upper, flo_error *err)
+static flo_status new_halves(const struct half *like, const char *lower,
+			     const char *upper, flo_error *err,
+			     struct half **ret_half)
 {
 	struct half *half = flo__calloc(2, sizeof(*half));
 
-	if (half == NULL) {
-		flo_error_set(err, FLO_NOMEM, "out of memory");
-		return NULL;
-	}
+	if (half == NULL)
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	half[0] = half[1] = *like;
 	half[0].sql = lower;
 	half[1].sql = upper;
-	return half;
+	*ret_half = half;
+	return FLO_OK;
 }
 
 /* Raw digests and keys */
@@ -269,14 +269,10 @@ flo_status flo__held_load(struct flo__held *held, struct flo__cdb *db,
 	room = second != NULL ? 2 * more_than_half(max) : max;
 	TRY(reserve(&held->raw, room, &held->by_raw, err));
 	TRY(reserve(&held->key, room, NULL, err));
-	half = new_halves(&like,
-			  "SELECT raw, key, present FROM state WHERE " LOWER,
-			  "SELECT raw, key, present FROM state WHERE " UPPER,
-			  err);
-	if (half == NULL) {
-		st = FLO_NOMEM;
-		goto out;
-	}
+	TRY(new_halves(&like,
+		       "SELECT raw, key, present FROM state WHERE " LOWER,
+		       "SELECT raw, key, present FROM state WHERE " UPPER, err,
+		       &half));
 	TRY(read_held(held, half, second, max, err));
 	flo__index_fill(&held->by_raw, (uint32_t)held->len);
 out:
@@ -322,12 +318,8 @@ flo_status flo__held_widen(struct flo__held *held, struct flo__held_what *what,
 	if (!is || held->broken || version != held->version)
 		goto out;
 	TRY(reserve(&what->what, held->len, &what->by_what, err));
-	half = new_halves(&like, "SELECT digest FROM state WHERE " LOWER,
-			  "SELECT digest FROM state WHERE " UPPER, err);
-	if (half == NULL) {
-		st = FLO_NOMEM;
-		goto out;
-	}
+	TRY(new_halves(&like, "SELECT digest FROM state WHERE " LOWER,
+		       "SELECT digest FROM state WHERE " UPPER, err, &half));
 	half[0].max = half[1].at = held->lower;
 	half[1].max = held->len - held->lower;
 	if (max >= TWO_ROWS)

@@ -194,16 +194,11 @@ static void take_lane(void *arg)
 	*broken = lane->st != FLO_OK;
 }
 
-/* Only where a task has no coroutine of its own this is in the owner's. */
+/* In the owner's coroutine, where the task has none, which computes, too. */
 static void wait_for_turn(struct lane_task *lane)
 {
-	if (flo_sem_trytake_n(&lane->go, 2))
-		return;
-	if (!lane->task.shared_work)
-		flo_blocking_end();
-	(void)flo_sem_take_n(&lane->go, 2, NULL);
-	if (!lane->task.shared_work)
-		flo_blocking_begin();
+	if (!flo_sem_trytake_n(&lane->go, 2))
+		(void)flo_sem_take_n(&lane->go, 2, NULL);
 }
 
 static void work_lane(struct flo__task *task)

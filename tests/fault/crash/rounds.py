@@ -218,7 +218,8 @@ class Round:
         """What no one finds: it left its session, and its environment.
 
         One that has just been started is still about to; and while /proc is
-        read, a program may start it and end: so nothing is to be there twice."""
+        read, a program may start it and end: so two looks, one after the
+        other, are to find nothing."""
         end = time.monotonic() + GONE_S
         looks = 0
         while looks < 2:
@@ -228,7 +229,6 @@ class Round:
                            if words.startswith(DAEMON) or words == "sleep 600")
             if time.monotonic() > end:
                 raise Fault(f"{run}, alive besides daemons: {left}")
-            time.sleep(0.01)
 
     def check_refusal(self, run):
         """A step waits for a person; asking again changes nothing."""
