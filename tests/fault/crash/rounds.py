@@ -19,6 +19,7 @@ from disasters import MOST, alive, mark
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FLOWCTL = os.path.abspath(os.environ.get("FLOWCTL", "build/cli/flowctl"))
+CALM_LOOKS = 30  # at /proc, each a millisecond or more
 GONE_S = 3  # within which all of a killed engine's steps must have ended
 KILLER = os.environ.get("CRASH_KILLER")
 RUNS = 3  # of a pipeline with kills, for one that is left in peace
@@ -217,12 +218,12 @@ class Round:
     def end_daemons(self, run):
         """What no one finds: it left its session, and its environment.
 
-        One that has just been started is still about to; and while /proc is
-        read, a program may start it and end: so two looks, one after the
-        other, are to find nothing."""
+        One that has just been started is still about to; while /proc is read,
+        a program may start it and end, and while it becomes another program it
+        has no environment: so many looks in a row are to find nothing."""
         end = time.monotonic() + GONE_S
         looks = 0
-        while looks < 2:
+        while looks < CALM_LOOKS:
             left = alive(mark(run))
             looks = 0 if left else looks + 1
             disasters.kill(pid for pid, words in left.items()
