@@ -19,8 +19,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SWEEPS_MAX 100
-#define WAIT_NS	   (UINT64_C(2000) * FLO__NS_PER_MS)
+#define SWEEPS_MAX  100
+#define CALM_SWEEPS 2
+#define WAIT_NS	    (UINT64_C(2000) * FLO__NS_PER_MS)
 
 /*
  * The session of @pid; 0 if it is dead, reaped or not. Its name may hold
@@ -47,20 +48,21 @@ static pid_t session_of(pid_t pid)
 	return state == 'Z' || state == 'X' ? 0 : session;
 }
 
-/* Append the environment that @pid began with, if we may see it. */
-static void read_environ(pid_t pid, struct flo__strbuf *env)
+/* Append what @file of @pid holds. Returns whether we may see that. */
+static bool read_file(pid_t pid, const char *file, struct flo__strbuf *text)
 {
 	char path[64], buf[4096];
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return;
+		return false;
 	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		flo__strbuf_add(env, buf, (size_t)n);
+		flo__strbuf_add(text, buf, (size_t)n);
 	close(fd);
+	return n == 0;
 }
 
 static bool has_variable(const struct flo__strbuf *env, const char *variable)
@@ -75,13 +77,33 @@ static bool has_variable(const struct flo__strbuf *env, const char *variable)
 	return false;
 }
 
-/* Whether @pid has every variable of @env that names the attempt. */
-static bool is_marked(pid_t pid, const char *const *env)
+/*
+ * Whether @pid was in the middle of execve() when its environment was empty:
+ * the kernel then shows no arguments either, until the new program's are there.
+ */
+static bool begins(pid_t pid)
+{
+	struct flo__strbuf words = FLO__STRBUF_INIT;
+	bool empty = read_file(pid, "cmdline", &words) && words.len == 0;
+
+	flo__strbuf_fini(&words);
+	return empty;
+}
+
+enum whose {
+	OTHERS,
+	OURS,
+	UNSURE
+};
+
+/* @pid is ours if it has every variable of @env that names the attempt. */
+static enum whose whose(pid_t pid, const char *const *env)
 {
 	struct flo__strbuf theirs = FLO__STRBUF_INIT;
-	bool marked = false, all = true;
+	bool marked = false, all = true, unsure;
 
-	read_environ(pid, &theirs);
+	unsure = read_file(pid, "environ", &theirs) && theirs.len == 0 &&
+		 begins(pid);
 	for (; all && *env != NULL; env++) {
 		if (strncmp(*env, "FLOW_", 5) != 0)
 			continue;
@@ -89,7 +111,7 @@ static bool is_marked(pid_t pid, const char *const *env)
 		all = has_variable(&theirs, *env);
 	}
 	flo__strbuf_fini(&theirs);
-	return marked && all;
+	return unsure ? UNSURE : marked && all ? OURS : OTHERS;
 }
 
 /*
@@ -106,7 +128,7 @@ static void end_one(pid_t pid, pid_t session, const char *const *env,
 	if (fd < 0)
 		return;
 	/* The number may have been given to another before we had the fd. */
-	if ((session_of(pid) == session || is_marked(pid, env)) &&
+	if ((session_of(pid) == session || whose(pid, env) == OURS) &&
 	    syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0) {
 		now = flo_now();
 		poll(&ended, 1,
@@ -115,7 +137,7 @@ static void end_one(pid_t pid, pid_t session, const char *const *env,
 	close(fd);
 }
 
-/* Returns how many were found. */
+/* Returns how many were found, with those that cannot be told yet. */
 static int sweep(pid_t session, const char *const *env, uint64_t until)
 {
 	struct dirent *entry;
@@ -127,13 +149,14 @@ static int sweep(pid_t session, const char *const *env, uint64_t until)
 	while ((entry = readdir(proc)) != NULL) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		pid_t theirs = pid > 1 ? session_of(pid) : 0;
+		enum whose it;
 
 		if (theirs == 0 || pid == getpid())
 			continue;
-		if (theirs != session && !is_marked(pid, env))
-			continue;
-		found++;
-		end_one(pid, session, env, until);
+		it = theirs == session ? OURS : whose(pid, env);
+		found += it != OTHERS;
+		if (it == OURS)
+			end_one(pid, session, env, until);
 	}
 	closedir(proc);
 	return found;
@@ -142,15 +165,18 @@ static int sweep(pid_t session, const char *const *env, uint64_t until)
 void flo__orphans_kill(pid_t program, const char *const *env)
 {
 	uint64_t until = flo_now() + WAIT_NS;
+	int calm = 0;
 
 	flo_blocking_begin();
 	if (program > 1)
 		kill(-program, SIGKILL);
 	else
 		program = -1; /* no session has that number */
-	/* Until none is found: some were born meanwhile. */
+	/* Until none is found: some were born meanwhile. Who ended in one sweep
+	 * may have left a child that only the next one sees. */
 	for (int i = 0; i < SWEEPS_MAX && flo_now() < until; i++) {
-		if (sweep(program, env, until) == 0)
+		calm = sweep(program, env, until) == 0 ? calm + 1 : 0;
+		if (calm == CALM_SWEEPS)
 			break;
 	}
 	flo_blocking_end();

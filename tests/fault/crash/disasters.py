@@ -77,21 +77,43 @@ def processes():
     return filter(str.isdigit, os.listdir("/proc"))
 
 
-def alive(marked):
-    """pid -> words of the processes whose environment is so marked."""
+def read(pid, name):
+    with open(f"/proc/{pid}/{name}", "rb") as file:
+        return file.read()
+
+
+def after_name(stat):
+    """The fields of a process behind its name, which may hold anything."""
+    return stat.rpartition(b")")[2].split()
+
+
+def program(pid):
+    """The environment and the words of a process; None if it has ended.
+
+    One that is becoming another program has neither, for a moment."""
+    try:
+        while True:
+            environment, words = read(pid, "environ"), read(pid, "cmdline")
+            if environment or words:
+                return environment.split(b"\0"), words
+            state, _, _, session = after_name(read(pid, "stat"))[:4]
+            if state in (b"Z", b"X") or session == b"0":  # the kernel's own
+                return None
+    except OSError:
+        return None  # it has just ended, or is not ours
+
+
+def alive(marked, bare=False):
+    """pid -> words of the processes whose environment is so marked.
+
+    @bare: only those that have nothing else of a step in it."""
     found = {}
     needle = f"CRASH_MARK={marked}".encode()
     for pid in processes():
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                if needle not in file.read().split(b"\0"):
-                    continue
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read().replace(b"\0", b" ").decode().strip()
-        except OSError:
-            continue  # it has just ended
-        if words:  # a zombie has none
-            found[int(pid)] = words
+        environment, words = program(pid) or ([], b"")
+        if needle in environment and not (
+                bare and any(x.startswith(b"FLOW_") for x in environment)):
+            found[int(pid)] = words.replace(b"\0", b" ").decode().strip()
     return found
 
 
@@ -100,11 +122,10 @@ def minders(engine):
     found = []
     for pid in processes():
         try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-                name, _, rest = file.read().partition("(")[2].rpartition(")")
+            stat = read(pid, "stat")
         except OSError:
             continue  # it has just ended
-        if name == "flo-minder" and int(rest.split()[1]) == engine.pid:
+        if b"(flo-minder)" in stat and int(after_name(stat)[1]) == engine.pid:
             found.append(int(pid))
     return found
 

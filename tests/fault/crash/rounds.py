@@ -19,7 +19,7 @@ from disasters import MOST, alive, mark
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FLOWCTL = os.path.abspath(os.environ.get("FLOWCTL", "build/cli/flowctl"))
-CALM_LOOKS = 30  # at /proc, each a millisecond or more
+CALM_LOOKS = 2  # in a row: one may miss the child of what ends meanwhile
 GONE_S = 3  # within which all of a killed engine's steps must have ended
 KILLER = os.environ.get("CRASH_KILLER")
 RUNS = 3  # of a pipeline with kills, for one that is left in peace
@@ -29,7 +29,7 @@ USAGE, INTERRUPTED, REFUSED = 2, 5, "idempotent"
 EARLY = "ended before the run was gone on with"
 ENDED = "has already ended"
 CANCELLED = {6, 130, 143}
-DAEMON = "sh -c trap "  # of `step`
+WAITS = "sleep "  # a program of `step` that stays as it is until it ends
 
 
 class Fault(Exception):
@@ -218,18 +218,18 @@ class Round:
     def end_daemons(self, run):
         """What no one finds: it left its session, and its environment.
 
-        One that has just been started is still about to; while /proc is read,
-        a program may start it and end, and while it becomes another program it
-        has no environment: so many looks in a row are to find nothing."""
+        What has just been started is still about to: so until there is no
+        such process, nor any that may become one."""
         end = time.monotonic() + GONE_S
         looks = 0
         while looks < CALM_LOOKS:
-            left = alive(mark(run))
-            looks = 0 if left else looks + 1
-            disasters.kill(pid for pid, words in left.items()
-                           if words.startswith(DAEMON) or words == "sleep 600")
+            daemons = alive(mark(run), bare=True)
+            disasters.kill(daemons)
+            moving = {pid: words for pid, words in alive(mark(run)).items()
+                      if pid in daemons or not words.startswith(WAITS)}
+            looks = 0 if daemons or moving else looks + 1
             if time.monotonic() > end:
-                raise Fault(f"{run}, alive besides daemons: {left}")
+                raise Fault(f"{run}, alive besides daemons: {moving}")
 
     def check_refusal(self, run):
         """A step waits for a person; asking again changes nothing."""
