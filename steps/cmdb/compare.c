@@ -32,6 +32,7 @@ static bool same(struct compare *cmp, const json_t *a, const json_t *b,
 	flo__record_canonical(a, at, sb);
 	len = sb->len;
 	flo__record_canonical(b, at, sb);
+	cmp->out->failed |= sb->failed;
 	return !sb->failed && sb->len == 2 * len &&
 	       memcmp(sb->data, sb->data + len, len) == 0;
 }
@@ -161,6 +162,7 @@ static void top_level(struct compare *cmp, const json_t *a, const json_t *b,
 		    flo__spec_ignores(at) || same(cmp, value, other, at))
 			continue;
 		if (top->list) {
+			cmp->out->failed |= cmp->path.failed;
 			flo__strbuf_reset(&cmp->path);
 			flo__pointer_append(&cmp->path, key, len);
 			add_leaf(cmp);

@@ -22,6 +22,7 @@ struct differences {
 	struct flo__strbuf *scratch; /* borrowed */
 	struct difference at[2 * FLO__PLAIN_MEMBERS_MAX];
 	size_t len;
+	bool nomem; /* scratch, which is reset, has failed */
 };
 
 /* Members in the order of the text: the first key's place, and the next one's. */
@@ -62,7 +63,7 @@ static bool is_container(const struct flo__tape *tape, size_t key)
 }
 
 /* Whether two values have one canonical form. */
-static bool is_same(const struct differences *diff, size_t before, size_t after,
+static bool is_same(struct differences *diff, size_t before, size_t after,
 		    const struct flo__pointer *at)
 {
 	const struct flo__token *a = &diff->before->token[before + 1];
@@ -78,6 +79,7 @@ static bool is_same(const struct differences *diff, size_t before, size_t after,
 	flo__tape_canonical(diff->before, before + 1, at, sb);
 	len = sb->len;
 	flo__tape_canonical(diff->after, after + 1, at, sb);
+	diff->nomem |= sb->failed;
 	return !sb->failed && sb->len == 2 * len &&
 	       memcmp(sb->data, sb->data + len, len) == 0;
 }
@@ -130,8 +132,7 @@ static bool collect(struct differences *diff)
 	return true;
 }
 
-static void tell(const struct differences *diff,
-		 const struct difference *difference,
+static void tell(struct differences *diff, const struct difference *difference,
 		 void (*field)(void *arg, const char *name), void *arg,
 		 struct flo__strbuf *sb)
 {
@@ -143,10 +144,11 @@ static void tell(const struct differences *diff,
 
 	flo__strbuf_reset(text);
 	flo__strbuf_add(text, key->text, key->len);
-	if (!text->failed)
-		field(arg, text->data);
+	diff->nomem |= text->failed;
+	field(arg, text->data);
 	flo__strbuf_reset(text);
 	flo__pointer_append(text, key->text, key->len);
+	diff->nomem |= text->failed;
 	flo__strbuf_add_json(sb, text->data, text->len);
 }
 
@@ -172,5 +174,6 @@ bool flo__plain_compare(const struct flo__plain *before,
 		tell(&diff, &diff.at[i], field, arg, sb);
 	}
 	flo__strbuf_addc(sb, ']');
+	sb->failed |= diff.nomem;
 	return true;
 }

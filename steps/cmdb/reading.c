@@ -60,7 +60,7 @@ flo_status flo__reading_compare(struct flo__reading *before,
 	if (is_plain(before) && is_plain(after) &&
 	    flo__plain_compare(&before->plain, &after->plain, spec, field, arg,
 			       scratch, sb))
-		return scratch->failed ? FLO_NOMEM : flo__strbuf_status(sb);
+		return flo__strbuf_status(sb);
 	TRY(have_tree(before, err));
 	TRY(have_tree(after, err));
 	st = flo__record_compare(before->tree, after->tree, spec, field, arg,
