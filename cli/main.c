@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -142,6 +143,9 @@ int main(int argc, char **argv)
 	if (!open_std())
 		return CLI_STORE; /* and nowhere to say why */
 	signal(SIGPIPE, SIG_IGN);
+	/* Nobody asks how much memory SQLite has, and to count it threads wait
+	 * for each other at each allocation. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	return cli_finish_stdout(dispatch(argc, argv));
 }
