@@ -2,6 +2,8 @@
 
 #include "base/alloc.h"
 
+#include <flo/runtime.h>
+
 #include <stdatomic.h>
 
 /* Pages in the WAL at which copying begins, and with which the owner ends it;
@@ -24,10 +26,12 @@ static void work(struct flo__task *task)
 	struct flo__drain *drain = (struct flo__drain *)task;
 	int in_wal = 0;
 
+	flo_blocking_begin();
 	if (sqlite3_wal_checkpoint_v2(drain->beside->sql, NULL,
 				      SQLITE_CHECKPOINT_PASSIVE, &in_wal,
 				      &drain->copied) != SQLITE_OK)
 		drain->copied = 0;
+	flo_blocking_end();
 	atomic_store_explicit(&drain->done, true, memory_order_release);
 }
 
