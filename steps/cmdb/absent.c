@@ -11,21 +11,13 @@
  */
 #include "steps/cmdb/match_p.h"
 
-flo_status flo__match_remove(struct flo__match *match, uint32_t entry,
-			     flo_error *err)
+flo_status flo__match_remove(struct flo__match *match, uint32_t entry)
 {
-	struct flo__change *change = flo__match_change(match, 'd', entry);
-	flo_status st;
-
-	if (change == NULL)
+	if (flo__match_change(match, 'd', entry) == NULL)
 		return FLO_NOMEM;
 	match->counts.removed++;
 	match->entry[entry].seen = true;
-	st = flo__body_reading(match->db, match->body, match->entry[entry].body,
-			       &match->was_text, &match->was, err);
-	if (st == FLO_OK)
-		st = flo__match_key_text(match, change, &match->was, err);
-	return st;
+	return FLO_OK;
 }
 
 /*
@@ -55,7 +47,7 @@ flo_status flo__match_absent(struct flo__match *match, flo_error *err)
 			continue;
 		if (everything && e->times >= match->in.remove_after) {
 			e->times = 0;
-			st = flo__match_remove(match, i, err);
+			st = flo__match_remove(match, i);
 		} else {
 			st = keep(match, e, err);
 		}

@@ -52,11 +52,6 @@ out:
 	return st;
 }
 
-/*
- * Statements of many rows say OR FAIL: one that fails rolls all back, so SQLite
- * need not remember, page by page, what was before the statement.
- */
-
 flo_status flo__apply_unfit(const struct flo__cdb *db,
 			    const struct flo__cmdb_plan *plan, int64_t rows,
 			    int64_t want, flo_error *err)
@@ -66,84 +61,6 @@ flo_status flo__apply_unfit(const struct flo__cdb *db,
 			     "where %lld should be; nothing was applied",
 			     db->path, plan->id, (long long)rows,
 			     (long long)want);
-}
-
-/*
- * Run @sql over the plan's changes; it must touch @rows rows, and is not run
- * for none, as it looks at every change. Its arguments are the ids of the first
- * and last change, the source, @ts and the plan's number, as many of them as
- * @types has.
- */
-static flo_status change(struct flo__cdb *db, const struct flo__cmdb_plan *plan,
-			 const char *sql, const char *types, int64_t ts,
-			 int64_t rows, flo_error *err)
-{
-	flo_status st;
-
-	if (rows == 0)
-		return FLO_OK;
-	st = flo__cdb_run(db, err, sql, types, flo__cdb_first(plan->no),
-			  flo__cdb_last(plan->no), plan->source, ts, plan->no);
-	if (st == FLO_OK && sqlite3_changes64(db->sql) != rows)
-		st = flo__apply_unfit(db, plan, sqlite3_changes64(db->sql),
-				      rows, err);
-	return st;
-}
-
-static flo_status write_history(struct flo__cdb *db,
-				const struct flo__cmdb_plan *plan, int64_t ts,
-				flo_error *err)
-{
-	const struct flo__counts *n = &plan->counts;
-	flo_status st;
-
-	/*
-	 * A version that has ended already is ignored, and so one too few. It
-	 * ends under the key's text that it began with: the next one's may be
-	 * another one of the same key, as {"a":1} and {"a":1.0} are.
-	 */
-	TRY(change(db, plan,
-		   "INSERT OR IGNORE INTO ended"
-		   " SELECT h.id, ?3, h.key, ?4, ?5"
-		   " FROM change c JOIN history h ON h.id = c.before"
-		   " WHERE c.id BETWEEN ?1 AND ?2 ORDER BY c.before",
-		   "iiiii", ts, n->changed + n->removed, err));
-	st = flo__apply_versions(db, plan, ts, err);
-out:
-	return st;
-}
-
-/*
- * Each of the three goes over the state from one end to the other, as changes
- * are in the order of their keys: a page is read and written once, not once a
- * record. A changed record keeps its place.
- */
-static flo_status write_state(struct flo__cdb *db,
-			      const struct flo__cmdb_plan *plan, flo_error *err)
-{
-	const struct flo__counts *n = &plan->counts;
-	flo_status st;
-
-	TRY(change(db, plan,
-		   "DELETE FROM state WHERE source = ?3 AND key IN"
-		   " (SELECT key FROM change WHERE id BETWEEN ?1 AND ?2"
-		   "  AND op = 'd')",
-		   "iii", 0, n->removed, err));
-	TRY(change(db, plan,
-		   "UPDATE OR FAIL state SET raw = c.raw, digest = c.digest,"
-		   " present = c.present, body = c.after"
-		   " FROM (SELECT * FROM change WHERE id BETWEEN ?1 AND ?2"
-		   "  AND op = 'u' ORDER BY id) AS c"
-		   " WHERE state.source = ?3 AND state.key = c.key"
-		   "  AND state.body = c.before",
-		   "iii", 0, n->changed, err));
-	st = change(db, plan,
-		    "INSERT OR FAIL INTO state"
-		    " SELECT ?3, key, raw, digest, present, after FROM change"
-		    " WHERE id BETWEEN ?1 AND ?2 AND op = 'c' ORDER BY id",
-		    "iii", 0, n->added, err);
-out:
-	return st;
 }
 
 /*
@@ -199,6 +116,12 @@ out:
 	return st;
 }
 
+/* Who comes to the state in another order than its own meets pages again. */
+static flo_status keep_pages(struct flo__cdb *db, flo_error *err)
+{
+	return flo__cdb_run(db, err, "PRAGMA cache_size=-65536", "");
+}
+
 static flo_status take_raws(struct flo__cdb *db,
 			    const struct flo__cmdb_plan *plan, flo_error *err)
 {
@@ -208,6 +131,7 @@ static flo_status take_raws(struct flo__cdb *db,
 	bool more = true;
 	flo_status st;
 
+	TRY(keep_pages(db, err));
 	TRY(flo__cdb_prepare(db, take_sql, err, &stmt));
 	TRY(flo__staged_open(&staged, db, plan->pull, false, err));
 	for (;;) {
@@ -365,20 +289,26 @@ static flo_status write_all(struct apply *apply, struct flo__cdb *db,
 			    flo_error *err)
 {
 	const struct flo__cmdb_plan *plan = &apply->plan;
+	struct flo__ended *ended = NULL;
 	int64_t ts = 0;
 	flo_status st;
 
+	flo__ended_begin(db, plan, &ended);
 	TRY(apply_time(db, plan, err, &ts));
-	if (plan->rebase)
+	if (plan->rebase) {
+		TRY(keep_pages(db, err));
 		TRY(flo__rebase(db, plan, err));
-	TRY(write_history(db, plan, ts, err));
-	TRY(write_state(db, plan, err));
+	}
+	TRY(flo__apply_versions(db, plan, ts, err));
+	TRY(flo__apply_state(db, plan, err));
+	TRY(flo__ended_write(ended, db, plan, ts, err));
 	TRY(take_shape(db, plan, err));
 	TRY(write_misses(db, plan, err));
 	TRY(write_since(db, plan, err));
 	TRY(mark_applied(db, plan, ts, err));
 	st = release_pulls(db, plan, err);
 out:
+	flo__ended_free(ended);
 	return st;
 }
 
@@ -388,8 +318,6 @@ static flo_status apply_in(struct flo__cdb *db, void *arg, flo_error *err)
 	bool go = false;
 	flo_status st;
 
-	/* It alone comes to a page more than once, and to all of them. */
-	TRY(flo__cdb_run(db, err, "PRAGMA cache_size=-65536", ""));
 	if (db->call != NULL)
 		apply->run_id = flo_step_run_id(db->call);
 	TRY(flo__cdb_write(db, true, err));

@@ -257,8 +257,8 @@ void flo__guard_volatile(const struct flo__guard *guard,
 {
 	int64_t both = volatile_of(match);
 
-	for (size_t i = 0; i < match->fields_len; i++) {
-		const struct flo__field *field = &match->field[i];
+	for (size_t i = 0; i < match->fields.len; i++) {
+		const struct flo__field *field = &match->fields.field[i];
 
 		if (both < VOLATILE_ROWS_MIN ||
 		    100.0 * (double)field->count <

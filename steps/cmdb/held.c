@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/second.h"
 #include "steps/cmdb/task.h"
 
 #include <string.h>
@@ -52,8 +53,7 @@ static flo_status reserve(struct flo__digest **digests, size_t max,
  *
  * The state is read in the order of its keys, from one end to the other, by one
  * thread: a quarter of a second for a million rows, in which nothing else can be
- * done. So two read a half each, over a connection of their own. Both must see
- * the source at the same version. As keys are digests, the halves are nearly
+ * done. So two read a half each, over a connection of their own. As keys are digests, the halves are nearly
  * the same size, but not quite: the upper one is read to a place behind more
  * than the lower one will be, and then moved down to its end. Where it is not
  * so, or there is no second connection, one reads both, one after the other.
@@ -112,31 +112,6 @@ static void work(struct flo__task *task)
 	struct half *half = (struct half *)task;
 
 	half->st = read_rows(half);
-}
-
-/* Below that, a second connection takes longer than it saves. */
-#define TWO_ROWS 4096
-
-/*
- * Open a second connection that sees @source at @version. None is no fault:
- * *@ret_second is NULL then.
- */
-static void open_second(struct flo__cdb *db, int64_t source, int64_t version,
-			struct flo__cdb **ret_second)
-{
-	struct flo__cdb *second = NULL;
-	int64_t its = 0;
-	size_t rows;
-	bool is;
-
-	*ret_second = NULL;
-	if (flo__cdb_open_beside(db, NULL, &second) == FLO_OK &&
-	    flo__cdb_read(second, NULL) == FLO_OK &&
-	    look_at(second, source, NULL, NULL, &rows, &its, &is) == FLO_OK &&
-	    its == version)
-		*ret_second = second;
-	else
-		flo__cdb_close(second);
 }
 
 /*
@@ -264,8 +239,8 @@ flo_status flo__held_load(struct flo__held *held, struct flo__cdb *db,
 
 	TRY(flo__cdb_read(db, err));
 	TRY(look_at(db, source, NULL, err, &max, &held->version, &is));
-	if (max >= TWO_ROWS)
-		open_second(db, source, held->version, &second);
+	if (max >= FLO__SECOND_ROWS)
+		flo__second_open(db, source, &second);
 	room = second != NULL ? 2 * more_than_half(max) : max;
 	TRY(reserve(&held->raw, room, &held->by_raw, err));
 	TRY(reserve(&held->key, room, NULL, err));
@@ -322,8 +297,8 @@ flo_status flo__held_widen(struct flo__held *held, struct flo__held_what *what,
 		       "SELECT digest FROM state WHERE " UPPER, err, &half));
 	half[0].max = half[1].at = held->lower;
 	half[1].max = held->len - held->lower;
-	if (max >= TWO_ROWS)
-		open_second(db, source, version, &second);
+	if (max >= FLO__SECOND_ROWS)
+		flo__second_open(db, source, &second);
 	if (second != NULL)
 		TRY(read_both(half, second, err));
 	if (second == NULL || half[1].broken)

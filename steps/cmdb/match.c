@@ -37,98 +37,35 @@ struct flo__change *flo__match_change(struct flo__match *m, char op,
 	return change;
 }
 
-flo_status flo__match_key_text(struct flo__match *m, struct flo__change *change,
-			       struct flo__reading *record, flo_error *err)
-{
-	flo_status st;
-
-	change->key_at = m->texts.len;
-	st = flo__reading_key_text(record, m->in.spec, &m->texts, err);
-	change->key_len = (uint32_t)(m->texts.len - change->key_at);
-	return st;
-}
-
-static flo_status add_key_text(struct flo__match *m, struct flo__change *change,
-			       const char *text, size_t len)
-{
-	change->key_at = m->texts.len;
-	flo__strbuf_add(&m->texts, text, len);
-	change->key_len = (uint32_t)len;
-	return flo__strbuf_status(&m->texts);
-}
-
-static void count_field(void *arg, const char *name)
-{
-	struct flo__match *m = arg;
-	size_t i = 0;
-
-	m->counts.fields++;
-	while (i < m->fields_len && strcmp(m->field[i].name, name) != 0)
-		i++;
-	if (i == FLO__FIELDS_MAX)
-		return;
-	if (i == m->fields_len) {
-		char *copy = flo__strdup(name);
-
-		/* It is for a warning only: without memory there is none. */
-		if (copy == NULL)
-			return;
-		m->field[i].name = copy;
-		m->fields_len++;
-	}
-	m->field[i].count++;
-}
-
-/* Against the record that m->now has read, right behind the key's text. */
-static flo_status set_fields(struct flo__match *m, struct flo__change *change,
-			     flo_error *err)
-{
-	size_t at = m->texts.len;
-	flo_status st;
-
-	TRY(flo__body_reading(m->db, m->body, m->entry[change->entry].body,
-			      &m->was_text, &m->was, err));
-	TRY(flo__reading_compare(&m->was, &m->now, m->in.spec, count_field, m,
-				 &m->scratch, &m->texts, err));
-	change->fields_len = (uint32_t)(m->texts.len - at);
-out:
-	return st;
-}
-
 /* A record of the pull: its row, and what is known of it. */
 struct pulled {
 	int64_t row;
 	struct flo__digest raw;
 	struct flo__identity id;
-	const char *key; /* as people see it; NULL: read the record for it */
+	const char *key; /* as people see it; NULL: the record was not read */
 	size_t key_len;
 	bool gone;
 };
 
-static flo_status add_change(struct flo__match *m, struct pulled *p, char op,
-			     uint32_t entry, flo_error *err)
+/* What changes is read for its texts at last, unless it is told already. */
+static flo_status add_change(struct flo__match *m, const struct pulled *p,
+			     char op, uint32_t entry)
 {
 	struct flo__change *change = flo__match_change(m, op, entry);
-	flo_status st = FLO_OK;
 
 	if (change == NULL)
 		return FLO_NOMEM;
-	if (p->key == NULL || op == 'u')
-		TRY(flo__body_reading(m->db, m->body, p->row, &m->now_text,
-				      &m->now, err));
 	change->after = p->row;
-	if (p->key != NULL)
-		TRY(add_key_text(m, change, p->key, p->key_len));
-	else
-		TRY(flo__match_key_text(m, change, &m->now, err));
-	if (op == 'u')
-		st = set_fields(m, change, err);
-out:
-	return st;
+	if (op != 'c' || p->key == NULL)
+		return FLO_OK;
+	change->told = true;
+	change->key_at = m->texts.len;
+	change->key_len = (uint32_t)p->key_len;
+	flo__strbuf_add(&m->texts, p->key, p->key_len);
+	return flo__strbuf_status(&m->texts);
 }
 
-static flo_status match_new(struct flo__match *m, struct pulled *p,
-			    flo_error *err)
+static flo_status match_new(struct flo__match *m, const struct pulled *p)
 {
 	struct flo__entry *e = &m->entry[m->len];
 
@@ -142,11 +79,11 @@ static flo_status match_new(struct flo__match *m, struct pulled *p,
 	};
 	flo__index_put(&m->by_key, (uint32_t)m->len);
 	m->counts.added++;
-	return add_change(m, p, 'c', (uint32_t)m->len++, err);
+	return add_change(m, p, 'c', (uint32_t)m->len++);
 }
 
-static flo_status match_known(struct flo__match *m, struct pulled *p,
-			      uint32_t at, flo_error *err)
+static flo_status match_known(struct flo__match *m, const struct pulled *p,
+			      uint32_t at)
 {
 	struct flo__entry *e = &m->entry[at];
 	flo_status st;
@@ -157,7 +94,7 @@ static flo_status match_known(struct flo__match *m, struct pulled *p,
 		return FLO_OK;
 	}
 	m->counts.changed++;
-	st = add_change(m, p, 'u', at, err);
+	st = add_change(m, p, 'u', at);
 	e->raw = p->raw;
 	e->digest = p->id.body;
 	e->present = (uint16_t)p->id.present;
@@ -166,17 +103,17 @@ static flo_status match_known(struct flo__match *m, struct pulled *p,
 
 /* Its entry is for what else the pull has of its key. */
 static flo_status match_gone(struct flo__match *m, const struct pulled *p,
-			     uint32_t at, flo_error *err)
+			     uint32_t at)
 {
 	if (at != FLO__INDEX_NONE)
-		return flo__match_remove(m, at, err);
+		return flo__match_remove(m, at);
 	m->entry[m->len] = (struct flo__entry){.key = p->id.key, .seen = true};
 	flo__index_put(&m->by_key, (uint32_t)m->len++);
 	m->counts.same++;
 	return FLO_OK;
 }
 
-static flo_status match_record(struct flo__match *m, struct pulled *p,
+static flo_status match_record(struct flo__match *m, const struct pulled *p,
 			       flo_error *err)
 {
 	bool seen = false;
@@ -205,12 +142,12 @@ static flo_status match_record(struct flo__match *m, struct pulled *p,
 				     "says; pull again: " FLO__CDB_ANEW,
 				     m->db->path);
 	if (p->gone)
-		return match_gone(m, p, at, err);
+		return match_gone(m, p, at);
 	m->there++;
 	flo__match_present(m, p->id.present, m->present_after);
 	if (at == FLO__INDEX_NONE)
-		return match_new(m, p, err);
-	return match_known(m, p, at, err);
+		return match_new(m, p);
+	return match_known(m, p, at);
 out:
 	return st;
 }
@@ -376,7 +313,6 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	flo__strbuf_init(&match->misfit.fields);
 	flo__strbuf_init(&match->misfit.inside);
 	flo__strbuf_init(&match->scratch);
-	flo__strbuf_init(&match->now_text);
 	flo__strbuf_init(&match->was_text);
 	match->counts.rows = in->pull_rows;
 	match->counts.rejected = in->pull_rejected;
@@ -391,6 +327,7 @@ flo_status flo__match_run(struct flo__match *match, struct flo__cdb *db,
 	}
 	TRY(flo__match_absent(match, err));
 	TRY(flo__match_check_keys(match, err));
+	TRY(flo__match_texts(match, err));
 	if (match->change_len != 0)
 		st = sort_changes(match);
 out:
@@ -399,8 +336,7 @@ out:
 
 void flo__match_fini(struct flo__match *match)
 {
-	for (size_t i = 0; i < match->fields_len; i++)
-		flo__free(match->field[i].name);
+	flo__field_counts_fini(&match->fields);
 	flo__unseen_fini(&match->unseen);
 	flo__index_fini(&match->by_key);
 	flo__free(match->entry);
@@ -411,10 +347,8 @@ void flo__match_fini(struct flo__match *match)
 	flo__strbuf_fini(&match->misfit.fields);
 	flo__strbuf_fini(&match->misfit.inside);
 	flo__strbuf_fini(&match->scratch);
-	flo__strbuf_fini(&match->now_text);
 	flo__strbuf_fini(&match->was_text);
 	flo__json_reader_fini(&match->bad);
-	flo__reading_fini(&match->now);
 	flo__reading_fini(&match->was);
 	sqlite3_finalize(match->body);
 	sqlite3_finalize(match->find);

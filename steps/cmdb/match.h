@@ -36,15 +36,22 @@ struct flo__change {
 	uint32_t key_len;
 	uint32_t fields_len;
 	uint32_t entry;
-	char op; /* c, u, d */
+	char op;   /* c, u, d */
+	bool told; /* its key's text was there when it was found */
 };
 
 #define FLO__FIELDS_MAX 256
 
-/* How often a top-level field differed. */
+/* How often a top-level field differed, and all together. */
 struct flo__field {
 	char *name; /* owned */
 	int64_t count;
+};
+
+struct flo__field_counts {
+	struct flo__field field[FLO__FIELDS_MAX];
+	size_t len;
+	int64_t all;
 };
 
 /* The first record whose key must not be, for the error. */
@@ -100,14 +107,11 @@ struct flo__match {
 	unsigned present_any; /* parts of the key that some record has */
 	int64_t present_before[FLO__SPEC_KEYS_MAX];
 	int64_t present_after[FLO__SPEC_KEYS_MAX];
-	struct flo__field field[FLO__FIELDS_MAX];
-	size_t fields_len;
+	struct flo__field_counts fields;
 	sqlite3_stmt *body; /* owned */
 	sqlite3_stmt *find; /* owned: see match_seen.c; NULL until it is used */
 	struct flo__strbuf scratch;
-	struct flo__reading now; /* a record of the pull */
-	struct flo__strbuf now_text;
-	struct flo__reading was; /* one of the state */
+	struct flo__reading was; /* a record of the state */
 	struct flo__strbuf was_text;
 	struct flo__json_reader bad; /* one whose key must not be */
 };

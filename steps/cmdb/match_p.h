@@ -20,13 +20,16 @@ flo_status flo__match_check_keys(const struct flo__match *match,
 /* A change of entry @entry; NULL without memory. */
 struct flo__change *flo__match_change(struct flo__match *match, char op,
 				      uint32_t entry);
-flo_status flo__match_key_text(struct flo__match *match,
-			       struct flo__change *change,
-			       struct flo__reading *record, flo_error *err);
 
-/* Remove the entry @entry of the state. */
-flo_status flo__match_remove(struct flo__match *match, uint32_t entry,
-			     flo_error *err);
+/* Remove the entry @entry of the state. FLO_NOMEM. */
+flo_status flo__match_remove(struct flo__match *match, uint32_t entry);
+
+/*
+ * Read the records that change: for keys as people see them, and for the fields
+ * that differ.
+ */
+flo_status flo__match_texts(struct flo__match *match, flo_error *err);
+void flo__field_counts_fini(struct flo__field_counts *fields);
 
 /* Decide about what the pull did not have; see absent.c. */
 flo_status flo__match_absent(struct flo__match *match, flo_error *err);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "steps/cmdb/second.h"
 
 #include <string.h>
 
@@ -37,31 +38,51 @@ out:
 	return st;
 }
 
-static flo_status add_state(struct flo__match *m, sqlite3_stmt *stmt,
-			    flo_error *err)
+/* Read a row of the state, of @db, as the entry @e. Only reads @m. */
+static flo_status read_entry(const struct flo__match *m, struct flo__cdb *db,
+			     sqlite3_stmt *row, struct flo__entry *e,
+			     flo_error *err)
 {
-	struct flo__entry *e = &m->entry[m->len];
-	flo_status st = FLO_OK;
-
-	*e = (struct flo__entry){.body = sqlite3_column_int64(stmt, 4)};
-	if (m->state_len == m->state_max ||
-	    !flo__cdb_digest(stmt, 0, &e->key) ||
-	    !flo__cdb_digest(stmt, 1, &e->raw) ||
-	    !flo__cdb_digest(stmt, 2, &e->digest))
+	*e = (struct flo__entry){.body = sqlite3_column_int64(row, 4)};
+	if (!flo__cdb_digest(row, 0, &e->key) ||
+	    !flo__cdb_digest(row, 1, &e->raw) ||
+	    !flo__cdb_digest(row, 2, &e->digest))
 		return flo_error_set(err, FLO_CORRUPT,
 				     "%s: a row of the state is broken; "
 				     "restore the file from a backup",
-				     m->db->path);
-	e->present = (uint16_t)sqlite3_column_int64(stmt, 3);
-	e->times = (uint32_t)sqlite3_column_int64(stmt, 5);
+				     db->path);
+	e->present = (uint16_t)sqlite3_column_int64(row, 3);
+	e->times = (uint32_t)sqlite3_column_int64(row, 5);
 	e->seen = m->told && !flo__unseen_has(&m->unseen, &e->key);
+	return FLO_OK;
+}
+
+static void take_entry(struct flo__match *m)
+{
+	flo__match_present(m, m->entry[m->len].present, m->present_before);
+	m->len++;
+	m->state_len++;
+}
+
+static flo_status add_state(struct flo__match *m, sqlite3_stmt *row,
+			    flo_error *err)
+{
+	struct flo__entry *e = &m->entry[m->len];
+	flo_status st;
+
+	if (m->state_len == m->state_max)
+		return flo_error_set(err, FLO_CORRUPT,
+				     "%s: the state has more records than its "
+				     "source says; restore the file from a "
+				     "backup",
+				     m->db->path);
+	TRY(read_entry(m, m->db, row, e, err));
 	if (m->in.rebase) {
 		st = identify_again(m, e, err);
 		flo__index_put(&m->by_key, (uint32_t)m->len);
 	}
-	flo__match_present(m, e->present, m->present_before);
-	m->len++;
-	m->state_len++;
+	take_entry(m);
+out:
 	return st;
 }
 
@@ -126,36 +147,84 @@ out:
 	return st;
 }
 
+/* Few records */
+
+/* Of the unseen, and of as many entries, from @from on, before @to. */
+struct half {
+	struct flo__half half;
+	struct flo__match *m; /* borrowed: only its entries are written */
+	size_t from;
+	size_t to;
+	size_t len; /* entries that were found */
+};
+
 /* One that an apply has removed since the pull is not there any more. */
-static flo_status load_one(struct flo__match *m, sqlite3_stmt *stmt,
-			   const struct flo__digest *key, flo_error *err)
+static flo_status find_one(struct half *half, sqlite3_stmt *stmt,
+			   const struct flo__digest *key)
 {
+	struct flo__cdb *db = half->half.db;
+	struct flo__match *m = half->m;
+	flo_error *err = &half->half.err;
 	bool row = false;
 	flo_status st;
 
-	TRY(flo__cdb_bind(m->db, stmt, err, "id", m->in.source, key));
-	TRY(flo__cdb_step(m->db, stmt, err, &row));
+	TRY(flo__cdb_bind(db, stmt, err, "id", m->in.source, key));
+	TRY(flo__cdb_step(db, stmt, err, &row));
 	if (row)
-		st = add_state(m, stmt, err);
+		TRY(read_entry(m, db, stmt, &m->entry[half->from + half->len++],
+			       err));
 out:
 	sqlite3_reset(stmt);
 	return st;
 }
 
-static flo_status load_few(struct flo__match *m, flo_error *err)
+static flo_status find_half(struct flo__half *of)
 {
+	struct half *half = (struct half *)of;
+	const struct flo__match *m = half->m;
 	sqlite3_stmt *stmt = NULL;
 	flo_status st;
 
-	TRY(flo__cdb_prepare(m->db,
+	half->len = 0;
+	TRY(flo__cdb_prepare(of->db,
 			     m->in.remove_after > 1 ? one_and_misses_sql
 						    : one_sql,
-			     err, &stmt));
-	for (size_t i = 0; i < m->unseen.len; i++)
-		TRY(load_one(m, stmt, &m->unseen.key[i], err));
-	flo__index_fill(&m->by_key, (uint32_t)m->state_len);
+			     &of->err, &stmt));
+	for (size_t i = half->from; i < half->to; i++)
+		TRY(find_one(half, stmt, &m->unseen.key[i]));
 out:
 	sqlite3_finalize(stmt);
+	return st;
+}
+
+/* Entries of the second half follow those of the first. */
+static void take_both(struct flo__match *m, const struct half *half)
+{
+	memmove(m->entry + half[0].len, m->entry + half[1].from,
+		half[1].len * sizeof(*m->entry));
+	while (m->len < half[0].len + half[1].len)
+		take_entry(m);
+	flo__index_fill(&m->by_key, (uint32_t)m->state_len);
+}
+
+/* Where they are many, two look up a half each. */
+static flo_status load_few(struct flo__match *m, flo_error *err)
+{
+	struct half *half = flo__calloc(2, sizeof(*half));
+	size_t len = m->unseen.len;
+	flo_status st;
+
+	if (half == NULL)
+		return FLO_NOMEM;
+	half[0].m = half[1].m = m;
+	half[0].half.read = half[1].half.read = find_half;
+	half[0].to = half[1].from = len / 2;
+	half[1].to = len;
+	st = flo__half_both(&half[0].half, &half[1].half, m->db, m->in.source,
+			    len >= FLO__SECOND_LOOKUPS, err);
+	if (st == FLO_OK)
+		take_both(m, half);
+	flo__free(half);
 	return st;
 }
 
