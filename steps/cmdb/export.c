@@ -222,14 +222,18 @@ static void add_snapshot(const struct flo__export *ex, sqlite3_stmt *row,
  * read fastest in the order in which it was written. The limit keeps SQLite
  * from sorting the bodies with the keys.
  */
-#define SNAPSHOT(order)                                                        \
-	"SELECT o.key, o.valid_from, b.body FROM"                              \
-	" (SELECT h.id, h.key, h.valid_from FROM history h"                    \
-	"   LEFT JOIN ended e ON e.id = h.id"                                  \
-	"   WHERE h.source = ?1 AND h.valid_from <= ?2"                        \
-	"    AND (e.valid_to IS NULL OR e.valid_to > ?2)"                      \
-	"   ORDER BY " order " LIMIT -1) o"                                    \
-	" CROSS JOIN body b ON b.id = o.id"
+#define THEN " FROM history h LEFT JOIN ended e ON e.id = h.id"
+#define OF_THEN                                                                \
+	" WHERE h.source = ?1 AND h.valid_from <= ?2"                          \
+	" AND (e.valid_to IS NULL OR e.valid_to > ?2)"
+static const char by_key_sql[] =
+	"SELECT o.key, o.valid_from, b.body FROM"
+	" (SELECT h.id, h.key, h.valid_from" THEN OF_THEN
+	"   ORDER BY h.key LIMIT -1) o"
+	" CROSS JOIN body b ON b.id = o.id";
+static const char as_written_sql[] =
+	"SELECT h.key, h.valid_from, b.body" THEN
+	" CROSS JOIN body b ON b.id = h.id" OF_THEN " ORDER BY h.id";
 
 flo_status flo__export_open_rows(const struct flo__export *ex,
 				 struct flo__cdb *db, flo_error *err,
@@ -242,8 +246,8 @@ flo_status flo__export_open_rows(const struct flo__export *ex,
 		/* From the history: the state may have moved on. */
 		TRY(flo__cdb_prepare(db,
 				     strcmp(ex->format, "parquet") == 0
-					     ? SNAPSHOT("h.id")
-					     : SNAPSHOT("h.key"),
+					     ? as_written_sql
+					     : by_key_sql,
 				     err, &stmt));
 		st = flo__cdb_bind(db, stmt, err, "ii", ex->plan.source,
 				   ex->plan.applied_us);
