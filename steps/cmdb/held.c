@@ -53,10 +53,11 @@ static flo_status reserve(struct flo__digest **digests, size_t max,
  *
  * The state is read in the order of its keys, from one end to the other, by one
  * thread: a quarter of a second for a million rows, in which nothing else can be
- * done. So two read a half each, over a connection of their own. As keys are digests, the halves are nearly
- * the same size, but not quite: the upper one is read to a place behind more
- * than the lower one will be, and then moved down to its end. Where it is not
- * so, or there is no second connection, one reads both, one after the other.
+ * done. So two read a half each, over a connection of their own. As keys are
+ * digests, the halves are nearly the same size, but not quite: the upper one is
+ * read to a place behind more than the lower one will be, and then moved down to
+ * its end. Where it is not so, or there is no second connection, one reads both,
+ * one after the other.
  */
 #define LOWER "source = ?1 AND key < x'80' ORDER BY key"
 #define UPPER "source = ?1 AND key >= x'80' ORDER BY key"
