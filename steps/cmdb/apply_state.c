@@ -130,7 +130,7 @@ flo_status flo__apply_state(struct flo__cdb *db,
 	struct writer w = {.db = db};
 	flo_status st;
 
-	if (plan->counts.changed + plan->counts.removed == 0)
+	if (plan->counts.changed == 0 && plan->counts.removed == 0)
 		return plan->counts.added != 0 ? add_all(db, plan, err)
 					       : FLO_OK;
 	TRY(prepare(&w, plan, err));

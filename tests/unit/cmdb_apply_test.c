@@ -204,23 +204,43 @@ static void what_was_staged_is_gone_afterwards(void **state)
 	assert_string_equal(query_text("g.db", "PRAGMA integrity_check"), "ok");
 }
 
+/* What befalls a plan that adds record 2, changes 1 and removes 3. */
+static const char *const misfits[] = {
+	"DELETE FROM change WHERE op = 'c'",
+	"DELETE FROM change WHERE op = 'u'",
+	"DELETE FROM change WHERE op = 'd'",
+	"DELETE FROM change",
+	"UPDATE change SET before = before + 1 WHERE op = 'u'",
+	"UPDATE change SET key = x'00112233445566778899aabbccddeeff'"
+	" WHERE op = 'd'",
+	"UPDATE plan SET changed = -1",
+	"UPDATE state SET body = body + 9",
+	"INSERT INTO ended SELECT before, 1, 'k', 1, 1 FROM change"
+	" WHERE op = 'u'",
+};
+
 static void a_plan_that_does_not_fit_changes_nothing(void **state)
 {
-	flo_value *diff = NULL;
-
 	(void)state;
-	sync_text("f.db", "1", "[{\"id\":1,\"n\":1}]");
-	fake_ok(&fs, diff_text("f.db", "2", "[{\"id\":1,\"n\":2},{\"id\":2}]",
-			       "", &diff));
-	query("f.db", "DELETE FROM change WHERE op = 'c'");
-	assert_int_equal(fake_step(&fs, &flo__cmdb_apply, "a", NULL,
-				   "{\"db\":\"f.db\",\"plan\":\"%s\"}",
-				   out_text(diff, "plan")),
-			 FLO_CORRUPT);
-	flo_value_unref(diff);
-	assert_string_equal(query_text("f.db", "SELECT body FROM cmdb_current"),
-			    "{\"id\":1,\"n\":1}");
-	assert_int_equal(query("f.db", "SELECT version FROM source"), 1);
+	for (size_t i = 0; i < sizeof(misfits) / sizeof(misfits[0]); i++) {
+		flo_value *diff = NULL;
+		char db[16];
+
+		snprintf(db, sizeof(db), "f%zu.db", i);
+		sync_text(db, "1", "[{\"id\":1,\"n\":1},{\"id\":3}]");
+		fake_ok(&fs,
+			diff_text(db, "2", "[{\"id\":1,\"n\":2},{\"id\":2}]",
+				  ",\"guard\":false", &diff));
+		query(db, misfits[i]);
+		if (fake_step(&fs, &flo__cmdb_apply, "a", NULL,
+			      "{\"db\":\"%s\",\"plan\":\"%s\"}", db,
+			      out_text(diff, "plan")) != FLO_CORRUPT)
+			fail_msg("applied after %s", misfits[i]);
+		assert_non_null(strstr(fs.err.text, "does not fit the state"));
+		flo_value_unref(diff);
+		assert_int_equal(query(db, "SELECT version FROM source"), 1);
+		assert_int_equal(query(db, "SELECT count(*) FROM history"), 2);
+	}
 }
 
 static void an_unknown_plan_is_named(void **state)
