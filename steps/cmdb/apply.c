@@ -4,8 +4,8 @@
  * The plan is applied to exactly the state that it was computed against: its
  * base is the source's version, which every apply that changes something
  * raises; where the plan depends on more than the state, no other pull may have
- * been applied at all. So applying is a few statements over the plan's changes, and there
- * is nothing to decide here.
+ * been applied at all. So applying is to go over the plan's changes, and there is
+ * nothing to decide here.
  */
 #include "steps/cmdb/apply_p.h"
 #include "steps/cmdb/cmdb.h"

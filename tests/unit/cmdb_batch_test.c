@@ -26,16 +26,6 @@
 #define MANY	7000
 #define PADDING 900
 
-/* Run what follows on another runtime. */
-static void use_runtime(const struct flo_runtime_options *options)
-{
-	flo_context_unref(fs.context);
-	flo_runtime_free(fs.rt);
-	assert_int_equal(flo_runtime_new(options, NULL, &fs.rt), FLO_OK);
-	fs.context = flo_context_new(fs.rt);
-	assert_non_null(fs.context);
-}
-
 /* Records 0 to @len - 1, a line each; every @nth has changed. */
 static void add_records(struct flo__strbuf *sb, int len, int nth, int seen)
 {

@@ -25,6 +25,15 @@ int tear_down(void **state)
 	return 0;
 }
 
+void use_runtime(const struct flo_runtime_options *options)
+{
+	flo_context_unref(fs.context);
+	flo_runtime_free(fs.rt);
+	assert_int_equal(flo_runtime_new(options, NULL, &fs.rt), FLO_OK);
+	fs.context = flo_context_new(fs.rt);
+	assert_non_null(fs.context);
+}
+
 flo_value *pull_text(const char *db, const char *key, const char *text)
 {
 	flo_value *pull = NULL;

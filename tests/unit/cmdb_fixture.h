@@ -13,6 +13,9 @@ extern struct fake_steps fs;
 int set_up(void **state);
 int tear_down(void **state);
 
+/* Run what follows on another runtime. */
+void use_runtime(const struct flo_runtime_options *options);
+
 /* Pull @text, as source vm, in the step @key. */
 flo_value *pull_text(const char *db, const char *key, const char *text);
 

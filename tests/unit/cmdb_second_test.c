@@ -19,15 +19,6 @@
 #define CHANGES FLO__SECOND_LOOKUPS
 #define MANY	(40 * CHANGES)
 
-static void use_runtime(const struct flo_runtime_options *options)
-{
-	flo_context_unref(fs.context);
-	flo_runtime_free(fs.rt);
-	assert_int_equal(flo_runtime_new(options, NULL, &fs.rt), FLO_OK);
-	fs.context = flo_context_new(fs.rt);
-	assert_non_null(fs.context);
-}
-
 /* Records @from to @to - 1; every 40th has changed to @n. */
 static char *records(int from, int to, int n)
 {

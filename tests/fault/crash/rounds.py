@@ -202,8 +202,8 @@ class Round:
 
     def check_gone(self, run, course):
         """Nothing is alive. When the minders went with their engine only the
-        programs are gone; the rest ends with the next engine, if there are
-        cgroups, and else, as is documented, not at all."""
+        programs are gone; the rest ends with the next engine. But without
+        cgroups, as is documented, what emptied its environment does not."""
         if not course.unminded:
             self.check_nobody(run)
             return
