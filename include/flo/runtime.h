@@ -84,7 +84,9 @@ struct flo_runtime_options {
 	 * aborting. Once for each standstill: it is called again if coroutines
 	 * have run since. On a thread of the runtime's that is not a
 	 * coroutine's; it must not block, and may start coroutines and cancel
-	 * contexts. @arg is on_deadlock_arg.
+	 * contexts. What it wakes may end, and flo_runtime_run() return, before
+	 * it returns: it needs a reference of its own to what it cancels. Only
+	 * flo_runtime_free() waits for it. @arg is on_deadlock_arg.
 	 */
 	void (*on_deadlock)(flo_runtime *rt, const char *report, void *arg);
 	void *on_deadlock_arg; /* borrowed until flo_runtime_free() */

@@ -439,7 +439,10 @@ static void cancel_it(flo_runtime *rt, const char *report, void *arg)
 	(void)rt;
 	atomic_fetch_add(&told->times, 1);
 	told->starved |= strstr(report, "memory for a stack") != NULL;
+	/* All may have ended before the call returns. */
+	flo_context_ref(told->context);
 	flo_context_cancel(told->context, NULL);
+	flo_context_unref(told->context);
 }
 
 static void take_in_vain(void *arg)
