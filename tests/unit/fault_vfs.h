@@ -3,7 +3,8 @@
  * or sync, once or from then on: with a full disk, or an I/O error. It can also
  * tell of each write, and open nothing more.
  *
- * Threads: the plan is set while no store is open.
+ * Threads: a plan may be made at any time, and changed or taken back while
+ * nobody writes.
  */
 #ifndef FLO_TESTS_FAULT_VFS_H
 #define FLO_TESTS_FAULT_VFS_H
@@ -20,9 +21,9 @@ enum fault_where {
 };
 
 static struct {
-	enum fault_where where;
-	int code; /* what fails, SQLITE_FULL or SQLITE_IOERR_... */
-	bool forever;
+	atomic_int where; /* an enum fault_where */
+	atomic_int code;  /* what fails, SQLITE_FULL or SQLITE_IOERR_... */
+	atomic_bool forever;
 	atomic_int left;  /* calls until it fails; 0: never */
 	atomic_int fired; /* how often it failed */
 } fault;
@@ -46,13 +47,14 @@ static sqlite3_file *real_of(sqlite3_file *file)
 
 static bool must_fail(enum fault_where where)
 {
-	if (where != fault.where || atomic_load(&fault.left) == 0)
+	if (atomic_load(&fault.left) == 0 ||
+	    (int)where != atomic_load(&fault.where))
 		return false;
 	if (atomic_load(&fault.left) > 1) {
 		atomic_fetch_sub(&fault.left, 1);
 		return false;
 	}
-	if (!fault.forever)
+	if (!atomic_load(&fault.forever))
 		atomic_store(&fault.left, 0);
 	atomic_fetch_add(&fault.fired, 1);
 	return true;
@@ -78,7 +80,7 @@ static int fault_write(sqlite3_file *file, const void *mem, int len,
 						       at);
 	/* half of it gets there, as on a disk that fills up */
 	real_of(file)->pMethods->xWrite(real_of(file), mem, len / 2, at);
-	return fault.code;
+	return atomic_load(&fault.code);
 }
 
 static int fault_truncate(sqlite3_file *file, sqlite3_int64 size)
@@ -89,7 +91,7 @@ static int fault_truncate(sqlite3_file *file, sqlite3_int64 size)
 static int fault_sync(sqlite3_file *file, int flags)
 {
 	if (must_fail(FAULT_SYNC))
-		return fault.code;
+		return atomic_load(&fault.code);
 	return real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 
@@ -206,9 +208,9 @@ static void fault_install(void)
 
 static void fault_plan(enum fault_where where, int code, bool forever, int nth)
 {
-	fault.where = where;
-	fault.code = code;
-	fault.forever = forever;
+	atomic_store(&fault.where, (int)where);
+	atomic_store(&fault.code, code);
+	atomic_store(&fault.forever, forever);
 	atomic_store(&fault.fired, 0);
 	atomic_store(&fault.left, nth);
 }

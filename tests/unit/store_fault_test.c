@@ -194,8 +194,8 @@ static void the_ballast_saves_the_last_batch(void **state)
 	snprintf(ballast, sizeof(ballast), "%s.d/ballast", f->path);
 	assert_int_equal(stat(ballast, &info), 0);
 	assert_int_equal(info.st_size, 1 << 20);
-	OK(append(j, run, FLO__EVENT_RUN_STARTED));
 	fault_plan(FAULT_WRITE, SQLITE_FULL, false, 1);
+	OK(append(j, run, FLO__EVENT_RUN_STARTED));
 	OK(wait_durable(j, run, 1));
 	assert_int_not_equal(stat(ballast, &info), 0);
 	/* the failure follows the notification: close() is behind both */
