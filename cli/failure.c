@@ -74,24 +74,33 @@ static void put_run(const struct cli_asked *asked)
 	cli_put_store_option(stderr);
 }
 
+/* @what of the run @run_id is run again with that @option. */
+static void put_again(const char *what, const char *run_id, const char *option)
+{
+	fprintf(stderr, "  run %s: flowctl rerun ", what);
+	cli_put_shell_word(stderr, run_id);
+	fputs(option, stderr);
+	cli_put_store_option(stderr);
+	putc('\n', stderr);
+}
+
 /* What is over cannot go on, but what failed in it can be run again: as it was,
- * which is of no use where the pipeline is to be mended. */
+ * which is of no use where the pipeline is to be mended. A native step may need
+ * what those before it made to be made anew. */
 static void put_rerun(const struct cli_asked *asked, const char *run_id,
 		      const flo_value *error)
 {
 	bool mend = is_of_pipeline(error);
 
 	if (mend) {
-		fputs("  once the pipeline is mended: ", stderr);
+		fputs("  once that is mended: ", stderr);
 		put_run(asked);
 		putc('\n', stderr);
 	}
-	fprintf(stderr, "  run what failed again%s: flowctl rerun ",
-		mend ? ", as it was" : "");
-	cli_put_shell_word(stderr, run_id);
-	fputs(" --failed", stderr);
-	cli_put_store_option(stderr);
-	putc('\n', stderr);
+	put_again(mend ? "what failed again, as it was" : "what failed again",
+		  run_id, " --failed");
+	if (!strcmp(cli_map_text(error, "kind"), "native"))
+		put_again("all of it again", run_id, "");
 }
 
 static void put_field(const char *name, const char *value)

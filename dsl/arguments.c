@@ -53,6 +53,7 @@ static bool is_expression(const flo_step_param *param, const char *text,
 static bool is_pointer(const char *text, size_t len, struct flo__misfit *why)
 {
 	bool good = len == 0 || text[0] == '/';
+	size_t skip = 0;
 
 	for (size_t i = 0; good && i < len; i++)
 		good = text[i] != '~' || (i + 1 < len && (text[i + 1] == '0' ||
@@ -60,10 +61,13 @@ static bool is_pointer(const char *text, size_t len, struct flo__misfit *why)
 	if (good)
 		return true;
 	refuse(why, text, len);
+	/* "$.a" is JSONPath's, ".a" is jq's. */
+	skip += skip < len && text[skip] == '$';
+	skip += skip < len && text[skip] == '.';
 	if (len != 0 && text[0] != '/' && len <= SHOWN && !why->secret)
 		snprintf(why->hint, sizeof(why->hint),
 			 "a JSON pointer begins with a slash: \"/%.*s\"",
-			 (int)len, text);
+			 (int)(len - skip), text + skip);
 	else
 		snprintf(why->hint, sizeof(why->hint),
 			 "a JSON pointer is written \"/a/b\"; ~ in a name is "
@@ -211,16 +215,23 @@ const flo_step_param *flo__argument_find(const flo_step_param *params,
 	return NULL;
 }
 
+void flo__argument_nearest(const flo_step_param *params, size_t params_len,
+			   const char *name, size_t len,
+			   struct flo__nearest *ret_near)
+{
+	flo__nearest_init(ret_near, name, len);
+	for (size_t i = 0; i < params_len; i++)
+		flo__nearest_offer(ret_near, params[i].name,
+				   strlen(params[i].name));
+}
+
 const char *flo__argument_near(const flo_step_param *params, size_t params_len,
 			       const char *name, size_t len, char *hint,
 			       size_t hint_size)
 {
 	struct flo__nearest near;
 
-	flo__nearest_init(&near, name, len);
-	for (size_t i = 0; i < params_len; i++)
-		flo__nearest_offer(&near, params[i].name,
-				   strlen(params[i].name));
+	flo__argument_nearest(params, params_len, name, len, &near);
 	return flo__nearest_hint(&near, hint, hint_size);
 }
 

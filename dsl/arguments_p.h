@@ -6,6 +6,7 @@
 #include <flo/step.h>
 
 #include "base/strbuf.h"
+#include "dsl/report_p.h"
 
 struct flo__expr;
 
@@ -33,6 +34,10 @@ void flo__argument_choices(const flo_step_type *type, char *ret, size_t size);
 const flo_step_param *flo__argument_find(const flo_step_param *params,
 					 size_t params_len, const char *name,
 					 size_t len);
+/* Which of them @name, that is none, looks like. */
+void flo__argument_nearest(const flo_step_param *params, size_t params_len,
+			   const char *name, size_t len,
+			   struct flo__nearest *ret_near);
 /* "did you mean ...", in @hint; NULL (and "") if nothing is near. */
 const char *flo__argument_near(const flo_step_param *params, size_t params_len,
 			       const char *name, size_t len, char *hint,

@@ -267,6 +267,36 @@ static const flo_step_param *find_param(const flo_step_type *type,
 	return flo__argument_find(type->params, type->params_len, name, len);
 }
 
+/* Whether a member of @map that there is not looks like @name: then it is told
+ * already that @name is missing. */
+static bool is_misspelt(struct flo__compiler *c, const flo_step_param *params,
+			size_t params_len, uint32_t map, const char *name)
+{
+	for (uint32_t key = map != FLO__DOC_NONE ? flo__doc_first(&c->doc, map)
+						 : FLO__DOC_NONE;
+	     key != FLO__DOC_NONE; key = c->doc.nodes[key].next) {
+		struct flo__nearest near;
+		size_t len;
+		const char *said = flo__doc_string(&c->doc, key, &len);
+
+		if (flo__argument_find(params, params_len, said, len) != NULL)
+			continue;
+		flo__argument_nearest(params, params_len, said, len, &near);
+		if (strcmp(near.name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether @map has it, or was meant to. */
+static bool has_member(struct flo__compiler *c, const flo_step_param *params,
+		       size_t params_len, uint32_t map, const char *name)
+{
+	return map != FLO__DOC_NONE &&
+	       (flo__doc_get(&c->doc, map, name) != FLO__DOC_NONE ||
+		is_misspelt(c, params, params_len, map, name));
+}
+
 /* The members of a map, each as an argument is. */
 static void check_members(struct flo__view *view, const flo_step_type *type,
 			  const flo_step_param *param, uint32_t map)
@@ -295,8 +325,8 @@ static void check_members(struct flo__view *view, const flo_step_type *type,
 	}
 	for (size_t i = 0; i < param->members_len; i++)
 		if (param->members[i].required &&
-		    flo__doc_get(&c->doc, map, param->members[i].name) ==
-			    FLO__DOC_NONE)
+		    !has_member(c, param->members, param->members_len, map,
+				param->members[i].name))
 			flo__compile_error(c, MISSING_ARGUMENT, map, NULL,
 					   "`%s` of %s needs `%s`", param->name,
 					   type->name, param->members[i].name);
@@ -350,6 +380,10 @@ static void check_one(struct flo__compiler *c, const flo_step_type *type,
 					   type->name, names);
 		first = key;
 	}
+	for (size_t i = 0; type->exactly_one[i] != NULL; i++)
+		if (is_misspelt(c, type->params, type->params_len, with,
+				type->exactly_one[i]))
+			return;
 	if (first == FLO__DOC_NONE)
 		flo__compile_error(c, MISSING_ARGUMENT, use, NULL,
 				   "%s needs exactly one of %s in `with`",
@@ -372,8 +406,8 @@ static void check_arguments(struct flo__view *view, const flo_step_type *type,
 		const flo_step_param *param = &type->params[i];
 
 		if (param->required &&
-		    (with == FLO__DOC_NONE ||
-		     flo__doc_get(&c->doc, with, param->name) == FLO__DOC_NONE))
+		    !has_member(c, type->params, type->params_len, with,
+				param->name))
 			flo__compile_error(c, MISSING_ARGUMENT, use, NULL,
 					   "%s needs the argument `%s` in "
 					   "`with`",

@@ -21,7 +21,7 @@ flo_status flo__plan_current(struct flo__cdb *db,
 			     const struct flo__cmdb_plan *plan, flo_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
-	bool moved;
+	bool changed, passed;
 	flo_status st;
 
 	st = flo__cdb_row(db, err, &stmt,
@@ -29,17 +29,23 @@ flo_status flo__plan_current(struct flo__cdb *db,
 			  plan->source);
 	if (st != FLO_OK)
 		return st;
-	moved = sqlite3_column_int64(stmt, 0) != plan->base ||
-		sqlite3_column_int64(stmt, 1) > plan->pull ||
-		(plan->since != FLO__SINCE_ANY &&
-		 sqlite3_column_int64(stmt, 1) != plan->since);
+	changed = sqlite3_column_int64(stmt, 0) != plan->base;
+	passed = sqlite3_column_int64(stmt, 1) > plan->pull ||
+		 (plan->since != FLO__SINCE_ANY &&
+		  sqlite3_column_int64(stmt, 1) != plan->since);
 	sqlite3_finalize(stmt);
-	if (!moved)
+	if (!changed && !passed)
 		return FLO_OK;
+	if (changed)
+		return flo_error_set(
+			err, FLO_FAILED,
+			"plan %s is out of date: %s has changed since the "
+			"diff, by another apply; pull and diff again: " FLO__CDB_ANEW,
+			plan->id, plan->source_name);
 	return flo_error_set(
 		err, FLO_FAILED,
-		"plan %s is out of date: %s has changed since the "
-		"diff, by another apply; pull and diff again: " FLO__CDB_ANEW,
+		"plan %s is out of date: another pull of %s was applied since "
+		"the diff, and found no changes; pull and diff again: " FLO__CDB_ANEW,
 		plan->id, plan->source_name);
 }
 

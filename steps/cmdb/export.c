@@ -102,7 +102,8 @@ static flo_status find_place(struct flo__export *ex, flo_error *err)
 	return FLO_OK;
 }
 
-static flo_status check_plan(const struct flo__export *ex, flo_error *err)
+static flo_status check_plan(const struct flo__export *ex, struct flo__cdb *db,
+			     flo_error *err)
 {
 	const struct flo__cmdb_plan *plan = &ex->plan;
 	flo_status st = flo__plan_not_rejected(plan, err);
@@ -119,7 +120,10 @@ static flo_status check_plan(const struct flo__export *ex, flo_error *err)
 				     "is of the state after it; apply it "
 				     "first",
 				     plan->id);
-	return FLO_OK;
+	/* What can never be applied any more are nobody's changes. */
+	return plan->state == FLO__PLAN_APPLIED
+		       ? FLO_OK
+		       : flo__plan_current(db, plan, err);
 }
 
 /* Whether the file was written before: then its figures are taken over. */
@@ -423,7 +427,7 @@ static flo_status export_in(struct flo__cdb *db, void *arg, flo_error *err)
 
 	TRY(flo__outdir_root(db, job->root, err, &ex->root));
 	TRY(flo__plan_read(db, ex->plan_id, err, &ex->plan));
-	TRY(check_plan(ex, err));
+	TRY(check_plan(ex, db, err));
 	TRY(check_names(ex, err));
 	TRY(find_place(ex, err));
 	TRY(find_done(ex, db, err, &done));

@@ -90,8 +90,9 @@ flo_status flo__plan_read(struct flo__cdb *db, const char *id, flo_error *err,
 	if (st == FLO_NOTFOUND)
 		return flo_error_set(err, FLO_NOTFOUND,
 				     "%s has no plan %.64s: give the output of "
-				     "a cmdb.diff on the same \"db\"",
-				     db->path, id);
+				     "a cmdb.diff on the same \"db\", or the "
+				     "whole id, of %d digits",
+				     db->path, id, FLO__DIGEST_TEXT_SIZE - 1);
 	if (st != FLO_OK)
 		return st;
 	memset(ret_plan, 0, sizeof(*ret_plan));

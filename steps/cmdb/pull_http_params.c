@@ -68,7 +68,10 @@ const flo_step_param flo__http_params[FLO__HTTP_PARAMS] = {
 	 .description = "Headers to send to the server of `url`."},
 	{.name = "next",
 	 STRING("Where the next page is: a JSON pointer to its URL, or "
-		"\"link\".")},
+		"\"link\"."),
+	 .pattern = "^(link$|/)",
+	 .hint = "it is \"link\", or a JSON pointer, which begins with a "
+		 "slash: \"/next\""},
 	{.name = "cursor",
 	 .types = FLO_TYPES(MAP),
 	 .description = "Where the next page's cursor is.",

@@ -81,6 +81,27 @@ static void a_plan_whose_base_moved_is_refused(void **state)
 	flo_value_unref(second);
 }
 
+/* Two syncs at once: the later one's pull is applied before. */
+static void a_plan_that_was_overtaken_says_by_what(void **state)
+{
+	flo_value *first = NULL, *second = NULL;
+
+	(void)state;
+	sync_text("t.db", "0", "[{\"id\":1}]");
+	fake_ok(&fs, diff_text("t.db", "1", "[{\"id\":1}]", "", &first));
+	fake_ok(&fs, diff_text("t.db", "2", "[{\"id\":1}]", "", &second));
+	flo_value_unref(apply_plan("t.db", second));
+	assert_int_equal(fake_step(&fs, &flo__cmdb_apply, "a", NULL,
+				   "{\"db\":\"t.db\",\"plan\":\"%s\"}",
+				   out_text(first, "plan")),
+			 FLO_FAILED);
+	assert_non_null(strstr(fs.err.text, "another pull of vm was applied "
+					    "since the diff, and found no "
+					    "changes"));
+	flo_value_unref(first);
+	flo_value_unref(second);
+}
+
 static void an_older_pull_is_not_diffed(void **state)
 {
 	flo_value *old = pull_text("p.db", "1", "[{\"id\":1}]");
@@ -258,6 +279,7 @@ int main(void)
 		cmocka_unit_test(a_plan_is_applied_once),
 		cmocka_unit_test(the_same_pull_again_changes_nothing),
 		cmocka_unit_test(a_plan_whose_base_moved_is_refused),
+		cmocka_unit_test(a_plan_that_was_overtaken_says_by_what),
 		cmocka_unit_test(an_older_pull_is_not_diffed),
 		cmocka_unit_test(a_blocked_plan_is_refused),
 		cmocka_unit_test(a_plan_only_plan_waits_for_another_run),

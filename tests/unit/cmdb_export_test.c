@@ -229,6 +229,19 @@ static void a_blocked_plan_is_not_exported(void **state)
 			 FLO_BLOCKED);
 }
 
+static void what_can_never_be_applied_is_not_exported(void **state)
+{
+	flo_value *ready = NULL;
+
+	(void)state;
+	fake_ok(&fs, diff_text("o.db", "1", "[{\"id\":1}]", "", &ready));
+	sync_text("o.db", "2", "[{\"id\":2}]");
+	assert_int_equal(export("o.db", out_text(ready, "plan"), "", NULL),
+			 FLO_FAILED);
+	assert_non_null(strstr(fs.err.text, "out of date"));
+	flo_value_unref(ready);
+}
+
 static void another_plan_of_the_pull_does_not_overwrite(void **state)
 {
 	flo_value *pull = pull_text("p.db", "1", "[{\"id\":1}]");
@@ -397,6 +410,7 @@ int main(void)
 		cmocka_unit_test(no_changes_are_an_empty_file),
 		cmocka_unit_test(a_snapshot_is_of_the_state_after_its_plan),
 		cmocka_unit_test(a_blocked_plan_is_not_exported),
+		cmocka_unit_test(what_can_never_be_applied_is_not_exported),
 		cmocka_unit_test(another_plan_of_the_pull_does_not_overwrite),
 		cmocka_unit_test(links_below_the_root_are_not_followed),
 		cmocka_unit_test(every_directory_that_is_made_is_flushed),
