@@ -4,7 +4,7 @@
 Usage: ./server.py [PORT]
 
 Listens on 127.0.0.1 only, port 8765 unless another one is given (0: any that
-is free), and prints its URL. Wants the token in the file `token`. Reads
+is free), and prints its URL. Wants the token that $CATALOG_TOKEN holds. Reads
 services.json for each request, so edit it while the server runs.
 """
 import http.server

@@ -90,7 +90,7 @@ flo_cmdb_plans(flo_cmdb *cmdb, const struct flo_cmdb_plans_options *options,
 	       flo_error *err, flo_value **ret_plans);
 
 /**
- * Tell of the plan @plan, or of the only one whose id begins so, a map {"plan",
+ * Tell of @plan, or of the only plan whose id begins so, a map {"plan",
  * "source", "status", "guards" (a list of names), "reason", "added", "changed",
  * "removed", "same", "rows", "fields", "rejected", "raw_hits", "plan_only",
  * "rebase", "pull", "run", "trace_id", "created_at", "decision" (null,
