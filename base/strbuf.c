@@ -279,3 +279,23 @@ void flo__strbuf_add_double(struct flo__strbuf *sb, double d)
 	if (strpbrk(text, ".e") == NULL)
 		flo__strbuf_adds(sb, ".0");
 }
+
+void flo__strbuf_add_shell(struct flo__strbuf *sb, const char *word)
+{
+	size_t plain = strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz"
+				    "0123456789_-./=:,+@%");
+
+	if (*word != '\0' && word[plain] == '\0') {
+		flo__strbuf_adds(sb, word);
+		return;
+	}
+	flo__strbuf_addc(sb, '\'');
+	for (; *word != '\0'; word++) {
+		if (*word == '\'')
+			flo__strbuf_adds(sb, "'\\''");
+		else
+			flo__strbuf_addc(sb, *word);
+	}
+	flo__strbuf_addc(sb, '\'');
+}

@@ -67,5 +67,7 @@ void flo__strbuf_add_json(struct flo__strbuf *sb, const char *text, size_t len);
 void flo__strbuf_add_int(struct flo__strbuf *sb, int64_t n);
 /* Shortest decimal that reads back as @d, always with a '.' or an exponent. */
 void flo__strbuf_add_double(struct flo__strbuf *sb, double d);
+/* One word of a shell, between quotes where it needs them. */
+void flo__strbuf_add_shell(struct flo__strbuf *sb, const char *word);
 
 #endif

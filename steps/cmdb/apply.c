@@ -236,13 +236,33 @@ out:
 }
 
 /*
+ * With another `ignore` the state may differ from what the product has in more
+ * than this pull could tell of, if it was not of everything: the next one is.
+ */
+static flo_status forget_since(struct flo__cdb *db,
+			       const struct flo__cmdb_plan *plan,
+			       flo_error *err)
+{
+	if (!plan->rebase)
+		return FLO_OK;
+	return flo__cdb_run(
+		db, err,
+		"UPDATE source SET cursor = NULL, etag = NULL, modified = NULL"
+		" WHERE id = ?1 AND EXISTS"
+		"  (SELECT 1 FROM pull WHERE no = ?2 AND kind <> 'full')",
+		"ii", plan->source, plan->pull);
+}
+
+/*
  * What the next pull goes on from: with the changes, or not at all. Where the
  * pull is not there any more there is nothing to go on from.
  */
 static flo_status write_since(struct flo__cdb *db,
 			      const struct flo__cmdb_plan *plan, flo_error *err)
 {
-	return flo__cdb_run(
+	flo_status st;
+
+	st = flo__cdb_run(
 		db, err,
 		"UPDATE source SET (origin, cursor, etag, modified) ="
 		" (SELECT p.origin,"
@@ -252,6 +272,7 @@ static flo_status write_since(struct flo__cdb *db,
 		" WHERE id = ?1 AND NOT EXISTS"
 		"  (SELECT 1 FROM pull WHERE no = ?2 AND kind = 'same')",
 		"ii", plan->source, plan->pull);
+	return st == FLO_OK ? forget_since(db, plan, err) : st;
 }
 
 /* Pulls of the source that no diff will want any more: this and older ones. */

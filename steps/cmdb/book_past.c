@@ -169,6 +169,9 @@ static flo_status pick_key(flo_cmdb *cmdb, int64_t source, const char *name,
 				     "%.200s; keys are JSON arrays like "
 				     "[\"a\",1], or, of one part, that part",
 				     name, key);
+	/* An array is the whole key, as it is printed. */
+	if (is_text && is_json && key[strspn(key, " \t\r\n")] == '[')
+		is_text = false;
 	if (is_text && is_json)
 		return flo_error_set(err, FLO_INVALID,
 				     "%s has the keys %.200s and %.200s; write "

@@ -204,6 +204,12 @@ flo_status flo__book_plan_id(flo_cmdb *cmdb, const char *prefix, flo_error *err,
 	int64_t found = 0;
 	flo_status st;
 
+	/* A shell's variable that is not set must not decide. */
+	if (prefix[0] == '\0')
+		return flo_error_set(
+			err, FLO_INVALID,
+			"the id of a plan is empty; write more of it: 'flowctl cmdb "
+			"plans' lists those there are");
 	TRY(flo__cdb_row(cmdb->db, err, &stmt,
 			 "SELECT count(*), min(id) FROM plan"
 			 " WHERE substr(id, 1, length(?1)) = ?1",

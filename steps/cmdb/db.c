@@ -210,6 +210,18 @@ out:
 	return st;
 }
 
+/* A path that is none of SQLite's own names (":memory:"); NULL: no memory. */
+static char *plain_path(const char *path)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	char *plain;
+
+	flo__strbuf_addf(&sb, "%s%s", path[0] == ':' ? "./" : "", path);
+	plain = flo__strbuf_take(&sb);
+	flo__strbuf_fini(&sb);
+	return plain;
+}
+
 /* Connect to the file @name, which is db->path or an URI of it. */
 static flo_status connect(struct flo__cdb *db, const char *name, int flags,
 			  flo_error *err)
@@ -372,7 +384,7 @@ flo_status flo__cdb_open_file(const char *path, bool writes, flo_error *err,
 {
 	struct flo__cdb *db = NULL;
 	struct stat info;
-	flo_status st = new_db(NULL, flo__strdup(path), err, &db);
+	flo_status st = new_db(NULL, plain_path(path), err, &db);
 
 	if (st != FLO_OK)
 		return st;

@@ -490,6 +490,7 @@ static flo_status tell_blocked(const struct diff *diff, flo_step_call *call,
 			       const flo_value *with, flo_error *err)
 {
 	const struct flo__cmdb_plan *plan = &diff->plan;
+	struct flo__strbuf word = FLO__STRBUF_INIT;
 	const char *db = "";
 	char *path;
 
@@ -497,11 +498,13 @@ static flo_status tell_blocked(const struct diff *diff, flo_step_call *call,
 		return FLO_OK;
 	(void)flo__args_string(with, "db", true, NULL, &db);
 	path = flo__args_path(call, db);
+	flo__strbuf_add_shell(&word, path != NULL ? path : db);
 	flo_error_set(err, FLO_BLOCKED,
 		      "diff %s: blocked by guard %s: %s; look at it, and "
 		      "approve or reject it: flowctl cmdb show %.12s --db %s",
 		      plan->source_name, plan->guards, plan->reason, plan->id,
-		      path != NULL ? path : db);
+		      word.failed ? db : word.data);
+	flo__strbuf_fini(&word);
 	flo__free(path);
 	return FLO_BLOCKED;
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define THREE "[{\"id\":1,\"n\":1},{\"id\":2,\"n\":2},{\"id\":3}]"
 
@@ -187,7 +188,7 @@ static void the_beginning_of_an_id_is_enough(void **state)
 	assert_int_equal(out_int(plan, "removed"), 3);
 	flo_value_unref(plan);
 	assert_int_equal(flo_cmdb_plan(cmdb, "", &err, &plan), FLO_INVALID);
-	assert_non_null(strstr(err.text, "2 plans"));
+	assert_non_null(strstr(err.text, "is empty"));
 	flo_error_clear(&err);
 	assert_int_equal(flo_cmdb_plan(cmdb, "%", &err, &plan), FLO_NOTFOUND);
 	flo_cmdb_close(cmdb);
@@ -597,6 +598,8 @@ static void keys_may_be_written_plainly(void **state)
 		{"\"7\"", FLO_OK},
 		{"123456789012345678901", FLO_OK},
 		{"[::1]", FLO_OK},
+		{" [1]", FLO_OK}, /* 1; there is "[1]", too */
+		{"[\"[1]\"]", FLO_OK},
 		{"say \"hi\"", FLO_OK},
 		{"true", FLO_OK},
 		{"false", FLO_NOTFOUND},
@@ -611,6 +614,7 @@ static void keys_may_be_written_plainly(void **state)
 	(void)state;
 	sync_text("ke.db", "1",
 		  "[{\"id\":\"a\"},{\"id\":7},{\"id\":\"7\"},{\"id\":\"[::1]\"}"
+		  ",{\"id\":1},{\"id\":\"[1]\"}"
 		  ",{\"id\":123456789012345678901},{\"id\":\"say \\\"hi\\\"\"},"
 		  "{\"id\":true}]");
 	cmdb = open_db("ke.db", FLO_CMDB_READ);
@@ -627,6 +631,41 @@ static void keys_may_be_written_plainly(void **state)
 		assert_int_equal(seen.len, st == FLO_OK ? 1 : 0);
 	}
 	flo_cmdb_close(cmdb);
+}
+
+/* Where a shell's variable is not set. */
+static void an_empty_id_is_no_plans(void **state)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_value *plan = NULL;
+	flo_cmdb *cmdb;
+
+	(void)state;
+	sync_text("em.db", "1", "[{\"id\":1}]");
+	cmdb = open_db("em.db", FLO_CMDB_WRITE);
+	assert_int_equal(flo_cmdb_plan(cmdb, "", &err, &plan), FLO_INVALID);
+	assert_int_equal(flo_cmdb_decide(cmdb, "", FLO_CMDB_REJECT, NULL, NULL,
+					 &err, NULL, NULL),
+			 FLO_INVALID);
+	flo_cmdb_close(cmdb);
+}
+
+/* SQLite has a meaning of its own for some of them. */
+static void a_file_may_have_any_name(void **state)
+{
+	flo_error err = FLO_ERROR_INIT;
+	flo_cmdb *cmdb = NULL;
+	char *old = getcwd(NULL, 0);
+
+	(void)state;
+	sync_text(":memory:", "1", "[{\"id\":1}]");
+	assert_non_null(old);
+	assert_int_equal(chdir(fs.dir), 0);
+	if (flo_cmdb_open(":memory:", FLO_CMDB_READ, &err, &cmdb) != FLO_OK)
+		fail_msg("%s", err.text);
+	flo_cmdb_close(cmdb);
+	assert_int_equal(chdir(old), 0);
+	free(old);
 }
 
 static void one_key_has_one_text(void **state)
@@ -996,6 +1035,8 @@ int main(void)
 		cmocka_unit_test(
 			a_version_holds_from_its_first_moment_to_its_last),
 		cmocka_unit_test(keys_may_be_written_plainly),
+		cmocka_unit_test(an_empty_id_is_no_plans),
+		cmocka_unit_test(a_file_may_have_any_name),
 		cmocka_unit_test(one_key_has_one_text),
 		cmocka_unit_test(keys_of_several_parts_are_arrays),
 		cmocka_unit_test(a_pointer_finds_what_the_record_says),

@@ -193,6 +193,39 @@ static void a_cursor_moves_with_the_apply_only(void **state)
 	expect_since("c.db", "o|null|null|null");
 }
 
+/*
+ * With an `ignore` less than before the state may be behind the product in what
+ * was ignored until then, which no cursor and no validator tells.
+ */
+static void another_ignore_asks_for_everything(void **state)
+{
+	static const char *const kinds[] = {
+		CHANGES ",\"cursor\":\"2\"",
+		"\"kind\":\"same\",\"origin\":\"o\"",
+	};
+	static const char *const dbs[] = {"d.db", "e.db"};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		sync_as(dbs[i],
+			"\"origin\":\"o\",\"cursor\":\"1\",\"etag\":\"e\"",
+			"[{\"id\":1,\"n\":1}]", ",\"ignore\":[\"/n\"]",
+			"1 rows +1 ~0 -0 =0");
+		sync_as(dbs[i],
+			"\"origin\":\"o\",\"cursor\":\"1\",\"etag\":\"f\"",
+			"[{\"id\":1,\"n\":2}]", ",\"ignore\":[\"/n\"]",
+			"1 rows +0 ~0 -0 =1");
+		expect_since(dbs[i], "o|1|f|null");
+		sync_as(dbs[i], kinds[i], "[]", "",
+			i == 0 ? "0 rows +0 ~0 -0 =0" : "1 rows +0 ~0 -0 =1");
+		expect_since(dbs[i], "o|null|null|null");
+		sync_as(dbs[i],
+			"\"origin\":\"o\",\"cursor\":\"3\",\"etag\":\"f\"",
+			"[{\"id\":1,\"n\":2}]", "", "1 rows +0 ~1 -0 =0");
+		expect_since(dbs[i], "o|3|f|null");
+	}
+}
+
 static void another_origin_is_offered_nothing(void **state)
 {
 	flo_value *pull;
@@ -433,6 +466,7 @@ int main(void)
 		cmocka_unit_test(null_keys_of_changes_fail),
 		cmocka_unit_test(a_cursor_moves_with_the_apply_only),
 		cmocka_unit_test(another_origin_is_offered_nothing),
+		cmocka_unit_test(another_ignore_asks_for_everything),
 		cmocka_unit_test(changes_of_an_old_cursor_are_refused),
 		cmocka_unit_test(a_plan_of_an_old_cursor_is_refused),
 		cmocka_unit_test(the_same_again_compares_nothing),

@@ -249,6 +249,24 @@ static void the_locale_does_not_reach_json(void **state)
 	setlocale(LC_NUMERIC, "C");
 }
 
+static void words_of_a_shell_are_one_word(void **state)
+{
+	static const char *const cases[][2] = {
+		{"/a/b-1.db", "/a/b-1.db"},   {"", "''"},   {"a b", "'a b'"},
+		{"it's $x", "'it'\\''s $x'"}, {"~", "'~'"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+		flo__strbuf_add_shell(&sb, cases[i][0]);
+		assert_false(sb.failed);
+		assert_string_equal(sb.data, cases[i][1]);
+		flo__strbuf_fini(&sb);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +282,7 @@ int main(void)
 		cmocka_unit_test(doubles_print_shortly),
 		cmocka_unit_test(doubles_read_back_as_they_were),
 		cmocka_unit_test(the_locale_does_not_reach_json),
+		cmocka_unit_test(words_of_a_shell_are_one_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
