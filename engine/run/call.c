@@ -8,8 +8,10 @@
 
 #include <flo/runtime.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 flo_context *flo_step_context(const flo_step_call *call)
 {
@@ -78,10 +80,15 @@ void flo_step_log(flo_step_call *call, const char *format, ...)
 
 #define LAST_MAX 512 /* as much of a line as an error has room for */
 
-/* A command's output goes to the log only, whatever the step's output is. */
+/*
+ * A command's output goes to the log only, whatever the step's output is, or to
+ * a file. The program itself has a pipe even then: what it opens as /dev/stdout
+ * would be a file of its own, with a place of its own, and emptied.
+ */
 struct command_sink {
 	struct flo__exec_sink head; /* first */
 	struct flo_step_call *call;
+	int stdout_fd;	     /* -1: the log */
 	char last[LAST_MAX]; /* the last line of stderr that is not empty */
 	size_t last_len;
 	bool line_over; /* the next byte begins a line */
@@ -102,11 +109,34 @@ static void remember(struct command_sink *s, const char *bytes, size_t len)
 	}
 }
 
+static flo_status keep(int fd, const char *bytes, size_t len, flo_error *err)
+{
+	flo_status st = FLO_OK;
+	size_t done = 0;
+
+	flo_blocking_begin();
+	while (done < len) {
+		ssize_t n = write(fd, bytes + done, len - done);
+
+		if (n > 0) {
+			done += (size_t)n;
+		} else if (n == 0 || errno != EINTR) {
+			st = flo_error_sys(err, n == 0 ? EIO : errno,
+					   "keep what the program wrote");
+			break;
+		}
+	}
+	flo_blocking_end();
+	return st;
+}
+
 static flo_status command_write(struct flo__exec_sink *sink, int stream,
 				const char *bytes, size_t len, flo_error *err)
 {
 	struct command_sink *s = (struct command_sink *)sink;
 
+	if (stream == 1 && s->stdout_fd >= 0)
+		return keep(s->stdout_fd, bytes, len, err);
 	if (stream == 2)
 		remember(s, bytes, len);
 	return s->call->ops->write(s->call, stream, bytes, len, err);
@@ -167,7 +197,9 @@ static const char **env_with(const char *const *env, const char *const *more)
 flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 			    flo_error *err)
 {
-	struct command_sink sink = {.head = {command_write}, .call = call};
+	struct command_sink sink = {.head = {command_write},
+				    .call = call,
+				    .stdout_fd = command->stdout_fd};
 	struct flo__exec_result result = {.exit_code = -1};
 	struct flo__exec_request request = {.id = call->key,
 					    .argv = command->argv,
@@ -175,7 +207,7 @@ flo_status flo_step_command(flo_step_call *call, const flo_command *command,
 							   ? command->dir
 							   : call->dir,
 					    .input = "",
-					    .stdout_fd = command->stdout_fd,
+					    .stdout_fd = -1,
 					    .stop_signal = call->stop_signal,
 					    .grace_ns = call->grace_ns,
 					    .sink = &sink.head};

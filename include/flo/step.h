@@ -160,7 +160,9 @@ FLO_EXTERN void flo_step_log(flo_step_call *call, const char *format, ...)
 typedef struct flo_command {
 	const char *const *argv; /* NULL-terminated; argv[0] sought in PATH */
 	const char *dir;	 /* NULL: the step's */
-	int stdout_fd;		 /* where stdout goes; -1: the attempt's log */
+	/* a file, or what else write(2) waits for, to which stdout is copied
+	 * (the program has a pipe); -1: to the attempt's log */
+	int stdout_fd;
 	/* NULL-terminated "NAME=value"s beside the step's environment, which
 	 * they go before; NULL: none */
 	const char *const *env;

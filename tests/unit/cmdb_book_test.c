@@ -644,7 +644,7 @@ static void an_empty_id_is_no_plans(void **state)
 	sync_text("em.db", "1", "[{\"id\":1}]");
 	cmdb = open_db("em.db", FLO_CMDB_WRITE);
 	assert_int_equal(flo_cmdb_plan(cmdb, "", &err, &plan), FLO_INVALID);
-	assert_int_equal(flo_cmdb_decide(cmdb, "", FLO_CMDB_REJECT, NULL, NULL,
+	assert_int_equal(flo_cmdb_decide(cmdb, "", FLO_CMDB_REJECT, "me", NULL,
 					 &err, NULL, NULL),
 			 FLO_INVALID);
 	flo_cmdb_close(cmdb);
