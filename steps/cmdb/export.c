@@ -126,6 +126,43 @@ static flo_status check_plan(const struct flo__export *ex, struct flo__cdb *db,
 		       : flo__plan_current(db, plan, err);
 }
 
+static flo_status fail_other(const char *path, flo_error *err)
+{
+	return flo_error_set(err, FLO_EXISTS,
+			     "%s was exported already, from another plan of "
+			     "the same pull; choose another \"root\", or pull "
+			     "again: " FLO__CDB_ANEW,
+			     path);
+}
+
+/* Another plan of the pull may be of another day, and so its file. */
+static flo_status find_other(struct flo__export *ex, struct flo__cdb *db,
+			     flo_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	struct flo__strbuf dir = FLO__STRBUF_INIT;
+	flo_status st;
+
+	flo__strbuf_addf(&dir, "%s/%s/%s/", ex->root, ex->plan.source_name,
+			 ex->what);
+	TRY(flo__strbuf_status(&dir));
+	st = flo__cdb_row(db, err, &stmt,
+			  "SELECT e.path FROM plan p CROSS JOIN export e"
+			  " ON e.plan = p.no WHERE p.pull = ?1 AND p.no <> ?2"
+			  " AND substr(e.path, 1, length(?3)) = ?3"
+			  " AND substr(e.path, -length(?4)) = ?4",
+			  "iitt", ex->plan.pull, ex->plan.no, dir.data,
+			  ex->name);
+	if (st == FLO_OK)
+		st = fail_other(flo__cdb_text(stmt, 0), err);
+	else if (st == FLO_NOTFOUND)
+		st = FLO_OK;
+	sqlite3_finalize(stmt);
+out:
+	flo__strbuf_fini(&dir);
+	return st;
+}
+
 /* Whether the file was written before: then its figures are taken over. */
 static flo_status find_done(struct flo__export *ex, struct flo__cdb *db,
 			    flo_error *err, bool *ret_done)
@@ -140,7 +177,7 @@ static flo_status find_done(struct flo__export *ex, struct flo__cdb *db,
 		"SELECT plan, rows, bytes FROM export WHERE path = ?1", "t",
 		ex->path);
 	if (st == FLO_NOTFOUND)
-		return FLO_OK;
+		return find_other(ex, db, err);
 	if (st != FLO_OK)
 		return st;
 	other = sqlite3_column_int64(stmt, 0) != ex->plan.no;
@@ -148,11 +185,7 @@ static flo_status find_done(struct flo__export *ex, struct flo__cdb *db,
 	ex->bytes = sqlite3_column_int64(stmt, 2);
 	sqlite3_finalize(stmt);
 	if (other)
-		return flo_error_set(err, FLO_EXISTS,
-				     "%s was exported already, from another "
-				     "plan of the same pull; choose another "
-				     "\"root\", or pull again: " FLO__CDB_ANEW,
-				     ex->path);
+		return fail_other(ex->path, err);
 	*ret_done = true;
 	return FLO_OK;
 }

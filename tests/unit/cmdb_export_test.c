@@ -257,6 +257,11 @@ static void another_plan_of_the_pull_does_not_overwrite(void **state)
 	fake_ok(&fs, export("p.db", out_text(diff, "plan"), "", NULL));
 	assert_int_equal(export("p.db", out_text(again, "plan"), "", NULL),
 			 FLO_EXISTS);
+	/* Nor does one that was made on another day, beside it. */
+	query("p.db", "UPDATE plan SET ts = ts - 86400000000"
+		      " WHERE no = (SELECT max(no) FROM plan)");
+	assert_int_equal(export("p.db", out_text(again, "plan"), "", NULL),
+			 FLO_EXISTS);
 	flo_value_unref(diff);
 	flo_value_unref(again);
 	flo_value_unref(pull);
