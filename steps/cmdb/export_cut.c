@@ -77,6 +77,7 @@ static flo_status set_member(const struct cut *cut,
 		return set_string(cut, member, cell, err);
 	case FLO__KIND_NULL:
 	case FLO__KIND_JSON:
+	case FLO__KIND_MIXED:
 		break;
 	}
 	set_text(cell, member->text, member->text_len);

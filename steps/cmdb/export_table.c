@@ -115,6 +115,7 @@ static enum flo__parquet_type type_of(enum flo__kind kind)
 	case FLO__KIND_DOUBLE:
 		return FLO__PARQUET_DOUBLE;
 	case FLO__KIND_STRING:
+	case FLO__KIND_MIXED:
 		return FLO__PARQUET_STRING;
 	case FLO__KIND_NULL:
 	case FLO__KIND_JSON:

@@ -6,9 +6,17 @@
 #include <string.h>
 
 static const char *const kind_names[] = {"null",   "boolean", "int53", "int64",
-					 "double", "string",  "json"};
+					 "double", "string",  "json",  "mixed"};
 #define KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
+/*
+ * Note: JSON and mixed
+ *
+ * Both columns hold JSON text. But what is said to be JSON is parsed by readers,
+ * also where it is put together with a file of before, in which the column had
+ * strings; and those are no JSON. So where there ever were strings the column
+ * is of strings, and files of all times can be read as one table.
+ */
 enum flo__kind flo__kind_join(enum flo__kind a, enum flo__kind b)
 {
 	enum flo__kind low = a < b ? a : b;
@@ -19,7 +27,10 @@ enum flo__kind flo__kind_join(enum flo__kind a, enum flo__kind b)
 	if (low == FLO__KIND_INT53 &&
 	    (high == FLO__KIND_INT || high == FLO__KIND_DOUBLE))
 		return high;
-	return FLO__KIND_JSON;
+	return low == FLO__KIND_STRING || high == FLO__KIND_STRING ||
+			       high == FLO__KIND_MIXED
+		       ? FLO__KIND_MIXED
+		       : FLO__KIND_JSON;
 }
 
 void flo__fields_fini(struct flo__fields *fields)

@@ -26,7 +26,8 @@ enum flo__kind {
 	FLO__KIND_INT,	 /* another one of 64 bits */
 	FLO__KIND_DOUBLE,
 	FLO__KIND_STRING,
-	FLO__KIND_JSON, /* an array, an object, a larger integer */
+	FLO__KIND_JSON,	 /* an array, an object, a larger integer */
+	FLO__KIND_MIXED, /* of a column only: strings and others, all as JSON */
 };
 
 struct flo__member {

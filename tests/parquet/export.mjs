@@ -26,10 +26,13 @@ async function read(path) {
 	return { rows: reader.getRowObjects(), types }
 }
 
-// A cell as the value that JSON has for it.
-function value(cell, type) {
+// A cell as the value that JSON has for it. Where a field was text and something
+// else, which the script sees to, the column has JSON without saying so.
+function value(cell, type, name, want) {
 	if (cell === null || cell === undefined)
 		return null
+	if (/mixed$|turned$/.test(name) && type === 'VARCHAR' && cell !== want)
+		return JSON.parse(cell)
 	return type === 'JSON' ? JSON.parse(cell) : typeof cell === 'bigint' ? Number(cell) : cell
 }
 
@@ -41,7 +44,7 @@ function checkRecord(row, types, prefix, record, where) {
 		if (!name.startsWith(prefix))
 			continue
 		const want = record?.[name.slice(prefix.length)] ?? null
-		judge.equal(value(row[name], types[name]), want, `${where}: ${name}`)
+		judge.equal(value(row[name], types[name], name, want), want, `${where}: ${name}`)
 	}
 	for (const [name, want] of Object.entries(record ?? {}))
 		if (want !== null)
@@ -63,6 +66,7 @@ function checkSnapshot(row, types, want, where) {
 	checkRecord(row, fields, '', want.record, where)
 }
 
+let changes = 0
 for (const path of files(process.argv[3])) {
 	const want = lines(path)
 	const { rows, types } = await read(path)
@@ -75,6 +79,7 @@ for (const path of files(process.argv[3])) {
 				bytes(JSON.stringify(want[i].key))) < 0, true, `${path}: line ${i} is in order`)
 	}
 	judge.equal(rows.length, want.length, `${path}: rows`)
+	changes += path.includes('/changes/') ? rows.length : 0
 	judge.equal(types._ts, 'TIMESTAMP WITH TIME ZONE', `${path}: type of _ts`)
 	judge.equal(types._key, 'JSON', `${path}: type of _key`)
 	rows.forEach((row, i) => {
@@ -88,4 +93,8 @@ for (const path of files(process.argv[3])) {
 			checkSnapshot(row, types, want[i], where)
 	})
 }
+
+// The files of all pulls are one table, whatever types their fields had.
+const table = await db.runAndReadAll(`SELECT * FROM read_parquet('${process.argv[3]}/*/changes/*/*.parquet', union_by_name = true)`)
+judge.equal(table.getRowObjects().length, changes, 'the table of all files: rows')
 judge.end()

@@ -149,7 +149,7 @@ static void a_field_that_is_always_null_has_no_column(void **state)
 			       ",new_id,new_a,new_b\r\n"));
 }
 
-static void a_type_conflict_widens_to_json(void **state)
+static void a_type_conflict_with_strings_is_mixed(void **state)
 {
 	const char *csv;
 
@@ -157,10 +157,10 @@ static void a_type_conflict_widens_to_json(void **state)
 	csv_of("w.db", "1", "[{\"id\":1,\"a\":1}]");
 	assert_string_equal(type_of("w.db", "a"), "int53");
 	csv = csv_of("w.db", "2", "[{\"id\":2,\"a\":\"x\"}]");
-	assert_string_equal(type_of("w.db", "a"), "json");
+	assert_string_equal(type_of("w.db", "a"), "mixed");
 	assert_string_equal(fields_of(csv, 1), ",,2,\"\"\"x\"\"\"");
 	csv = csv_of("w.db", "3", "[{\"id\":3,\"a\":7}]");
-	assert_string_equal(type_of("w.db", "a"), "json");
+	assert_string_equal(type_of("w.db", "a"), "mixed");
 	assert_string_equal(fields_of(csv, 1), ",,3,7");
 }
 
@@ -175,7 +175,10 @@ static void kinds_widen_without_loss(void **state)
 		/* A double does not hold every integer beyond 2^53. */
 		{FLO__KIND_INT, FLO__KIND_DOUBLE, FLO__KIND_JSON},
 		{FLO__KIND_BOOL, FLO__KIND_INT53, FLO__KIND_JSON},
-		{FLO__KIND_STRING, FLO__KIND_DOUBLE, FLO__KIND_JSON},
+		{FLO__KIND_STRING, FLO__KIND_DOUBLE, FLO__KIND_MIXED},
+		{FLO__KIND_STRING, FLO__KIND_JSON, FLO__KIND_MIXED},
+		{FLO__KIND_MIXED, FLO__KIND_INT, FLO__KIND_MIXED},
+		{FLO__KIND_MIXED, FLO__KIND_NULL, FLO__KIND_MIXED},
 		{FLO__KIND_STRING, FLO__KIND_STRING, FLO__KIND_STRING},
 		{FLO__KIND_JSON, FLO__KIND_NULL, FLO__KIND_JSON},
 	};
@@ -193,9 +196,9 @@ static void kinds_widen_without_loss(void **state)
 static void the_order_of_kinds_does_not_matter(void **state)
 {
 	(void)state;
-	for (int a = 0; a <= FLO__KIND_JSON; a++)
-		for (int b = 0; b <= FLO__KIND_JSON; b++)
-			for (int c = 0; c <= FLO__KIND_JSON; c++)
+	for (int a = 0; a <= FLO__KIND_MIXED; a++)
+		for (int b = 0; b <= FLO__KIND_MIXED; b++)
+			for (int c = 0; c <= FLO__KIND_MIXED; c++)
 				assert_int_equal(
 					flo__kind_join(flo__kind_join(a, b), c),
 					flo__kind_join(a,
@@ -420,7 +423,7 @@ static void late_rows_may_have_other_columns(void **state)
 		snprintf(name, sizeof(name), ",new_f%d", i);
 		assert_non_null(strstr(bytes, name));
 	}
-	assert_string_equal(type_of("late.db", "n"), "json");
+	assert_string_equal(type_of("late.db", "n"), "mixed");
 	flo_value_unref(output);
 	flo_value_unref(diff);
 	flo__strbuf_fini(&sb);
@@ -590,7 +593,7 @@ int main(void)
 		cmocka_unit_test(nested_values_and_huge_integers_are_json),
 		cmocka_unit_test(a_field_that_is_gone_keeps_its_column),
 		cmocka_unit_test(a_field_that_is_always_null_has_no_column),
-		cmocka_unit_test(a_type_conflict_widens_to_json),
+		cmocka_unit_test(a_type_conflict_with_strings_is_mixed),
 		cmocka_unit_test(kinds_widen_without_loss),
 		cmocka_unit_test(the_order_of_kinds_does_not_matter),
 		cmocka_unit_test(members_have_kinds),
