@@ -236,11 +236,14 @@ static void fill_next(const struct model_state *state,
 	next->pull = pull->no;
 	next->has_spec = true;
 	next->ignores = settings->ignores;
-	if (pull->kind == MODEL_SAME)
-		return;
-	next->origin = pull->origin;
-	if (pull->kind == MODEL_FULL || pull->cursor != 0)
+	if (pull->kind != MODEL_SAME)
+		next->origin = pull->origin;
+	if (pull->kind == MODEL_FULL ||
+	    (pull->kind == MODEL_CHANGES && pull->cursor != 0))
 		next->cursor = pull->cursor;
+	/* What was ignored may be older here than at the source. */
+	if (rebase && pull->kind != MODEL_FULL)
+		next->cursor = 0;
 }
 
 void model_diff(const struct model_state *state, const struct model_pull *pull,
