@@ -6,6 +6,7 @@
 #include "base/strbuf.h"
 #include "base/time.h"
 #include "base/utf8.h"
+#include "steps/http/link.h"
 #include "steps/http/url.h"
 
 #include <flo/runtime.h>

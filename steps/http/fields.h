@@ -43,12 +43,6 @@ void flo__http_fields_line(struct flo__http_fields *fields, const char *line,
 bool flo__http_fields_framed(const struct flo__http_fields *fields);
 
 /*
- * The target of rel="next" in Link fields (RFC 8288), a URL that may be
- * relative: owned, NULL if there is none. FLO_NOMEM.
- */
-flo_status flo__http_link_next(const char *link, char **ret_target);
-
-/*
  * How long Retry-After asks to wait, from @now_s (seconds since 1970) on: a
  * number of seconds or a date; one in the past is 0. @date reads dates. False
  * if it says nothing that is known.

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/strbuf.h"
 #include "steps/http/fields.h"
+#include "steps/http/link.h"
 #include "steps/http/url.h"
 
 #include <stdio.h>
