@@ -230,6 +230,7 @@ static flo_status fetch(struct reading *r, const int *answers, flo_error *err)
 		.url = r->url,
 		.fd = r->source->fd,
 		.answers = answers,
+		.link = r->source->args.link,
 	};
 	flo_status st;
 

@@ -181,15 +181,37 @@ static bool is_strong(const struct flo__http_fields *fields)
 	return modified >= 0 && date > modified;
 }
 
+/* Which page is next; a Link that says nothing is not one that is not there. */
+static flo_status find_next(const struct round *round,
+			    const struct flo__http_try *one, flo_error *err,
+			    char **ret_next)
+{
+	const struct flo__http_fields *fields = &one->fields;
+	flo_status st = FLO_OK;
+
+	if (!round->request->link || !flo__http_is_document(one->status))
+		return FLO_OK;
+	if (fields->link_lost != NULL)
+		st = flo_error_set(err, FLO_CORRUPT, "%s", fields->link_lost);
+	else if (fields->link != NULL)
+		st = flo__http_link_next(fields->link, err, ret_next);
+	if (st != FLO_OK)
+		flo_error_prefix(err, "the field Link of the answer, which "
+				      "would name the next page, cannot be "
+				      "read");
+	return st;
+}
+
 /* The answer is one: keep what there is to know of it. */
 static flo_status keep(struct round *round, struct flo__http_try *one,
 		       flo_error *err, struct flo__http_response *ret)
 {
 	struct flo__http_fields *fields = &one->fields;
 
-	if (fields->link != NULL &&
-	    flo__http_link_next(fields->link, &ret->next) != FLO_OK)
-		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	flo_status st = find_next(round, one, err, &ret->next);
+
+	if (st != FLO_OK)
+		return st;
 	ret->status = (int)one->status;
 	ret->bytes = one->body.bytes;
 	ret->framed = flo__http_fields_framed(fields);

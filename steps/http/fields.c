@@ -20,6 +20,8 @@ void flo__http_fields_fini(struct flo__http_fields *fields)
 	flo__free(fields->link);
 	flo__free(fields->type);
 	flo__free(fields->encoding);
+	if (fields->line.data != NULL)
+		flo__strbuf_fini(&fields->line);
 	*fields = (struct flo__http_fields){0};
 }
 
@@ -44,6 +46,7 @@ static void add_link(struct flo__http_fields *fields, const char *value,
 	}
 	flo__strbuf_add(&sb, value, len);
 	if (sb.len > LINK_BYTES_MAX) {
+		fields->link_lost = "it has more than 65536 bytes";
 		flo__strbuf_fini(&sb);
 		return;
 	}
@@ -116,9 +119,6 @@ static void take(struct flo__http_fields *fields, const char *name,
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (is_named(name, name_len, known[i].name))
 			set(fields, known[i].field, value, len);
-	if (is_named(name, name_len, "link"))
-		add_link(fields, value, len);
-	take_framing(fields, name, name_len, value, len);
 }
 
 /* Control bytes never come into what is kept, which is sent back or shown. */
@@ -130,12 +130,76 @@ static bool is_clean(const char *text, size_t len)
 	return true;
 }
 
+/* Whoever goes from page to page by Link has to know of each that was there. */
+static void take_link(struct flo__http_fields *fields, const char *value,
+		      size_t len)
+{
+	if (is_clean(value, len))
+		add_link(fields, value, len);
+	else
+		fields->link_lost = "it has a control character in it";
+}
+
+/* White space that must not be there (RFC 9112, 5.1) hides no Link. */
+static bool is_link(const char *name, size_t len)
+{
+	while (len != 0 && name[len - 1] == ' ')
+		len--;
+	return is_named(name, len, "link");
+}
+
+static void end_field(struct flo__http_fields *fields)
+{
+	const char *line = fields->line.data;
+	size_t len = fields->line.len;
+	const char *colon = memchr(line, ':', len);
+	size_t name_len;
+	size_t at;
+
+	if (colon == NULL)
+		return;
+	name_len = (size_t)(colon - line);
+	at = name_len + 1;
+	at += strspn(line + at, " ");
+	if (is_link(line, name_len))
+		take_link(fields, line + at, len - at);
+	else if (is_clean(line + at, len - at))
+		take(fields, line, name_len, line + at, len - at);
+	take_framing(fields, line, name_len, line + at, len - at);
+}
+
+/* Append to the field that is read. A tab is as good as a space in all of it. */
+static void add_to_field(struct flo__http_fields *fields, const char *text,
+			 size_t len)
+{
+	struct flo__strbuf *line = &fields->line;
+	size_t from = line->len;
+
+	flo__strbuf_add(line, text, len);
+	fields->failed |= line->failed;
+	for (size_t i = from; i < line->len; i++)
+		if (line->data[i] == '\t')
+			line->data[i] = ' ';
+}
+
+/* A line that goes on with the field before it (RFC 9112, 5.2). */
+static void go_on(struct flo__http_fields *fields, const char *line, size_t len)
+{
+	if (fields->line.len == 0)
+		return;
+	while (len != 0 && (*line == ' ' || *line == '\t')) {
+		line++;
+		len--;
+	}
+	add_to_field(fields, " ", 1);
+	add_to_field(fields, line, len);
+}
+
 void flo__http_fields_line(struct flo__http_fields *fields, const char *line,
 			   size_t len)
 {
 	bool failed = fields->failed;
-	const char *colon;
-	size_t at;
+	bool goes_on = len != 0 && (*line == ' ' || *line == '\t');
 
 	if (len > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
 		flo__http_fields_fini(fields);
@@ -143,16 +207,17 @@ void flo__http_fields_line(struct flo__http_fields *fields, const char *line,
 		fields->frames = line[5] != '1';
 		return;
 	}
+	if (fields->line.data == NULL)
+		flo__strbuf_init(&fields->line);
 	while (len != 0 && isspace((unsigned char)line[len - 1]))
 		len--;
-	colon = memchr(line, ':', len);
-	if (colon == NULL)
+	if (goes_on) {
+		go_on(fields, line, len);
 		return;
-	at = (size_t)(colon - line) + 1;
-	while (at < len && (line[at] == ' ' || line[at] == '\t'))
-		at++;
-	if (is_clean(line + at, len - at))
-		take(fields, line, (size_t)(colon - line), line + at, len - at);
+	}
+	end_field(fields);
+	flo__strbuf_reset(&fields->line);
+	add_to_field(fields, line, len);
 }
 
 /* Retry-After */

@@ -7,6 +7,8 @@
 #ifndef FLO_HTTP_FIELDS_H
 #define FLO_HTTP_FIELDS_H
 
+#include "base/strbuf.h"
+
 #include <flo/error.h>
 
 #include <stdbool.h>
@@ -19,20 +21,26 @@ struct flo__http_fields {
 	char *modified;
 	char *date;
 	char *retry_after;
-	char *link; /* all of them, joined with ", " */
+	char *link;	       /* all of them, joined with ", " */
+	const char *link_lost; /* what is wrong with one that is not in `link`;
+				* NULL: all are */
 	char *type;
 	char *encoding;
-	bool frames;  /* it is of HTTP/2 or later */
-	bool length;  /* there is a Content-Length */
-	bool odd;     /* there is one that is no number */
-	bool coded;   /* there is a Transfer-Encoding */
-	bool chunked; /* whose last coding is that */
-	bool failed;  /* out of memory */
+	bool frames;		 /* it is of HTTP/2 or later */
+	bool length;		 /* there is a Content-Length */
+	bool odd;		 /* there is one that is no number */
+	bool coded;		 /* there is a Transfer-Encoding */
+	bool chunked;		 /* whose last coding is that */
+	bool failed;		 /* out of memory */
+	struct flo__strbuf line; /* a field that the next line may go on with */
 };
 
 void flo__http_fields_fini(struct flo__http_fields *fields);
 
-/* Take a line of a head, as it came; it need not end with a NUL. */
+/*
+ * Take a line of a head, as it came; it need not end with a NUL. A field counts
+ * once another line follows it: the empty one at the end of the head does.
+ */
 void flo__http_fields_line(struct flo__http_fields *fields, const char *line,
 			   size_t len);
 

@@ -59,6 +59,7 @@ struct flo__http_request {
 	/* Statuses that are an answer, as 200 and 203 are; 0 at the end; or
 	 * NULL. */
 	const int *answers;
+	bool link; /* the next page is where Link says: see `next` */
 };
 
 /* An answer; its texts are owned, and NULL where there is none. */
@@ -68,7 +69,8 @@ struct flo__http_response {
 	char *etag;
 	char *modified; /* only if it tells versions apart */
 	char *type;
-	char *next; /* the target of Link's rel="next", as it came */
+	char *next; /* the target of Link's rel="next", as it came, if the
+		     * request wants it */
 	uint64_t bytes;
 	/* False: a body that was cut off cannot be told. That it is packed does
 	 * not help: gzip's members follow each other, and none at all is an
@@ -126,8 +128,8 @@ flo_status flo__http_with(const struct flo__http *http, const char *url,
  * Parks while it waits.
  *
  * Returns FLO_OK; FLO_IO: the connection; FLO_FAILED: the status, a redirect,
- * a certificate; FLO_CORRUPT: an encoding; FLO_LIMIT; what writing the file
- * gives; FLO_NOMEM; the context's status. Texts name a URL, without its query,
+ * a certificate; FLO_CORRUPT: an encoding, a Link that is wanted and cannot be
+ * read; FLO_LIMIT; what writing the file gives; FLO_NOMEM; the context's status. Texts name a URL, without its query,
  * only after a redirect, and never a header's value.
  */
 flo_status flo__http_fetch(struct flo__http *http,

@@ -23,7 +23,9 @@ static void expect_next(const char *link, const char *target)
 {
 	char *next = NULL;
 
-	assert_int_equal(flo__http_link_next(link, &next), FLO_OK);
+	flo_error_clear(&err);
+	if (flo__http_link_next(link, &err, &next) != FLO_OK)
+		fail_msg("%s: %s", link, err.text);
 	if (target == NULL ? next != NULL
 			   : next == NULL || strcmp(next, target) != 0)
 		fail_msg("%s: %s", link, next != NULL ? next : "nothing");
@@ -41,6 +43,13 @@ static void the_next_link_is_found(void **state)
 	expect_next("<a>; title=\"\\\"\"; rel=\"next\"", "a");
 	expect_next("<a> ; REL = \"next\"", "a");
 	expect_next("<>; rel=next", "");
+	expect_next("<a>;\trel\t=\t\"prev\tnext\"\t", "a");
+	expect_next(" , ,<a>; rel=prev,, <b>;; rel=next; ,", "b");
+	expect_next("<a>; title*=UTF-8''%e2%82%ac; results=\"true\"; "
+		    "rel=next; crossorigin",
+		    "a");
+	/* What follows it can wait until it is asked for. */
+	expect_next("<a>; rel=next, b", "a");
 }
 
 static void other_links_are_no_next(void **state)
@@ -51,9 +60,61 @@ static void other_links_are_no_next(void **state)
 	expect_next("<a>; rel=\"prev\"", NULL);
 	expect_next("<a>; rel=\"nextnext\"", NULL);
 	expect_next("<a>; title=\"rel=next\"", NULL);
-	expect_next("<a; rel=next", NULL);
+	expect_next(", ,", NULL);
+	expect_next("<a>;", NULL);
+	expect_next("<a?b=c d>; rel=last; type=text/html;q=1", NULL);
+	expect_next("<a>; rel=preload; as=style; crossorigin", NULL);
+	expect_next("<a>; title=; rel=https://h/rel", NULL);
 	/* Only the first rel of a link counts (RFC 8288, 3.3). */
 	expect_next("<a>; rel=prev; rel=next", NULL);
+}
+
+static void expect_broken(const char *link, const char *what, const char *shown)
+{
+	char *next = NULL;
+
+	flo_error_clear(&err);
+	assert_int_equal(flo__http_link_next(link, &err, &next), FLO_CORRUPT);
+	assert_null(next);
+	if (strstr(err.text, what) == NULL || strstr(err.text, shown) == NULL)
+		fail_msg("%s: %s", link, err.text);
+}
+
+/* Each may have been meant as the next page's. */
+static void links_that_cannot_be_read_are_errors(void **state)
+{
+	(void)state;
+	expect_broken("</2; rel=next", "no \">\"", "this is </2; rel=next");
+	expect_broken("</2; rel=\"next\", </1>; rel=prev", "no \">\"", "</2;");
+	expect_broken("</2; rel=next, </1>; rel=prev", "no \">\"", "</2;");
+	expect_broken("</2> rel=\"next\"", "no \";\" after a URL",
+		      "</2> rel=\"next\"");
+	expect_broken("/2; rel=\"next\"", "no \"<\"", "/2; rel=\"next\"");
+	expect_broken("</1>; rel=prev, /2; rel=next", "no \"<\"",
+		      "this is /2; rel=next");
+	expect_broken("</2>; rel='next'", "in single quotes", "rel='next'");
+	expect_broken("</2>; rel=prev next", "no \";\" between", "prev next");
+	expect_broken("</2>; rel next", "no \";\" between", "rel next");
+	expect_broken("</2>; \"rel\"=next", "no \";\" between", "\"rel\"");
+	expect_broken("</2>; rel=", "without a value", "</2>; rel=");
+	expect_broken("</2>; rel", "without a value", "</2>; rel");
+	expect_broken("</2>; rel=\"\"", "without a value", "rel=\"\"");
+	expect_broken("</2>; rel=\"next", "quote without an end", "</2>;");
+	expect_broken("</2>; title=\"a\\\"; rel=next", "without an end",
+		      "</2>;");
+}
+
+static void what_is_shown_of_a_link_is_short_and_has_no_query(void **state)
+{
+	char link[400] = "</1>; rel=prev, <https://h/list?token=hunter2 ";
+
+	(void)state;
+	expect_broken("</2?token=hunter2&a=b; rel=next", "no \">\"",
+		      "</2?...; rel=next");
+	assert_null(strstr(err.text, "hunter2"));
+	memset(link + strlen(link), 'x', 200);
+	expect_broken(link, "no \">\"", "this is <https://h/list?... ...");
+	assert_null(strstr(err.text, "xx"));
 }
 
 static void every_allocation_of_a_link_may_fail(void **state)
@@ -67,7 +128,8 @@ static void every_allocation_of_a_link_may_fail(void **state)
 		char *next = NULL;
 
 		flo__alloc_fail_at(++nth, 0);
-		st = flo__http_link_next(text, &next);
+		flo_error_clear(&err);
+		st = flo__http_link_next(text, &err, &next);
 		flo__alloc_fail_at(0, 0);
 		assert_true(st == FLO_NOMEM || st == FLO_OK);
 		assert_true(st != FLO_OK || strcmp(next, "a") == 0);
@@ -122,10 +184,81 @@ static void control_bytes_and_long_values_are_left_out(void **state)
 
 	(void)state;
 	a_line(&fields, "ETag: a\001b\r\n");
+	a_line(&fields, "\r\n");
 	assert_null(fields.etag);
 	memset(line + 6, 'x', sizeof(line) - 7);
 	a_line(&fields, line);
+	a_line(&fields, "\r\n");
 	assert_null(fields.etag);
+	flo__http_fields_fini(&fields);
+}
+
+static void tabs_are_as_good_as_spaces(void **state)
+{
+	struct flo__http_fields fields = {0};
+
+	(void)state;
+	a_line(&fields, "Link:\t</2>;\trel=\"next\"\t\r\n");
+	a_line(&fields, "Content-Encoding:\tgzip\r\n");
+	a_line(&fields, "Content-Type: a/b;\tc=d\r\n");
+	a_line(&fields, "\r\n");
+	assert_string_equal(fields.link, "</2>; rel=\"next\"");
+	assert_null(fields.link_lost);
+	assert_string_equal(fields.encoding, "gzip");
+	assert_string_equal(fields.type, "a/b; c=d");
+	flo__http_fields_fini(&fields);
+}
+
+static void folded_lines_are_one_field(void **state)
+{
+	struct flo__http_fields fields = {0};
+
+	(void)state;
+	a_line(&fields, "HTTP/1.1 200 OK\r\n");
+	a_line(&fields, " ETag: \"of nothing\"\r\n");
+	a_line(&fields, "Link:\r\n");
+	a_line(&fields, " </2>; \r\n");
+	a_line(&fields, "\t \r\n");
+	a_line(&fields, "\t rel=next:\r\n");
+	a_line(&fields, "Content-Type: a/b\r\n");
+	a_line(&fields, "\r\n");
+	assert_null(fields.etag);
+	assert_string_equal(fields.link, "</2>;  rel=next:");
+	assert_string_equal(fields.type, "a/b");
+	flo__http_fields_fini(&fields);
+}
+
+static void a_space_before_the_colon_hides_no_link(void **state)
+{
+	struct flo__http_fields fields = {0};
+
+	(void)state;
+	a_line(&fields, "Link\t : </2>; rel=next\r\n");
+	a_line(&fields, "Linked: </3>; rel=next\r\n");
+	a_line(&fields, "\r\n");
+	assert_string_equal(fields.link, "</2>; rel=next");
+	flo__http_fields_fini(&fields);
+}
+
+/* A page that is not known of would be one that is not there. */
+static void a_link_that_is_left_out_is_told(void **state)
+{
+	static char line[70000] = "Link: <";
+	struct flo__http_fields fields = {0};
+
+	(void)state;
+	a_line(&fields, "Link: </2\001>; rel=next\r\n");
+	a_line(&fields, "Link: </3>; rel=prev\r\n");
+	a_line(&fields, "\r\n");
+	assert_string_equal(fields.link, "</3>; rel=prev");
+	assert_non_null(strstr(fields.link_lost, "control character"));
+	a_line(&fields, "HTTP/1.1 200 OK\r\n");
+	assert_null(fields.link_lost);
+	memset(line + 7, 'x', sizeof(line) - 8);
+	a_line(&fields, line);
+	a_line(&fields, "\r\n");
+	assert_null(fields.link);
+	assert_non_null(strstr(fields.link_lost, "more than 65536 bytes"));
 	flo__http_fields_fini(&fields);
 }
 
@@ -144,6 +277,7 @@ static bool framed(const char *status, const char *one, const char *two)
 		a_line(&fields, one);
 	if (two != NULL)
 		a_line(&fields, two);
+	a_line(&fields, "\r\n");
 	is = flo__http_fields_framed(&fields);
 	flo__http_fields_fini(&fields);
 	return is;
@@ -404,10 +538,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_next_link_is_found),
 		cmocka_unit_test(other_links_are_no_next),
+		cmocka_unit_test(links_that_cannot_be_read_are_errors),
+		cmocka_unit_test(
+			what_is_shown_of_a_link_is_short_and_has_no_query),
 		cmocka_unit_test(every_allocation_of_a_link_may_fail),
 		cmocka_unit_test(fields_are_found_whatever_their_case),
 		cmocka_unit_test(a_second_head_begins_anew),
 		cmocka_unit_test(control_bytes_and_long_values_are_left_out),
+		cmocka_unit_test(tabs_are_as_good_as_spaces),
+		cmocka_unit_test(folded_lines_are_one_field),
+		cmocka_unit_test(a_space_before_the_colon_hides_no_link),
+		cmocka_unit_test(a_link_that_is_left_out_is_told),
 		cmocka_unit_test(lengths_and_chunks_frame_a_body),
 		cmocka_unit_test(nothing_else_frames_a_body),
 		cmocka_unit_test(retry_after_is_seconds_or_a_date),
