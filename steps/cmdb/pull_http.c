@@ -290,6 +290,15 @@ static bool is_gone(const struct reading *r)
 	return false;
 }
 
+/* Whether the page that was fetched says in its body what 410 says. */
+static flo_status says_gone(const struct reading *r, flo_error *err,
+			    bool *ret_gone)
+{
+	return flo__http_says_gone(&r->source->args,
+				   flo_step_context(r->source->job->call),
+				   r->source->fd, err, ret_gone);
+}
+
 /* Ask for what has changed. *@ret_gone: the cursor is of no use any more. */
 static flo_status ask_changes(struct reading *r, flo_error *err, bool *ret_gone)
 {
@@ -301,9 +310,7 @@ static flo_status ask_changes(struct reading *r, flo_error *err, bool *ret_gone)
 	TRY(fetch(r, r->source->args.gone, err));
 	*ret_gone = is_gone(r);
 	if (!*ret_gone)
-		TRY(flo__http_says_gone(&r->source->args,
-					flo_step_context(r->source->job->call),
-					r->source->fd, err, ret_gone));
+		TRY(says_gone(r, err, ret_gone));
 	if (!*ret_gone)
 		return FLO_OK;
 	flo_step_log(r->source->job->call,
@@ -478,6 +485,30 @@ static void use_records_of_changes(struct reading *r)
 	job->records_len = r->source->args.records_len;
 }
 
+/*
+ * A page that is not the first: what came before it was added already, so that
+ * a cursor that is of no use any more fails the pull, as a status 410 does.
+ */
+static flo_status fetch_more(struct reading *r, flo_error *err)
+{
+	bool gone = false;
+	flo_status st;
+
+	TRY(fetch(r, NULL, err));
+	if (r->is != FLO__PULL_CHANGES)
+		return FLO_OK;
+	TRY(says_gone(r, err, &gone));
+	if (!gone)
+		return FLO_OK;
+	st = flo_error_set(err, FLO_FAILED,
+			   "the answer says by \"%s\" that the server does not "
+			   "know the cursor any more",
+			   r->source->args.gone_at);
+	name_url(r, err);
+out:
+	return st;
+}
+
 static flo_status read_pages(struct reading *r, flo_error *err)
 {
 	flo_status st;
@@ -488,7 +519,7 @@ static flo_status read_pages(struct reading *r, flo_error *err)
 		TRY(read_page(r, err));
 		if (r->url == NULL)
 			break;
-		TRY(fetch(r, NULL, err));
+		TRY(fetch_more(r, err));
 	}
 out:
 	return st;
