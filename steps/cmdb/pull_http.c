@@ -145,16 +145,21 @@ static flo_status add_headers(struct source *source, flo_error *err)
 	return st;
 }
 
-static flo_status name_source(struct source *source, flo_error *err)
+/* What errors call the source: @url, the first page's. */
+static flo_status name_source(struct source *source, const char *url,
+			      flo_error *err)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
+	char *from;
 
-	flo__url_show(&sb, source->url);
-	source->from = flo__strbuf_take(&sb);
+	flo__url_show(&sb, url);
+	from = flo__strbuf_take(&sb);
 	flo__strbuf_fini(&sb);
-	if (source->from == NULL)
+	if (from == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
-	source->job->from = source->from;
+	flo__free(source->from);
+	source->from = from;
+	source->job->from = from;
 	return FLO_OK;
 }
 
@@ -169,7 +174,7 @@ static flo_status prepare(struct source *source, const flo_value *arg,
 			      &source->url));
 	TRY(flo__http_server(source->http, source->url, err));
 	TRY(add_headers(source, err));
-	TRY(name_source(source, err));
+	TRY(name_source(source, source->url, err));
 	source->origin = flo__http_args_origin(source->job, &source->args);
 	if (source->origin == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
@@ -306,6 +311,7 @@ static flo_status ask_changes(struct reading *r, flo_error *err, bool *ret_gone)
 
 	r->is = FLO__PULL_CHANGES;
 	TRY(changes_url(r, err));
+	TRY(name_source(r->source, r->url, err));
 	TRY(set_base(r, err));
 	TRY(fetch(r, r->source->args.gone, err));
 	*ret_gone = is_gone(r);
@@ -332,6 +338,7 @@ static flo_status ask_all(struct reading *r, flo_error *err)
 	r->url = flo__strdup(r->source->url);
 	if (r->url == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	TRY(name_source(r->source, r->url, err));
 	TRY(set_base(r, err));
 	TRY(fetch(r, NULL, err));
 	if (r->answer.status == 304)
