@@ -22,6 +22,7 @@ struct round {
 	const struct flo__http_request *request;
 	char *url;    /* where it is now; owned */
 	bool trusted; /* once headers are held back they stay so */
+	bool moved;   /* by a redirect */
 	enum flo__http_end end;
 	bool asked; /* the server says when to come again */
 	uint64_t wait_s;
@@ -181,6 +182,17 @@ static bool is_strong(const struct flo__http_fields *fields)
 	return modified >= 0 && date > modified;
 }
 
+static void keep_validators(struct flo__http_fields *fields,
+			    struct flo__http_response *ret)
+{
+	ret->etag = fields->etag;
+	fields->etag = NULL;
+	if (is_strong(fields)) {
+		ret->modified = fields->modified;
+		fields->modified = NULL;
+	}
+}
+
 /* Which page is next; a Link that says nothing is not one that is not there. */
 static flo_status find_next(const struct round *round,
 			    const struct flo__http_try *one, flo_error *err,
@@ -216,14 +228,11 @@ static flo_status keep(struct round *round, struct flo__http_try *one,
 	ret->bytes = one->body.bytes;
 	ret->framed = flo__http_fields_framed(fields);
 	ret->url = round->url;
-	ret->etag = fields->etag;
 	ret->type = fields->type;
 	round->url = NULL;
-	fields->etag = fields->type = NULL;
-	if (is_strong(fields)) {
-		ret->modified = fields->modified;
-		fields->modified = NULL;
-	}
+	fields->type = NULL;
+	if (!round->moved)
+		keep_validators(fields, ret);
 	return FLO_OK;
 }
 
@@ -251,6 +260,7 @@ static flo_status follow(struct round *round, const struct flo__http_try *one,
 			 flo__url_same_origin(http->curl, http->server, url);
 	flo__free(round->url);
 	round->url = url;
+	round->moved = true;
 	return FLO_OK;
 }
 
@@ -263,6 +273,7 @@ static flo_status ask(struct round *round, flo_error *err,
 		.request = round->request,
 		.url = round->url,
 		.trusted = round->trusted,
+		.moved = round->moved,
 	};
 	flo_status st;
 
@@ -272,7 +283,7 @@ static flo_status ask(struct round *round, flo_error *err,
 	flo_blocking_end();
 	if (st != FLO_OK)
 		goto out;
-	if (flo__http_is_answer(round->request, one.status)) {
+	if (flo__http_is_answer(&one)) {
 		st = keep(round, &one, err, ret);
 	} else if (is_redirect(one.status)) {
 		st = follow(round, &one, err);
@@ -306,7 +317,7 @@ static flo_status go_round(struct round *round, flo_error *err,
 	flo_status st = FLO_OK;
 
 	round->end = FLO__HTTP_FINAL;
-	round->asked = false;
+	round->asked = round->moved = false;
 	flo__free(round->url);
 	round->url = flo__strdup(round->request->url);
 	if (round->url == NULL)

@@ -53,7 +53,8 @@ struct flo__http_options {
 struct flo__http_request {
 	const char *url; /* of flo__http_resolve() */
 	int fd;		 /* the body goes there, alone; borrowed */
-	/* Ask for it only if it has changed since; each may be NULL. */
+	/* Ask for it only if it has changed since; each may be NULL. Where a
+	 * redirect leads they are not sent. */
 	const char *etag;
 	const char *modified;
 	/* Statuses that are an answer, as 200 and 203 are; 0 at the end; or
@@ -66,6 +67,7 @@ struct flo__http_request {
 struct flo__http_response {
 	int status; /* 304 only if it was asked for conditionally */
 	char *url;  /* where it came from in the end */
+	/* Of what `url` of the request names: none after a redirect. */
 	char *etag;
 	char *modified; /* only if it tells versions apart */
 	char *type;

@@ -36,6 +36,7 @@ struct flo__http_try {
 	const struct flo__http_request *request;
 	const char *url;
 	bool trusted; /* the given headers may go to the server of `url` */
+	bool moved;   /* `url` is where a redirect led to */
 	/* what came; owned */
 	struct flo__http_fields fields;
 	struct flo__http_body body;
@@ -69,8 +70,11 @@ void flo__http_try_fini(struct flo__http_try *one);
  */
 bool flo__http_is_document(long status);
 
-/* Whether @status is an answer to @request: a document, or what it names. */
-bool flo__http_is_answer(const struct flo__http_request *request, long status);
+/*
+ * Whether what came is an answer to the request: a document, what it names, or
+ * 304 if that was asked for.
+ */
+bool flo__http_is_answer(const struct flo__http_try *one);
 
 /*
  * Hold SIGPIPE back from this thread while libcurl works, and drop the one that

@@ -68,14 +68,24 @@ bool flo__http_is_document(long status)
 	return status == 200 || status == 203;
 }
 
-bool flo__http_is_answer(const struct flo__http_request *request, long status)
+/*
+ * Validators are of one resource (RFC 9110, 8.8.3: an ETag of another one may be
+ * the same text), and who knows whether a redirect leads where it led then.
+ */
+static bool is_conditional(const struct flo__http_try *one)
 {
-	if (flo__http_is_document(status))
+	return !one->moved &&
+	       (one->request->etag != NULL || one->request->modified != NULL);
+}
+
+bool flo__http_is_answer(const struct flo__http_try *one)
+{
+	if (flo__http_is_document(one->status))
 		return true;
-	if (status == 304)
-		return request->etag != NULL || request->modified != NULL;
-	for (const int *a = request->answers; a != NULL && *a != 0; a++)
-		if (*a == status)
+	if (one->status == 304)
+		return is_conditional(one);
+	for (const int *a = one->request->answers; a != NULL && *a != 0; a++)
+		if (*a == one->status)
 			return true;
 	return false;
 }
@@ -173,9 +183,11 @@ static bool make_headers(const struct flo__http_try *one,
 
 	if (ok && !gives_accept(one))
 		ok = append(curl, ret, "Accept: application/json, */*;q=0.5");
-	ok = ok && append_pair(curl, ret, "If-None-Match", one->request->etag);
-	ok = ok && append_pair(curl, ret, "If-Modified-Since",
-			       one->request->modified);
+	if (ok && is_conditional(one))
+		ok = append_pair(curl, ret, "If-None-Match",
+				 one->request->etag) &&
+		     append_pair(curl, ret, "If-Modified-Since",
+				 one->request->modified);
 	for (const struct curl_slist *given = one->http->headers;
 	     ok && one->trusted && given != NULL; given = given->next)
 		ok = append(curl, ret, given->data);
