@@ -61,12 +61,31 @@ static bool is_named(const char *name, size_t len, const char *want)
 }
 
 /* A length that libcurl can count with: it takes a larger one for none. */
-static bool is_length(const char *value, size_t len)
+static bool read_length(const char *value, size_t len, uint64_t *ret)
 {
-	for (size_t i = 0; i < len; i++)
+	uint64_t length = 0;
+
+	if (len < 1 || len > 18)
+		return false;
+	for (size_t i = 0; i < len; i++) {
 		if (!isdigit((unsigned char)value[i]))
 			return false;
-	return len >= 1 && len <= 18;
+		length = length * 10 + (uint64_t)(value[i] - '0');
+	}
+	*ret = length;
+	return true;
+}
+
+/* Two that differ are an answer of which nobody knows where it ends. */
+static void take_length(struct flo__http_fields *fields, const char *value,
+			size_t len)
+{
+	uint64_t length = 0;
+
+	fields->odd |= !read_length(value, len, &length);
+	fields->unequal |= fields->length && length != fields->length_is;
+	fields->length = true;
+	fields->length_is = length;
 }
 
 /* Whether the last coding of a list is "chunked". */
@@ -85,8 +104,7 @@ static void take_framing(struct flo__http_fields *fields, const char *name,
 			 size_t name_len, const char *value, size_t len)
 {
 	if (is_named(name, name_len, "content-length")) {
-		fields->length = true;
-		fields->odd |= !is_length(value, len);
+		take_length(fields, value, len);
 	} else if (is_named(name, name_len, "transfer-encoding")) {
 		fields->coded = true;
 		fields->chunked = ends_chunked(value, len);
@@ -98,7 +116,9 @@ bool flo__http_fields_framed(const struct flo__http_fields *fields)
 {
 	if (fields->frames)
 		return true;
-	return fields->coded ? fields->chunked : fields->length && !fields->odd;
+	if (fields->coded)
+		return fields->chunked;
+	return fields->length && !fields->odd && !fields->unequal;
 }
 
 static void take(struct flo__http_fields *fields, const char *name,

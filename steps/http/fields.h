@@ -29,6 +29,8 @@ struct flo__http_fields {
 	bool frames;		 /* it is of HTTP/2 or later */
 	bool length;		 /* there is a Content-Length */
 	bool odd;		 /* there is one that is no number */
+	bool unequal;		 /* there are two that are not the same */
+	uint64_t length_is;	 /* what the last one says; 0: no number */
 	bool coded;		 /* there is a Transfer-Encoding */
 	bool chunked;		 /* whose last coding is that */
 	bool failed;		 /* out of memory */

@@ -110,6 +110,12 @@ static flo_status begin_body(struct flo__http_try *one)
 	struct flo__http *http = one->http;
 
 	one->body_begun = true;
+	/* RFC 9112, 6.3: a coding takes the place of all lengths. */
+	if (one->fields.unequal && !one->fields.coded)
+		return flo_error_set(&one->fault, FLO_CORRUPT,
+				     "the answer has two fields "
+				     "Content-Length that are not the same, "
+				     "so nobody knows where it ends");
 	return flo__http_body_begin(&one->body, http->curl, one->request->fd,
 				    http->bytes_left, one->fields.encoding,
 				    &one->fault);

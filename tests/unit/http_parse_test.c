@@ -297,6 +297,8 @@ static void lengths_and_chunks_frame_a_body(void **state)
 	assert_true(framed(V1, TE "gzip", TE "chunked"));
 	assert_true(framed(V1, TE "chunked", CL "5"));
 	assert_true(framed("HTTP/1.0 200\r\n", CL "5", NULL));
+	assert_true(framed(V1, CL "5", CL "5"));
+	assert_true(framed(V1, CL "5", CL "05"));
 	assert_true(framed("HTTP/2 200\r\n", NULL, NULL));
 	assert_true(framed("HTTP/3 200\r\n", NULL, NULL));
 }
@@ -321,6 +323,8 @@ static void nothing_else_frames_a_body(void **state)
 	assert_false(framed(V1, CL "5 6", NULL));
 	assert_false(framed(V1, CL "99999999999999999999", NULL));
 	assert_false(framed(V1, CL "5", CL "99999999999999999999"));
+	assert_false(framed(V1, CL "5", CL "6"));
+	assert_false(framed(V1, CL "6", CL "5"));
 	assert_false(framed(V1, "X-Content-Length: 5", NULL));
 }
 
