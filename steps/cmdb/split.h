@@ -63,8 +63,9 @@ flo_status flo__split_watch(struct flo__split *split, const char *pointer,
 			    flo_error *err, size_t *ret_place);
 
 /*
- * The value as the document writes it, the last one if it is there twice;
- * borrowed. NULL if it has not come (yet); "[" or "{" for those.
+ * The value as the document writes it; borrowed. NULL if it has not come
+ * (yet); "[" or "{" for those. One that is there twice is an error of
+ * flo__split_next() (two readers would take two of them), and then the last.
  */
 const char *flo__split_seen(const struct flo__split *split, size_t place);
 

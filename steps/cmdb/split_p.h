@@ -93,8 +93,8 @@ flo_status flo__split_skip_scalar(struct flo__split *split, int c,
 flo_status flo__split_skip_string(struct flo__split *split, flo_error *err);
 
 /*
- * Note @text, of @len bytes, as what is at the watched @at. FLO_LIMIT,
- * FLO_NOMEM.
+ * Note @text, of @len bytes, as what is at the watched @at, where the machine
+ * is. FLO_LIMIT; FLO_SYNTAX: there was something already; FLO_NOMEM.
  */
 flo_status flo__split_note(struct flo__split *split,
 			   const struct flo__pointer *at, const char *text,

@@ -44,6 +44,7 @@ flo_status flo__split_note(struct flo__split *split,
 			   size_t len, flo_error *err)
 {
 	char **seen = &split->seen[at->marks >> WATCH_SHIFT];
+	bool again = *seen != NULL;
 	char where[256];
 	char *copy;
 
@@ -58,7 +59,16 @@ flo_status flo__split_note(struct flo__split *split,
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	flo__free(*seen);
 	*seen = copy;
-	return FLO_OK;
+	if (!again)
+		return FLO_OK;
+	return flo_error_set(
+		err, FLO_SYNTAX,
+		"the value at \"%s\" is there twice, again at byte "
+		"%llu",
+		where,
+		(unsigned long long)(split->base + (split->keeping
+							    ? split->keep
+							    : split->at)));
 }
 
 /* A document that is one value, all of which is in the window. */

@@ -339,8 +339,6 @@ static void watched_values_are_seen_beside_the_records(void **state)
 		 "{\"d\":1,\"c\":12}}",
 		 "\"a\\u0062\"", "12"},
 		{"{\"meta\":{\"c\":null},\"items\":[]}", "none", "null"},
-		{"{\"next\":\"first\",\"items\":[],\"next\":\"last\"}",
-		 "\"last\"", "none"},
 		{"{\"items\":[],\"next\":{\"a\":[1]},\"meta\":[2]}", "{",
 		 "none"},
 		{"{\"items\":[],\"meta\":{\"c\":[]},\"next\":-1.5e3}", "-1.5e3",
@@ -379,6 +377,39 @@ static void a_watched_value_among_the_records_is_refused(void **state)
 				 i < 2 ? FLO_INVALID : FLO_SYNTAX);
 		flo__split_free(split);
 	}
+}
+
+/* Of "next" and null, which is it? */
+static void a_watched_value_that_is_there_twice_is_an_error(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *says;
+		const char *next;
+		const char *c;
+	} cases[] = {
+		{"{\"next\":\"/2\",\"items\":[],\"next\":null}",
+		 "\"/next\" is there twice, again at byte 31", "null", "none"},
+		{"{\"next\":null,\"items\":[],\"n\\u0065xt\":[1]}",
+		 "\"/next\" is there twice, again at byte 36", "[", "none"},
+		{"{\"meta\":{\"c\":1},\"items\":[],\"meta\":{\"c\":1}}",
+		 "\"/meta/c\" is there twice, again at byte 39", "none", "1"},
+	};
+	char seen[2][64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (size_t window = 1; window < 80; window++) {
+			flo_error err = FLO_ERROR_INIT;
+
+			assert_int_equal(watch(cases[i].text, window, &err,
+					       seen),
+					 FLO_SYNTAX);
+			if (strstr(err.text, cases[i].says) == NULL)
+				fail_msg("%s", err.text);
+			assert_string_equal(seen[0], cases[i].next);
+			assert_string_equal(seen[1], cases[i].c);
+		}
 }
 
 static void a_watched_value_has_a_limit(void **state)
@@ -465,6 +496,8 @@ int main(void)
 		cmocka_unit_test(a_record_has_a_largest_size),
 		cmocka_unit_test(watched_values_are_seen_beside_the_records),
 		cmocka_unit_test(a_watched_value_among_the_records_is_refused),
+		cmocka_unit_test(
+			a_watched_value_that_is_there_twice_is_an_error),
 		cmocka_unit_test(a_watched_value_has_a_limit),
 		cmocka_unit_test(it_ends_with_its_context),
 	};
