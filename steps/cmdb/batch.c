@@ -79,6 +79,13 @@ static flo_status read_gone(const struct flo__batch *batch, flo_error *err,
 			     text);
 }
 
+/* Records are read in batches, whose errors may come while a later page is. */
+static void name_page(const struct flo__place *place, flo_error *err)
+{
+	if (place->page != 0)
+		flo_error_prefix(err, "page %u", (unsigned)place->page);
+}
+
 static void name_place(const struct flo__place *place, flo_error *err)
 {
 	if (place->unit == NULL)
@@ -200,6 +207,8 @@ static flo_status read_row(struct flo__batch *batch, struct flo__batch_row *row)
 	if (st != FLO_OK && st != FLO_NOMEM)
 		name_place(place, &batch->err);
 out:
+	if (st != FLO_OK && st != FLO_NOMEM)
+		name_page(place, &batch->err);
 	return st;
 }
 

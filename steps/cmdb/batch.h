@@ -25,6 +25,7 @@ struct flo__place {
 	uint64_t number;  /* from 1 */
 	uint64_t byte;	  /* its first one, or FLO__PLACE_NO_BYTE */
 	uint64_t line;	  /* from 1; 0: not of NDJSON */
+	uint32_t page;	  /* from 1; 0: there is but one */
 	bool trusted;	  /* for flo__split_check_line(), with the others */
 };
 #define FLO__PLACE_NO_BYTE UINT64_MAX

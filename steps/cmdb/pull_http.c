@@ -437,6 +437,8 @@ static void name_page(const struct reading *r, flo_error *err)
 {
 	const char *type = r->answer.type;
 
+	if (r->source->job->of_record)
+		return;
 	if (type != NULL && strstr(type, "json") == NULL)
 		flo_error_prefix(err, "page %zu, of type \"%.80s\"",
 				 r->trail.len, type);
@@ -468,6 +470,8 @@ static flo_status read_page(struct reading *r, flo_error *err)
 	flo_status st;
 
 	set_watch(r, &watch);
+	if (paged || args->link)
+		r->source->job->page = (uint32_t)r->trail.len;
 	TRY(flo__pull_split_watch(r->source->job, r->source->fd, r->stage,
 				  &watch, err));
 	TRY(check_whole(r, &watch, err));

@@ -27,6 +27,9 @@ struct flo__pull_job {
 	const char *from; /* the source's: what errors call it; or NULL */
 	const char *unit; /* what errors call a record; NULL: "record", and its
 			   * first byte is told, too */
+	uint32_t page;	  /* which one is read; 0: there is but one */
+	bool of_record;	  /* what has failed is not the document that is read:
+			   * the error names a record's page, if anything's */
 	char inside[64];  /* a document that is one record has records there */
 	uint64_t bytes;	  /* the source's, in all */
 	struct flo__pull done;

@@ -97,6 +97,7 @@ static flo_status add_record(struct flo__pull_job *job,
 		.byte = job->unit != NULL ? FLO__PLACE_NO_BYTE
 					  : flo__split_place(split),
 		.line = flo__split_line(split),
+		.page = job->page,
 		.trusted = flo__split_trusted(split),
 	};
 
@@ -167,11 +168,13 @@ static flo_status look_into(const struct watcher *inner,
 }
 
 /* The document is broken at some place; a record before it may be, too. */
-static flo_status tell_first(struct flo__stage *stage, flo_status st,
+static flo_status tell_first(struct flo__pull_job *job,
+			     struct flo__stage *stage, flo_status st,
 			     const flo_error *fault, flo_error *err)
 {
 	flo_status before = flo__stage_settle(stage, err);
 
+	job->of_record = before != FLO_OK;
 	if (before != FLO_OK)
 		return before;
 	*err = *fault;
@@ -196,14 +199,16 @@ static flo_status add_all(struct flo__pull_job *job, struct flo__split *split,
 		st = flo__split_next(split, &fault, &text, &len);
 		if (st != FLO_OK || text == NULL)
 			break;
-		TRY(add_record(job, stage, split, text, len, err));
+		st = add_record(job, stage, split, text, len, err);
+		job->of_record = st != FLO_OK;
+		TRY(st);
 		if (inner != NULL)
 			st = look_into(inner, split, text, len, &fault);
 		if (st != FLO_OK)
 			break;
 	}
 	if (st != FLO_OK)
-		st = tell_first(stage, st, &fault, err);
+		st = tell_first(job, stage, st, &fault, err);
 	job->bytes += flo__split_bytes(split);
 out:
 	flo__stage_end_loop(stage);
