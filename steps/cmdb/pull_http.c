@@ -257,6 +257,18 @@ static flo_status fetch(struct reading *r, const int *answers, flo_error *err)
 	return st;
 }
 
+/* r->url of what somebody else has written, and which errors call @name. */
+static flo_status resolve(struct reading *r, const char *name, const char *base,
+			  const char *text, flo_error *err)
+{
+	flo_status st =
+		flo__http_resolve(r->source->http, base, text, err, &r->url);
+
+	if (st != FLO_OK)
+		flo_error_prefix(err, "%s", name);
+	return st;
+}
+
 /* The URL of the first changes since the cursor. */
 static flo_status changes_url(struct reading *r, flo_error *err)
 {
@@ -266,8 +278,8 @@ static flo_status changes_url(struct reading *r, flo_error *err)
 	flo_status st;
 
 	if (args->changes_param == NULL)
-		return flo__http_resolve(http, r->source->url, r->since.cursor,
-					 err, &r->url);
+		return resolve(r, "the URL that the cursor is", r->source->url,
+			       r->since.cursor, err);
 	st = flo__http_resolve(http, r->source->url,
 			       args->changes_url != NULL ? args->changes_url
 							 : r->source->url,
@@ -383,8 +395,8 @@ static flo_status find_next(struct reading *r, const char *seen, flo_error *err)
 	if (args->link) {
 		if (r->answer.next == NULL)
 			return FLO_OK;
-		return flo__http_resolve(http, r->answer.url, r->answer.next,
-					 err, &r->url);
+		return resolve(r, "the next page's URL", r->answer.url,
+			       r->answer.next, err);
 	}
 	if (seen == NULL)
 		return FLO_OK;
@@ -393,8 +405,8 @@ static flo_status find_next(struct reading *r, const char *seen, flo_error *err)
 			      err, &text);
 	if (st == FLO_OK && text[0] != '\0')
 		st = args->next != NULL
-			     ? flo__http_resolve(http, r->answer.url, text, err,
-						 &r->url)
+			     ? resolve(r, "the next page's URL", r->answer.url,
+				       text, err)
 			     : flo__http_with(http, r->base, args->cursor_param,
 					      text, err, &r->url);
 	flo__free(text);

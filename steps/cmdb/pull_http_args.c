@@ -139,6 +139,12 @@ static flo_status read_next(const struct flo__pull_job *job,
 	args->link = strcmp(next, "link") == 0;
 	if (args->link)
 		return FLO_OK;
+	if (next[0] != '/')
+		return flo_error_set(err, FLO_INVALID,
+				     "\"next\" must be \"link\", or a JSON "
+				     "pointer, which begins with a slash: "
+				     "\"/next\"; not \"%.80s\"",
+				     next);
 	args->next = next;
 	TRY(need_records(job, "next", err));
 	st = check_pointer("next", next, err);

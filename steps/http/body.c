@@ -70,6 +70,14 @@ void flo__http_body_fini(struct flo__http_body *body)
 
 static flo_status too_large(const struct flo__http_body *body, flo_error *err)
 {
+	if (body->bytes_max_all > body->bytes_max)
+		return flo_error_set(
+			err, FLO_LIMIT,
+			"the answer is larger than %llu bytes, "
+			"which is what \"max_bytes\" (%llu) leaves "
+			"for it after the pages before",
+			(unsigned long long)body->bytes_max,
+			(unsigned long long)body->bytes_max_all);
 	return flo_error_set(err, FLO_LIMIT,
 			     "the answer is larger than %llu bytes, which is "
 			     "what \"max_bytes\" leaves for it",

@@ -17,11 +17,12 @@ struct flo__http_body {
 	const struct flo__curl *curl; /* borrowed */
 	int fd;			      /* borrowed */
 	uint64_t bytes_max;
-	uint64_t bytes; /* written */
-	uint64_t raw;	/* as they came */
-	int bits;	/* how zlib is to read it; 0: it is not packed */
-	bool begun;	/* `z` is to be ended */
-	bool ended;	/* a packed stream has come to its end */
+	uint64_t bytes_max_all; /* what that is left of, for errors; or 0 */
+	uint64_t bytes;		/* written */
+	uint64_t raw;		/* as they came */
+	int bits;   /* how zlib is to read it; 0: it is not packed */
+	bool begun; /* `z` is to be ended */
+	bool ended; /* a packed stream has come to its end */
 	z_stream z;
 };
 

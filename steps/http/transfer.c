@@ -108,6 +108,7 @@ static size_t skip(struct flo__http_try *one, const char *bytes, size_t len)
 static flo_status begin_body(struct flo__http_try *one)
 {
 	struct flo__http *http = one->http;
+	flo_status st;
 
 	one->body_begun = true;
 	/* RFC 9112, 6.3: a coding takes the place of all lengths. */
@@ -116,9 +117,12 @@ static flo_status begin_body(struct flo__http_try *one)
 				     "the answer has two fields "
 				     "Content-Length that are not the same, "
 				     "so nobody knows where it ends");
-	return flo__http_body_begin(&one->body, http->curl, one->request->fd,
-				    http->bytes_left, one->fields.encoding,
-				    &one->fault);
+	TRY(flo__http_body_begin(&one->body, http->curl, one->request->fd,
+				 http->bytes_left, one->fields.encoding,
+				 &one->fault));
+	one->body.bytes_max_all = http->options.bytes_max;
+out:
+	return st;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
@@ -369,6 +373,13 @@ static flo_status failed(struct flo__http_try *one, CURLcode rc, flo_error *err,
 				  : one->http->curl->easy_strerror(rc);
 
 	*ret_end = passes(rc) ? FLO__HTTP_PASSES : FLO__HTTP_FINAL;
+	/* It says so, too, of a line that is longer than it takes. */
+	if (rc == CURLE_OUT_OF_MEMORY && one->head_bytes != 0 &&
+	    !one->body_begun)
+		return flo_error_set(err, FLO_NOMEM,
+				     "out of memory, or a line in the head of "
+				     "the answer is larger than libcurl takes "
+				     "(100 KiB)");
 	if (rc == CURLE_OUT_OF_MEMORY)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
 	if (is_certificate(rc))
