@@ -178,9 +178,12 @@ static void end_field(struct flo__http_fields *fields)
 
 	if (colon == NULL)
 		return;
+	while (line[len - 1] == ' ')
+		len--;
 	name_len = (size_t)(colon - line);
 	at = name_len + 1;
-	at += strspn(line + at, " ");
+	while (at < len && line[at] == ' ')
+		at++;
 	if (is_link(line, name_len))
 		take_link(fields, line + at, len - at);
 	else if (is_clean(line + at, len - at))

@@ -33,21 +33,23 @@ struct link {
 
 /*
  * Append the beginning of @text, without the queries in it. It is not cut within
- * a word: that may be a secret, of whose pieces nobody knows that.
+ * a word: that may be a secret, of whose pieces nobody knows that. Nor does what
+ * both are made of, like ';' and ',', end them.
  */
 static void show(struct flo__strbuf *sb, const char *text)
 {
+	static const char ends[] = " \t\"<>";
 	size_t room = strlen(text) > SHOWN_MAX ? SHOWN_MAX : strlen(text);
 
 	while (text[room] != '\0' && room > 0 &&
-	       strchr(" \"'<>;,", text[room - 1]) == NULL)
+	       strchr(ends, text[room - 1]) == NULL)
 		room--;
 	for (size_t i = 0; i < room; i++) {
 		flo__strbuf_addc(sb, text[i]);
-		if (text[i] != '?')
+		if (text[i] != '?' && text[i] != '#')
 			continue;
 		flo__strbuf_adds(sb, "...");
-		while (i + 1 < room && strchr(" \"'<>;,", text[i + 1]) == NULL)
+		while (i + 1 < room && strchr(ends, text[i + 1]) == NULL)
 			i++;
 	}
 	if (text[room] != '\0')
