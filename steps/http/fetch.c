@@ -219,7 +219,6 @@ static flo_status keep(struct round *round, struct flo__http_try *one,
 		       flo_error *err, struct flo__http_response *ret)
 {
 	struct flo__http_fields *fields = &one->fields;
-
 	flo_status st = find_next(round, one, err, &ret->next);
 
 	if (st != FLO_OK)

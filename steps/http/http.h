@@ -131,8 +131,9 @@ flo_status flo__http_with(const struct flo__http *http, const char *url,
  *
  * Returns FLO_OK; FLO_IO: the connection; FLO_FAILED: the status, a redirect,
  * a certificate; FLO_CORRUPT: an encoding, a Link that is wanted and cannot be
- * read; FLO_LIMIT; what writing the file gives; FLO_NOMEM; the context's status. Texts name a URL, without its query,
- * only after a redirect, and never a header's value.
+ * read; FLO_LIMIT; what writing the file gives; FLO_NOMEM; the context's status.
+ * Texts name a URL, without its query, only after a redirect, and never a
+ * header's value, but for the Link that cannot be read.
  */
 flo_status flo__http_fetch(struct flo__http *http,
 			   const struct flo__http_request *request,
