@@ -201,19 +201,6 @@ size_t flo__mask_find(const struct flo__mask *mask, const char *bytes,
 	return longest;
 }
 
-size_t flo__mask_rest(const struct flo__mask *mask, const char *bytes,
-		      size_t len)
-{
-	uint32_t node = 0;
-
-	REQUIRE(mask->ready);
-	for (size_t i = 0; i < len; i++)
-		node = go(mask, node, (uint8_t)bytes[i]);
-	while (mask->nodes[node].match == mask->nodes[node].depth && node != 0)
-		node = mask->nodes[node].link;
-	return mask->nodes[node].depth;
-}
-
 void flo__mask_text(const struct flo__mask *mask, const char *bytes, size_t len,
 		    struct flo__strbuf *sb)
 {
@@ -224,18 +211,6 @@ void flo__mask_text(const struct flo__mask *mask, const char *bytes, size_t len,
 		return;
 	}
 	flo__mask_stream_init(&stream, mask);
-	flo__mask_stream_add(&stream, bytes, len, sb);
-	flo__mask_stream_end(&stream, false, sb);
-	flo__mask_stream_fini(&stream);
-}
-
-void flo__mask_quoting(const struct flo__mask *mask, const char *bytes,
-		       size_t len, uint32_t part_min, struct flo__strbuf *sb)
-{
-	struct flo__mask_stream stream;
-
-	flo__mask_stream_init(&stream, mask);
-	stream.part_min = part_min;
 	flo__mask_stream_add(&stream, bytes, len, sb);
 	flo__mask_stream_end(&stream, false, sb);
 	flo__mask_stream_fini(&stream);
@@ -338,6 +313,30 @@ static void fail(struct flo__mask_stream *stream, struct flo__strbuf *sb)
 	sb->failed = true;
 }
 
+/* Whether a quotation may end where these bytes follow. */
+static bool ends_quotation(const char *bytes, size_t len)
+{
+	static const char ellipsis[] = "\xe2\x80\xa6"; /* U+2026 */
+
+	return len == 0 || strchr("'\"`;", bytes[0]) != NULL ||
+	       (len >= 3 && (memcmp(bytes, "...", 3) == 0 ||
+			     memcmp(bytes, ellipsis, 3) == 0));
+}
+
+/* How many of the bytes up to one of which @node is reached are hidden; @bytes
+ * follow it. */
+static uint32_t hidden_here(const struct flo__mask_stream *stream,
+			    const struct node *node, const char *bytes,
+			    size_t len)
+{
+	if (stream->part_min == 0 || node->depth == node->match)
+		return node->match;
+	if (node->depth >= stream->part_min ||
+	    (node->depth >= FLO__MASK_PART_MIN && ends_quotation(bytes, len)))
+		return node->depth;
+	return node->match;
+}
+
 void flo__mask_stream_add(struct flo__mask_stream *stream, const char *bytes,
 			  size_t len, struct flo__strbuf *sb)
 {
@@ -350,15 +349,12 @@ void flo__mask_stream_add(struct flo__mask_stream *stream, const char *bytes,
 		return;
 	}
 	for (size_t i = before; i < before + len; i++) {
-		const struct node *node;
+		const char *next = bytes + (i - before) + 1;
 		size_t found;
 
-		stream->state =
-			go(mask, stream->state, (uint8_t)bytes[i - before]);
-		node = &mask->nodes[stream->state];
-		found = node->match;
-		if (stream->part_min != 0 && node->depth >= stream->part_min)
-			found = node->depth;
+		stream->state = go(mask, stream->state, (uint8_t)next[-1]);
+		found = hidden_here(stream, &mask->nodes[stream->state], next,
+				    before + len - i - 1);
 		if (found != 0 && !hide(stream, i + 1 - found, i + 1)) {
 			fail(stream, sb);
 			return;
@@ -380,4 +376,75 @@ void flo__mask_stream_end(struct flo__mask_stream *stream, bool torn,
 	put(stream, stream->held.len, sb);
 	stream->state = 0;
 	stream->inside = false;
+}
+
+/* ---- texts that quote ---- */
+
+void flo__mask_quoting(const struct flo__mask *mask, const char *bytes,
+		       size_t len, uint32_t part_min, struct flo__strbuf *sb)
+{
+	struct flo__mask_stream stream;
+
+	flo__mask_stream_init(&stream, mask);
+	stream.part_min = part_min;
+	flo__mask_stream_add(&stream, bytes, len, sb);
+	flo__mask_stream_end(&stream, false, sb);
+	flo__mask_stream_fini(&stream);
+}
+
+/* Find what is hidden in the first @end bytes, or reaches into them. */
+static bool find_spans(struct flo__mask_stream *stream, const char *bytes,
+		       size_t len, size_t end)
+{
+	const struct flo__mask *mask = stream->mask;
+	uint32_t depth = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		const struct node *node;
+
+		stream->state = go(mask, stream->state, (uint8_t)bytes[i]);
+		node = &mask->nodes[stream->state];
+		depth = node->depth;
+		if (node->match != 0 &&
+		    !hide(stream, i + 1 - node->match, i + 1))
+			return false;
+		/* What is under way begins behind what is shown. */
+		if (i + 1 - depth >= end)
+			return true;
+	}
+	return depth < FLO__MASK_PART_MIN || hide(stream, len - depth, len);
+}
+
+/* Append bytes @at to @end, with the spans that are in them hidden. */
+static void show(const struct flo__mask_stream *stream, const char *bytes,
+		 size_t at, size_t end, struct flo__strbuf *sb)
+{
+	for (size_t i = 0; i < stream->spans_len && at < end; i++) {
+		struct flo__mask_span span = stream->spans[i];
+
+		if (span.end <= at || span.begin >= end)
+			continue;
+		if (span.begin > at)
+			flo__strbuf_add(sb, bytes + at, span.begin - at);
+		flo__strbuf_adds(sb, FLO__MASK_TEXT);
+		at = span.end < end ? span.end : end;
+	}
+	flo__strbuf_add(sb, bytes + at, end - at);
+}
+
+void flo__mask_excerpt(const struct flo__mask *mask, const char *bytes,
+		       size_t len, size_t at, size_t max,
+		       struct flo__strbuf *sb)
+{
+	struct flo__mask_stream stream;
+	size_t end;
+
+	REQUIRE(at <= len);
+	end = max < len - at ? at + max : len;
+	flo__mask_stream_init(&stream, mask);
+	if (find_spans(&stream, bytes, len, end))
+		show(&stream, bytes, at, end, sb);
+	else
+		sb->failed = true;
+	flo__mask_stream_fini(&stream);
 }

@@ -57,8 +57,19 @@ flo_status flo__mask_ready(struct flo__mask *mask);
 void flo__mask_text(const struct flo__mask *mask, const char *bytes, size_t len,
 		    struct flo__strbuf *sb);
 /*
- * The same for a text that may quote a value cut short: a beginning of at least
- * @part_min bytes is hidden wherever it stands.
+ * What stands in @bytes from @at on, @max bytes of it, with what is hidden in
+ * all @len of them hidden: of a value that is cut, in front or behind, nothing
+ * is shown. At their end a beginning of at least FLO__MASK_PART_MIN bytes is
+ * taken for one. What is not needed to know that is not read.
+ */
+void flo__mask_excerpt(const struct flo__mask *mask, const char *bytes,
+		       size_t len, size_t at, size_t max,
+		       struct flo__strbuf *sb);
+/*
+ * As flo__mask_text(), for a text that may quote a value cut short: a beginning
+ * of at least @part_min bytes is hidden wherever it stands, and one of at least
+ * FLO__MASK_PART_MIN where quotations end: at the end of the text, or before a
+ * quotation mark, a semicolon or an ellipsis.
  */
 void flo__mask_quoting(const struct flo__mask *mask, const char *bytes,
 		       size_t len, uint32_t part_min, struct flo__strbuf *sb);
@@ -73,7 +84,7 @@ size_t flo__mask_find(const struct flo__mask *mask, const char *bytes,
 struct flo__mask_stream {
 	const struct flo__mask *mask; /* borrowed */
 	uint32_t state;
-	uint32_t part_min; /* of beginnings that are hidden; 0: none are */
+	uint32_t part_min; /* see flo__mask_quoting(); 0: not that */
 	bool inside;	   /* what was put out last was hidden */
 	bool failed;	   /* without memory: nothing is put out any more */
 	struct flo__strbuf held;
@@ -101,12 +112,5 @@ void flo__mask_stream_add(struct flo__mask_stream *stream, const char *bytes,
  */
 void flo__mask_stream_end(struct flo__mask_stream *stream, bool torn,
 			  struct flo__strbuf *sb);
-
-/*
- * What a text would hold back at its end: the length of the longest beginning
- * of a value that it ends with, whole values not counted. 0: none.
- */
-size_t flo__mask_rest(const struct flo__mask *mask, const char *bytes,
-		      size_t len);
 
 #endif

@@ -688,7 +688,7 @@ void flo__run_secrets_fini(struct flo__run *run);
  */
 flo_status flo__run_hide(const struct flo__run *run, flo_value **value);
 /* Append an error's text to @sb, with secrets hidden, and also the beginning of
- * one that was quoted in part. */
+ * one that was quoted in part: see flo__mask_quoting(). */
 void flo__run_hide_text(const struct flo__run *run, const char *text,
 			struct flo__strbuf *sb);
 /* Overwrite the strings of a map that nobody else reads, and give it back. */

@@ -30,8 +30,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUOTED_MIN   16	 /* bytes of a value that a message quotes in part */
-#define CUT_TEXT_MIN 500 /* shorter texts are not cut by anybody */
+#define QUOTED_MIN 16 /* bytes of a value that a message quotes in part */
 
 void flo__secret_wipe(struct flo__strbuf *sb)
 {
@@ -441,30 +440,16 @@ flo_status flo__run_hide(const struct flo__run *run, flo_value **value)
 	return hidden != NULL ? FLO_OK : FLO_NOMEM;
 }
 
-/* A text that was cut ends as flo_error marks it, or with what there was room
- * for; a value that was cut with it is one no more. */
+/* Steps of ours hide what they quote before they cut it: flo__mask_excerpt().
+ * This is for whoever does not, and for what flo_error has no room for. */
 void flo__run_hide_text(const struct flo__run *run, const char *text,
 			struct flo__strbuf *sb)
 {
-	size_t len, rest;
-	bool marked;
-
-	if (run->mask == NULL) {
+	if (run->mask != NULL)
+		flo__mask_quoting(run->mask, text, strlen(text), QUOTED_MIN,
+				  sb);
+	else
 		flo__strbuf_adds(sb, text);
-		return;
-	}
-	len = strlen(text);
-	marked = len > 3 && memcmp(text + len - 3, "...", 3) == 0;
-	if (marked)
-		len -= 3;
-	rest = len >= CUT_TEXT_MIN ? flo__mask_rest(run->mask, text, len) : 0;
-	if (rest < FLO__MASK_PART_MIN)
-		rest = 0;
-	flo__mask_quoting(run->mask, text, len - rest, QUOTED_MIN, sb);
-	if (rest > 0)
-		flo__strbuf_adds(sb, FLO__MASK_TEXT);
-	if (marked)
-		flo__strbuf_adds(sb, "...");
 }
 
 void flo__run_wipe(const struct flo__run *run, void *mem, size_t len)

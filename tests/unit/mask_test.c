@@ -152,19 +152,6 @@ static void bytes_of_any_kind_are_values(void **state)
 	flo__mask_free(mask);
 }
 
-static void the_rest_is_what_may_begin_a_value(void **state)
-{
-	const char *const values[] = {"hunter2", "rabbit", NULL};
-	struct flo__mask *mask = mask_of(values);
-
-	(void)state;
-	assert_int_equal(flo__mask_rest(mask, "the hunt", 8), 4);
-	assert_int_equal(flo__mask_rest(mask, "the hunter", 10), 6);
-	assert_int_equal(flo__mask_rest(mask, "the hunter2", 11), 0);
-	assert_int_equal(flo__mask_rest(mask, "other ", 6), 0);
-	flo__mask_free(mask);
-}
-
 static void beginnings_are_hidden_in_texts_that_quote(void **state)
 {
 	const char *const values[] = {"hunter2secret", NULL};
@@ -175,6 +162,122 @@ static void beginnings_are_hidden_in_texts_that_quote(void **state)
 	(void)state;
 	flo__mask_quoting(mask, text, sizeof(text) - 1, 8, &sb);
 	assert_string_equal(sb.data, "\"***...\", hunter2, ***");
+	flo__strbuf_fini(&sb);
+	flo__mask_free(mask);
+}
+
+static void a_beginning_is_hidden_where_a_quotation_ends(void **state)
+{
+	const char *const values[] = {"correct \"horse\" battery", NULL};
+	static const struct {
+		const char *text;
+		const char *want;
+	} cases[] = {
+		{"'a corr' at line 1", "'a ***' at line 1"},
+		{"the type \"correct \" is", "the type \"***\" is"},
+		{"the type \"correct \"h\" is", "the type \"***\" is"},
+		{"{\"t\":\"correct...; more", "{\"t\":\"***...; more"},
+		{"corre\xe2\x80\xa6", "***\xe2\x80\xa6"},
+		{"no object: correc; more", "no object: ***; more"},
+		{"it is corre", "it is ***"},
+		{"'cor' and co... and cor", "'cor' and co... and cor"},
+		{"correct it, correctly", "correct it, correctly"},
+		{"correct. It is", "correct. It is"},
+	};
+	struct flo__mask *mask = mask_of(values);
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+		flo__mask_quoting(mask, cases[i].text, strlen(cases[i].text),
+				  16, &sb);
+		assert_string_equal(sb.data, cases[i].want);
+		flo__strbuf_fini(&sb);
+	}
+	flo__mask_free(mask);
+}
+
+/* ---- excerpts ---- */
+
+static void assert_excerpt(const struct flo__mask *mask, const char *text,
+			   size_t at, size_t max, const char *want)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	flo__strbuf_adds(&sb, "");
+	flo__mask_excerpt(mask, text, strlen(text), at, max, &sb);
+	assert_int_equal(flo__strbuf_status(&sb), FLO_OK);
+	assert_string_equal(sb.data, want);
+	flo__strbuf_fini(&sb);
+}
+
+static void of_a_value_that_an_excerpt_cuts_nothing_is_shown(void **state)
+{
+	const char *const values[] = {"hunter2", "x", NULL};
+	static const char text[] = "a hunter2 b hunt";
+	struct flo__mask *mask = mask_of(values);
+
+	(void)state;
+	for (size_t max = 3; max <= 9; max++)
+		assert_excerpt(mask, text, 0, max, "a ***");
+	for (size_t at = 2; at <= 8; at++) {
+		assert_excerpt(mask, text, at, 12 - at, "*** b ");
+		assert_excerpt(mask, text, at, 1, "***");
+	}
+	assert_excerpt(mask, text, 0, 2, "a ");
+	assert_excerpt(mask, text, 9, 2, " b");
+	assert_excerpt(mask, text, 9, 100, " b ***");
+	assert_excerpt(mask, text, 16, 100, "");
+	assert_excerpt(mask, "hunter hunter3", 0, 6, "hunter");
+	assert_excerpt(mask, "axb", 0, 3, "a***b");
+	flo__mask_free(mask);
+}
+
+/* The definition: hide byte by byte, then cut. */
+static void any_excerpt_is_cut_from_what_is_hidden(void **state)
+{
+	const char *const values[] = {"abab", "bc", "ccabc", NULL};
+	static const char text[] = "cabababccabcxabcbcab-";
+	struct flo__mask *mask = mask_of(values);
+	size_t len = sizeof(text) - 1;
+
+	(void)state;
+	for (size_t at = 0; at <= len; at++) {
+		for (size_t end = at; end <= len; end++) {
+			struct flo__strbuf want = FLO__STRBUF_INIT;
+			char shown[64];
+
+			memset(shown, '.', sizeof(shown));
+			for (size_t v = 0; values[v] != NULL; v++)
+				for (size_t i = 0; i < len; i++)
+					if (strncmp(text + i, values[v],
+						    strlen(values[v])) == 0)
+						memset(shown + i, '*',
+						       strlen(values[v]));
+			flo__strbuf_adds(&want, "");
+			for (size_t i = at; i < end; i++)
+				if (shown[i] == '.')
+					flo__strbuf_addc(&want, text[i]);
+				else if (i == at || shown[i - 1] == '.')
+					flo__strbuf_adds(&want, "***");
+			assert_excerpt(mask, text, at, end - at, want.data);
+			flo__strbuf_fini(&want);
+		}
+	}
+	flo__mask_free(mask);
+}
+
+static void an_excerpt_of_a_long_text_reads_its_beginning(void **state)
+{
+	const char *const values[] = {"hunter2", NULL};
+	struct flo__mask *mask = mask_of(values);
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	(void)state;
+	/* What is said to follow is not there. */
+	flo__mask_excerpt(mask, "a hunter2 b", SIZE_MAX / 2, 0, 5, &sb);
+	assert_string_equal(sb.data, "a ***");
 	flo__strbuf_fini(&sb);
 	flo__mask_free(mask);
 }
@@ -535,8 +638,12 @@ int main(void)
 			a_value_inside_what_did_not_become_one_is_hidden),
 		cmocka_unit_test(a_mask_without_values_hides_nothing),
 		cmocka_unit_test(bytes_of_any_kind_are_values),
-		cmocka_unit_test(the_rest_is_what_may_begin_a_value),
 		cmocka_unit_test(beginnings_are_hidden_in_texts_that_quote),
+		cmocka_unit_test(a_beginning_is_hidden_where_a_quotation_ends),
+		cmocka_unit_test(
+			of_a_value_that_an_excerpt_cuts_nothing_is_shown),
+		cmocka_unit_test(any_excerpt_is_cut_from_what_is_hidden),
+		cmocka_unit_test(an_excerpt_of_a_long_text_reads_its_beginning),
 		cmocka_unit_test(pieces_are_masked_as_the_whole),
 		cmocka_unit_test(
 			any_values_in_any_pieces_are_hidden_as_defined),

@@ -344,6 +344,33 @@ static void a_value_that_a_message_cuts_is_hidden(void **state)
 	assert_nowhere();
 }
 
+/* As long as QUOTED_MIN it is hidden wherever it stands, and where a quotation
+ * ends, whoever has made it, shorter ones, too. */
+static void a_value_that_an_error_quotes_in_part_is_hidden(void **state)
+{
+	static const char *const cases[][2] = {
+		{"\\\"a hunter2-\\\" at byte 3", "\"a ***\" at byte 3"},
+		{"it is hunt...; that is all", "it is ***...; that is all"},
+		{"it is hunter2-rab", "it is ***"},
+		{"the hunter2 is away", "the hunter2 is away"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512];
+
+		start_over();
+		snprintf(text, sizeof(text),
+			 SECRET("'env':{'E':'${{ secrets.t }}'},'steps':["
+				"{'name':'a','use':'core.fail','with':{"
+				"'message':'%s'}}]"),
+			 cases[i][0]);
+		run(text);
+		assert_string_equal(fake_error(&result, "message"),
+				    cases[i][1]);
+	}
+}
+
 static void what_a_failed_step_left_in_flow_output_is_removed(void **state)
 {
 	(void)state;
@@ -372,6 +399,7 @@ int main(void)
 		CASE(an_inspection_needs_no_secrets),
 		CASE(why_an_expression_on_a_secret_fails_is_not_told),
 		CASE(a_value_that_a_message_cuts_is_hidden),
+		CASE(a_value_that_an_error_quotes_in_part_is_hidden),
 		CASE(what_a_failed_step_left_in_flow_output_is_removed),
 	};
 #undef CASE
