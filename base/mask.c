@@ -22,6 +22,7 @@
 #include "base/alloc.h"
 #include "base/contract.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define NONE 0 /* the root is nobody's child */
@@ -36,11 +37,14 @@ struct node {
 };
 
 struct flo__mask {
+	atomic_uint refs; /* acq_rel where one is given back: the last frees */
 	struct node *nodes; /* nodes[0] is the root; overwritten when freed */
 	uint32_t len, cap;
 	uint32_t first[256]; /* children of the root, or NONE */
 	bool ready;
 };
+
+const char flo__mask_key = 0;
 
 struct flo__mask *flo__mask_new(void)
 {
@@ -48,6 +52,7 @@ struct flo__mask *flo__mask_new(void)
 
 	if (mask == NULL)
 		return NULL;
+	atomic_init(&mask->refs, 1);
 	mask->cap = 64;
 	mask->len = 1;
 	mask->nodes = flo__calloc(mask->cap, sizeof(*mask->nodes));
@@ -58,9 +63,20 @@ struct flo__mask *flo__mask_new(void)
 	return mask;
 }
 
+struct flo__mask *flo__mask_ref(const struct flo__mask *mask)
+{
+	/* What is counted is not what makes it immutable. */
+	struct flo__mask *ref = (struct flo__mask *)(uintptr_t)mask;
+
+	if (ref != NULL)
+		atomic_fetch_add_explicit(&ref->refs, 1, memory_order_relaxed);
+	return ref;
+}
+
 void flo__mask_free(struct flo__mask *mask)
 {
-	if (mask == NULL)
+	if (mask == NULL ||
+	    atomic_fetch_sub_explicit(&mask->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	explicit_bzero(mask->nodes, mask->cap * sizeof(*mask->nodes));
 	flo__free(mask->nodes);
@@ -441,6 +457,10 @@ void flo__mask_excerpt(const struct flo__mask *mask, const char *bytes,
 
 	REQUIRE(at <= len);
 	end = max < len - at ? at + max : len;
+	if (mask == NULL) {
+		flo__strbuf_add(sb, bytes + at, end - at);
+		return;
+	}
 	flo__mask_stream_init(&stream, mask);
 	if (find_spans(&stream, bytes, len, end))
 		show(&stream, bytes, at, end, sb);

@@ -9,6 +9,9 @@
  *
  * Threads: a mask is immutable once it is ready, and then any; a stream is one
  * coroutine's at a time.
+ *
+ * The context of a native step has the mask of its run under flo__mask_key, if
+ * the run has secrets.
  */
 #ifndef FLO_BASE_MASK_H
 #define FLO_BASE_MASK_H
@@ -32,9 +35,14 @@
 
 struct flo__mask;
 
+extern const char flo__mask_key;
+
 /* Make an empty one. NULL without memory. */
 struct flo__mask *flo__mask_new(void);
-/* Free, and overwrite what it knew. NULL is allowed. */
+/* Another reference to @mask, for flo__mask_free(). NULL is allowed. */
+struct flo__mask *flo__mask_ref(const struct flo__mask *mask);
+/* Give a reference back; the last one frees, and overwrites what it knew. NULL
+ * is allowed. */
 void flo__mask_free(struct flo__mask *mask);
 
 /*
@@ -60,7 +68,8 @@ void flo__mask_text(const struct flo__mask *mask, const char *bytes, size_t len,
  * What stands in @bytes from @at on, @max bytes of it, with what is hidden in
  * all @len of them hidden: of a value that is cut, in front or behind, nothing
  * is shown. At their end a beginning of at least FLO__MASK_PART_MIN bytes is
- * taken for one. What is not needed to know that is not read.
+ * taken for one. What is not needed to know that is not read. Without a @mask
+ * (NULL) nothing is hidden.
  */
 void flo__mask_excerpt(const struct flo__mask *mask, const char *bytes,
 		       size_t len, size_t at, size_t max,

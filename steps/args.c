@@ -70,6 +70,12 @@ char *flo__args_path(const flo_step_call *call, const char *path)
 	return joined;
 }
 
+const struct flo__mask *flo__args_mask(const flo_context *context)
+{
+	return context != NULL ? flo_context_value(context, &flo__mask_key)
+			       : NULL;
+}
+
 flo_status flo__args_ended(const flo_step_call *call, flo_error *err)
 {
 	flo_error cause = FLO_ERROR_INIT;

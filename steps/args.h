@@ -4,6 +4,8 @@
 
 #include <flo/step.h>
 
+#include "base/mask.h"
+
 /*
  * The string under @name, borrowed from @with; stays untouched if there is
  * none (or null) and it is not @required. Refused, with the name in @err: other
@@ -25,6 +27,12 @@ const flo_value *flo__args_get(const flo_value *with, const char *name);
  * Returns memory of the caller's (flo__free()), or NULL without memory.
  */
 char *flo__args_path(const flo_step_call *call, const char *path);
+
+/*
+ * What hides the secrets of the step's run in what is quoted from elsewhere,
+ * for flo__mask_excerpt(); borrowed from @context. NULL: there are none.
+ */
+const struct flo__mask *flo__args_mask(const flo_context *context);
 
 /*
  * FLO_OK while the step's context lives; else its status, with why it ended

@@ -50,6 +50,29 @@ static void call_init(struct flo__work *w)
 					 .grace_ns = w->grace_ns};
 }
 
+static void give_back(void *mask)
+{
+	flo__mask_free(mask);
+}
+
+/* What hides secrets goes along: who cuts a text hides them first. */
+static flo_status carry_mask(struct flo__work *w, flo_error *err)
+{
+	const struct flo__run *run = w->attempt->frame->run;
+	flo_context *context;
+
+	if (run->mask == NULL)
+		return FLO_OK;
+	context = flo_context_with_value(w->attempt->ctx, &flo__mask_key,
+					 flo__mask_ref(run->mask), give_back);
+	if (context == NULL) {
+		flo__mask_free(run->mask);
+		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	}
+	w->call.context = context;
+	return FLO_OK;
+}
+
 struct native {
 	struct flo__work *w;
 	const flo_value *with;
@@ -149,7 +172,11 @@ flo_status flo__native_run(struct flo__work *w)
 		return st;
 	}
 	call_init(w);
-	st = try_native(w, &n);
+	st = carry_mask(w, &n.err);
+	st = st == FLO_OK ? try_native(w, &n)
+			  : flo__work_fail_err(w, st, "native", &n.err);
+	if (w->call.context != w->attempt->ctx)
+		flo_context_unref(w->call.context);
 	flo_value_unref(with);
 	return st;
 }

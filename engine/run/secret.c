@@ -13,6 +13,10 @@
  * whatever else is recorded of the run (run.c: for errors that are not a
  * step's). Params, names and the pipeline are recorded as they were given.
  *
+ * What is cut first and hidden then shows a part. So the mask goes along in the
+ * context of a native step (native.c), which hides in what it quotes before it
+ * cuts that.
+ *
  * What expressions make of a value lies in memory until it is used again; the
  * value itself, the mask, and a step's environment and input are overwritten.
  */

@@ -202,7 +202,7 @@ static flo_status read_row(struct flo__batch *batch, struct flo__batch_row *row)
 	/* It names the record itself. */
 	if (place->trusted)
 		TRY(flo__split_check_line(text_of(batch, row), row->len, place,
-					  &batch->err));
+					  batch->how->mask, &batch->err));
 	st = identify(batch, row, &batch->err);
 	if (st != FLO_OK && st != FLO_NOMEM)
 		name_place(place, &batch->err);

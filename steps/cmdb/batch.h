@@ -73,6 +73,7 @@ struct flo__batch_how {
 	const struct flo__pointer *gone; /* NULL: no record ever is */
 	flo__shape_fn shape;		 /* NULL: records stay what they are */
 	const void *shape_arg;		 /* borrowed */
+	struct flo__mask *mask;	 /* the stage's: hides in errors; or NULL */
 	struct flo__digest salt; /* of how records are read: see batch.c */
 	/* Nobody wants what comes out any more: leave off at the next record.
 	 * Relaxed, it is a hint; the owner's, which outlives the tasks. */

@@ -29,6 +29,8 @@ struct diff {
 	struct flo__cmdb_plan plan;
 	struct flo__strbuf volatile_fields;
 	bool approved; /* an earlier plan of this step was, and waits */
+	/* Hides in what errors quote of records; borrowed; NULL: nothing. */
+	const struct flo__mask *mask;
 	bool again; /* the plan was there: applied by this step, or approved */
 };
 
@@ -222,6 +224,7 @@ static flo_status read_pull(struct diff *diff, struct flo__cdb *db,
 		.is = kind_of(stmt, 11),
 		.remove_after = (uint32_t)diff->guard.remove_after,
 		.spec = diff->spec,
+		.mask = diff->mask,
 	};
 	plan->source = ret_in->source;
 	plan->pull = ret_in->pull;
@@ -512,7 +515,7 @@ static flo_status tell_blocked(const struct diff *diff, flo_step_call *call,
 static flo_status run(flo_step_call *call, const flo_value *with,
 		      flo_error *err, flo_value **ret_output)
 {
-	struct diff diff = {.pull_id = NULL};
+	struct diff diff = {.mask = flo__args_mask(flo_step_context(call))};
 	flo_status st;
 
 	flo__strbuf_init(&diff.volatile_fields);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/contract.h"
+#include "base/mask.h"
 #include "base/utf8.h"
 #include "base/value_p.h"
 #include "steps/cmdb/split.h"
@@ -43,6 +44,7 @@ struct flo__mapping {
 	struct field *fields;
 	size_t fields_len;
 	struct flo__digest digest;
+	struct flo__mask *mask; /* a reference: tasks use it; or NULL */
 };
 
 /* Life */
@@ -131,7 +133,8 @@ static flo_status digest(struct flo__mapping *m, const flo_value *where)
 }
 
 flo_status flo__mapping_new(const flo_value *map, const flo_value *where,
-			    flo_error *err, struct flo__mapping **ret_mapping)
+			    const struct flo__mask *mask, flo_error *err,
+			    struct flo__mapping **ret_mapping)
 {
 	struct flo__mapping *m;
 	flo_status st = FLO_OK;
@@ -141,6 +144,7 @@ flo_status flo__mapping_new(const flo_value *map, const flo_value *where,
 	m = flo__calloc(1, sizeof(*m));
 	if (m == NULL)
 		return flo_error_set(err, FLO_NOMEM, "out of memory");
+	m->mask = flo__mask_ref(mask);
 	m->map = map != NULL ? flo_value_ref(map) : NULL;
 	if (where != NULL)
 		TRY(compile(where, "where", &flo__mapping_where, err,
@@ -167,6 +171,7 @@ void flo__mapping_free(struct flo__mapping *m)
 	flo__free(m->fields);
 	flo_expr_free(m->where);
 	flo_value_unref(m->map);
+	flo__mask_free(m->mask);
 	flo__free(m);
 }
 
@@ -290,6 +295,23 @@ static flo_status run(const struct flo__mapping *m, const flo_value *record,
 	return st;
 }
 
+/* What is wrong with the record @text, and how it begins. */
+static flo_status tell(const struct flo__mapping *m, flo_status st,
+		       const flo_error *fault, const char *text, size_t len,
+		       flo_error *err)
+{
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	flo__mask_excerpt(m->mask, text, len, 0, SHOWN, &sb);
+	if (flo__strbuf_status(&sb) != FLO_OK)
+		st = FLO_NOMEM;
+	else
+		flo_error_set(err, st, "%s; the record is %s%s", fault->text,
+			      sb.data, len < SHOWN ? "" : "...");
+	flo__strbuf_fini(&sb);
+	return st;
+}
+
 flo_status flo__mapping_run(const struct flo__mapping *m, const char *text,
 			    size_t len, bool gone, struct flo__strbuf *into,
 			    flo_error *err, bool *ret_keep,
@@ -305,9 +327,7 @@ flo_status flo__mapping_run(const struct flo__mapping *m, const char *text,
 	st = run(m, record, gone, into, &fault, ret_keep, ret_text, ret_len);
 	flo_value_unref(record);
 	if (st != FLO_OK && st != FLO_NOMEM)
-		flo_error_set(err, st, "%s; the record is %.*s%s", fault.text,
-			      (int)(len < SHOWN ? len : SHOWN), text,
-			      len < SHOWN ? "" : "...");
+		st = tell(m, st, &fault, text, len, err);
 out:
 	if (st == FLO_NOMEM)
 		flo_error_set(err, st, "out of memory");

@@ -21,16 +21,19 @@ extern const flo_expr_options flo__mapping_field;
 extern const flo_expr_options flo__mapping_where;
 
 struct flo__mapping;
+struct flo__mask;
 
 /*
  * Compile `map` (an object of expressions) and `where` (an expression); either
- * may be NULL. *@ret_mapping stays untouched if both are.
+ * may be NULL. *@ret_mapping stays untouched if both are. What @mask (NULL:
+ * nothing) hides is hidden in what errors quote of records.
  *
  * FLO_SYNTAX, FLO_TYPE, FLO_INVALID, FLO_LIMIT, naming argument and column;
  * FLO_NOMEM.
  */
 flo_status flo__mapping_new(const flo_value *map, const flo_value *where,
-			    flo_error *err, struct flo__mapping **ret_mapping);
+			    const struct flo__mask *mask, flo_error *err,
+			    struct flo__mapping **ret_mapping);
 /* NULL is allowed. */
 void flo__mapping_free(struct flo__mapping *mapping);
 

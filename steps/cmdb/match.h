@@ -14,6 +14,8 @@
 #include "steps/cmdb/since.h"
 #include "steps/cmdb/unseen.h"
 
+struct flo__mask;
+
 struct flo__counts {
 	int64_t rows, dup_keys, added, changed, removed, same, fields, rejected,
 		raw_hits;
@@ -78,6 +80,8 @@ struct flo__match_input {
 	bool partial; /* some record of the state lacks a part of its key */
 	bool null_allowed;
 	const struct flo__spec *spec; /* borrowed */
+	/* Hides in what errors quote of records; borrowed; NULL: nothing. */
+	const struct flo__mask *mask;
 };
 
 struct flo__match {

@@ -2,6 +2,7 @@
 #include "steps/cmdb/match_p.h"
 
 #include "base/contract.h"
+#include "base/mask.h"
 #include "base/utf8.h"
 
 #include <string.h>
@@ -54,8 +55,8 @@ static flo_status note_text(struct flo__match *m, int64_t body, flo_error *err)
 		size_t len = (size_t)sqlite3_column_bytes(m->body, 0);
 		bool cut = len > TEXT_SHOWN;
 
-		flo__strbuf_add(sb, flo__cdb_text(m->body, 0),
-				cut ? TEXT_SHOWN : len);
+		flo__mask_excerpt(m->in.mask, flo__cdb_text(m->body, 0), len, 0,
+				  TEXT_SHOWN, sb);
 		if (!sb->failed)
 			flo__utf8_tidy(sb->data);
 		sb->len = sb->failed ? 0 : strlen(sb->data);

@@ -83,7 +83,8 @@ static flo_status read_args(struct pull *pull, flo_error *err)
 	TRY(flo__args_string(job->with, "gone", false, err, &job->gone));
 	TRY(read_records(job, err));
 	TRY(flo__mapping_new(flo__args_get(job->with, "map"),
-			     flo__args_get(job->with, "where"), err,
+			     flo__args_get(job->with, "where"),
+			     flo__args_mask(flo_step_context(job->call)), err,
 			     &job->mapping));
 	TRY(choose_kind(pull, err));
 	if (flo__args_get(job->with, "changes") != NULL &&
@@ -139,6 +140,7 @@ static flo_status stage_in(struct flo__cdb *db, void *arg, flo_error *err)
 
 	job->cdb = db;
 	TRY(flo__stage_open(db, job->source, err, &stage));
+	flo__stage_hide(stage, flo__args_mask(flo_step_context(job->call)));
 	if (job->gone != NULL)
 		TRY(flo__stage_gone(stage, job->gone, err));
 	if (job->mapping != NULL)

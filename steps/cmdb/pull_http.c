@@ -445,17 +445,26 @@ static void set_watch(const struct reading *r, struct flo__pull_watch *watch)
 							: args->cursor_full;
 }
 
+/* Bytes of a Content-Type that an error quotes. */
+#define TYPE_SHOWN 80
+
 static void name_page(const struct reading *r, flo_error *err)
 {
+	const flo_context *context = flo_step_context(r->source->job->call);
 	const char *type = r->answer.type;
+	struct flo__strbuf shown = FLO__STRBUF_INIT;
 
 	if (r->source->job->of_record)
 		return;
 	if (type != NULL && strstr(type, "json") == NULL)
-		flo_error_prefix(err, "page %zu, of type \"%.80s\"",
-				 r->trail.len, type);
+		flo__mask_excerpt(flo__args_mask(context), type, strlen(type),
+				  0, TYPE_SHOWN, &shown);
+	if (shown.len != 0 && !shown.failed)
+		flo_error_prefix(err, "page %zu, of type \"%s\"", r->trail.len,
+				 shown.data);
 	else if (r->trail.len > 1)
 		flo_error_prefix(err, "page %zu", r->trail.len);
+	flo__strbuf_fini(&shown);
 }
 
 /* Of lines nobody can tell that the last ones are missing. */

@@ -243,6 +243,8 @@ static flo_status add_looking(struct flo__pull_job *job,
 	if (watch->len == 0)
 		return add_all(job, split, stage, NULL, err);
 	TRY(flo__split_new(-1, NULL, 0, 0, err, &inner.split));
+	flo__split_hide(inner.split,
+			flo__args_mask(flo_step_context(job->call)));
 	TRY(watch_all(&inner, err));
 	st = add_all(job, split, stage, &inner, err);
 out:
@@ -259,6 +261,7 @@ flo_status flo__pull_split_watch(struct flo__pull_job *job, int fd,
 
 	TRY(flo__split_new(fd, job->records, job->records_len, 0, err, &split));
 	flo__split_heed(split, flo_step_context(job->call));
+	flo__split_hide(split, flo__args_mask(flo_step_context(job->call)));
 	st = job->records_len != 0 ? add_watching(job, split, stage, watch, err)
 				   : add_looking(job, split, stage, watch, err);
 	watch->lines = flo__split_is_lines(split);

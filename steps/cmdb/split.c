@@ -473,10 +473,12 @@ out:
 }
 
 flo_status flo__split_check_line(const char *text, size_t len,
-				 const struct flo__place *place, flo_error *err)
+				 const struct flo__place *place,
+				 const struct flo__mask *mask, flo_error *err)
 {
 	/* Only looked at: it is for the place and for what is there. */
 	struct flo__split at = {.buf = (char *)text,
+				.mask = mask,
 				.len = len,
 				.base = place->byte,
 				.record_at = place->byte,

@@ -29,6 +29,7 @@
 #define FLO__SPLIT_WATCH_MAX	   4
 #define FLO__SPLIT_WATCH_BYTES_MAX 16384
 
+struct flo__mask;
 struct flo__split;
 
 /*
@@ -50,6 +51,13 @@ void flo__split_free(struct flo__split *split);
  * and fails with its status. Without this call nothing is asked.
  */
 void flo__split_heed(struct flo__split *split, flo_context *context);
+
+/*
+ * Hide what @mask hides (borrowed until flo__split_free(); NULL: nothing) in
+ * what errors quote, also of a value that reaches over the quotation's ends, as
+ * far as it is in the window.
+ */
+void flo__split_hide(struct flo__split *split, const struct flo__mask *mask);
 
 /*
  * Watch the value at @pointer, which lies outside the records: *@ret_place is
@@ -103,12 +111,13 @@ bool flo__split_trusted(const struct flo__split *split);
 
 /*
  * Check the line @text, a record which began at @place: the errors are those of
- * flo__split_next() without that trust. Any thread.
+ * flo__split_next() without that trust. @mask: see flo__split_hide(). Any
+ * thread.
  */
 struct flo__place;
 flo_status flo__split_check_line(const char *text, size_t len,
 				 const struct flo__place *place,
-				 flo_error *err);
+				 const struct flo__mask *mask, flo_error *err);
 
 /* Whether the document is NDJSON, or empty; known once there was a record. */
 bool flo__split_is_lines(const struct flo__split *split);

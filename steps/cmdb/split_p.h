@@ -2,6 +2,7 @@
 #ifndef FLO_CMDB_SPLIT_P_H
 #define FLO_CMDB_SPLIT_P_H
 
+#include "base/mask.h"
 #include "steps/cmdb/split.h"
 
 #define FLO__SPLIT_WINDOW (1u << 20)
@@ -40,7 +41,8 @@ struct flo__frame {
 
 struct flo__split {
 	int fd;
-	flo_context *context; /* borrowed; NULL: nobody ends it */
+	flo_context *context;	      /* borrowed; NULL: nobody ends it */
+	const struct flo__mask *mask; /* borrowed; NULL: there are no secrets */
 	bool eof;
 	bool trust_lines;
 	bool trusted; /* the last record's end was not looked for */

@@ -17,17 +17,22 @@ static const char *explain(int c, unsigned long long at)
 	return "";
 }
 
+/* Bytes of what is there that an error quotes. */
+#define SHOWN 31
+
 /* The text that is there, as far as it is in the window and to be read. */
-static void excerpt(const struct flo__split *split, char *ret, size_t size)
+static void excerpt(const struct flo__split *split, struct flo__strbuf *sb)
 {
 	size_t len = 0;
 
-	while (split->at + len < split->len && len + 1 < size &&
-	       isprint((unsigned char)split->buf[split->at + len])) {
-		ret[len] = split->buf[split->at + len];
+	while (split->at + len < split->len && len < SHOWN &&
+	       isprint((unsigned char)split->buf[split->at + len]))
 		len++;
-	}
-	ret[len] = '\0';
+	if (len != 0)
+		flo__mask_excerpt(split->mask, split->buf, split->len,
+				  split->at, len, sb);
+	if (sb->failed)
+		flo__strbuf_cut(sb, 0);
 }
 
 struct flo__split_spot flo__split_spot(const struct flo__split *split,
@@ -45,14 +50,14 @@ struct flo__split_spot flo__split_spot(const struct flo__split *split,
 	return spot;
 }
 
-flo_status flo__split_unexpected(const struct flo__split *split, int c,
-				 const char *wanted, flo_error *err)
+/* Say that @text is where @wanted should be; "": byte @c, which is no text. */
+static flo_status refuse(const struct flo__split *split, int c,
+			 const char *text, const char *wanted, flo_error *err)
 {
 	unsigned long long at = split->base + split->at;
 	struct flo__split_spot spot = flo__split_spot(split, at);
 	unsigned long long records = split->records;
 	const char *s = records == 1 ? "" : "s";
-	char text[32];
 
 	if (c < 0)
 		return flo_error_set(err, FLO_SYNTAX,
@@ -60,12 +65,6 @@ flo_status flo__split_unexpected(const struct flo__split *split, int c,
 				     "record%s, where %s should follow: was it "
 				     "cut off?",
 				     spot.text, records, s, wanted);
-	/* It may have been taken already, and then what follows is not it. */
-	if (split->at == split->len ||
-	    (unsigned char)split->buf[split->at] != c)
-		snprintf(text, sizeof(text), "%c", isprint(c) ? c : '\0');
-	else
-		excerpt(split, text, sizeof(text));
 	if (text[0] != '\0')
 		return flo_error_set(err, FLO_SYNTAX,
 				     "'%s' at %s, after %llu record%s, where "
@@ -75,6 +74,22 @@ flo_status flo__split_unexpected(const struct flo__split *split, int c,
 			     "byte 0x%02x at %s, after %llu record%s, where %s "
 			     "should be%s",
 			     c, spot.text, records, s, wanted, explain(c, at));
+}
+
+flo_status flo__split_unexpected(const struct flo__split *split, int c,
+				 const char *wanted, flo_error *err)
+{
+	struct flo__strbuf text = FLO__STRBUF_INIT;
+
+	/* It may have been taken already, and then what follows is not it. */
+	if (c >= 0 && split->at < split->len &&
+	    (unsigned char)split->buf[split->at] == c)
+		excerpt(split, &text);
+	else if (c >= 0 && isprint(c))
+		flo__strbuf_addc(&text, (char)c);
+	refuse(split, c, text.len != 0 ? text.data : "", wanted, err);
+	flo__strbuf_fini(&text);
+	return FLO_SYNTAX;
 }
 
 static flo_status skip_escape(struct flo__split *split, flo_error *err)

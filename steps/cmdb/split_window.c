@@ -8,10 +8,24 @@
 #include <string.h>
 #include <unistd.h>
 
-static flo_status make_room(struct flo__split *split, flo_error *err)
+/* Bytes in front of what is needed that stay as well where secrets are hidden:
+ * what an error quotes may begin within one. */
+#define BEHIND (64u << 10)
+
+static size_t needless(const struct flo__split *split)
 {
 	size_t drop = split->keeping ? split->keep : split->at;
+
+	if (split->mask == NULL)
+		return drop;
+	return drop > BEHIND ? drop - BEHIND : 0;
+}
+
+static flo_status make_room(struct flo__split *split, flo_error *err)
+{
+	size_t drop = needless(split);
 	size_t cap = split->cap;
+	size_t from;
 	char *buf;
 
 	memmove(split->buf, split->buf + drop, split->len - drop);
@@ -21,13 +35,14 @@ static flo_status make_room(struct flo__split *split, flo_error *err)
 	split->keep -= split->keeping ? drop : 0;
 	if (split->len + split->window <= cap)
 		return FLO_OK;
-	if (split->len > FLO__RECORD_BYTES_MAX)
-		return flo_error_set(err, FLO_LIMIT,
-				     "record %llu (%s) is larger than %u "
-				     "bytes",
-				     (unsigned long long)split->records + 1,
-				     flo__split_spot(split, split->base).text,
-				     FLO__RECORD_BYTES_MAX);
+	from = split->keeping ? split->keep : split->at;
+	if (split->len - from > FLO__RECORD_BYTES_MAX)
+		return flo_error_set(
+			err, FLO_LIMIT,
+			"record %llu (%s) is larger than %u bytes",
+			(unsigned long long)split->records + 1,
+			flo__split_spot(split, split->base + from).text,
+			FLO__RECORD_BYTES_MAX);
 	cap = cap != 0 ? cap * 2 : split->window * 2;
 	buf = flo__realloc(split->buf, cap);
 	if (buf == NULL)
@@ -40,6 +55,11 @@ static flo_status make_room(struct flo__split *split, flo_error *err)
 void flo__split_heed(struct flo__split *split, flo_context *context)
 {
 	split->context = context;
+}
+
+void flo__split_hide(struct flo__split *split, const struct flo__mask *mask)
+{
+	split->mask = mask;
 }
 
 /* A document may have gigabytes, and none of them in a record. */

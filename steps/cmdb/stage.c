@@ -102,6 +102,12 @@ flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 	return FLO_OK;
 }
 
+void flo__stage_hide(struct flo__stage *stage, const struct flo__mask *mask)
+{
+	REQUIRE(stage->pull.rows == 0 && stage->how.mask == NULL);
+	stage->how.mask = flo__mask_ref(mask);
+}
+
 void flo__stage_shape(struct flo__stage *stage, flo__shape_fn shape,
 		      const void *arg, const struct flo__digest *salt)
 {
@@ -545,5 +551,6 @@ void flo__stage_close(struct flo__stage *stage)
 	flo__free(stage->seen);
 	flo__strbuf_fini(&stage->run);
 	flo__strbuf_fini(&stage->twice);
+	flo__mask_free(stage->how.mask);
 	flo__free(stage);
 }

@@ -24,6 +24,7 @@
 /* Bytes of a source's name: it becomes part of a file's name. */
 #define FLO__SOURCE_BYTES_MAX 128
 
+struct flo__mask;
 struct flo__stage;
 
 /* What a pull came to. */
@@ -93,6 +94,14 @@ flo_status flo__stage_answer(struct flo__stage *stage, const char *cursor,
  */
 flo_status flo__stage_gone(struct flo__stage *stage, const char *gone,
 			   flo_error *err);
+
+/*
+ * Hide what @mask hides in what errors quote of records; NULL: nothing. The
+ * stage has a reference of its own, as tasks may outlive a step that panics.
+ *
+ * Requires: no record was added yet; it is called once at most.
+ */
+void flo__stage_hide(struct flo__stage *stage, const struct flo__mask *mask);
 
 /*
  * Have @shape(@arg) look at each record whose bytes are not known. @salt is the

@@ -6,6 +6,7 @@
 #include "base/strbuf.h"
 #include "base/time.h"
 #include "base/utf8.h"
+#include "steps/args.h"
 #include "steps/http/link.h"
 #include "steps/http/url.h"
 
@@ -15,6 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Bytes of what a server says of an error that people see. */
+#define SAID_MAX 200
 
 /* One try, with its redirects. */
 struct round {
@@ -107,41 +111,27 @@ static void tidy(char *text)
 	*to = '\0';
 }
 
-/*
- * Where a text may be cut: not within a word, as that may be a secret which the
- * server repeats, and of a piece of it nobody would know that. Whatever secrets
- * are made of, like the '=' of base64 and the punctuation of passwords, ends no
- * word.
- */
-static size_t cut_at(const char *text, size_t len)
-{
-	while (len > 0 && strchr(" \t\r\n\"'<>", text[len - 1]) == NULL)
-		len--;
-	return len;
-}
-
-/* What the server says of it, which is often all there is to go by. */
+/* What the server says of it, which is often all there is to go by. Secrets that
+ * it repeats are hidden before anything is made of it. */
 static void say_body(const struct flo__http *http,
 		     const struct flo__http_try *one)
 {
-	char text[FLO__HTTP_SAID_MAX + 1];
+	const struct flo__mask *mask = flo__args_mask(http->options.context);
+	struct flo__strbuf text = FLO__STRBUF_INIT;
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
 
-	size_t len = one->said_len;
-	bool cut = one->body.raw > len;
-
-	if (cut)
-		len = cut_at(one->said, len);
-	memcpy(text, one->said, len);
-	text[len] = '\0';
-	tidy(text);
-	if (http->options.say == NULL || text[0] == '\0')
+	if (http->options.say == NULL || one->said.len == 0 || one->said.failed)
 		return;
-	flo__strbuf_addf(&sb, "the answer %ld says: %s%s", one->status, text,
-			 cut ? "..." : "");
-	if (!sb.failed)
+	flo__mask_excerpt(mask, one->said.data, one->said.len, 0, SAID_MAX,
+			  &text);
+	if (!text.failed)
+		tidy(text.data);
+	flo__strbuf_addf(&sb, "the answer %ld says: %s%s", one->status,
+			 text.data, one->body.raw > SAID_MAX ? "..." : "");
+	if (!text.failed && !sb.failed && text.data[0] != '\0')
 		http->options.say(http->options.say_arg, sb.data);
 	flo__strbuf_fini(&sb);
+	flo__strbuf_fini(&text);
 }
 
 static flo_status refuse_status(struct round *round,
@@ -273,6 +263,7 @@ static flo_status ask(struct round *round, flo_error *err,
 		.url = round->url,
 		.trusted = round->trusted,
 		.moved = round->moved,
+		.said = FLO__STRBUF_INIT,
 	};
 	flo_status st;
 

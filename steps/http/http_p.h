@@ -2,6 +2,7 @@
 #ifndef FLO_HTTP_HTTP_P_H
 #define FLO_HTTP_HTTP_P_H
 
+#include "base/strbuf.h"
 #include "steps/http/body.h"
 #include "steps/http/fields.h"
 #include "steps/http/http.h"
@@ -27,9 +28,6 @@ enum flo__http_end {
 	FLO__HTTP_FINAL,
 };
 
-/* Bytes that are kept of what a server says of an error. */
-#define FLO__HTTP_SAID_MAX 200
-
 /* One try, without redirects: a question and what came. */
 struct flo__http_try {
 	struct flo__http *http; /* borrowed, as is what it points at */
@@ -48,8 +46,7 @@ struct flo__http_try {
 	size_t head_bytes;
 	uint64_t moved_ns; /* when the last byte came */
 	bool body_begun;
-	char said[FLO__HTTP_SAID_MAX + 1]; /* of a body that nobody wants */
-	size_t said_len;
+	struct flo__strbuf said; /* of a body that nobody wants; owned */
 	bool skipped; /* enough was read of a body that nobody wants */
 	char why[CURL_ERROR_SIZE];
 };

@@ -90,16 +90,12 @@ bool flo__http_is_answer(const struct flo__http_try *one)
 	return false;
 }
 
-/* The body of an error or a redirect: its beginning is for people. */
+/* The body of an error or a redirect: its beginning is for people. More is kept
+ * of it than they see: a secret may reach over where it is cut. */
 static size_t skip(struct flo__http_try *one, const char *bytes, size_t len)
 {
-	size_t room = FLO__HTTP_SAID_MAX - one->said_len;
-	size_t n = len < room ? len : room;
-
-	if (one->fields.encoding == NULL) {
-		memcpy(one->said + one->said_len, bytes, n);
-		one->said_len += n;
-	}
+	if (one->fields.encoding == NULL)
+		flo__strbuf_add(&one->said, bytes, len);
 	one->body.raw += len;
 	one->skipped = one->body.raw > SKIP_BYTES_MAX;
 	return one->skipped ? 0 : len;
@@ -495,6 +491,7 @@ void flo__http_try_fini(struct flo__http_try *one)
 {
 	flo__http_fields_fini(&one->fields);
 	flo__http_body_fini(&one->body);
+	flo__strbuf_fini(&one->said);
 	flo__free(one->location);
 	one->location = NULL;
 }

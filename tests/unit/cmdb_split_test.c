@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/mask.h"
 #include "base/strbuf.h"
 #include "steps/cmdb/batch.h"
 #include "steps/cmdb/split.h"
@@ -24,6 +25,9 @@ static int memory_file(const char *bytes, size_t len)
 	return fd;
 }
 
+/* What errors hide; NULL: nothing. */
+static struct flo__mask *mask;
+
 /* The next record, whose end is looked for afterwards if it was trusted. */
 static flo_status next_checked(struct flo__split *split, flo_error *err,
 			       const char **ret_record, size_t *ret_len)
@@ -39,7 +43,7 @@ static flo_status next_checked(struct flo__split *split, flo_error *err,
 					     .byte = flo__split_place(split),
 					     .line = flo__split_line(split),
 				     },
-				     err);
+				     mask, err);
 }
 
 /* Every case is read in both ways, which make no difference. */
@@ -59,6 +63,8 @@ static flo_status split_with(const char *text, size_t len, size_t window,
 	st = flo__split_new(fd, records, records_len, window, err, &split);
 	if (st == FLO_OK && trusting)
 		flo__split_trust_lines(split);
+	if (st == FLO_OK)
+		flo__split_hide(split, mask);
 	while (st == FLO_OK) {
 		st = next_checked(split, err, &record, &record_len);
 		if (st != FLO_OK || record == NULL)
@@ -481,6 +487,94 @@ static void it_ends_with_its_context(void **state)
 		1);
 }
 
+static void hides(const char *text, const char *want)
+{
+	static const size_t windows[] = {64, 0};
+
+	for (int i = 0; i < 4; i++) {
+		struct flo__strbuf sb = FLO__STRBUF_INIT;
+		flo_error err = FLO_ERROR_INIT;
+
+		trusting = i >= 2;
+		assert_int_equal(split_with(text, strlen(text), windows[i % 2],
+					    NULL, 0, &err, &sb),
+				 FLO_SYNTAX);
+		if (strncmp(err.text, want, strlen(want)) != 0)
+			fail_msg("%s: %s", text, err.text);
+		flo__strbuf_fini(&sb);
+	}
+	trusting = false;
+}
+
+/* What is quoted begins where the document is wrong and ends where there is no
+ * more room, both of which may be within a secret. */
+static void of_a_secret_that_an_error_quotes_nothing_is_shown(void **state)
+{
+	(void)state;
+	mask = flo__mask_new();
+	assert_int_equal(flo__mask_add_secret(mask, "4f3 gh\\p_Qz7kM2pXw9Lr4",
+					      22),
+			 FLO_OK);
+	assert_int_equal(flo__mask_add_secret(mask, "trustno1", 8), FLO_OK);
+	assert_int_equal(flo__mask_ready(mask), FLO_OK);
+	hides("The access token is 4f3 gh\\p_Qz7kM2pXw9Lr4 is not known",
+	      "'The access token is ***' at ");
+	hides("The access tokens are: 4f3 ... 4f",
+	      "'The access tokens are: 4f3 ... ' at ");
+	hides("4f3 gh\\p_Qz7kM2pXw9Lr4 is it", "'*** is it' at ");
+	hides("[4f3 gh\\p_Qz7kM2pXw9Lr4 is it", "'*** is it' at ");
+	hides("{\"a\": 1} 4f3 gh\\p_Qz7kM2pXw9Lr4", "'***' at ");
+	/* Within it: what is not known yet is the second line. */
+	hides("{}\n{\"a\": \"x\"}\n4f3 gh\\p_Qz7kM2pXw9Lr4 it", "'*** it' at ");
+	flo__mask_free(mask);
+	mask = NULL;
+}
+
+/* A word and a number are wrong where they are none any more. */
+static void a_secret_is_hidden_from_within(void **state)
+{
+	static const char *const records[] = {"/r"};
+	static const struct {
+		const char *text;
+		const char *want;
+	} cases[] = {
+		{"{\"t\": trustno1, \"r\": []}", "'***, \"r\": []}' at byte 9"},
+		{"{\"t\": 4f3-token, \"r\": []}",
+		 "'***, \"r\": []}' at byte 7"},
+		{"{\"t\": \"a\\pq:word\", \"r\": []}",
+		 "'***\", \"r\": []}' at byte 9"},
+	};
+	static const size_t windows[] = {4, 5, 6, 7, 0};
+	struct flo__strbuf sb = FLO__STRBUF_INIT;
+
+	(void)state;
+	mask = flo__mask_new();
+	assert_int_equal(flo__mask_add_secret(mask, "trustno1", 8), FLO_OK);
+	assert_int_equal(flo__mask_add_secret(mask, "4f3-token", 9), FLO_OK);
+	assert_int_equal(flo__mask_add_secret(mask, "a\\pq:word", 9), FLO_OK);
+	assert_int_equal(flo__mask_ready(mask), FLO_OK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (size_t w = 0; w < 5; w++) {
+			flo_error err = FLO_ERROR_INIT;
+			const char *text = cases[i].text;
+
+			assert_int_equal(split_with(text, strlen(text),
+						    windows[w], records, 1,
+						    &err, &sb),
+					 FLO_SYNTAX);
+			/* In a small window the rest of it is not there yet. */
+			if (windows[w] != 0)
+				assert_null(strstr(err.text, "stno"));
+			else if (strncmp(err.text, cases[i].want,
+					 strlen(cases[i].want)) != 0)
+				fail_msg("%s: %s", text, err.text);
+		}
+	}
+	flo__strbuf_fini(&sb);
+	flo__mask_free(mask);
+	mask = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,6 +594,9 @@ int main(void)
 			a_watched_value_that_is_there_twice_is_an_error),
 		cmocka_unit_test(a_watched_value_has_a_limit),
 		cmocka_unit_test(it_ends_with_its_context),
+		cmocka_unit_test(
+			of_a_secret_that_an_error_quotes_nothing_is_shown),
+		cmocka_unit_test(a_secret_is_hidden_from_within),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

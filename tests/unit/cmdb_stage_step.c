@@ -72,7 +72,7 @@ static flo_status set_mapping(struct flo__stage *stage, struct work *work,
 	flo_status st;
 
 	st = flo__mapping_new(flo__args_get(work->with, "map"),
-			      flo__args_get(work->with, "where"), err,
+			      flo__args_get(work->with, "where"), NULL, err,
 			      &work->mapping);
 	if (work->mapping != NULL)
 		flo__stage_shape(stage, shape, work->mapping,
