@@ -110,6 +110,17 @@ static flo_status fail(struct rows *rows, int rc)
 			     hint);
 }
 
+/* What SQLite says of a query quotes words of it, which may be of a secret. */
+static bool has_secret(const struct flo__query *query)
+{
+	const struct flo__mask *mask =
+		flo__args_mask(flo_step_context(query->call));
+
+	return mask != NULL &&
+	       flo__mask_find(mask, query->sql, strlen(query->sql)) >=
+		       FLO__MASK_PART_MIN;
+}
+
 /* What the query says is wrong, and not the file. */
 static flo_status fail_query(struct rows *rows, int rc)
 {
@@ -121,6 +132,12 @@ static flo_status fail_query(struct rows *rows, int rc)
 				     "without ATTACH, PRAGMA or extensions");
 	if ((rc & 0xff) != SQLITE_ERROR)
 		return fail(rows, rc);
+	if (has_secret(rows->query))
+		return flo_error_set(
+			rows->err, FLO_SYNTAX,
+			"\"query\" cannot be run (why is not shown: "
+			"it has a secret in it; give that in "
+			"\"params\")");
 	if (at < 0)
 		return flo_error_set(rows->err, FLO_SYNTAX, "\"query\": %s",
 				     sqlite3_errmsg(rows->sql));

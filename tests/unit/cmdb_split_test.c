@@ -508,7 +508,7 @@ static void hides(const char *text, const char *want)
 
 /* What is quoted begins where the document is wrong and ends where there is no
  * more room, both of which may be within a secret. */
-static void of_a_secret_that_an_error_quotes_nothing_is_shown(void **state)
+static void of_a_quoted_secret_nothing_is_shown(void **state)
 {
 	(void)state;
 	mask = flo__mask_new();
@@ -594,8 +594,7 @@ int main(void)
 			a_watched_value_that_is_there_twice_is_an_error),
 		cmocka_unit_test(a_watched_value_has_a_limit),
 		cmocka_unit_test(it_ends_with_its_context),
-		cmocka_unit_test(
-			of_a_secret_that_an_error_quotes_nothing_is_shown),
+		cmocka_unit_test(of_a_quoted_secret_nothing_is_shown),
 		cmocka_unit_test(a_secret_is_hidden_from_within),
 	};
 
