@@ -89,6 +89,16 @@ eventually() {
 	done
 }
 
+# Wait until the store has it that a step runs: await_running RUN PATH. Its start
+# is recorded beside the program, not before it: what the program did comes first
+# at times, and an engine that is killed then has recorded nothing of it.
+await_running() {
+	eventually is_running "$@"
+}
+is_running() {
+	states "$1" | grep -qxF "$2 running"
+}
+
 # Processes of this scenario but its own shells.
 processes_left() {
 	local file pid
