@@ -510,6 +510,10 @@ static void run_job(void *arg)
 {
 	struct job *job = arg;
 
+	/* Not by the thread that starts us: whether one had run before the other
+	 * came would not follow from the seed. */
+	if (job->hook != NULL)
+		INSIST(flo_go(NULL, run_hook, job) == FLO_OK);
 	alloc_begin(job->fake);
 	job->result.st = flo__run_main(job->run, &job->fake->journal,
 				       the_journal(job->fake), &job->result.err,
@@ -620,11 +624,8 @@ struct fake_result fake_run(struct fake *fake, const char *text, size_t keep,
 	job.run = world.run;
 	fake->allocs = 0;
 	job.result.st = take_over(fake, job.run, keep, &job.result.err);
-	if (job.result.st == FLO_OK) {
-		if (hook != NULL)
-			INSIST(flo_go(fake->rt, run_hook, &job) == FLO_OK);
+	if (job.result.st == FLO_OK)
 		flo_runtime_run(fake->rt, run_job, &job);
-	}
 	world_fini(&world);
 	return job.result;
 }
