@@ -160,8 +160,9 @@ FLO_EXTERN void flo_step_log(flo_step_call *call, const char *format, ...)
 typedef struct flo_command {
 	const char *const *argv; /* NULL-terminated; argv[0] sought in PATH */
 	const char *dir;	 /* NULL: the step's */
-	/* a file, or what else write(2) waits for, to which stdout is copied
-	 * (the program has a pipe); -1: to the attempt's log */
+	/* a file to which stdout is copied while the program runs, which has
+	 * a pipe itself; write(2) to it must wait, not fail with EAGAIN; -1:
+	 * the attempt's log */
 	int stdout_fd;
 	/* NULL-terminated "NAME=value"s beside the step's environment, which
 	 * they go before; NULL: none */

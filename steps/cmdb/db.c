@@ -210,7 +210,8 @@ out:
 	return st;
 }
 
-/* A path that is none of SQLite's own names (":memory:"); NULL: no memory. */
+/* @path so that SQLite takes it for no name of its own (":memory:"); NULL: out
+ * of memory. */
 static char *plain_path(const char *path)
 {
 	struct flo__strbuf sb = FLO__STRBUF_INIT;
